@@ -1,0 +1,1 @@
+"""Helpers without a model: compatibility, files, checkpoints, environment."""

@@ -1,0 +1,170 @@
+"""A map over worker processes with ordered results, bounded memory and dying workers taken into account."""
+import multiprocessing
+import queue
+import signal
+import threading
+import traceback
+from contextlib import suppress
+from multiprocessing.connection import wait
+
+
+def bounded_map(function, jobs, workers=0, *, max_in_flight=None, name=None, threads_per_worker=1, start_method='spawn'):
+    """Yield ``function(job)`` for every job, in the order of the jobs.
+
+    Jobs are taken from the iterable only as results are consumed: at most ``max_in_flight`` of them are queued, running or finished but not
+    yet yielded, so that a fast producer cannot fill the memory. Workers keep running while the consumer is busy. A worker that dies (out of
+    memory, killed, crash in a library) is replaced and its job is tried once more. Closing the generator early ends the workers.
+
+    Args:
+        function (callable): Importable by its name (no lambda) unless ``workers`` is 0; so must be whatever jobs and results consist of.
+        jobs (iterable): May be endless.
+        workers (int): Processes; 0 runs everything inline.
+        max_in_flight (int, optional): Default ``2 * workers``.
+        name (callable, optional): Job -> text for error messages; default ``repr``.
+        threads_per_worker (int): PyTorch threads of each process.
+        start_method (str): ``'spawn'`` (safe beside CUDA and threads), ``'forkserver'`` or ``'fork'``.
+
+    Yields:
+        Results.
+
+    Raises:
+        RuntimeError: A worker died twice on the same job; names the job and the exit code.
+        Exception: What ``function`` raised, with the worker's traceback as its cause.
+    """
+    if workers < 0:
+        raise ValueError(f'workers must not be negative, got {workers}')
+    if workers == 0:
+        return (function(job) for job in jobs)
+    limit = 2 * workers if max_in_flight is None else max_in_flight
+    if limit < 1:
+        raise ValueError(f'max_in_flight must be positive, got {max_in_flight}')
+    context = multiprocessing.get_context(start_method)
+    return _ordered_results(_Pool(context, function, workers, name or _short_repr, threads_per_worker), jobs, limit)
+
+
+def _ordered_results(pool, jobs, limit):
+    jobs, exhausted, submitted, finished = iter(jobs), False, 0, {}
+    try:
+        position = 0
+        while True:
+            while not exhausted and submitted - position < limit:
+                try:
+                    pool.tasks.put((submitted, next(jobs)))
+                    submitted += 1
+                except StopIteration:
+                    exhausted = True
+            if position == submitted:
+                return
+            pool.start(submitted)
+            while position not in finished:
+                index, result, error = pool.results.get()
+                finished[index] = (result, error)
+            result, error = finished.pop(position)
+            position += 1
+            if error is not None:
+                raise error
+            yield result
+    finally:
+        pool.close()
+
+
+class _Pool:
+    """One thread for each worker process; it hands over a job, waits for the answer, and replaces the process if it dies."""
+
+    def __init__(self, context, function, workers, name, threads_per_worker):
+        self.context, self.function, self.workers, self.name, self.threads_per_worker = context, function, workers, name, threads_per_worker
+        self.tasks, self.results, self.stopped = queue.SimpleQueue(), queue.SimpleQueue(), threading.Event()
+        self.threads, self.processes = [], {}
+
+    def start(self, submitted):
+        """Start threads as jobs come in: fewer jobs than workers start fewer processes."""
+        while len(self.threads) < min(self.workers, submitted):
+            thread = threading.Thread(target=self._serve, args=(len(self.threads),), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def close(self):
+        """End all workers, whatever they are doing."""
+        self.stopped.set()
+        for _ in self.threads:
+            self.tasks.put(None)
+        for process, _ in list(self.processes.values()):
+            process.terminate()
+        for thread in self.threads:
+            thread.join()
+
+    def _serve(self, slot):
+        while (task := self.tasks.get()) is not None and not self.stopped.is_set():
+            index, job = task
+            result = error = None
+            try:
+                result, error = self._run(slot, job)
+            except Exception as failure:  # noqa: BLE001  whatever goes wrong in this thread belongs to the consumer
+                failure.__cause__ = RuntimeError(f'job {self.name(job)} could not be passed to or from a worker process')
+                error = failure
+            self.results.put((index, result, error))
+        self._end(slot)
+
+    def _run(self, slot, job):
+        """(result, error) of one job; a job is tried again once when its worker dies."""
+        exit_code = None
+        for _ in range(2):
+            process, connection = self.processes.get(slot) or self._begin(slot)
+            with suppress(EOFError, ConnectionError):  # it died before, or while, it answered
+                connection.send((job,))
+                wait([connection, process.sentinel])
+                if connection.poll():
+                    result, error, trace = connection.recv()
+                    if error is not None:
+                        error.__cause__ = RuntimeError(f'job {self.name(job)} failed in a worker process:\n{trace}')
+                    return result, error
+            exit_code = self._end(slot)
+            if self.stopped.is_set():
+                break
+        return None, RuntimeError(f'job {self.name(job)}: its worker process died twice, exit code {exit_code}'
+                                  f'{" (killed, often for want of memory: use fewer workers)" if exit_code == -signal.SIGKILL else ""}')
+
+    def _begin(self, slot):
+        connection, remote = self.context.Pipe()
+        process = self.context.Process(target=_work, args=(remote, self.function, self.threads_per_worker), daemon=True)
+        process.start()
+        remote.close()
+        self.processes[slot] = process, connection
+        if self.stopped.is_set():
+            process.terminate()
+        return self.processes[slot]
+
+    def _end(self, slot):
+        """Send an idle worker home; returns the exit code of the process, if there was one."""
+        if slot not in self.processes:
+            return None
+        process, connection = self.processes.pop(slot)
+        with suppress(ConnectionError):
+            connection.send(None)
+        connection.close()
+        process.join()
+        return process.exitcode
+
+
+def _work(connection, function, threads):
+    import torch
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    torch.set_num_threads(threads)
+    with suppress(EOFError, ConnectionError):  # the parent is gone
+        while (message := connection.recv()) is not None:
+            try:
+                answer = function(*message), None, None
+            except Exception as error:  # noqa: BLE001  it is raised again where the results are consumed
+                answer = None, error, traceback.format_exc()
+            try:
+                connection.send(answer)
+            except ConnectionError:
+                raise
+            except Exception as failure:  # noqa: BLE001  an answer that cannot be passed between processes
+                text = f'{answer[0] or answer[1]!r:.200} cannot be passed between processes ({type(failure).__name__}: {failure})'
+                connection.send((None, RuntimeError(text), answer[2] or ''))
+
+
+def _short_repr(job):
+    text = repr(job)
+    return text if len(text) <= 200 else f'{text[:197]}...'

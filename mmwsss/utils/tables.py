@@ -1,0 +1,29 @@
+"""Tables as plain text, for logs and terminals."""
+import io
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+def text_table(columns, rows, title=None):
+    """Render a table in ASCII, ready to be pasted into Markdown.
+
+    Args:
+        columns (Sequence[str]): Headers; all columns but the first are right-aligned.
+        rows (Iterable[Sequence]): Cells; floats are shown with two decimals, None as ``-``.
+        title (str, optional): Line above the table.
+
+    Returns:
+        str: Lines without a final line end.
+    """
+    table = Table(box=box.MARKDOWN)
+    for number, column in enumerate(columns):
+        table.add_column(str(column), justify='right' if number else 'left', no_wrap=True)
+    for row in rows:
+        cells = ['-' if cell is None else f'{cell:.2f}' if isinstance(cell, float) else str(cell) for cell in row]
+        table.add_row(*(cell.replace('[', r'\[') for cell in cells))
+    console = Console(file=io.StringIO(), width=10000, color_system=None, force_terminal=False, legacy_windows=False)
+    console.print(table)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
+    return '\n'.join(lines if title is None else [title, *lines])
