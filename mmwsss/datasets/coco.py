@@ -1,0 +1,42 @@
+"""MS COCO 2014 with image tags."""
+from mmwsss.datasets.image_tags import ImageTagDataset
+from mmwsss.registry import DATASETS
+from mmwsss.utils.io import voc_palette
+
+# in the order of the sorted category ids, which is that of the label maps (1..80)
+COCO_CLASSES = (
+    'background', 'person', 'bicycle', 'car', 'motorcycle', 'airplane', 'bus', 'train', 'truck', 'boat', 'traffic light', 'fire hydrant',
+    'stop sign', 'parking meter', 'bench', 'bird', 'cat', 'dog', 'horse', 'sheep', 'cow', 'elephant', 'bear', 'zebra', 'giraffe',
+    'backpack', 'umbrella', 'handbag', 'tie', 'suitcase', 'frisbee', 'skis', 'snowboard', 'sports ball', 'kite', 'baseball bat',
+    'baseball glove', 'skateboard', 'surfboard', 'tennis racket', 'bottle', 'wine glass', 'cup', 'fork', 'knife', 'spoon', 'bowl',
+    'banana', 'apple', 'sandwich', 'orange', 'broccoli', 'carrot', 'hot dog', 'pizza', 'donut', 'cake', 'chair', 'couch', 'potted plant',
+    'bed', 'dining table', 'toilet', 'tv', 'laptop', 'mouse', 'remote', 'keyboard', 'cell phone', 'microwave', 'oven', 'toaster', 'sink',
+    'refrigerator', 'book', 'clock', 'vase', 'scissors', 'teddy bear', 'hair drier', 'toothbrush')
+
+
+@DATASETS.register_module()
+class COCO14TagDataset(ImageTagDataset):
+    """MS COCO 2014 (80 classes) in VOC layout: ``JPEGImages``, ``image_tags.csv``, ``ImageSets/Segmentation/{train,val}.txt`` and, for
+    evaluation, palette masks ``SegmentationClass`` with the values 0..80 (spec: pipeline 7.6).
+
+    Args:
+        data_root (str): Folder of the data set.
+        kwargs: See :class:`ImageTagDataset`. Masks are read in test mode only.
+
+    Raises:
+        FileNotFoundError: Something is missing; says what is expected where.
+    """
+
+    METAINFO = {'classes': COCO_CLASSES, 'palette': voc_palette()[:len(COCO_CLASSES)].tolist()}
+
+    def __init__(self, *, data_root='data/coco14', data_prefix=None, **kwargs):
+        if data_prefix is None:
+            data_prefix = {'img_path': 'JPEGImages', 'seg_map_path': 'SegmentationClass'}
+        super().__init__(data_root=data_root, data_prefix=data_prefix, setup_hint=coco_setup_hint(data_root), **kwargs)
+
+
+def coco_setup_hint(root):
+    """What is expected of COCO 2014 and where."""
+    return (f'COCO 2014 is expected in {root}: JPEGImages (train2014 and val2014 of cocodataset.org), ImageSets/Segmentation/train.txt and '
+            f'val.txt, image_tags.csv with the category names of the instance annotations, and SegmentationClass (palette PNG, 0 '
+            f'background, 1..80 categories in the order of their ids) for evaluation')

@@ -1,0 +1,90 @@
+"""Segmentation data with pseudo masks in the place of human ones."""
+from pathlib import Path
+
+from mmseg.datasets import BaseSegDataset
+
+from mmwsss.datasets.class_names import load_class_names
+from mmwsss.datasets.file_lookup import find_files, image_id, list_image_ids
+from mmwsss.registry import DATASETS
+from mmwsss.utils.io import read_id_list, voc_palette
+
+
+@DATASETS.register_module()
+class PseudoSegDataset(BaseSegDataset):
+    """Images and label maps for a segmentation model: generated masks in training, human ones in test mode.
+
+    An item's information holds ``img_id``, ``img_path``, ``seg_map_path`` (the pseudo mask in training; the real mask in test mode, if its
+    folder is given), ``num_tags`` (classes without background) and what MMSegmentation's transforms need.
+
+    Args:
+        data_root (str): Folder that the other paths are relative to.
+        data_prefix (dict): ``img_path``; ``pseudo_mask_path``: folder of the pseudo masks, relative to ``data_root`` if it is found there,
+            else to the working directory; ``seg_map_path``: folder of the real masks, used in test mode only.
+        ann_file (str): List of the image ids. Default: every image of the folder.
+        classes (Sequence[str] | str, optional): Class names, background first, or a ``classes.txt``; may also be ``metainfo['classes']``.
+        metainfo (dict, optional): Further meta information.
+        img_suffix (str | Sequence[str]): Suffixes of the images, tried in order.
+        seg_map_suffix (str): Suffix of the masks.
+        pipeline (Sequence[dict | Callable]): Transforms.
+        test_mode (bool): For evaluation or inference.
+        indices, serialize_data, lazy_init: As in :class:`mmengine.dataset.BaseDataset`.
+
+    Raises:
+        FileNotFoundError: Images or masks do not exist; names up to 20 of them.
+        ValueError: No classes, or no folder of pseudo masks in training.
+    """
+
+    def __init__(self, *, data_root='', data_prefix=None, ann_file='', classes=None, metainfo=None, img_suffix=('.jpg', '.jpeg', '.png'),
+                 seg_map_suffix='.png', pipeline=(), test_mode=False, indices=None, serialize_data=True, lazy_init=False):
+        prefix = {'img_path': 'JPEGImages', **(data_prefix or {})}
+        pseudo = prefix.pop('pseudo_mask_path', None)
+        if not test_mode:
+            if pseudo is None:
+                raise ValueError("PseudoSegDataset: data_prefix needs 'pseudo_mask_path', the folder of the pseudo masks, in training")
+            below = Path(data_root or '', pseudo)
+            prefix['seg_map_path'] = str(below if below.is_dir() else Path(pseudo).absolute())
+        metainfo = dict(metainfo or {})
+        classes = metainfo.pop('classes', None) if classes is None else classes
+        classes = self.METAINFO.get('classes') if classes is None else classes
+        if classes is None:
+            raise ValueError('PseudoSegDataset: give the class names, background first (classes=[...] or a classes.txt)')
+        metainfo['classes'] = load_class_names(classes, data_root)
+        metainfo.setdefault('palette', voc_palette()[:len(metainfo['classes'])].tolist())
+        super().__init__(
+            ann_file=ann_file or '', img_suffix=(img_suffix, ) if isinstance(img_suffix, str) else tuple(img_suffix),
+            seg_map_suffix=seg_map_suffix, metainfo=metainfo, data_root=data_root or '',
+            data_prefix={key: folder for key, folder in prefix.items() if folder is not None}, indices=indices,
+            serialize_data=serialize_data, pipeline=list(pipeline), test_mode=test_mode, lazy_init=lazy_init, max_refetch=0)
+
+    def load_data_list(self):
+        """Read the list and find the files.
+
+        Returns:
+            list[dict]: Information of each image.
+        """
+        folder = self.data_prefix['img_path']
+        names = read_id_list(self.ann_file) if self.ann_file else list_image_ids(folder, self.img_suffix, what='image')
+        ids = [image_id(name, self.img_suffix) for name in names]
+        infos = [{'img_id': key, 'img_path': path, 'num_tags': len(self._metainfo['classes']) - 1, 'label_map': self.label_map,
+                  'reduce_zero_label': self.reduce_zero_label, 'seg_fields': []}
+                 for key, path in zip(ids, find_files(folder, names, self.img_suffix, what='image'))]
+        if 'seg_map_path' in self.data_prefix:
+            what, hint = ('mask', '') if self.test_mode else (
+                'pseudo mask', 'Make them first: tools/run_pipeline.py, or tools/generate_cams.py and tools/refine_cams.py')
+            masks = find_files(self.data_prefix['seg_map_path'], ids, (self.seg_map_suffix, ), what=what, hint=hint)
+            for info, path in zip(infos, masks):
+                info['seg_map_path'] = path
+        return infos
+
+    def prepare_data(self, idx):
+        """Item ``idx`` after the pipeline; no other item ever takes the place of one that fails.
+
+        Raises:
+            ValueError: The pipeline returned nothing; names the image.
+        """
+        info = self.get_data_info(idx)
+        path = info['img_path']
+        data = self.pipeline(info)
+        if data is None:
+            raise ValueError(f'{path}: a transform of the pipeline dropped this image')
+        return data

@@ -1,0 +1,38 @@
+"""Random scaling relative to the size of the image."""
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mmwsss.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class RandomScale(BaseTransform):
+    """Resize image (bilinear) and label maps (nearest) by a factor drawn from a range; both sides keep their ratio up to rounding.
+
+    The factor is relative to the image, where ``RandomResize`` of MMCV needs one base size for all images (spec: pipeline 6.2).
+    Sets ``img_shape`` and ``scale_factor`` (width factor, height factor).
+
+    Args:
+        ratio_range (tuple[float]): Smallest and largest factor, drawn uniformly between them.
+
+    Raises:
+        ValueError: Not 0 < smallest <= largest.
+    """
+
+    def __init__(self, ratio_range):
+        self.low, self.high = ratio_range
+        if not 0 < self.low <= self.high:
+            raise ValueError(f'RandomScale: ratio_range must satisfy 0 < low <= high, got {ratio_range}')
+
+    def transform(self, results):
+        """Resize the entries of ``results``."""
+        factor = np.random.uniform(self.low, self.high)
+        height, width = results['img'].shape[:2]
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        results['img'] = mmcv.imresize(results['img'], size, interpolation='bilinear')
+        for key in results.get('seg_fields', ()):
+            results[key] = mmcv.imresize(results[key], size, interpolation='nearest')
+        results['img_shape'] = results['img'].shape[:2]
+        results['scale_factor'] = size[0] / width, size[1] / height
+        return results

@@ -1,0 +1,122 @@
+"""PASCAL VOC 2012 with image tags."""
+import logging
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+from mmwsss.datasets.file_lookup import find_files
+from mmwsss.datasets.image_tags import ImageTagDataset
+from mmwsss.datasets.tag_sources import tags_from_mask, tags_from_xml
+from mmwsss.registry import DATASETS
+from mmwsss.utils.io import read_id_list, voc_palette
+
+VOC_CLASSES = ('background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow', 'diningtable', 'dog',
+               'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
+VOC_SPLIT_SIZES = {'train_aug': 10582, 'train': 1464, 'val': 1449, 'test': 1456}
+
+
+@DATASETS.register_module()
+class VOC12TagDataset(ImageTagDataset):
+    """PASCAL VOC 2012 (20 classes) with the tags of its object annotations (spec: pipeline 7.6).
+
+    Args:
+        split (str): ``'train_aug'`` (10,582 images), ``'train'`` (1,464), ``'val'`` (1,449) or ``'test'`` (1,456, without annotations).
+        source (str, optional): Where tags come from. ``'file'``: ``tags_file``; ``'xml'``: ``Annotations/<id>.xml``, parsed at each start;
+            ``'mask'``: classes of the label maps, test mode only. Default: the file if it exists, else XML; none for ``'test'``.
+        data_root (str): The folder ``VOC2012`` of the development kit.
+        data_prefix (dict, optional): Default: images in ``JPEGImages`` and, in test mode, masks in ``SegmentationClassAug``.
+        ann_file (str): Default: ``ImageSets/Segmentation/<split>.txt``. A list of another length than the official one logs a warning.
+        tags_file (str): Written by ``tools/dataset_converters/voc_tags.py``.
+        kwargs: See :class:`ImageTagDataset`.
+
+    Raises:
+        FileNotFoundError: Something is missing; says what to download and where to put it.
+        ValueError: Unknown split or source, or ``source='mask'`` in training.
+    """
+
+    METAINFO = {'classes': VOC_CLASSES, 'palette': voc_palette()[:len(VOC_CLASSES)].tolist()}
+
+    def __init__(self, *, split='train_aug', source=None, data_root='data/VOCdevkit/VOC2012', data_prefix=None, ann_file='',
+                 tags_file='image_tags.csv', test_mode=False, **kwargs):
+        if split not in VOC_SPLIT_SIZES:
+            raise ValueError(f'split={split!r}: choose from {", ".join(VOC_SPLIT_SIZES)}')
+        if source not in (None, 'file', 'xml', 'mask'):
+            raise ValueError(f"source={source!r}: choose from 'file', 'xml', 'mask', or None")
+        if source == 'mask' and not test_mode:
+            raise ValueError("source='mask': a training set does not read masks; derive a tag file with "
+                             'tools/dataset_converters/voc_tags.py --source mask')
+        self.split = split
+        if source is None:
+            source = 'file' if Path(data_root, tags_file).is_file() else None if split == 'test' else 'xml'
+        self.source = source
+        if data_prefix is None:
+            data_prefix = {'img_path': 'JPEGImages', 'seg_map_path': None if split == 'test' else 'SegmentationClassAug'}
+        super().__init__(data_root=data_root, data_prefix=data_prefix, ann_file=ann_file or f'ImageSets/Segmentation/{split}.txt',
+                         tags_file=tags_file if source else None, test_mode=test_mode,
+                         setup_hint=voc_setup_hint(data_root), **kwargs)
+
+    def load_data_list(self):
+        """See :meth:`ImageTagDataset.load_data_list`."""
+        infos = super().load_data_list()
+        expected = VOC_SPLIT_SIZES[self.split]
+        if len(infos) != expected:
+            print_log(f'{self.ann_file}: {len(infos)} images, VOC 2012 {self.split} has {expected}', logger='current',
+                      level=logging.WARNING)
+        return infos
+
+    def read_tag_names(self):
+        """Tags of the images, from the chosen source."""
+        if self.source is None:
+            return None
+        if self.source == 'file':
+            return super().read_tag_names()
+        ids = read_id_list(self.ann_file)
+        paths = find_voc_annotations(self.data_root, ids, self.source, masks=self.data_prefix.get('seg_map_path'))
+        print_log(f'reading tags from {len(ids)} {self.source} files; tools/dataset_converters/voc_tags.py writes them to one file',
+                  logger='current')
+        return {name: voc_tags(path) for name, path in zip(ids, paths)}
+
+
+def find_voc_annotations(root, ids, source, *, masks=None):
+    """Files that tags come from.
+
+    Args:
+        root (str | Path): The folder ``VOC2012``.
+        ids (Sequence[str]): Image ids.
+        source (str): ``'xml'`` or ``'mask'``.
+        masks (str | Path, optional): Folder of the masks. Default: ``SegmentationClassAug`` in ``root``.
+
+    Returns:
+        list[str]: One path per id.
+
+    Raises:
+        FileNotFoundError: The folder or some files are missing; says how to get them.
+    """
+    hint = voc_setup_hint(root)
+    if source == 'mask':
+        return find_files(masks or Path(root, 'SegmentationClassAug'), ids, ('.png', ), what='mask', hint=hint)
+    return find_files(Path(root, 'Annotations'), ids, ('.xml', ), what='annotation', hint=hint)
+
+
+def voc_tags(path):
+    """Tag names of an object annotation (``.xml``) or a label map (``.png``), in order of the classes.
+
+    Raises:
+        ValueError: Damaged file, or an object that is no VOC class; names file and object.
+    """
+    if Path(path).suffix == '.png':
+        return [VOC_CLASSES[tag + 1] for tag in tags_from_mask(path, len(VOC_CLASSES))]
+    tags = tags_from_xml(path)
+    wrong = [tag for tag in tags if tag not in VOC_CLASSES[1:]]
+    if wrong:
+        raise ValueError(f'{path}: object {wrong[0]!r} is no class of VOC 2012')
+    return sorted(tags, key=VOC_CLASSES.index)
+
+
+def voc_setup_hint(root):
+    """What to download for VOC 2012 and where to put it."""
+    return (f'VOC 2012 is expected in {root}: JPEGImages, Annotations and ImageSets from VOCtrainval_11-May-2012.tar of '
+            'http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ (test images: its evaluation server), the masks SegmentationClassAug '
+            '(VOC and SBD in one folder, 12,031 PNG, as published for DeepLab), and the list of 10,582 ids as '
+            'ImageSets/Segmentation/train_aug.txt; check with '
+            f'`python tools/dataset_converters/voc_tags.py --voc-root {root} --out {Path(root) / "image_tags.csv"}`')

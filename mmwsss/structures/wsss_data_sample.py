@@ -1,0 +1,32 @@
+"""Annotations and predictions of one image."""
+import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+
+class WSSSDataSample(SegDataSample):
+    """:class:`mmseg.structures.SegDataSample` with image tags and class activation maps.
+
+    Besides ``gt_sem_seg`` (evaluation only), ``pred_sem_seg`` and ``seg_logits`` it may hold:
+
+    - ``gt_tags`` (C,) float32 multi-hot, background excluded.
+    - ``pred_scores`` (C,) float32 in [0,1], probability of each tag.
+    - ``pred_cams`` :class:`mmengine.structures.PixelData` with ``data`` (K,H,W) float32 in [0,1]; the metainfo
+      ``cam_keys`` is the tuple of the K 0-based class ids.
+    """
+
+    def set_gt_tags(self, tags):
+        """Set the multi-hot tags (C,). Returns self."""
+        self.set_field(torch.as_tensor(tags, dtype=torch.float32), 'gt_tags', dtype=torch.Tensor)
+        return self
+
+    def set_pred_scores(self, scores):
+        """Set the tag probabilities (C,). Returns self."""
+        self.set_field(scores.detach().float(), 'pred_scores', dtype=torch.Tensor)
+        return self
+
+    def set_pred_cams(self, keys, cams):
+        """Set the maps ``cams`` (K,H,W) of the 0-based classes ``keys`` (K,). Returns self."""
+        self.set_field(PixelData(data=cams.detach()), 'pred_cams', dtype=PixelData)
+        self.set_metainfo(dict(cam_keys=tuple(int(key) for key in keys)))
+        return self
