@@ -1,0 +1,230 @@
+"""Base of metrics whose whole state is a vector of pixel counts."""
+import math
+from abc import abstractmethod
+from pathlib import Path
+
+import torch
+from mmengine.dist import all_reduce, is_main_process
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from mmwsss.functional.confusion import MEANS, RATES, class_iou, false_rates, iou_variants
+from mmwsss.utils.io import write_json
+from mmwsss.utils.tables import text_table
+
+
+class CounterMetric(BaseMetric):
+    """A metric that adds int64 counts image by image: no lists, no overflow, one all-reduce at the end.
+
+    A subclass names its counters in :meth:`counter_shapes`, fills them from one sample in :meth:`count_image` and turns the sums into
+    numbers in :meth:`compute_metrics`. ``dataset_meta['classes']`` (background first) gives the classes, ``dataset_meta['split']``,
+    where present, the split named in :attr:`protocol`.
+
+    After an evaluation, :attr:`table` is the report as text, :attr:`curve` whatever goes with the numbers, and :attr:`protocol` how
+    they were obtained.
+
+    Args:
+        ignore_index (int): Label that is left out.
+        mean (str): Which classes the mean is over, see :func:`mmwsss.functional.confusion.mean_over_classes`.
+        rates (str): Definition of FP and FN, see :func:`mmwsss.functional.confusion.false_rates`.
+        out_file (str, optional): JSON file for numbers, protocol and curve; written atomically by the main process.
+        prefix (str, optional): Put before the names of results.
+    """
+
+    def __init__(self, *, ignore_index=255, mean='all', rates='mctformer', out_file=None, prefix=None):
+        super().__init__(prefix=prefix)
+        if mean not in MEANS:
+            raise ValueError(f'mean must be one of {MEANS}, got {mean!r}')
+        if rates not in RATES:
+            raise ValueError(f'rates must be one of {RATES}, got {rates!r}')
+        self.ignore_index = ignore_index
+        self.mean = mean
+        self.rates = rates
+        self.out_file = out_file
+        self.table = ''
+        self.curve = {}
+        self.protocol = {}
+        self._counters = None
+
+    @abstractmethod
+    def counter_shapes(self):
+        """Names and shapes of the counters.
+
+        Returns:
+            dict[str, tuple[int, ...]]
+        """
+
+    @abstractmethod
+    def count_image(self, sample):
+        """Count one image.
+
+        Args:
+            sample (dict): A data sample as :meth:`BaseDataElement.to_dict` gives it.
+
+        Returns:
+            dict[str, Tensor]: Addends of some or all counters.
+        """
+
+    @abstractmethod
+    def compute_metrics(self, counters):
+        """Turn summed counters into results; sets :attr:`table`, :attr:`curve` and :attr:`protocol`.
+
+        Args:
+            counters (dict[str, Tensor]): On the CPU.
+
+        Returns:
+            dict: Names without prefix; percentages in 0-100.
+        """
+
+    @property
+    def classes(self):
+        """tuple[str]: Class names, background first."""
+        names = (self.dataset_meta or {}).get('classes')
+        if not names or len(names) < 2:
+            raise ValueError(f"{type(self).__name__} needs dataset_meta['classes']: the class names, background first")
+        return tuple(names)
+
+    @property
+    def counters(self):
+        """Tensor: All counts so far of this process, (S,) int64; the first is the number of images."""
+        if self._counters is None:
+            self._counters = torch.zeros(1 + sum(math.prod(shape) for shape in self.counter_shapes().values()), dtype=torch.int64)
+        return self._counters
+
+    def merge(self, counters):
+        """Add the ``counters`` (S,) of another process."""
+        self._counters = self.counters + torch.as_tensor(counters, device=self.counters.device)
+
+    def process(self, data_batch, data_samples):
+        """Count the images of a batch.
+
+        Args:
+            data_batch: Not used.
+            data_samples (Sequence[dict]): Predictions and ground truth of each image.
+
+        Raises:
+            ValueError: A sample lacks a field or its content is invalid; names the image.
+        """
+        for sample in data_samples:
+            try:
+                addends = self.count_image(sample)
+            except ValueError as error:
+                raise ValueError(f'{_image_name(sample)}: {error}') from error
+            for value in addends.values():
+                if value.device != self.counters.device:  # counts stay on the device of the predictions
+                    self._counters = self.counters.to(value.device)
+            views = self._views(self.counters)
+            self._counters[0] += 1
+            for name, value in addends.items():
+                views[name] += value
+
+    def evaluate(self, size):
+        """Sum over processes, log the table and return the results.
+
+        Args:
+            size (int): Number of images of the data set.
+
+        Raises:
+            ValueError: Not exactly ``size`` images were counted.
+        """
+        results = self.summarize(size)
+        print_log('\n' + self.table, logger='current')
+        return results
+
+    def summarize(self, size):
+        """:meth:`evaluate` without the log."""
+        total, self._counters = self.counters, None
+        all_reduce(total)
+        total = total.cpu()
+        self.check_size(int(total[0]), size)
+        results = self.compute_metrics(self._views(total))
+        results = {f'{self.prefix}/{name}' if self.prefix else name: value for name, value in results.items()}
+        if self.out_file is not None and is_main_process():
+            write_json(self.out_file, {**results, 'protocol': self.protocol, 'curve': self.curve})
+        return results
+
+    def check_size(self, counted, size):
+        """Refuse results over too many or too few images."""
+        if counted > size:
+            raise ValueError(f'{type(self).__name__} counted {counted} images of {size}: padding repeats some of them; '
+                             'set sampler.round_up=False in the dataloader')
+        if counted < size:
+            raise ValueError(f'{type(self).__name__} counted {counted} images of {size}: the rest never reached it '
+                             '(drop_last in the dataloader, or a loop that stopped early?)')
+
+    def summarize_areas(self, areas):
+        """Results that every pixel metric has.
+
+        Args:
+            areas (ClassAreas): (K,) each.
+
+        Returns:
+            tuple[dict, list]: ``mIoU`` by the chosen mean, ``mIoU_<mean>`` by the others where they differ, ``FP``, ``FN``
+            (``FP_background`` and ``FN_background`` apart for ``rates='irn'``) and ``IoU`` {class: IoU}, in percent; and rows
+            (class, IoU, FP, FN) of a table.
+        """
+        variants = {mean: 100 * float(value) for mean, value in iou_variants(areas).items()}
+        iou, rates = class_iou(areas), false_rates(areas, self.rates, self.mean)
+        results = {'mIoU': variants[self.mean]}
+        results.update({f'mIoU_{mean}': value for mean, value in variants.items() if abs(value - results['mIoU']) > 1e-9})
+        results.update(FP=100 * float(rates.positive), FN=100 * float(rates.negative))
+        if self.rates == 'irn':
+            results.update(FP_background=100 * float(rates.class_positive[0]), FN_background=100 * float(rates.class_negative[0]))
+        occurs = (areas.target + areas.predicted > 0).tolist()
+        per_class = zip(self.classes, occurs, iou.tolist(), rates.class_positive.tolist(), rates.class_negative.tolist())
+        rows = [(name, *((100 * value for value in values) if seen else (None,) * 3)) for name, seen, *values in per_class]
+        results['IoU'] = {name: round(100 * value, 4) for name, value in zip(self.classes, iou.tolist())}
+        return results, rows
+
+    def base_protocol(self, areas):
+        """Entries of :attr:`protocol` that every pixel metric has.
+
+        Args:
+            areas (ClassAreas): (K,) each.
+        """
+        split = (self.dataset_meta or {}).get('split')
+        absent = [name for name, pixels in zip(self.classes, areas.target.tolist()) if not pixels]
+        protocol = {} if split is None else {'split': split}
+        return dict(protocol, num_classes=len(self.classes), absent_classes=absent, mean=self.mean, rates=self.rates)
+
+    def _views(self, vector):
+        views, start = {}, 1
+        for name, shape in self.counter_shapes().items():
+            views[name] = vector[start:start + math.prod(shape)].view(shape)
+            start += math.prod(shape)
+        return views
+
+
+def sample_field(sample, name, hint):
+    """Data of a field of a sample, where it is a tensor or pixel data.
+
+    Raises:
+        ValueError: The sample has no such field; ends with ``hint``.
+    """
+    if name not in sample:
+        raise ValueError(f'the sample has no {name}: {hint}')
+    value = sample[name]
+    return value['data'] if isinstance(value, dict) else value
+
+
+def ground_truth(sample):
+    """Label map (H,W) of a sample."""
+    return sample_field(sample, 'gt_sem_seg', 'evaluation needs a split with masks').squeeze(0)
+
+
+def image_id(sample):
+    """Name of a sample's image without folder and extension."""
+    if sample.get('img_id') is not None:
+        return str(sample['img_id'])
+    if sample.get('img_path') is None:
+        raise ValueError('the sample has neither img_id nor img_path: a result file cannot be named')
+    return Path(sample['img_path']).stem
+
+
+def _image_name(sample):
+    return sample.get('img_path') or sample.get('img_id') or 'an image without img_path'
+
+
+def metric_table(title, rows, means, columns=('class', 'IoU %', 'FP %', 'FN %')):
+    """Table of a pixel metric: ``rows`` per class, then ``means`` as the last row."""
+    return text_table(columns, [*rows, ('mean', *means)], title)

@@ -1,0 +1,120 @@
+"""Segmentation quality with every published convention (pipeline spec 7.2-7.5)."""
+from pathlib import Path
+
+import torch
+from mmengine.logging import print_log
+
+from mmwsss.functional.confusion import class_areas, class_iou, confusion_matrix, mean_over_classes, resolve_ignored
+from mmwsss.registry import METRICS
+from mmwsss.utils.io import write_mask
+
+from .counter_metric import CounterMetric, ground_truth, image_id, metric_table, sample_field
+
+
+@METRICS.register_module()
+class SegMetric(CounterMetric):
+    """mIoU of label maps against masks.
+
+    Samples carry ``pred_sem_seg`` (1,H,W) and ``gt_sem_seg`` (1,H,W), as those of MMSegmentation do. Results: ``mIoU``, ``FP``,
+    ``FN``, ``IoU`` per class, and other means of IoU where they differ.
+
+    With ``use_image_tags`` a second number, ``mIoU_image_tags``, follows the one without tags: classes that the image's ground-truth
+    tags exclude are removed from ``seg_logits`` before the argmax. CoSA reports its validation numbers this way; it is no
+    segmentation result of unseen images and never replaces ``mIoU``.
+
+    Args:
+        use_image_tags (bool): Add the tag-filtered number; samples need ``seg_logits`` (K,H,W) and ``gt_tags`` (C,).
+        coexist_classes (Sequence[str], optional): Also report ``mIoU_coexist``, the mean IoU of these classes. CoSA's C-mIoU does
+            not list its classes, so a choice is the user's.
+        mean (str): ``'present'`` (classes in the ground truth), ``'all'`` or ``'union'``.
+        rates (str): ``'mctformer'``, ``'irn'`` or ``'seam'``.
+        ignored_prediction (str): What a predicted ``ignore_index`` is: ``'background'``, or ``'drop'`` to leave the pixel out. Where
+            any occurs, ``coverage`` tells the percentage of pixels with a prediction.
+        ignore_index (int): Label that is left out.
+        output_dir (str, optional): Folder for palette PNGs ``<id>.png`` of the predictions.
+        format_only (bool): Only write files; there is no ground truth.
+        out_file (str, optional): JSON file for results and protocol.
+        prefix (str, optional): Default ``'seg'``.
+    """
+    default_prefix = 'seg'
+
+    def __init__(self, use_image_tags=False, coexist_classes=None, *, mean='present', rates='mctformer', ignored_prediction='background',
+                 ignore_index=255, output_dir=None, format_only=False, out_file=None, prefix=None):
+        super().__init__(ignore_index=ignore_index, mean=mean, rates=rates, out_file=out_file, prefix=prefix)
+        if format_only and output_dir is None:
+            raise ValueError('format_only needs output_dir, the folder to write to')
+        if ignored_prediction not in ('background', 'drop'):
+            raise ValueError(f"ignored_prediction must be 'background' or 'drop', got {ignored_prediction!r}")
+        self.use_image_tags = use_image_tags
+        self.coexist_classes = tuple(coexist_classes or ())
+        self.ignored_prediction = ignored_prediction
+        self.output_dir = None if output_dir is None else Path(output_dir)
+        self.format_only = format_only
+
+    def counter_shapes(self):
+        """Confusion matrices, without and with tags."""
+        shape = (len(self.classes), len(self.classes) + 1)
+        return {'confusion': shape, 'filtered': shape} if self.use_image_tags else {'confusion': shape}
+
+    def count_image(self, sample):
+        """Confusion of one image; writes its mask if asked to."""
+        pred = sample_field(sample, 'pred_sem_seg', 'SegMetric needs a model that predicts label maps').squeeze(0)
+        if self.output_dir is not None:
+            write_mask(self.output_dir / f'{image_id(sample)}.png', pred.cpu().numpy())
+        if self.format_only:
+            return {}
+        self._coexist_ids()
+        gt = ground_truth(sample).to(pred.device)
+        addends = {'confusion': confusion_matrix(pred, gt, len(self.classes), self.ignore_index)}
+        if self.use_image_tags:
+            addends['filtered'] = confusion_matrix(self._predict_with_tags(sample), gt, len(self.classes), self.ignore_index)
+        return addends
+
+    def _predict_with_tags(self, sample):
+        logits = sample_field(sample, 'seg_logits', 'use_image_tags=True needs the scores of all classes')
+        tags = sample_field(sample, 'gt_tags', 'use_image_tags=True needs a data set with image tags')
+        if len(logits) != len(self.classes) or len(tags) != len(self.classes) - 1:
+            raise ValueError(f'{len(logits)} score planes and {len(tags)} tags do not fit {len(self.classes)} classes with background')
+        allowed = torch.cat((tags.new_ones(1), tags)).nonzero().flatten().to(logits.device)
+        return allowed[logits[allowed].argmax(0)]
+
+    def evaluate(self, size):
+        """As :meth:`CounterMetric.evaluate`; nothing but a log line if only files were written."""
+        if not self.format_only:
+            return super().evaluate(size)
+        self._counters = None
+        print_log(f'masks are in {self.output_dir}', logger='current')
+        return {}
+
+    def compute_metrics(self, counters):
+        """IoU of the confusion matrices."""
+        confusion, coexist = counters['confusion'], self._coexist_ids()
+        areas = class_areas(resolve_ignored(confusion, self.ignored_prediction))
+        results, rows = self.summarize_areas(areas)
+        per_class, means = results.pop('IoU'), (results['mIoU'], results['FP'], results['FN'])
+        columns = ('class', 'IoU %', 'FP %', 'FN %')
+        if confusion[:, -1].any():
+            results['coverage'] = 100 - 100 * float(confusion[:, -1].sum()) / float(confusion.sum())
+        if coexist:
+            results['mIoU_coexist'] = 100 * float(class_iou(areas)[coexist].mean())
+        if self.use_image_tags:
+            areas = class_areas(resolve_ignored(counters['filtered'], self.ignored_prediction))
+            filtered = class_iou(areas)
+            results['mIoU_image_tags'] = 100 * float(mean_over_classes(filtered, areas, self.mean))
+            if coexist:
+                results['mIoU_coexist_image_tags'] = 100 * float(filtered[coexist].mean())
+            rows = [(*row, None if row[1] is None else 100 * value) for row, value in zip(rows, filtered.tolist())]
+            means, columns = (*means, results['mIoU_image_tags']), (*columns, 'IoU % with image tags')
+        self.protocol = dict(self.base_protocol(areas), use_image_tags=self.use_image_tags, ignored_prediction=self.ignored_prediction)
+        if coexist:
+            self.protocol['coexist_classes'] = list(self.coexist_classes)
+        title = f'{self.prefix} mIoU {results["mIoU"]:.2f} (mean over {self.mean} classes' + (
+            f'); with ground-truth image tags {results["mIoU_image_tags"]:.2f}' if self.use_image_tags else ', no image tags used)')
+        self.table = metric_table(title, rows, means, columns)
+        return dict(results, IoU=per_class)
+
+    def _coexist_ids(self):
+        unknown = [name for name in self.coexist_classes if name not in self.classes]
+        if unknown:
+            raise ValueError(f'coexist_classes {unknown} are no classes of the data set')
+        return [self.classes.index(name) for name in self.coexist_classes]
