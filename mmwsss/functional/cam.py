@@ -1,0 +1,59 @@
+"""From attention and patch class maps to class activation maps (MCTformer+ section III)."""
+import torch
+from torch.nn import functional as F
+
+
+def fuse_cams(class_attention, patch_cams, map_type='fused', *, sqrt=True):
+    """Combine class attention and patch class maps.
+
+    Args:
+        class_attention (Tensor): (B,K,h,w), class token rows of the attention, >= 0.
+        patch_cams (Tensor | None): (B,K,h,w) raw maps of the patch head.
+        map_type (str): ``'fused'`` product of both, ``'mct'`` attention only, ``'patchcam'`` ReLU of the patch maps.
+        sqrt (bool): Square root of the fused product (MCTformer+; V2 has none).
+
+    Returns:
+        Tensor: (B,K,h,w), >= 0.
+    """
+    if map_type == 'mct':
+        return class_attention
+    if map_type not in ('fused', 'patchcam'):
+        raise ValueError(f"map_type must be 'fused', 'mct' or 'patchcam', got {map_type!r}")
+    if patch_cams is None:
+        raise ValueError(f"map_type {map_type!r} needs a patch head; a model without one only has 'mct'")
+    patch_cams = patch_cams.relu()
+    if map_type == 'patchcam':
+        return patch_cams
+    fused = class_attention * patch_cams
+    return fused.sqrt() if sqrt else fused
+
+
+def refine_with_affinity(cams, affinity):
+    """Propagate maps along the patch affinity: ``out[q] = sum_k affinity[q,k] cam[k]`` (MCTformer+ Eq. 6).
+
+    Args:
+        cams (Tensor): (B,K,h,w).
+        affinity (Tensor): (B,N,N), rows are queries; not normalised.
+
+    Returns:
+        Tensor: (B,K,h,w).
+    """
+    return torch.bmm(cams.flatten(2), affinity.transpose(1, 2)).view_as(cams)
+
+
+def upsample_cams(cams, size):
+    """Bilinear resize (align_corners=False) of (B,K,h,w) to ``size`` (H,W)."""
+    return F.interpolate(cams, size=tuple(size), mode='bilinear', align_corners=False)
+
+
+def minmax_normalize(cams, eps=1e-8):
+    """Min-max per map over its pixels: ``(x-min)/(max-min+eps)``; a constant map becomes 0.
+
+    Args:
+        cams (Tensor): (...,H,W).
+
+    Returns:
+        Tensor: Same shape, in [0,1].
+    """
+    low, high = cams.amin((-2, -1), keepdim=True), cams.amax((-2, -1), keepdim=True)
+    return (cams - low) / (high - low + eps)

@@ -1,0 +1,38 @@
+"""Global poolings of patch class maps: average, maximum and weighted ranking."""
+from functools import lru_cache
+
+import torch
+
+
+def global_average_pool(maps):
+    """(B,C,h,w) -> (B,C)."""
+    return maps.flatten(2).mean(-1)
+
+
+def global_max_pool(maps):
+    """(B,C,h,w) -> (B,C)."""
+    return maps.flatten(2).amax(-1)
+
+
+def global_weighted_ranking_pool(maps, decay=0.996):
+    """Global weighted ranking pooling (GWRP), MCTformer+ Eq. 8.
+
+    The values of each class are sorted in descending order and averaged with weights ``decay ** rank``. ``decay=1`` is
+    average pooling, ``decay -> 0`` maximum pooling. Sorting and sum run in float32; gradients flow through the values.
+
+    Args:
+        maps (Tensor): (B,C,h,w) raw class maps.
+        decay (float): In (0,1].
+
+    Returns:
+        Tensor: (B,C).
+    """
+    values = maps.flatten(2).float().sort(dim=-1, descending=True).values
+    # a product of matrices would run in half precision under autocast
+    return (values * _ranking_weights(values.shape[-1], float(decay), values.device)).sum(-1)
+
+
+@lru_cache(maxsize=64)
+def _ranking_weights(num_values, decay, device):
+    weights = decay ** torch.arange(num_values, dtype=torch.float64)
+    return (weights / weights.sum()).float().to(device)

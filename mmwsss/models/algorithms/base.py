@@ -1,0 +1,163 @@
+"""Base of every classifier that learns from image tags and is turned into class activation maps."""
+from contextlib import nullcontext
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmwsss.functional.cam import minmax_normalize, upsample_cams
+from mmwsss.registry import MODELS
+
+DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
+
+
+class TagClassifier(BaseModel):
+    """Learns from image tags; predicts tag scores and, for tagged (or predicted) classes, class activation maps.
+
+    Subclasses implement :meth:`loss`, :meth:`extract`, :meth:`scores_of` and :meth:`maps_of`. What is common is here: views at
+    several scales, each batched with its horizontal flip, summed, normalised.
+
+    Args:
+        backbone (dict): Config of the backbone.
+        num_classes (int): C, foreground classes.
+        test_cfg (dict): ``flip`` (bool), ``refine`` (bool), ``dtype`` (``'fp32'``, ``'bf16'``, ``'fp16'``: autocast of the
+            network, maps stay float32), ``score_threshold`` (a class is predicted above it where no tags are given; the best
+            class always is), ``tags`` (``'gt'`` the sample's tags, or ``'predicted'``), and the options of the subclass.
+        data_preprocessor (dict, optional): Config.
+    """
+
+    default_test_cfg = dict(flip=True, refine=True, dtype='fp32', score_threshold=0.5, tags='gt')
+
+    def __init__(self, backbone, num_classes, *, test_cfg=None, data_preprocessor=None, init_cfg=None):
+        super().__init__(data_preprocessor or dict(type='mmwsss.ViewsDataPreprocessor'), init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.num_classes = num_classes
+        unknown = set(test_cfg or ()) - set(self.default_test_cfg)
+        if unknown:
+            raise ValueError(f'{type(self).__name__}.test_cfg has no option {sorted(unknown)}; options: {sorted(self.default_test_cfg)}')
+        self.test_cfg = dict(self.default_test_cfg, **(test_cfg or {}))
+        if self.test_cfg['dtype'] not in DTYPES:
+            raise ValueError(f"test_cfg.dtype must be one of {sorted(DTYPES)}, got {self.test_cfg['dtype']!r}")
+
+    # What a method is made of ----------------------------------------------------------------------------------------------
+
+    def loss(self, inputs, data_samples):
+        """Losses ``{loss_*: scalar}`` of a training batch (B,3,H,W)."""
+        raise NotImplementedError
+
+    def extract(self, inputs):
+        """Everything that scores and maps are computed from, for (B,3,h,w); without gradients."""
+        raise NotImplementedError
+
+    def scores_of(self, extracted):
+        """Tag probabilities (B,C) in [0,1]."""
+        raise NotImplementedError
+
+    def maps_of(self, extracted, keys):
+        """Maps (B,K,h,w) >= 0 of the classes ``keys`` (list of ids), low resolution, not normalised."""
+        raise NotImplementedError
+
+    # Public interface ------------------------------------------------------------------------------------------------------
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        """``'loss'`` -> dict of losses, ``'predict'`` -> data samples with maps, ``'tensor'`` -> tag probabilities (B,C)."""
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'tensor':
+            return self.scores_of(self.extract(inputs))
+        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+
+    def gt_tags(self, data_samples, inputs):
+        """Tags (B,C) of a batch on the device of ``inputs``."""
+        without = next((sample for sample in data_samples if 'gt_tags' not in sample), None)
+        if without is not None:
+            raise ValueError(f"{without.metainfo.get('img_path', 'an image')}: has no tags; give the data set a tag file, or predict the tags "
+                             "(model.test_cfg.tags='predicted')")
+        tags = torch.stack([sample.gt_tags for sample in data_samples]).to(inputs.device)
+        if tags.shape[1] != self.num_classes:
+            raise ValueError(f'the model has {self.num_classes} classes, the data set {tags.shape[1]}: set num_classes of the config '
+                             f'to the number of classes without background')
+        return tags
+
+    @torch.no_grad()
+    def predict(self, inputs, data_samples):
+        """Add ``pred_scores`` and ``pred_cams`` to the samples.
+
+        Args:
+            inputs (Tensor | list): (B,3,H,W), or per image a list of views (1,3,h,w).
+            data_samples (list[WSSSDataSample]): ``gt_tags`` is read unless ``test_cfg.tags='predicted'``.
+        """
+        if isinstance(inputs, Tensor):
+            inputs = [[image[None]] for image in inputs]
+        for group in _equal_sizes(inputs, data_samples):
+            samples = [data_samples[index] for index in group]
+            views = [torch.cat(view) for view in zip(*(inputs[index] for index in group))]
+            for sample, scores, keys, cams in zip(samples, *self.predict_cams(views, samples)):
+                sample.set_pred_scores(scores).set_pred_cams(keys, cams)
+        return data_samples
+
+    def predict_cams(self, views, data_samples):
+        """CAMs of images of one size at several scales.
+
+        Args:
+            views (list[Tensor]): One (B,3,h,w) per scale.
+            data_samples (list[WSSSDataSample]): B samples; the maps get the size ``ori_shape`` where it is set, else that of the
+                first view.
+
+        Returns:
+            tuple: scores (B,C) of the first view without flip; B lists of class ids; B tensors (K,H,W) in [0,1].
+        """
+        size = tuple(data_samples[0].metainfo.get('ori_shape', views[0].shape[-2:]))[:2]
+        scores = keys = sums = None
+        for view in views:
+            batch = torch.cat([view, view.flip(-1)]) if self.test_cfg['flip'] else view
+            extracted = self._extract_autocast(batch)
+            if keys is None:
+                scores = self.scores_of(extracted)[:len(view)].float()
+                keys = self._keys(scores, data_samples)
+                union = sorted({key for image_keys in keys for key in image_keys})
+                sums = view.new_zeros(len(view), len(union), *size)
+            if not union:
+                break
+            maps = self._to_image_size(self.maps_of(extracted, union).float(), view.shape[-2:], size)
+            sums += maps[:len(view)]
+            if self.test_cfg['flip']:
+                sums += maps[len(view):].flip(-1)
+        column = {key: index for index, key in enumerate(union)}
+        cams = [minmax_normalize(image[[column[key] for key in image_keys]]) if image_keys else image[:0]
+                for image, image_keys in zip(sums, keys)]
+        return scores, keys, cams
+
+    def _extract_autocast(self, batch):
+        dtype = DTYPES[self.test_cfg['dtype']]
+        with nullcontext() if dtype is None else torch.autocast(batch.device.type, dtype):
+            return self.extract(batch)
+
+    def _to_image_size(self, maps, view_size, size):
+        if not getattr(self.backbone, 'pad_to_patch', False):
+            return upsample_cams(maps, size)
+        # the map covers the padded view: blow it up as a whole, then cut the padding off
+        covered = [round(cells * self.backbone.patch_size * side / view_side)
+                   for cells, side, view_side in zip(maps.shape[-2:], size, view_size)]
+        return upsample_cams(maps, covered)[..., :size[0], :size[1]]
+
+    def _keys(self, scores, data_samples):
+        """Class ids of each image: its tags, or the predicted ones."""
+        if self.test_cfg['tags'] == 'gt':
+            present = self.gt_tags(data_samples, scores) > 0
+        else:
+            best = F.one_hot(scores.argmax(1), scores.shape[1]).bool()
+            present = (scores > self.test_cfg['score_threshold']) | best
+        return [row.nonzero().flatten().tolist() for row in present]
+
+
+def _equal_sizes(inputs, data_samples):
+    """Indices of images whose views and maps have the same sizes, as lists."""
+    groups = {}
+    for index, (views, sample) in enumerate(zip(inputs, data_samples)):
+        size = tuple(sample.metainfo.get('ori_shape', ()))
+        groups.setdefault((size, *(view.shape for view in views)), []).append(index)
+    return groups.values()

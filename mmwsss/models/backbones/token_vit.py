@@ -1,0 +1,235 @@
+"""Vision transformer with one or several class tokens, attention on request and a key mask."""
+from typing import NamedTuple
+from urllib.error import URLError
+from urllib.parse import urlparse
+
+import torch
+from mmengine.logging import print_log
+from mmengine.model.weight_init import trunc_normal_
+from mmpretrain.models.backbones import VisionTransformer
+from torch import nn
+
+from mmwsss.functional.attention import AttentionCollector, attend
+from mmwsss.functional.tokens import repeat_class_token, resize_grid, resize_position_embedding
+from mmwsss.registry import MODELS
+from mmwsss.utils.checkpoint import translate_vit_keys, unwrap_state_dict
+
+
+class TokenFeatures(NamedTuple):
+    """What :class:`TokenViT` returns.
+
+    Attributes:
+        class_tokens (Tensor): (B,T,D) of the last layer.
+        patch_map (Tensor): (B,D,h,w) of the last layer.
+        class_embeddings (Tensor | None): (L,B,T,D), class rows of the residual stream after every layer, not normalised.
+        aux_map (Tensor | None): (B,D,h,w), patch tokens after layer ``aux_layer``, not normalised.
+        attention (tuple[Tensor]): One map per request.
+    """
+    class_tokens: torch.Tensor
+    patch_map: torch.Tensor
+    class_embeddings: torch.Tensor | None
+    aux_map: torch.Tensor | None
+    attention: tuple
+
+
+@MODELS.register_module()
+class TokenViT(VisionTransformer):
+    """:class:`mmpretrain.VisionTransformer` with T class tokens that returns :class:`TokenFeatures`.
+
+    Layer names and weights are mmpretrain's. Checkpoints of mmpretrain, facebookresearch DeiT and timm are translated while
+    they load: a single class token and its position are repeated T times, the position grid is resized.
+
+    Args:
+        arch (str | dict): As in mmpretrain, e.g. ``'deit-small'`` or a dict with ``embed_dims``, ``num_layers``,
+            ``num_heads``, ``feedforward_channels``.
+        num_class_tokens (int): T; C for MCTformer, 1 for single-token models.
+        img_size (int | tuple): (H,W) the position embedding is learnt for; any size >= one patch can be fed.
+        patch_size (int): Side of a patch in pixels (stride of the stem where there is one).
+        stem (dict, optional): Config of a convolutional stem, e.g. ``dict(type='mmwsss.ConvStem', channels=(32, 64, 128))``.
+        final_norm (bool): Normalise after the last layer. MCTformer does not, and the layer is then not created.
+        aux_layer (int, optional): Layer whose raw patch tokens are returned as ``aux_map``; negative counts from the end.
+        pos_init (str): How a checkpoint's position grid becomes the model's at loading: ``'nearest'`` where the ratio is an
+            integer (MCTformer+), else bicubic; or always ``'bicubic'``.
+        pos_interp_offset (float): 0.1 reproduces the sampling rule of MCTformer V1/V2 at other sizes, 0 is exact.
+        token_init (str): ``'repeat'`` the checkpoint's class token, or ``'trunc_normal'`` to leave class tokens and
+            positions at their random start.
+        frozen_pos_embed (bool): No gradient for the position embedding (MCC, CoSA).
+        pad_to_patch (bool): Pad bottom and right to whole patches; by default the remainder is ignored, as the papers' code does.
+        drop_path_rate (float): Stochastic depth, linear over the layers.
+        drop_rate (float): Dropout after position embedding and in the layers.
+        init_cfg (dict, optional): e.g. ``dict(type='Pretrained', checkpoint=URL or file)``.
+
+    Raises:
+        ValueError: An image smaller than a patch, or a checkpoint of another architecture.
+    """
+
+    def __init__(self, arch='deit-small', *, num_class_tokens=1, img_size=224, patch_size=16, stem=None, final_norm=False,
+                 aux_layer=None, pos_init='nearest', pos_interp_offset=0., token_init='repeat', frozen_pos_embed=False,
+                 pad_to_patch=False, drop_path_rate=0., drop_rate=0., qkv_bias=True, init_cfg=None):
+        if pos_init not in ('nearest', 'bicubic'):
+            raise ValueError(f"pos_init must be 'nearest' or 'bicubic', got {pos_init!r}")
+        if token_init not in ('repeat', 'trunc_normal'):
+            raise ValueError(f"token_init must be 'repeat' or 'trunc_normal', got {token_init!r}")
+        super().__init__(arch=arch, img_size=img_size, patch_size=patch_size, drop_rate=drop_rate, drop_path_rate=drop_path_rate,
+                         qkv_bias=qkv_bias, final_norm=final_norm, out_type='raw',
+                         patch_cfg=dict(padding='corner' if pad_to_patch else 0), init_cfg=init_cfg)
+        self.num_extra_tokens = self.num_class_tokens = num_class_tokens
+        self.patch_size = patch_size
+        self.pad_to_patch = pad_to_patch
+        self.pos_init = pos_init
+        self.pos_interp_offset = pos_interp_offset
+        self.token_init = token_init
+        self.aux_layer = None if aux_layer is None else aux_layer % self.num_layers
+        if stem is not None:
+            self.patch_embed = MODELS.build(dict(stem, embed_dims=self.embed_dims, input_size=self.img_size))
+            self.patch_resolution = self.patch_embed.init_out_size
+            self.patch_size = self.patch_embed.stride
+        num_patches = self.patch_resolution[0] * self.patch_resolution[1]
+        self.cls_token = nn.Parameter(torch.zeros(1, num_class_tokens, self.embed_dims))
+        self.pos_embed = nn.Parameter(torch.zeros(1, num_class_tokens + num_patches, self.embed_dims),
+                                      requires_grad=not frozen_pos_embed)
+
+    def init_weights(self):
+        """Random start of MCTformer (truncated normal 0.02 tokens and linear layers), or the checkpoint of ``init_cfg``.
+
+        Raises:
+            FileNotFoundError: The checkpoint cannot be downloaded; says which file to place where.
+            ValueError: It is damaged, or one of another architecture; names it.
+        """
+        trunc_normal_(self.cls_token, std=0.02)
+        trunc_normal_(self.pos_embed, std=0.02)
+        for module in self.layers.modules():
+            if isinstance(module, nn.Linear):
+                trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        if isinstance(self.init_cfg, dict) and self.init_cfg.get('type') == 'Pretrained':
+            try:
+                super().init_weights()
+            except (URLError, OSError) as error:
+                url = self.init_cfg['checkpoint']
+                if not url.startswith(('http://', 'https://')):
+                    raise
+                target = f'{torch.hub.get_dir()}/checkpoints/{urlparse(url).path.rsplit("/", 1)[-1]}'
+                raise FileNotFoundError(f'{url}: cannot be downloaded ({error}); fetch it on a connected machine and place it '
+                                        f'at {target}, or give a local file as init_cfg.checkpoint') from error
+            except ValueError as error:
+                checkpoint = str(self.init_cfg['checkpoint'])
+                raise ValueError(str(error) if checkpoint in str(error) else f'{checkpoint}: {error}') from error
+        self._is_init = True
+
+    def train(self, mode=True):
+        """As in PyTorch; mmpretrain's returns nothing."""
+        super().train(mode)
+        return self
+
+    def forward(self, x, *, attention=(), class_embeddings=False, key_mask=None):
+        """Run the transformer.
+
+        Args:
+            x (Tensor): (B,3,H,W) normalised images of any size >= one patch.
+            attention (Sequence[AttentionRequest]): Maps to return; layers that none of them reads run fused.
+            class_embeddings (bool): Whether to return the class rows after every layer.
+            key_mask (Tensor, optional): (B,N) bool, True for patches that no token may attend to.
+
+        Returns:
+            TokenFeatures
+        """
+        x, grid = self._embed(x)
+        if key_mask is not None:
+            key_mask = torch.cat([key_mask.new_zeros(len(key_mask), self.num_class_tokens), key_mask], 1)
+        collector = AttentionCollector(attention, self.num_layers)
+        embeddings, aux = [], None
+        for index, layer in enumerate(self.layers):
+            wanted = collector.wanted(index)
+            if wanted or key_mask is not None:
+                x, maps = self._attend(layer, x, wanted, key_mask)
+                collector.add(index, maps)
+            else:
+                x = layer(x)
+            if class_embeddings:
+                embeddings.append(x[:, :self.num_class_tokens])
+            if index == self.aux_layer:
+                aux = self._to_map(x, grid)
+        if self.final_norm:
+            x = self.ln1(x)
+        return TokenFeatures(class_tokens=x[:, :self.num_class_tokens], patch_map=self._to_map(x, grid),
+                             class_embeddings=torch.stack(embeddings) if class_embeddings else None, aux_map=aux,
+                             attention=collector.result())
+
+    def _embed(self, x):
+        height, width = x.shape[-2:]
+        if min(height, width) < self.patch_size and not self.pad_to_patch:
+            raise ValueError(f'an image of {width}x{height} (width x height) is smaller than a patch of '
+                             f'{self.patch_size}x{self.patch_size}; use a larger image or scale')
+        x, grid = self.patch_embed(x)
+        pos_embed = self.pos_embed
+        # the offset rule also shifts the samples of an unchanged grid, unless the image is square
+        if grid != tuple(self.patch_resolution) or (self.pos_interp_offset and height != width):
+            pos_embed = resize_position_embedding(pos_embed, self.num_class_tokens, (self.patch_resolution, grid),
+                                                  offset=self.pos_interp_offset)
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + pos_embed
+        return self.drop_after_pos(x), grid
+
+    def _attend(self, layer, x, requests, key_mask):
+        attn = layer.attn
+        batch, num_tokens, width = x.shape
+        qkv = attn.qkv(layer.ln1(x)).reshape(batch, num_tokens, 3, attn.num_heads, attn.head_dims).permute(2, 0, 3, 1, 4)
+        output, maps = attend(*qkv, requests, num_class_tokens=self.num_class_tokens, key_mask=key_mask,
+                              dropout=attn.attn_drop if self.training else 0.)
+        output = attn.proj(output.transpose(1, 2).reshape(batch, num_tokens, width))
+        x = x + attn.out_drop(attn.gamma1(attn.proj_drop(output)))
+        return layer.ffn(layer.ln2(x), identity=x), maps
+
+    def _to_map(self, tokens, grid):
+        return tokens[:, self.num_class_tokens:].transpose(1, 2).unflatten(2, grid)
+
+    def _prepare_pos_embed(self, state_dict, prefix, *args):
+        """Load-state-dict pre-hook: translate names, tokens and positions of a foreign checkpoint, in place."""
+        own = unwrap_state_dict({key.removeprefix(prefix): state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)})
+        own, unused = translate_vit_keys(own)
+        if not self.final_norm:
+            unused += [key for key in own if key.startswith('ln1.')]
+            own = {key: value for key, value in own.items() if not key.startswith('ln1.')}
+        if 'cls_token' in own and own['cls_token'].shape[1] == 1 < self.num_class_tokens and self.token_init == 'trunc_normal':
+            unused += ['cls_token', 'pos_embed']
+            own['cls_token'], own['pos_embed'] = self.cls_token.detach(), self.pos_embed.detach()
+        self._fit_tokens(own)
+        self._check_architecture(own)
+        if unused:
+            print_log(f'Weights that TokenViT has no use for: {", ".join(sorted(unused))}', logger='current')
+        state_dict.update({prefix + key: value for key, value in own.items()})
+
+    def _fit_tokens(self, state):
+        """Repeat a single class token T times and resize the position grid to the model's."""
+        if 'cls_token' not in state or 'pos_embed' not in state:
+            return
+        extra = state['cls_token'].shape[1]
+        if extra not in (1, self.num_class_tokens):
+            raise ValueError(f'the checkpoint has {extra} class tokens, the model {self.num_class_tokens}: the data set of the config '
+                             f'and that of the checkpoint have different classes')
+        pos_embed = state['pos_embed']
+        class_pos, grid = pos_embed[:, :extra], pos_embed[:, extra:]
+        side = int(grid.shape[1] ** 0.5)
+        if grid.shape[1] != self.pos_embed.shape[1] - self.num_class_tokens:
+            if side * side != grid.shape[1]:
+                raise ValueError(f'the position embedding of the checkpoint has {grid.shape[1]} patches, which is no square grid')
+            h, w = self.patch_resolution
+            nearest = self.pos_init == 'nearest' and h % side == 0 and w % side == 0
+            grid = resize_grid(grid, ((side, side), (h, w)), mode='nearest' if nearest else 'bicubic')
+        if extra < self.num_class_tokens:
+            state['cls_token'] = repeat_class_token(state['cls_token'], self.num_class_tokens)
+            class_pos = repeat_class_token(class_pos, self.num_class_tokens)
+        state['pos_embed'] = torch.cat([class_pos, grid], 1)
+
+    def _check_architecture(self, state):
+        own = self.state_dict()
+        wrong = [f'{key}: checkpoint {tuple(value.shape)}, model {tuple(own[key].shape)}' for key, value in state.items()
+                 if key in own and value.shape != own[key].shape]
+        missing = [key for key in own if key not in state]
+        extra_layers = sorted({key.split('.')[1] for key in state if key.startswith('layers.') and key not in own})
+        if wrong or missing or extra_layers:
+            problem = wrong[0] if wrong else f'{len(missing)} weights are missing, first {missing[0]}' if missing else \
+                f'layers {", ".join(extra_layers)} do not exist in the model'
+            raise ValueError(f'the checkpoint has another architecture than {type(self).__name__} with {self.num_layers} layers of width '
+                             f'{self.embed_dims} ({problem}); choose the config that belongs to the checkpoint')

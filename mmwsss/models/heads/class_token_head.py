@@ -1,0 +1,37 @@
+"""Class scores from class tokens."""
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+
+from mmwsss.registry import MODELS
+
+
+@MODELS.register_module()
+class ClassTokenHead(BaseModule):
+    """One logit per class token (MCTformer section III-A, Table 9).
+
+    Args:
+        pooling (str): ``'mean'`` of the token's entries, ``'max'`` of them, or ``'linear'``: a weight vector per class.
+        num_classes (int, optional): C, needed by ``'linear'``.
+        embed_dims (int, optional): D, needed by ``'linear'``.
+    """
+
+    def __init__(self, pooling='mean', *, num_classes=None, embed_dims=None, init_cfg=None):
+        super().__init__(init_cfg)
+        if pooling not in ('mean', 'max', 'linear'):
+            raise ValueError(f"pooling must be 'mean', 'max' or 'linear', got {pooling!r}")
+        self.pooling = pooling
+        if pooling == 'linear':
+            if num_classes is None or embed_dims is None:
+                raise ValueError("pooling='linear' needs num_classes and embed_dims")
+            self.weight = nn.Parameter(torch.empty(num_classes, embed_dims))
+            self.bias = nn.Parameter(torch.zeros(num_classes))
+            nn.init.trunc_normal_(self.weight, std=0.02)
+
+    def forward(self, class_tokens):
+        """(B,C,D) -> logits (B,C)."""
+        if self.pooling == 'mean':
+            return class_tokens.mean(-1)
+        if self.pooling == 'max':
+            return class_tokens.amax(-1)
+        return (class_tokens * self.weight).sum(-1) + self.bias
