@@ -1,0 +1,199 @@
+"""Class activation maps and label maps drawn over their image; images are (H,W,3) uint8 RGB in and out."""
+import io
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps, get_data_path
+from PIL import Image, ImageDraw, ImageFont
+
+from mmwsss.utils.io import voc_palette
+
+GAP = 8
+CAPTION_HEIGHT = 22
+INK = (31, 41, 55)
+
+
+def overlay_cam(image_rgb, cam, alpha=0.55, *, colormap='turbo'):
+    """Blend the colours of a class activation map with the grey values of its image, so that hue tells activation alone.
+
+    Args:
+        image_rgb (array): (H,W,3) uint8.
+        cam (array): (h,w) in [0,1], resized bilinearly to (H,W); values outside are clipped and NaN counts as 0.
+        alpha (float): Weight of the map in [0,1]; 0 shows the grey image alone.
+        colormap (str): Name of a matplotlib colour map.
+
+    Returns:
+        ndarray: (H,W,3) uint8.
+
+    Raises:
+        ValueError: Wrong shape or type of ``image_rgb`` or ``cam``, ``alpha`` outside [0,1], unknown ``colormap``.
+    """
+    image, cam = _check_image(image_rgb), np.asarray(cam, np.float32)
+    if cam.ndim != 2 or not cam.size:
+        raise ValueError(f'a class activation map to draw has shape (h,w), got {cam.shape}')
+    if colormap not in colormaps:
+        raise ValueError(f'{colormap!r} is no matplotlib colour map')
+    cam = np.clip(np.nan_to_num(cam, nan=0.0), 0, 1)
+    height, width = image.shape[:2]
+    if cam.shape != (height, width):
+        cam = np.asarray(Image.fromarray(cam).resize((width, height), Image.Resampling.BILINEAR))
+    colors = colormaps[colormap](np.arange(256), bytes=True)[:, :3]
+    grey = np.asarray(Image.fromarray(image).convert('L'))[..., None]
+    return _blend(grey, colors[np.rint(cam * 255).astype(np.uint8)], _check_alpha(alpha))
+
+
+def overlay_mask(image_rgb, mask, palette=None, alpha=0.7):
+    """Blend the colours of a label map with its image; the inner border of each region is drawn opaque, in a light tint.
+
+    Args:
+        image_rgb (array): (H,W,3) uint8.
+        mask (array): (h,w) integer labels, 0 background (shows the image), 255 ignore; resized to (H,W) by nearest neighbour.
+        palette (array, optional): (P,3) uint8 colour of each label, P above the largest label; PASCAL VOC colours by default.
+        alpha (float): Weight of the label colours in [0,1]; 0 shows the image alone.
+
+    Returns:
+        ndarray: (H,W,3) uint8.
+
+    Raises:
+        ValueError: Wrong shape or type, a label outside the palette, ``alpha`` outside [0,1].
+    """
+    image, mask, alpha = _check_image(image_rgb), np.asarray(mask), _check_alpha(alpha)
+    if mask.ndim != 2 or not mask.size or mask.dtype.kind not in 'iub':
+        raise ValueError(f'a label map to draw has integers of shape (h,w), got {mask.dtype} of shape {mask.shape}')
+    palette = voc_palette() if palette is None else np.asarray(palette, np.uint8)
+    mask = mask.astype(np.int64)
+    if mask.min() < 0 or mask.max() >= len(palette):
+        raise ValueError(f'labels {mask.min()}..{mask.max()} do not fit a palette of {len(palette)} colours')
+    height, width = image.shape[:2]
+    if mask.shape != (height, width):
+        rows = (2 * np.arange(height) + 1) * mask.shape[0] // (2 * height)
+        columns = (2 * np.arange(width) + 1) * mask.shape[1] // (2 * width)
+        mask = mask[rows[:, None], columns]
+    border = _inner_border(mask, max(1, round(min(height, width) / 150)))
+    colors, weight = palette[mask].astype(np.float32), np.full(mask.shape, alpha, np.float32)
+    if alpha > 0:
+        # halfway to white, so that dark classes stay visible in dark images
+        colors[border], weight[border] = (colors[border] + 255) / 2, 1
+    weight[mask == 0] = 0
+    return _blend(image, colors, weight[..., None])
+
+
+def sample_tiles(sample, *, side=None, palette=None):
+    """Pictures that tell one sample: image, ground truth, CAM of each class, pseudo mask and segmentation, as far as they exist.
+
+    Args:
+        sample (dict): ``id``, ``image`` (H,W,3) uint8 RGB and, each optional or None, ``gt`` (h,w), ``cams`` list of K pairs
+            ``(class name, (h,w) in [0,1])``, ``mask`` (h,w), ``seg`` (h,w), ``tags`` list of names.
+        side (int, optional): Scale the pictures, in proportion, to this longest side in pixels; their own size by default.
+        palette (array, optional): See :func:`overlay_mask`.
+
+    Returns:
+        list[tuple[str, str, ndarray]]: Kind (``image``, ``gt``, ``cam``, ``mask`` or ``seg``), caption, (H,W,3) uint8 RGB picture.
+    """
+    image = _check_image(sample['image'])
+    height, width = image.shape[:2]
+    if side is not None and max(height, width) != side:
+        size = tuple(max(1, round(length * side / max(height, width))) for length in (width, height))
+        filtering = Image.Resampling.BOX if side < max(height, width) else Image.Resampling.BICUBIC
+        image = np.asarray(Image.fromarray(image).resize(size, filtering))
+    tiles = [('image', 'image', image)]
+    if sample.get('gt') is not None:
+        tiles.append(('gt', 'ground truth', overlay_mask(image, sample['gt'], palette)))
+    for name, cam in sample.get('cams') or ():
+        tiles.append(('cam', str(name), overlay_cam(image, cam)))
+    for kind, caption in (('mask', 'pseudo mask'), ('seg', 'segmentation')):
+        if sample.get(kind) is not None:
+            tiles.append((kind, caption, overlay_mask(image, sample[kind], palette)))
+    return tiles
+
+
+def draw_cam_grid(rows, *, cell=224, palette=None):
+    """Several samples in one picture, a row each: image | ground truth | CAM of each class | pseudo mask | segmentation.
+
+    Columns line up: a part that one sample lacks leaves its cell blank, a part that all of them lack takes no column.
+
+    Args:
+        rows (list[dict]): Samples as in :func:`sample_tiles`; sizes and K differ freely, K may be 0.
+        cell (int): Side in pixels of the square around one picture, at least 16.
+        palette (array, optional): See :func:`overlay_mask`.
+
+    Returns:
+        ndarray: (H,W,3) uint8 RGB on white; see :func:`encode_image` for PNG bytes.
+
+    Raises:
+        ValueError: No rows, ``cell`` below 16.
+    """
+    if not rows or cell < 16:
+        raise ValueError(f'a grid needs samples and cells of at least 16 pixels, got {len(rows)} samples and {cell} pixels')
+    tiles = [sample_tiles(sample, side=cell, palette=palette) for sample in rows]
+    widths = {kind: max(sum(tile[0] == kind for tile in row) for row in tiles) for kind in ('image', 'gt', 'cam', 'mask', 'seg')}
+    starts = dict(zip(widths, np.cumsum([0, *widths.values()]).tolist()))
+    row_heights = [max(tile[2].shape[0] for tile in row) + CAPTION_HEIGHT for row in tiles]
+    canvas = Image.new('RGB', (sum(widths.values()) * (cell + GAP) + GAP, sum(row_heights) + GAP * (len(rows) + 1)), 'white')
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.truetype(str(Path(get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'), 13)
+    top = GAP
+    for sample, row, row_height in zip(rows, tiles, row_heights):
+        used = dict.fromkeys(widths, 0)
+        for kind, caption, picture in row:
+            left = GAP + (starts[kind] + used[kind]) * (cell + GAP)
+            used[kind] += 1
+            text = _shorten(str(sample.get('id', caption)) if kind == 'image' else caption, font, cell)
+            draw.text((left + (cell - font.getlength(text)) / 2, top + 3), text, fill=INK, font=font)
+            canvas.paste(Image.fromarray(picture), (left + (cell - picture.shape[1]) // 2, top + CAPTION_HEIGHT))
+        top += row_height + GAP
+    return np.asarray(canvas)
+
+
+def encode_image(image_rgb, kind='PNG'):
+    """Bytes of an image file.
+
+    Args:
+        image_rgb (array): (H,W,3) uint8.
+        kind (str): ``'PNG'``, or ``'JPEG'`` for small files of photographs.
+    """
+    buffer = io.BytesIO()
+    options = {'quality': 88, 'subsampling': 0} if kind == 'JPEG' else {'optimize': True}
+    Image.fromarray(_check_image(image_rgb)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _check_image(image):
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(f'an image to draw on is uint8 of shape (H,W,3), got {image.dtype} of shape {image.shape}')
+    return np.ascontiguousarray(image)
+
+
+def _check_alpha(alpha):
+    if not 0 <= alpha <= 1:
+        raise ValueError(f'alpha is a weight in [0,1], got {alpha}')
+    return np.float32(alpha)
+
+
+def _blend(image, colors, weight):
+    """``image + weight * (colors - image)``, rounded; ``image`` is (H,W,3) or (H,W,1), ``weight`` a number or (H,W,1)."""
+    base = image.astype(np.float32)
+    return np.rint(base + weight * (colors.astype(np.float32) - base)).astype(np.uint8)
+
+
+def _inner_border(mask, thickness):
+    """(H,W) bool: pixels whose label changes within ``thickness`` steps along a row or a column."""
+    border = np.zeros(mask.shape, bool)
+    for step in range(1, thickness + 1):
+        down, right = mask[step:] != mask[:-step], mask[:, step:] != mask[:, :-step]
+        border[step:] |= down
+        border[:-step] |= down
+        border[:, step:] |= right
+        border[:, :-step] |= right
+    return border
+
+
+def _shorten(text, font, width):
+    """``text`` on one line, cut to ``width`` pixels, with an ellipsis where something was cut."""
+    text = ' '.join(text.split())
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f'{text}…') > width:
+        text = text[:-1]
+    return f'{text}…'
