@@ -1,0 +1,128 @@
+"""Base of the networks that learn which neighbouring cells belong together, and spread class activation maps accordingly."""
+from contextlib import contextmanager
+
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from mmengine.model import BaseModel
+from mmengine.structures import PixelData
+
+from mmwsss.functional.affinity import pair_counts
+from mmwsss.registry import MODELS
+
+
+class AffinityPropagator(BaseModel):
+    """Trunk, three forward modes, and what PSA and IRN share. A subclass implements ``features``, ``loss`` and ``propagate``.
+
+    Args:
+        backbone (dict): Config; returns a tuple of maps, and tells ``out_channels`` and ``out_strides`` unless they are given here.
+        tap_indices (Sequence[int], optional): Maps to use; default all.
+        tap_channels (Sequence[int], optional): Channels of the maps that are used.
+        tap_strides (Sequence[int], optional): Their strides in pixels.
+        test_cfg (dict, optional): Keyword options of ``propagate`` in mode ``'predict'``.
+        data_preprocessor (dict, optional): Config.
+        init_cfg (dict, optional): Initialisation.
+
+    Raises:
+        ValueError: Channels or strides are not known.
+    """
+
+    def __init__(self, backbone, *, tap_indices=None, tap_channels=None, tap_strides=None, test_cfg=None, data_preprocessor=None,
+                 init_cfg=None):
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.tap_indices = tap_indices
+        self.tap_channels = self._known('out_channels', tap_channels)
+        self.tap_strides = self._known('out_strides', tap_strides)
+        if len(self.tap_channels) != len(self.tap_strides):
+            raise ValueError(f'tap_channels {self.tap_channels} and tap_strides {self.tap_strides} differ in length')
+        self.test_cfg = dict(test_cfg or {})
+
+    def _known(self, attribute, given):
+        if given is not None:
+            return tuple(given)
+        values = getattr(self.backbone, attribute, None)
+        if values is None:
+            name = attribute.replace('out_', 'tap_')
+            raise ValueError(f'{type(self.backbone).__name__} does not tell {attribute}: set {name} of {type(self).__name__}')
+        return tuple(values) if self.tap_indices is None else tuple(values[index] for index in self.tap_indices)
+
+    def taps(self, inputs):
+        """Maps (B,D,h,w) of the trunk that are used."""
+        maps = self.backbone(inputs)
+        return tuple(maps) if self.tap_indices is None else tuple(maps[index] for index in self.tap_indices)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        """Run the network.
+
+        Args:
+            inputs (Tensor): (B,3,H,W) normalised.
+            data_samples (list[WSSSDataSample], optional): With ``affinity_label`` (``'loss'``) or ``pred_cams`` (``'predict'``).
+            mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
+
+        Returns:
+            dict of losses, list of samples, or what ``features`` returns.
+
+        Raises:
+            ValueError: Unknown mode.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'tensor':
+            return self.features(inputs)
+        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+
+    def predict(self, inputs, data_samples):
+        """Spread ``pred_cams`` (K,H,W) of each sample over its image.
+
+        Args:
+            inputs (Tensor): (B,3,H',W') normalised; what lies outside a sample's ``img_shape`` is padding.
+            data_samples (list[WSSSDataSample]): With ``pred_cams`` at the size of the image and metainfo ``cam_keys``.
+
+        Returns:
+            list[WSSSDataSample]: The samples with ``walk_scores`` (K+1,H,W), background first, and ``pred_sem_seg`` (1,H,W) of class ids.
+        """
+        for image, sample in zip(inputs, data_samples, strict=True):
+            height, width = sample.metainfo.get('img_shape', image.shape[-2:])[:2]
+            scores = self.propagate(image[:, :height, :width], sample.pred_cams.data, **self.test_cfg)
+            ids = torch.tensor([0, *(key + 1 for key in sample.metainfo['cam_keys'])], device=scores.device)
+            sample.set_data(dict(walk_scores=PixelData(data=scores), pred_sem_seg=PixelData(data=ids[scores.argmax(0, keepdim=True)])))
+        return data_samples
+
+    @staticmethod
+    def stack_labels(data_samples):
+        """``affinity_label`` of all samples as (B,h,w) int64."""
+        return torch.stack([sample.affinity_label.data for sample in data_samples]).squeeze(1).long()
+
+    @staticmethod
+    def global_pair_counts(label, radius, **options):
+        """Numbers of pairs (3,) of the batch, averaged over all ranks."""
+        counts = pair_counts(label, radius, **options).float()
+        if get_world_size() > 1:
+            all_reduce(counts, op='mean')
+        return counts
+
+    def prepare(self, image, cams):
+        """Image (3,H,W) and maps (K,H,W) as float32 on the device of the network.
+
+        Raises:
+            ValueError: They differ in size.
+        """
+        if image.dim() != 3 or cams.dim() != 3 or image.shape[-2:] != cams.shape[-2:]:
+            raise ValueError(f'image (3,H,W) and cams (K,H,W) must have one size, got {tuple(image.shape)} and {tuple(cams.shape)}')
+        device = next(self.parameters()).device
+        return image.to(device, torch.float32), cams.to(device, torch.float32)
+
+    @contextmanager
+    def inference(self):
+        """Evaluation mode without gradients; every module has its mode back afterwards."""
+        training = [module for module in self.modules() if module.training]
+        for module in training:
+            module.training = False
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            for module in training:
+                module.training = True

@@ -1,0 +1,78 @@
+"""Segmentation network on an image pyramid (DeepLab-V2's multi-scale inputs)."""
+from mmseg.models.segmentors import EncoderDecoder
+from torch import nn
+from torch.nn import functional as F
+
+from mmwsss.registry import MODELS
+
+
+@MODELS.register_module()
+class MSCSegmentor(EncoderDecoder):
+    """:class:`mmseg.models.segmentors.EncoderDecoder` that sees each image at several scales (spec section 6.1).
+
+    Training adds the loss of every scale, with labels resized (nearest) to its logits, and the loss of the element-wise maximum of all of
+    them on the grid of the first scale. Testing uses the maximum alone.
+
+    Args:
+        backbone (dict): Config.
+        decode_head (dict): Config of a decode head without sampler; its losses are applied at the size of the logits.
+        scales (Sequence[float]): Relative input sizes; the first sets the grid.
+        options: Every other keyword option of the parent.
+
+    Raises:
+        ValueError: No scale, or a head with a pixel sampler.
+    """
+
+    def __init__(self, backbone, decode_head, *, scales=(1, 0.75, 0.5), **options):
+        super().__init__(backbone, decode_head, **options)
+        if not scales or min(scales) <= 0:
+            raise ValueError(f'scales must be one or more positive numbers, got {scales}')
+        if self.decode_head.sampler is not None:
+            raise ValueError('MSCSegmentor does not support a pixel sampler in its decode head')
+        self.scales = tuple(scales)
+
+    def pyramid(self, inputs):
+        """Features of the first scale, logits of all scales (list of (B,K,h,w)) and their maximum on the first grid."""
+        features, logits = None, []
+        for scale in self.scales:
+            resized = inputs if scale == 1 else F.interpolate(inputs, scale_factor=scale, mode='bilinear', align_corners=False)
+            maps = self.extract_feat(resized)
+            features = maps if features is None else features
+            logits.append(self.decode_head(maps))
+        fused = logits[0]
+        for other in logits[1:]:
+            fused = fused.maximum(F.interpolate(other, size=fused.shape[-2:], mode='bilinear', align_corners=False))
+        return features, logits, fused
+
+    def loss(self, inputs, data_samples):
+        """Losses of a batch.
+
+        Args:
+            inputs (Tensor): (B,3,H,W).
+            data_samples (list[SegDataSample]): With ``gt_sem_seg``.
+
+        Returns:
+            dict[str, Tensor]: ``decode.<loss>_<scale>``, ``decode.<loss>_max``, and those of auxiliary heads on the first scale.
+        """
+        features, logits, fused = self.pyramid(inputs)
+        head = self.decode_head
+        criteria = head.loss_decode if isinstance(head.loss_decode, nn.ModuleList) else [head.loss_decode]
+        labels = head._stack_batch_gt(data_samples)
+        losses = {}
+        for name, maps in zip((*self.scales, 'max'), (*logits, fused)):
+            # 'nearest-exact' picks the pixel at a cell's centre, as PIL does
+            target = F.interpolate(labels.float(), size=maps.shape[-2:], mode='nearest-exact').squeeze(1).long()
+            for criterion in criteria:
+                key = f'decode.{criterion.loss_name}_{name}'
+                losses[key] = losses.get(key, 0) + criterion(maps, target, ignore_index=head.ignore_index)
+        if self.with_auxiliary_head:
+            losses.update(self._auxiliary_head_forward_train(features, data_samples))
+        return losses
+
+    def encode_decode(self, inputs, batch_img_metas):
+        """Logits (B,K,H,W): the maximum over scales, resized to the image."""
+        return self.decode_head.predict_by_feat(self.pyramid(inputs)[2], batch_img_metas)
+
+    def _forward(self, inputs, data_samples=None):
+        """Logits (B,K,h,w): the maximum over scales."""
+        return self.pyramid(inputs)[2]
