@@ -1,0 +1,80 @@
+"""Reading a config the same way from every tool."""
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+
+from mmwsss.utils.compat import revert_sync_batchnorm_off_ddp
+
+
+def load_config(config, *, cfg_options=None, work_dir=None, launcher='none'):
+    """Read a config file and apply what the command line says.
+
+    Args:
+        config (str | Path | Config): File, or a config to use as it is.
+        cfg_options (dict, optional): ``{'a.b': value}`` overrides; ``data_root`` moves every data set of the config.
+        work_dir (str | Path, optional): Default: ``work_dirs/<name of the config>``.
+        launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; ``'none'`` turns SyncBN into BN.
+
+    Raises:
+        FileNotFoundError: No such config.
+        ValueError: The config is not valid; names it.
+    """
+    if not isinstance(config, Config):
+        if not Path(config).is_file():
+            raise FileNotFoundError(f'{config}: config not found; the configs are listed in configs/')
+        try:
+            config = Config.fromfile(config)
+        except (SyntaxError, KeyError, ModuleNotFoundError) as error:
+            raise ValueError(f'{config}: not a valid config ({type(error).__name__}: {error})') from error
+    if cfg_options:
+        before = config.get('data_root')
+        config.merge_from_dict(cfg_options)
+        if 'data_root' in cfg_options and before is not None:
+            _move_data_root(config._cfg_dict, before, str(cfg_options['data_root']))
+    config.launcher = launcher
+    if work_dir is not None:
+        config.work_dir = str(work_dir)
+    elif config.get('work_dir') is None:
+        config.work_dir = str(Path('work_dirs') / Path(config.filename).stem)
+    if launcher == 'none':
+        revert_sync_batchnorm_off_ddp(config._cfg_dict)
+    init_default_scope(config.get('default_scope', 'mmwsss'))
+    return config
+
+
+def _move_data_root(node, before, after):
+    """Data sets took a copy of ``data_root`` when the config was read: change it there too."""
+    if isinstance(node, dict):
+        if node.get('data_root') == before:
+            node['data_root'] = after
+        for value in node.values():
+            _move_data_root(value, before, after)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _move_data_root(value, before, after)
+
+
+def dataset_of_split(config, split, *, masks=False):
+    """The test data set of a config, moved to another split and prepared for prediction.
+
+    Args:
+        config (Config): Its ``test_dataloader.dataset`` is the template.
+        split (str): Name of a list in ``ImageSets/Segmentation``, e.g. ``train_aug``, or a path of a list.
+        masks (bool): Keep the ground truth masks; without them no mask has to exist.
+
+    Returns:
+        ConfigDict: Data set config in test mode.
+    """
+    dataset = ConfigDict(config.test_dataloader.dataset)
+    is_path = split.endswith('.txt')
+    if 'split' in dataset and not is_path:
+        dataset.split = split
+        dataset.pop('ann_file', None)
+    else:
+        dataset.ann_file = str(Path(split).resolve()) if is_path else f'ImageSets/Segmentation/{split}.txt'
+    dataset.test_mode = True
+    if not masks:
+        dataset.data_prefix = dict(dataset.get('data_prefix') or dict(img_path='JPEGImages'), seg_map_path=None)
+        dataset.pipeline = [step for step in dataset.pipeline if not step['type'].endswith('LoadMask')]
+    return dataset

@@ -1,0 +1,162 @@
+"""A trained model applied to a photo: CAMs, tag scores, label maps."""
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.runner import load_checkpoint
+
+from mmwsss.functional.thresholds import labels_at_threshold
+from mmwsss.registry import MODELS, TRANSFORMS
+from mmwsss.utils.io import read_image
+
+from .config import load_config
+
+
+class CAMs(NamedTuple):
+    """Result of :func:`infer_cams`.
+
+    Attributes:
+        classes (numpy.ndarray): (K,) 0-based ids of the classes that have a map.
+        cams (numpy.ndarray): (K,H,W) float32 in [0,1].
+        scores (numpy.ndarray): (C,) probability of every tag.
+        names (list[str]): Names of ``classes``.
+    """
+    classes: np.ndarray
+    cams: np.ndarray
+    scores: np.ndarray
+    names: list
+
+
+def init_model(config, checkpoint=None, device='cpu', cfg_options=None):
+    """Build a model in evaluation mode, with the weights of a checkpoint.
+
+    Args:
+        config (str | Path | Config): Config file.
+        checkpoint (str, optional): File or URL; ours or any that the model translates. None leaves random weights.
+        device (str | torch.device): Where to put the model.
+        cfg_options (dict, optional): Overrides of the config.
+
+    Returns:
+        BaseModel: With the attributes ``cfg`` (Config) and ``class_names`` (tuple, background first).
+
+    Raises:
+        FileNotFoundError: No such config or checkpoint.
+        ValueError: The checkpoint belongs to another architecture or number of classes; names it.
+    """
+    config = load_config(config, cfg_options=cfg_options)
+    model = MODELS.build(config.model)
+    names = None
+    if checkpoint is not None:
+        names = load_weights(model, checkpoint).get('meta', {}).get('dataset_meta', {}).get('classes')
+    model.cfg = config
+    model.class_names = tuple(names or config.get('classes') or ('background', *map(str, range(getattr(model, 'num_classes', 0)))))
+    return model.to(device).eval()
+
+
+def load_weights(model, checkpoint):
+    """Load a checkpoint into a model.
+
+    Returns:
+        dict: The checkpoint.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a checkpoint, or one of another architecture; names the file.
+    """
+    try:
+        return load_checkpoint(model, str(checkpoint), map_location='cpu')
+    except FileNotFoundError:
+        raise
+    except (ValueError, RuntimeError, EOFError, KeyError) as error:
+        raise ValueError(str(error) if str(checkpoint) in str(error) else f'{checkpoint}: {error}') from error
+
+
+def infer_cams(model, image, tags=None, *, scales=None, flip=None, refine=None):
+    """Class activation maps of one image.
+
+    Args:
+        model (TagClassifier): From :func:`init_model`.
+        image (str | Path | numpy.ndarray): File, or (H,W,3) uint8 BGR.
+        tags (Sequence[str | int], optional): Names or 0-based ids of the classes in the image; None: the predicted ones.
+        scales (Sequence[float], optional): Test scales; None: those of the config.
+        flip (bool, optional): Add the horizontal flip of each scale; None: as the config says.
+        refine (bool, optional): Refine with the patch affinity; None: as the config says.
+
+    Returns:
+        CAMs
+
+    Raises:
+        ValueError: Unknown tag, unreadable image, or an image smaller than a patch.
+    """
+    sample = _predict(model, image, tags, scales, dict(flip=flip, refine=refine))
+    keys = np.asarray(sample.cam_keys, np.int64)
+    return CAMs(keys, sample.pred_cams.data.float().cpu().numpy(), sample.pred_scores.cpu().numpy(),
+                [model.class_names[key + 1] for key in keys])
+
+
+def infer_masks(model, image, tags=None, *, threshold=None, scales=None, flip=None, refine=None):
+    """Label map of one image: CAMs cut at a threshold, or the prediction of a segmentation network.
+
+    Args:
+        model, image, tags, scales, flip, refine: See :func:`infer_cams`; a segmentation network only takes ``model`` and ``image``.
+        threshold (float, optional): Background threshold of CAMs; None: ``cam_threshold`` of the config, else 0.4.
+
+    Returns:
+        numpy.ndarray: (H,W) uint8, 0 background, class c is c+1.
+    """
+    if hasattr(model, 'predict_cams'):
+        result = infer_cams(model, image, tags, scales=scales, flip=flip, refine=refine)
+        threshold = model.cfg.get('cam_threshold', 0.4) if threshold is None else threshold
+        return labels_at_threshold(torch.from_numpy(result.cams), torch.from_numpy(result.classes), threshold).numpy().astype(np.uint8)
+    if tags is not None or scales is not None or flip is not None or refine is not None:
+        raise ValueError(f'{type(model).__name__} segments without tags, scales, flip and refine')
+    sample = _predict(model, image, None, None, {})
+    return sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+
+
+@torch.no_grad()
+def _predict(model, image, tags, scales, options):
+    image = read_image(image) if not isinstance(image, np.ndarray) else image
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f'the image must be (H,W,3) uint8 BGR, got {image.shape} {image.dtype}')
+    is_classifier = hasattr(model, 'predict_cams')
+    results = dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2], img_path='', seg_fields=[])
+    if is_classifier:
+        results.update(num_tags=model.num_classes, gt_tags=[] if tags is None else _tag_ids(model, tags))
+    data = _inference_pipeline(model.cfg, scales)(results)
+    saved = getattr(model, 'test_cfg', None)
+    if is_classifier:
+        changed = {key: value for key, value in options.items() if value is not None}
+        model.test_cfg = dict(saved, tags='predicted' if tags is None else 'gt', **changed)
+    try:
+        return model.test_step(pseudo_collate([data]))[0]
+    finally:
+        if is_classifier:
+            model.test_cfg = saved
+
+
+def _tag_ids(model, tags):
+    ids = []
+    for tag in tags:
+        if isinstance(tag, str):
+            if tag not in model.class_names[1:]:
+                raise ValueError(f'unknown tag {tag!r}; the model knows {", ".join(model.class_names[1:])}')
+            tag = model.class_names.index(tag) - 1
+        if not 0 <= tag < model.num_classes:
+            raise ValueError(f'tag id {tag} is outside 0..{model.num_classes - 1}')
+        ids.append(int(tag))
+    return ids
+
+
+def _inference_pipeline(config, scales):
+    """The test pipeline of the config without loading, at other scales if asked."""
+    steps = []
+    for step in config.test_dataloader.dataset.pipeline:
+        step, kind = dict(step), step['type'].rpartition('.')[2]
+        if kind.startswith('Load'):
+            continue
+        if kind == 'MultiScaleViews' and scales is not None:
+            step['scales'] = tuple(scales)
+        steps.append(TRANSFORMS.build(step))
+    return Compose(steps)

@@ -1,0 +1,182 @@
+"""Runs the stages of an experiment one after the other, each in a process of its own, and picks up where it was stopped."""
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+from mmengine.config import Config
+from rich.console import Console
+
+from mmwsss.utils.io import read_json, write_json
+
+PLACEHOLDER = re.compile(r'\{([A-Za-z_][\w-]*)(?:\.(checkpoint)|:([^{}]+))?\}')
+DISTRIBUTED_TOOLS = ('train.py', 'test.py', 'generate_cams.py')
+
+
+class StageFailed(RuntimeError):
+    """A stage ended with an error; the message names its log."""
+
+
+class Pipeline:
+    """Stages of an experiment.
+
+    The config holds ``stages``, a list of ``dict(name=..., tool=..., args=[...])`` with a tool of ``tools/`` and its arguments. In
+    arguments ``{configs}`` is the folder of the configs, ``{work_dir}`` the folder of the pipeline, ``{<stage>}`` that of a stage,
+    ``{<stage>.checkpoint}`` the last checkpoint of a training stage, and ``{<stage>:cam/best_threshold}`` a number of its
+    ``metrics.json``. ``results`` maps a metric prefix to the stage that its numbers come from.
+
+    A stage is done when ``<work_dir>/<stage>/stage.json`` says so and its command has not changed; it runs again with every later
+    stage otherwise; one with ``always=True`` runs every time (a tool that itself finds nothing to do). An interrupted stage continues: training from its last checkpoint, tools from the files that are there.
+
+    Args:
+        config (str | Path): Pipeline config.
+        work_dir (str | Path, optional): Default: ``work_dir`` of the config.
+        gpus (int): More than 1 runs training, testing and CAM generation under ``torchrun`` with so many processes.
+        options (dict, optional): Overrides of the config.
+
+    Raises:
+        FileNotFoundError: No such config.
+        ValueError: Malformed stages.
+    """
+
+    def __init__(self, config, *, work_dir=None, gpus=1, options=None):
+        if not Path(config).is_file():
+            raise FileNotFoundError(f'{config}: pipeline config not found; they are in configs/pipelines/')
+        self.config = Config.fromfile(config)
+        if options:
+            self.config.merge_from_dict(options)
+        if 'stages' not in self.config:
+            raise ValueError(f'{config}: has no stages; is it a pipeline config?')
+        self.name = Path(config).stem
+        self.work_dir = Path(work_dir or self.config.get('work_dir') or Path('work_dirs') / f'{self.name}_pipeline')
+        self.configs = next(folder for folder in Path(config).resolve().parents if folder.name == 'configs')
+        self.tools = self.configs.parent / 'tools'
+        self.gpus = gpus
+        self.stages = list(self.config.stages)
+        names = [stage['name'] for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ValueError(f'{config}: two stages have the same name')
+        self.console = Console(highlight=False)
+
+    def run(self, *, start=None, dry_run=False):
+        """Run what is not done.
+
+        Args:
+            start (str, optional): Run this stage and all later ones again from scratch.
+            dry_run (bool): Only print what would run.
+
+        Returns:
+            list[dict]: ``name``, ``status`` (``done`` or ``skipped``) and ``seconds`` of every stage.
+
+        Raises:
+            StageFailed: A stage failed.
+            ValueError: ``start`` is no stage.
+        """
+        names = [stage['name'] for stage in self.stages]
+        if start is not None and start not in names:
+            raise ValueError(f'--from {start}: no such stage; stages are {", ".join(names)}')
+        summary, rerun = [], False
+        for number, stage in enumerate(self.stages, 1):
+            name, folder = stage['name'], self.work_dir / stage['name']
+            title = f'[{number}/{len(self.stages)}] {name}'
+            if dry_run:
+                self.console.print(f'{title}: {stage["tool"]} {" ".join(map(str, stage["args"]))}', soft_wrap=True, markup=False)
+                continue
+            command = self._command(stage)
+            state = self._read_state(folder)
+            rerun = rerun or name == start
+            unchanged = state.get('command') == command and not rerun
+            if unchanged and state.get('status') == 'done' and not stage.get('always'):
+                self.console.print(f'{title}: done before ({state["seconds"]:.0f} s)', markup=False)
+                summary.append(dict(name=name, status='skipped', seconds=state['seconds']))
+                continue
+            if not unchanged:  # what is there belongs to other settings
+                shutil.rmtree(folder, ignore_errors=True)
+            rerun = rerun or not stage.get('always')
+            seconds = self._run_stage(title, stage, command, folder, state if unchanged else {})
+            summary.append(dict(name=name, status='done', seconds=seconds))
+        return summary
+
+    def metrics(self):
+        """Numbers of all stages named in ``results``: flat, with the protocol of each prefix."""
+        merged, protocol = {}, {}
+        for prefix, stage in self.config.get('results', {}).items():
+            numbers = read_json(self.work_dir / stage / 'metrics.json')
+            merged.update({key: value for key, value in numbers.items() if key.startswith(f'{prefix}/')})
+            recorded = numbers.get('protocol', {})
+            protocol[prefix] = recorded.get(prefix, recorded)
+        return {**merged, 'protocol': protocol}
+
+    def _command(self, stage):
+        args = [self.expand(str(arg)) for arg in stage['args']]
+        tool = str(self.tools / stage['tool'])
+        if self.gpus > 1 and stage['tool'] in DISTRIBUTED_TOOLS:
+            return [sys.executable, '-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={self.gpus}', tool, *args,
+                    '--launcher', 'pytorch']
+        return [sys.executable, tool, *args]
+
+    def expand(self, text):
+        """Replace placeholders; a stage that a number is asked of has run by then."""
+        def value(match):
+            name, checkpoint, key = match.groups()
+            if name in ('configs', 'work_dir'):
+                return str(getattr(self, name))
+            if name not in {stage['name'] for stage in self.stages}:
+                raise ValueError(f'{self.name}: {match.group()} in {text!r} names no stage')
+            folder = self.work_dir / name
+            if checkpoint:
+                pointer = folder / 'last_checkpoint'
+                if not pointer.is_file():
+                    raise FileNotFoundError(f'{pointer}: stage {name} has saved no checkpoint')
+                return pointer.read_text().strip()
+            if key:
+                numbers = read_json(folder / 'metrics.json')
+                if key not in numbers:
+                    raise ValueError(f'{folder / "metrics.json"}: has no {key!r}')
+                return str(numbers[key])
+            return str(folder)
+        return PLACEHOLDER.sub(value, text)
+
+    def _run_stage(self, title, stage, command, folder, before):
+        spent = before.get('seconds', 0.)
+        resume = ['--resume'] if stage['tool'] == 'train.py' and (folder / 'last_checkpoint').is_file() else []
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / 'stage.json', dict(status='running', command=command, seconds=spent))
+        began = time.monotonic()
+        last_lines = deque(maxlen=30)
+        with open(folder / 'stage.log', 'ab', buffering=0) as log, self.console.status(title) as status:
+            process = subprocess.Popen(command + resume, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            try:
+                for line in process.stdout:
+                    log.write(line)
+                    text = line.decode(errors='replace').strip()
+                    if text:
+                        last_lines.append(text)
+                        status.update(f'{title}  [dim]{_short(text, self.console.width - len(title) - 6)}[/dim]')
+                code = process.wait()
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
+        seconds = spent + time.monotonic() - began
+        if code:
+            write_json(folder / 'stage.json', dict(status='failed', command=command, seconds=seconds))
+            self.console.print('\n'.join(last_lines), markup=False)
+            raise StageFailed(f'stage {stage["name"]} failed with exit code {code}; log: {folder / "stage.log"}')
+        write_json(folder / 'stage.json', dict(status='done', command=command, seconds=seconds))
+        self.console.print(f'{title}: done in {seconds:.0f} s', markup=False)
+        return seconds
+
+    @staticmethod
+    def _read_state(folder):
+        path = folder / 'stage.json'
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _short(text, width):
+    text = re.sub(r'^\d\d/\d\d \d\d:\d\d:\d\d - mmengine - \w+ - ', '', text).split('\r')[-1].replace('[', '\\[')
+    return text[:max(width, 20)]

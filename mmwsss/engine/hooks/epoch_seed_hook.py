@@ -1,0 +1,51 @@
+"""Random numbers that depend on the epoch, not on what ran before it."""
+import random
+from functools import partial
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop
+
+from mmwsss.registry import HOOKS
+from mmwsss.utils.compat import restart_workers
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Seeds Python, NumPy and PyTorch at the start of each training epoch from seed, epoch and rank.
+
+    A run that is resumed after an epoch then gives the weights of one that was never interrupted. MMEngine itself seeds a
+    process once, and processes that load data whenever they start: these would draw the same augmentations in every epoch.
+    They are therefore started anew for each epoch, ``persistent_workers`` or not. Loops by iteration are left alone.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self):
+        self._worker_init_fn = None
+
+    def before_train_epoch(self, runner):
+        """Seed this process, and the ones that will load the data of this epoch."""
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            return
+        entropy = (runner.seed, runner.epoch, runner.rank)
+        _seed(entropy)
+        loader = runner.train_loop.dataloader
+        if loader.num_workers:
+            self._worker_init_fn = self._worker_init_fn or loader.worker_init_fn
+            loader.worker_init_fn = partial(_init_worker, entropy=entropy, before=self._worker_init_fn)
+            restart_workers(loader)
+
+
+def _init_worker(worker_id, *, entropy, before):
+    if before is not None:
+        before(worker_id)
+    _seed((*entropy, worker_id + 1))
+
+
+def _seed(entropy):
+    seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)

@@ -1,0 +1,43 @@
+"""Keeps the numbers of a run in one flat file."""
+from pathlib import Path
+
+from mmengine.hooks import Hook
+
+from mmwsss.registry import HOOKS
+from mmwsss.utils.io import write_json
+
+
+@HOOKS.register_module()
+class MetricsFileHook(Hook):
+    """Writes ``metrics.json`` (flat results in percent, protocol of each metric) and ``curves.json`` after every evaluation.
+
+    Args:
+        out_file (str): Relative to the work directory.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, out_file='metrics.json'):
+        self.out_file = out_file
+
+    def after_val_epoch(self, runner, metrics=None):
+        """Write the validation results of this epoch."""
+        self._write(runner, runner.val_loop.evaluator, metrics, dict(loop='val', iteration=runner.iter))
+
+    def after_test_epoch(self, runner, metrics=None):
+        """Write the test results."""
+        self._write(runner, runner.test_loop.evaluator, metrics, dict(loop='test'))
+
+    def _write(self, runner, evaluator, metrics, source):
+        if runner.rank != 0 or metrics is None:
+            return
+        protocols, curves = {}, {}
+        for metric in evaluator.metrics:
+            if getattr(metric, 'protocol', None):
+                protocols[metric.prefix] = metric.protocol
+            if getattr(metric, 'curve', None):
+                curves[metric.prefix] = metric.curve
+        path = Path(runner.work_dir) / self.out_file
+        write_json(path, {**metrics, 'protocol': dict(protocols, **source)})
+        if curves:
+            write_json(path.with_name('curves.json'), curves)

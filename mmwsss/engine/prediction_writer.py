@@ -1,0 +1,69 @@
+"""From predictions to the files that the next stage reads."""
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, is_main_process
+from rich.progress import track
+
+from mmwsss.functional.thresholds import labels_at_threshold
+from mmwsss.utils.io import write_cam, write_mask
+
+
+class PredictionWriter:
+    """Writes one file per image, atomically; images whose file exists can be left out of a rerun.
+
+    Args:
+        out_dir (str | Path): Folder of the files.
+        kind (str): ``'cams'``: ``<id>.npz`` from ``pred_cams``; ``'masks'``: palette PNG, from ``pred_sem_seg`` where there is
+            one, else the CAMs cut at ``threshold``.
+        threshold (float): Background threshold of masks from CAMs, in [0,1].
+        half (bool): CAM files in float16 instead of float32.
+    """
+
+    def __init__(self, out_dir, *, kind='cams', threshold=0.4, half=False):
+        if kind not in ('cams', 'masks'):
+            raise ValueError(f"kind must be 'cams' or 'masks', got {kind!r}")
+        self.out_dir = Path(out_dir)
+        self.kind = kind
+        self.threshold = threshold
+        self.half = half
+
+    def path(self, img_id):
+        """File of an image."""
+        return self.out_dir / f'{img_id}{".npz" if self.kind == "cams" else ".png"}'
+
+    def pending(self, img_ids):
+        """Indices of the images that have no file yet."""
+        return [index for index, img_id in enumerate(img_ids) if not self.path(img_id).is_file()]
+
+    def write(self, sample):
+        """Write the file of a predicted :class:`WSSSDataSample` (or mmseg data sample)."""
+        path = self.path(sample.metainfo.get('img_id') or Path(sample.img_path).stem)
+        if self.kind == 'masks' and 'pred_sem_seg' in sample:
+            write_mask(path, sample.pred_sem_seg.data[0].cpu().numpy())
+            return
+        cams = sample.pred_cams.data.cpu()
+        if self.kind == 'masks':
+            keys = torch.tensor(sample.cam_keys, dtype=torch.long)
+            write_mask(path, labels_at_threshold(cams, keys, self.threshold).numpy())
+        else:
+            write_cam(path, sample.cam_keys, cams.numpy().astype(np.float16 if self.half else np.float32), cams.shape[-2:])
+
+
+def write_predictions(model, dataloader, writer, *, description='writing'):
+    """Predict every image of ``dataloader`` and write it; all ranks return when all are done.
+
+    Args:
+        model (BaseModel): In evaluation mode during the loop, then as before.
+        dataloader (DataLoader): Unpadded (``round_up=False``), so that no image is predicted twice.
+        writer (PredictionWriter): Where to.
+    """
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        for data in track(dataloader, description=description, disable=not is_main_process()):
+            for sample in model.test_step(data):
+                writer.write(sample)
+    model.train(training)
+    barrier()

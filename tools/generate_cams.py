@@ -1,0 +1,88 @@
+"""Write the CAM file of every image of a split; a rerun continues where an interrupted one stopped."""
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+from mmengine.runner import Runner
+
+from mmwsss.apis import dataset_of_split, load_config, load_weights
+from mmwsss.engine.prediction_writer import PredictionWriter, write_predictions
+from mmwsss.registry import DATASETS
+from mmwsss.utils.cli import run_main
+from mmwsss.utils.io import read_json, write_json
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config of the classifier')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--split', required=True, help='list in ImageSets/Segmentation, e.g. train_aug, or a .txt file')
+    parser.add_argument('--out', required=True, metavar='D', help='folder of the CAM files')
+    parser.add_argument('--refine', action=argparse.BooleanOptionalAction, default=None,
+                        help='refine the maps with the patch affinity (default: as the config says)')
+    parser.add_argument('--dtype', choices=('fp32', 'bf16', 'fp16'), help='precision of the network; maps stay float32')
+    parser.add_argument('--half', action='store_true', help='float16 CAM files')
+    parser.add_argument('--masks', type=float, metavar='T', help='write masks cut at this background threshold instead of CAM files')
+    parser.add_argument('--workers', type=int, help='processes that load images')
+    parser.add_argument('--device', help='e.g. cpu or cuda:1 (default: the first accelerator)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
+    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main():
+    args = parse_args()
+    out = Path(args.out)
+    cfg = load_config(args.config, cfg_options=args.cfg_options, work_dir=out / 'log', launcher=args.launcher)
+    for option, value in (('refine', args.refine), ('dtype', args.dtype)):
+        if value is not None:
+            cfg.merge_from_dict({f'model.test_cfg.{option}': value})
+    writer = PredictionWriter(out, kind='cams' if args.masks is None else 'masks', threshold=args.masks or 0., half=args.half)
+    dataset = DATASETS.build(dataset_of_split(cfg, args.split))
+    ids = [dataset.get_data_info(index)['img_id'] for index in range(len(dataset))]
+    settings = dict(config=Path(args.config).name, checkpoint=str(args.checkpoint), split=args.split, kind=writer.kind,
+                    threshold=args.masks, half=args.half, test_cfg=cfg.model.get('test_cfg', {}), num_images=len(ids))
+    _check_settings(out / 'settings.json', settings)
+    runner = Runner.from_cfg(cfg)
+    model = runner.model.module if args.launcher != 'none' else runner.model
+    load_weights(model, args.checkpoint)
+    if args.device:
+        model.to(args.device)
+    if runner.rank == 0:
+        write_json(out / 'settings.json', settings)
+    pending = writer.pending(ids)
+    runner.logger.info(f'{out}: {len(ids) - len(pending)} of {len(ids)} images are done')
+    if pending:
+        dataset.get_subset_(pending)
+        workers = cfg.test_dataloader.get('num_workers', 0) if args.workers is None else args.workers
+        loader = Runner.build_dataloader(dict(
+            batch_size=1, num_workers=workers, dataset=dataset,
+            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)))
+        write_predictions(model, loader, writer, description=f'{writer.kind} of {args.split}')
+    runner.logger.info(f'{out}: all {len(ids)} images are done')
+
+
+def _check_settings(path, settings):
+    """Refuse to mix the files of two different runs in one folder."""
+    if not path.is_file():
+        return
+    before = read_json(path)
+    changed = [key for key, value in settings.items() if before.get(key) != _plain(value)]
+    if changed:
+        raise ValueError(f'{path.parent}: holds files made with other settings ({", ".join(changed)}); choose another --out or delete it')
+
+
+def _plain(value):
+    """As JSON gives it back."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+if __name__ == '__main__':
+    sys.exit(run_main(main))

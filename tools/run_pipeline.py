@@ -1,0 +1,35 @@
+"""Run every stage of an experiment, from tags to a tested segmentation network; a rerun continues where it stopped."""
+import argparse
+import sys
+
+from mmengine.config import DictAction
+
+from mmwsss.apis.pipeline import Pipeline, StageFailed
+from mmwsss.apis.pipeline_report import finish_pipeline
+from mmwsss.utils.cli import run_main
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='pipeline config, e.g. configs/pipelines/mctformer_plus_toy.py')
+    parser.add_argument('--work-dir', help='folder of all stages (default: that of the config)')
+    parser.add_argument('--gpus', type=int, default=1, help='processes for training, testing and CAM generation')
+    parser.add_argument('--from', dest='start', metavar='STAGE', help='run this stage and all later ones again')
+    parser.add_argument('--dry-run', action='store_true', help='only print the stages')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the pipeline config, key=value')
+    return parser.parse_args()
+
+
+def main():
+    args = parse_args()
+    pipeline = Pipeline(args.config, work_dir=args.work_dir, gpus=args.gpus, options=args.cfg_options)
+    try:
+        summary = pipeline.run(start=args.start, dry_run=args.dry_run)
+    except StageFailed as error:
+        raise ValueError(str(error)) from error
+    if not args.dry_run:
+        finish_pipeline(pipeline, summary)
+
+
+if __name__ == '__main__':
+    sys.exit(run_main(main))
