@@ -12,8 +12,8 @@ model = dict(
         in_channels=256, channels=64, c1_in_channels=32, c1_channels=24, dilations=(1, 2, 4, 6), num_classes=9, dropout_ratio=0.,
         loss_decode=dict(avg_non_ignore=True)),
     auxiliary_head=None)
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.01), clip_grad=None)
-max_iters = 800
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=2e-3, weight_decay=0.01), clip_grad=None)
+max_iters = 500
 param_scheduler = [dict(type='mmengine.PolyLR', eta_min=0., power=0.9, begin=0, end=max_iters + 1, by_epoch=False)]
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=200))
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=100))

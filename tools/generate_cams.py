@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 
 from mmengine.config import DictAction
+from mmengine.dist import barrier
 from mmengine.runner import Runner
 
-from mmwsss.apis import dataset_of_split, load_config, load_weights
+from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weights
 from mmwsss.engine.prediction_writer import PredictionWriter, write_predictions
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.io import read_json, write_json
+from mmwsss.utils.output_folder import claim_output_folder
 
 
 def parse_args():
@@ -47,14 +48,14 @@ def main():
     ids = [dataset.get_data_info(index)['img_id'] for index in range(len(dataset))]
     settings = dict(config=Path(args.config).name, checkpoint=str(args.checkpoint), split=args.split, kind=writer.kind,
                     threshold=args.masks, half=args.half, test_cfg=cfg.model.get('test_cfg', {}), num_images=len(ids))
-    _check_settings(out / 'settings.json', settings)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     model = runner.model.module if args.launcher != 'none' else runner.model
     load_weights(model, args.checkpoint)
     if args.device:
         model.to(args.device)
     if runner.rank == 0:
-        write_json(out / 'settings.json', settings)
+        claim_output_folder(out, settings)
+    barrier()
     pending = writer.pending(ids)
     runner.logger.info(f'{out}: {len(ids) - len(pending)} of {len(ids)} images are done')
     if pending:
@@ -65,23 +66,6 @@ def main():
             sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)))
         write_predictions(model, loader, writer, description=f'{writer.kind} of {args.split}')
     runner.logger.info(f'{out}: all {len(ids)} images are done')
-
-
-def _check_settings(path, settings):
-    """Refuse to mix the files of two different runs in one folder."""
-    if not path.is_file():
-        return
-    before = read_json(path)
-    changed = [key for key, value in settings.items() if before.get(key) != _plain(value)]
-    if changed:
-        raise ValueError(f'{path.parent}: holds files made with other settings ({", ".join(changed)}); choose another --out or delete it')
-
-
-def _plain(value):
-    """As JSON gives it back."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 if __name__ == '__main__':

@@ -1,44 +1,81 @@
 """CAM files to pseudo masks; a rerun continues where an interrupted one stopped."""
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import torch
 from rich.progress import track
 
-from mmwsss.functional.thresholds import labels_at_threshold
+from mmwsss.apis import init_model
+from mmwsss.apis.refine import MaskMaker
+from mmwsss.datasets.class_names import load_class_names
+from mmwsss.datasets.file_lookup import find_files
+from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.io import read_cam, read_id_list, write_mask
+from mmwsss.utils.io import read_id_list
+from mmwsss.utils.output_folder import claim_output_folder
+from mmwsss.utils.pool import bounded_map
 
-MOST_NAMED = 20
+BACKGROUNDS = dict(threshold=0.4, crf=0.4, par=None, psa=0.39, irn=0.25)  # of the methods' released code
 
 
-def parse_args():
+def parse_args(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--cams', type=Path, required=True, metavar='D', help='folder of CAM files <id>.npz')
     parser.add_argument('--images', type=Path, required=True, metavar='D', help='folder of the images')
     parser.add_argument('--out', type=Path, required=True, metavar='D', help='folder of the masks <id>.png')
     parser.add_argument('--list', type=Path, metavar='F', help='image ids, one a line (default: every CAM file)')
-    parser.add_argument('--method', choices=('threshold', ), required=True)
-    parser.add_argument('--threshold', type=float, default=0.4, metavar='T', help='score of the background in [0,1] (default %(default)s)')
-    return parser.parse_args()
+    parser.add_argument('--method', choices=tuple(BACKGROUNDS), required=True)
+    parser.add_argument('--background', type=background, metavar='T|alpha:A',
+                        help='score of the background in [0,1], or alpha:A for (1 - max cam)^A; not for par')
+    parser.add_argument('--preset', choices=tuple(PRESETS), default='psa', help='crf: parameters (default %(default)s)')
+    parser.add_argument('--rule', choices=('two_pass', 'eq16'), default='two_pass', help='par: label rule (default %(default)s)')
+    parser.add_argument('--high', type=float, default=0.7, help='par: labels above it are sure (default %(default)s)')
+    parser.add_argument('--low', type=float, default=0.25, help='par: background below it is sure (default %(default)s)')
+    parser.add_argument('--config', type=Path, metavar='F', help='psa, irn: config of the affinity network')
+    parser.add_argument('--checkpoint', type=Path, metavar='F', help='psa, irn: its trained weights')
+    parser.add_argument('--beta', type=float, help='psa, irn: exponent of the affinities')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='psa, irn (default %(default)s)')
+    parser.add_argument('--classes', type=Path, metavar='F', help='class names, background first: class ids are checked against it')
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes of threshold, crf and par; 0: none (default: cores)')
+    return parser.parse_args(argv)
+
+
+def background(text):
+    """``0.4`` or ``alpha:12``."""
+    return ('alpha', float(text[6:])) if text.startswith('alpha:') else float(text)
 
 
 def main():
     args = parse_args()
+    walks = args.method in ('psa', 'irn')
+    if walks and (args.config is None or args.checkpoint is None):
+        raise ValueError(f'--method {args.method} needs --config and --checkpoint of a trained affinity network')
     if not args.cams.is_dir():
         raise FileNotFoundError(f'{args.cams}: folder of CAM files not found; write it with tools/generate_cams.py')
     ids = read_id_list(args.list) if args.list else sorted(path.stem for path in args.cams.glob('*.npz'))
-    missing = [img_id for img_id in ids if not (args.cams / f'{img_id}.npz').is_file()]
-    if missing or not ids:
-        raise FileNotFoundError(f'{args.cams}: {len(missing)} CAM files are missing: {", ".join(missing[:MOST_NAMED])}; run '
-                                f'tools/generate_cams.py on the same list')
-    pending = [img_id for img_id in ids if not (args.out / f'{img_id}.png').is_file()]
-    for img_id in track(pending, description=f'masks by {args.method}'):
-        maps = read_cam(args.cams / f'{img_id}.npz')
-        keys = torch.from_numpy(maps.keys.astype('int64'))
-        write_mask(args.out / f'{img_id}.png', labels_at_threshold(torch.from_numpy(maps.cam).float(), keys, args.threshold).numpy())
-    print(f'{args.out}: {len(ids)} masks ({len(ids) - len(pending)} were there)')
+    if not ids:
+        raise FileNotFoundError(f'{args.cams}: no CAM file <id>.npz in it; write them with tools/generate_cams.py')
+    # everything that is missing is named before anything runs
+    cams = find_files(args.cams, ids, ('.npz', ), what='CAM file', hint='Write them with tools/generate_cams.py')
+    images = find_files(args.images, ids, ('.jpg', '.jpeg', '.png'), what='image')
+    maker = MaskMaker(
+        args.out, args.method, background=BACKGROUNDS[args.method] if args.background is None else args.background,
+        crf=dict(preset=args.preset), par_rule=args.rule, high=args.high, low=args.low,
+        num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1,
+        walk={} if args.beta is None else dict(beta=args.beta))
+    claim_output_folder(args.out, dict(
+        cams=str(args.cams), method=args.method, background=maker.background, preset=args.preset if args.method == 'crf' else None,
+        par=[args.rule, args.high, args.low] if args.method == 'par' else None, walk=maker.walk,
+        checkpoint=str(args.checkpoint) if walks else None))
+    jobs = [(cam, image) for img_id, cam, image in zip(ids, cams, images) if not (args.out / f'{img_id}.png').is_file()]
+    if walks and jobs:
+        maker.model = init_model(args.config, args.checkpoint, args.device)
+    workers = 0 if walks or len(jobs) < 2 else args.workers
+    for _ in track(bounded_map(maker, jobs, workers, name=lambda job: job[0]), total=len(jobs), description=f'masks by {args.method}'):
+        pass
+    print(f'{args.out}: {len(ids)} masks ({len(ids) - len(jobs)} were there)')
 
 
 if __name__ == '__main__':

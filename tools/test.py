@@ -4,9 +4,8 @@ import os
 import sys
 
 from mmengine.config import ConfigDict, DictAction
-from mmengine.runner import Runner
 
-from mmwsss.apis import dataset_of_split, load_config, load_weights
+from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weights
 from mmwsss.utils.cli import run_main
 
 
@@ -42,7 +41,7 @@ def main():
     if args.out:
         kind = 'cams' if cfg.model.get('backbone', {}).get('num_class_tokens') or 'num_classes' in cfg.model else 'masks'
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmwsss.PseudoLabelHook', out_dir=os.path.abspath(args.out), kind=kind)]
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg, 'test')
     model = runner.model.module if hasattr(runner.model, 'module') and args.launcher != 'none' else runner.model
     load_weights(model.module if args.tta else model, args.checkpoint)
     runner.test()

@@ -4,9 +4,9 @@ import os
 import sys
 
 from mmengine.config import DictAction
-from mmengine.runner import Runner
+from mmengine.device import get_device
 
-from mmwsss.apis import load_config
+from mmwsss.apis import build_runner, load_config
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.env import write_environment
 
@@ -33,13 +33,15 @@ def main():
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.amp:
+        if get_device() in ('cpu', 'mps'):
+            raise ValueError('--amp needs a GPU')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.auto_scale_lr:
         if cfg.get('auto_scale_lr', {}).get('base_batch_size') is None:
             raise ValueError(f'{args.config}: --auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the config')
         cfg.auto_scale_lr.enable = True
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg, 'train')
     if runner.rank == 0:
         write_environment(runner.work_dir, seed=runner.seed)
     runner.train()

@@ -2,6 +2,7 @@
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 
 from mmwsss.utils.compat import revert_sync_batchnorm_off_ddp
@@ -16,6 +17,8 @@ def load_config(config, *, cfg_options=None, work_dir=None, launcher='none'):
         work_dir (str | Path, optional): Default: ``work_dirs/<name of the config>``.
         launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; ``'none'`` turns SyncBN into BN.
 
+    Without a GPU, SyncBN becomes BN too, processes talk by gloo, and mixed precision, which MMEngine refuses there, becomes float32.
+
     Raises:
         FileNotFoundError: No such config.
         ValueError: The config is not valid; names it.
@@ -25,22 +28,42 @@ def load_config(config, *, cfg_options=None, work_dir=None, launcher='none'):
             raise FileNotFoundError(f'{config}: config not found; the configs are listed in configs/')
         try:
             config = Config.fromfile(config)
-        except (SyntaxError, KeyError, ModuleNotFoundError) as error:
+        except (SyntaxError, NameError, TypeError, AttributeError, KeyError, ImportError) as error:
             raise ValueError(f'{config}: not a valid config ({type(error).__name__}: {error})') from error
     if cfg_options:
         before = config.get('data_root')
-        config.merge_from_dict(cfg_options)
+        try:
+            config.merge_from_dict(cfg_options)
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            message = error.args[0] if isinstance(error, KeyError) else error
+            raise ValueError(f'{config.filename}: these overrides do not fit it: {" ".join(cfg_options)} ({message})') from error
         if 'data_root' in cfg_options and before is not None:
             _move_data_root(config._cfg_dict, before, str(cfg_options['data_root']))
     config.launcher = launcher
     if work_dir is not None:
         config.work_dir = str(work_dir)
     elif config.get('work_dir') is None:
-        config.work_dir = str(Path('work_dirs') / Path(config.filename).stem)
-    if launcher == 'none':
+        config.work_dir = str(Path('work_dirs') / Path(config.filename or 'config').stem)
+    without_gpu = get_device() in ('cpu', 'mps')
+    if launcher == 'none' or without_gpu:
         revert_sync_batchnorm_off_ddp(config._cfg_dict)
+    if without_gpu:
+        _run_without_gpu(config)
     init_default_scope(config.get('default_scope', 'mmwsss'))
     return config
+
+
+def _run_without_gpu(config):
+    if config.launcher != 'none':
+        config.merge_from_dict(dict(env_cfg=dict(dist_cfg=dict(backend='gloo'))))
+        config._cfg_dict.setdefault('model_wrapper_cfg', dict(
+            type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
+            find_unused_parameters=config.get('find_unused_parameters', False)))
+    wrapper = config.get('optim_wrapper') or {}
+    if str(wrapper.get('type', '')).endswith('AmpOptimWrapper'):
+        wrapper.type = 'mmengine.OptimWrapper'
+        for key in ('loss_scale', 'dtype', 'use_fsdp'):
+            wrapper.pop(key, None)
 
 
 def _move_data_root(node, before, after):

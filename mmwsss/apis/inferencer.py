@@ -1,10 +1,12 @@
 """A trained model applied to a photo: CAMs, tag scores, label maps."""
+import re
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.runner import load_checkpoint
+from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader
 
 from mmwsss.functional.thresholds import labels_at_threshold
 from mmwsss.registry import MODELS, TRANSFORMS
@@ -54,8 +56,13 @@ def init_model(config, checkpoint=None, device='cpu', cfg_options=None):
     return model.to(device).eval()
 
 
-def load_weights(model, checkpoint):
-    """Load a checkpoint into a model.
+def load_weights(model, checkpoint, *, partial=False):
+    """Load a checkpoint into a model, in full: the loaders of MMEngine would leave what does not fit at random values.
+
+    Args:
+        model (BaseModel): May translate foreign names itself.
+        checkpoint (str | Path): File or URL. What the model has no use for is logged.
+        partial (bool): Accept a checkpoint without some of the weights, such as those of a backbone alone; the rest stays as it is.
 
     Returns:
         dict: The checkpoint.
@@ -65,11 +72,27 @@ def load_weights(model, checkpoint):
         ValueError: Not a checkpoint, or one of another architecture; names the file.
     """
     try:
-        return load_checkpoint(model, str(checkpoint), map_location='cpu')
-    except FileNotFoundError:
-        raise
-    except (ValueError, RuntimeError, EOFError, KeyError) as error:
-        raise ValueError(str(error) if str(checkpoint) in str(error) else f'{checkpoint}: {error}') from error
+        content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+        state = content.get('state_dict', content)
+        keys = model.load_state_dict({key.removeprefix('module.'): value for key, value in state.items()}, strict=False)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'{checkpoint}: checkpoint not found') from error
+    except (ValueError, RuntimeError, EOFError, KeyError, AttributeError) as error:
+        message = re.sub(r'Error\(s\) in loading state_dict for \w+:\s*', 'has another architecture than the model: ', str(error))
+        raise ValueError(message if str(checkpoint) in message else f'{checkpoint}: {_first_line(message)}') from error
+    missing = [key for key in keys.missing_keys if not key.endswith('num_batches_tracked')]
+    if missing and not partial:
+        raise ValueError(f'{checkpoint}: has no weights for {len(missing)} entries of {type(model).__name__}, first {missing[0]}; choose '
+                         'the config that belongs to the checkpoint')
+    if keys.unexpected_keys:
+        print_log(f'{checkpoint}: {len(keys.unexpected_keys)} entries that {type(model).__name__} has no use for, first '
+                  f'{keys.unexpected_keys[0]}', logger='current')
+    return content
+
+
+def _first_line(text):
+    lines = text.splitlines() or ['']
+    return lines[0] + (f' (and {len(lines) - 1} more)' if len(lines) > 1 else '')
 
 
 def infer_cams(model, image, tags=None, *, scales=None, flip=None, refine=None):

@@ -29,8 +29,9 @@ class Pipeline:
     ``{<stage>.checkpoint}`` the last checkpoint of a training stage, and ``{<stage>:cam/best_threshold}`` a number of its
     ``metrics.json``. ``results`` maps a metric prefix to the stage that its numbers come from.
 
-    A stage is done when ``<work_dir>/<stage>/stage.json`` says so and its command has not changed; it runs again with every later
-    stage otherwise; one with ``always=True`` runs every time (a tool that itself finds nothing to do). An interrupted stage continues: training from its last checkpoint, tools from the files that are there.
+    A stage is done when ``<work_dir>/<stage>/stage.json`` says so and its command has not changed; else it runs again, and every later
+    stage with it. One with ``always=True`` runs every time (a tool that itself finds nothing to do). An interrupted stage continues:
+    training from its last checkpoint, tools from the files that are there.
 
     Args:
         config (str | Path): Pipeline config.

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-# Scores of this many bytes are alive at a time when maps are read without gradients: about one L2 cache.
+# Scores of this many bytes are alive at a time when maps are read without gradients: what stays in the caches of a CPU, or enough work
+# for each launch on an accelerator.
 BLOCK_BYTES = 4 << 20
+ACCELERATOR_BLOCK_BYTES = 128 << 20
 MIN_BLOCK_ROWS = 32
 
 
@@ -67,45 +69,60 @@ def attend(query, key, value, requests, *, num_class_tokens, key_mask=None, drop
     """
     bias = None if key_mask is None else torch.zeros_like(key_mask, dtype=query.dtype).masked_fill(key_mask, float('-inf'))[:, None, None]
     softmax_wanted = [request for request in dict.fromkeys(requests) if request.kind == 'softmax']
-    # A few class rows are cheaper to recompute than to leave the fused kernel for.
-    few_rows = all(request.part == 'class_to_patch' for request in softmax_wanted)
     query_scaled = query * query.shape[-1] ** -0.5  # scaled first: the product of half-precision scores could overflow
-    key_t = key.transpose(-2, -1)
-
-    def read_block(request, weights, rows):
-        row_slice, column_slice = request.slices(num_class_tokens)
-        start, stop, _ = row_slice.indices(query.shape[2])
-        inside = slice(max(start, rows.start) - rows.start, max(min(stop, rows.stop) - rows.start, 0))
-        part = weights[:, :, inside, column_slice]
-        return part.mean(1) if request.heads == 'mean' else part
-
-    def softmax_rows(rows):
-        scores = query_scaled[:, :, rows] @ key_t
-        return (scores if bias is None else scores + bias).softmax(-1)
-
-    if softmax_wanted and not few_rows:
-        keep_graph = torch.is_grad_enabled() and query.requires_grad
-        num_tokens = query.shape[2]
-        row_bytes = query.shape[0] * query.shape[1] * num_tokens * query.element_size()
-        step = num_tokens if keep_graph else min(num_tokens, max(MIN_BLOCK_ROWS, BLOCK_BYTES // row_bytes))
-        outputs, blocks = [], {request: [] for request in softmax_wanted}
-        for start in range(0, num_tokens, step):
-            rows = slice(start, min(start + step, num_tokens))
-            weights = softmax_rows(rows)
-            outputs.append(F.dropout(weights, dropout) @ value)
-            for request in softmax_wanted:
-                blocks[request].append(read_block(request, weights, rows))
-        output = torch.cat(outputs, 2)
-        maps = {request: torch.cat(parts, -2) for request, parts in blocks.items()}
-    else:
+    if all(request.part == 'class_to_patch' for request in softmax_wanted):
         output = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
+        # A few class rows are cheaper to recompute than to leave the fused kernel for.
         class_rows = slice(0, num_class_tokens)
-        maps = {request: read_block(request, softmax_rows(class_rows), class_rows) for request in softmax_wanted}
+        weights = _softmax(query_scaled[:, :, class_rows] @ key.transpose(-2, -1), bias) if softmax_wanted else None
+        maps = {request: _read(request, weights, class_rows, num_class_tokens) for request in softmax_wanted}
+    elif torch.is_grad_enabled() and query.requires_grad:
+        weights = _softmax(query_scaled @ key.transpose(-2, -1), bias)
+        output = F.dropout(weights, dropout) @ value
+        maps = {request: _read(request, weights, slice(0, query.shape[2]), num_class_tokens) for request in softmax_wanted}
+    else:
+        output, maps = _attend_in_blocks(query_scaled, key, value, softmax_wanted, num_class_tokens, bias, dropout)
 
     for request in requests:
         if request.kind == 'logits':
             maps[request] = _logits(query_scaled, key, request, num_class_tokens)
     return output, [maps[request] for request in requests]
+
+
+def _softmax(scores, bias):
+    return (scores if bias is None else scores + bias).softmax(-1)
+
+
+def _read(request, weights, rows, num_class_tokens):
+    """Part of a request that lies in ``weights`` (B,H,rows,S), whose rows are the queries ``rows``."""
+    start, stop, _ = request.slices(num_class_tokens)[0].indices(weights.shape[-1])
+    part = weights[:, :, max(start - rows.start, 0):max(min(stop, rows.stop) - rows.start, 0), request.slices(num_class_tokens)[1]]
+    return part.mean(1) if request.heads == 'mean' else part
+
+
+def _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias, dropout):
+    """Output and maps without gradient; one block of rows of the softmax is alive at a time."""
+    batch, heads, num_tokens, width = query_scaled.shape
+    budget = BLOCK_BYTES if query_scaled.device.type == 'cpu' else ACCELERATOR_BLOCK_BYTES
+    step = max(MIN_BLOCK_ROWS, budget // (batch * heads * num_tokens * query_scaled.element_size()))
+    # made contiguous here once, not by the products of every block
+    query_scaled, key, value = query_scaled.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
+    key_t = key.transpose(1, 2)
+    output = value.new_empty(batch, num_tokens, heads, width).transpose(1, 2)  # heads side by side, as the projection wants them
+    maps = {}
+    for start in range(0, num_tokens, step):
+        rows = slice(start, min(start + step, num_tokens))
+        weights = _softmax(torch.bmm(query_scaled[:, rows], key_t).unflatten(0, (batch, heads)), bias)
+        output[:, :, rows] = torch.bmm(F.dropout(weights, dropout).flatten(0, 1), value).unflatten(0, (batch, heads))
+        for request in requests:
+            part = _read(request, weights, rows, num_class_tokens)
+            first, last, _ = request.slices(num_class_tokens)[0].indices(num_tokens)
+            if request not in maps:
+                maps[request] = part.new_empty(*part.shape[:-2], last - first, part.shape[-1])
+            if part.shape[-2]:
+                above = max(rows.start - first, 0)
+                maps[request][..., above:above + part.shape[-2], :] = part
+    return output, maps
 
 
 def _logits(query_scaled, key, request, num_class_tokens):

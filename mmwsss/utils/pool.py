@@ -8,7 +8,7 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 
 
-def bounded_map(function, jobs, workers=0, *, max_in_flight=None, name=None, threads_per_worker=1, start_method='spawn'):
+def bounded_map(function, jobs, workers=0, *, max_in_flight=None, name=None, threads_per_worker=1, start_method=None):
     """Yield ``function(job)`` for every job, in the order of the jobs.
 
     Jobs are taken from the iterable only as results are consumed: at most ``max_in_flight`` of them are queued, running or finished but not
@@ -22,7 +22,8 @@ def bounded_map(function, jobs, workers=0, *, max_in_flight=None, name=None, thr
         max_in_flight (int, optional): Default ``2 * workers``.
         name (callable, optional): Job -> text for error messages; default ``repr``.
         threads_per_worker (int): PyTorch threads of each process.
-        start_method (str): ``'spawn'`` (safe beside CUDA and threads), ``'forkserver'`` or ``'fork'``.
+        start_method (str, optional): ``'forkserver'`` (default where there is one: modules are imported once, memory is shared) or
+            ``'spawn'``. Both are safe beside CUDA and threads, which ``'fork'`` is not.
 
     Yields:
         Results.
@@ -38,7 +39,13 @@ def bounded_map(function, jobs, workers=0, *, max_in_flight=None, name=None, thr
     limit = 2 * workers if max_in_flight is None else max_in_flight
     if limit < 1:
         raise ValueError(f'max_in_flight must be positive, got {max_in_flight}')
+    if start_method is None:
+        start_method = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
+    if start_method == 'fork':
+        raise ValueError("start_method 'fork' may hang beside threads, use 'forkserver' or 'spawn'")
     context = multiprocessing.get_context(start_method)
+    if start_method == 'forkserver':
+        context.set_forkserver_preload([__name__])  # the server imports PyTorch once, for all workers
     return _ordered_results(_Pool(context, function, workers, name or _short_repr, threads_per_worker), jobs, limit)
 
 

@@ -9,7 +9,6 @@ train_pipeline = [
     dict(type='mmwsss.RandomScale', ratio_range=(0.8, 1.25)),
     dict(type='mmseg.RandomCrop', crop_size=crop_size),
     dict(type='mmseg.RandomFlip', prob=0.5),
-    dict(type='mmseg.PhotoMetricDistortion'),
     dict(type='mmseg.PackSegInputs'),
 ]
 test_pipeline = [
@@ -45,3 +44,12 @@ test_dataloader = dict(
         pipeline=test_pipeline))
 val_evaluator = dict(type='mmwsss.SegMetric')
 test_evaluator = val_evaluator
+tta_model = dict(type='mmwsss.FusionTTAModel', rule='max_softmax')
+tta_pipeline = [
+    dict(type='mmwsss.LoadImage'),
+    dict(
+        type='mmseg.TestTimeAug',
+        transforms=[[dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True) for scale in (0.75, 1.0, 1.25)],
+                    [dict(type='mmseg.RandomFlip', prob=probability, direction='horizontal') for probability in (0., 1.)],
+                    [dict(type='mmseg.LoadAnnotations')], [dict(type='mmseg.PackSegInputs')]]),
+]

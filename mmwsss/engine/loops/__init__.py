@@ -1,0 +1,4 @@
+"""Loops."""
+from .crf_test_loop import CRFTestLoop
+
+__all__ = ['CRFTestLoop']

@@ -1,0 +1,105 @@
+"""From a CAM file and its image to a pseudo mask, by any of the refinement methods."""
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mmwsss.functional.crf import background_alpha
+from mmwsss.functional.pseudo_labels import labels_eq16, labels_two_pass
+from mmwsss.functional.thresholds import labels_at_threshold
+from mmwsss.models.refiners import PAR, DenseCRF
+from mmwsss.utils.io import read_cam, read_image, write_mask
+
+
+@dataclass
+class MaskMaker:
+    """Writes ``<out>/<id>.png`` for a job ``(CAM file, image file)``; can be sent to worker processes.
+
+    Attributes:
+        out (Path): Folder of the masks.
+        method (str): ``'threshold'``; ``'crf'``: dense CRF on [background, maps]; ``'par'``: pixel-adaptive refinement and two
+            thresholds, uncertain pixels 255; ``'psa'``, ``'irn'``: random walk of a trained affinity network.
+        background (float | tuple): Constant score of the background, or ``('alpha', a)`` for ``(1 - max_k cam_k)^a``.
+        crf (dict): Arguments of :class:`DenseCRF`.
+        par_rule (str): ``'two_pass'`` (AFA, ToCo, MCC) or ``'eq16'`` (AReAM).
+        high, low (float): Thresholds of ``'par'``.
+        num_classes (int | None): C, to check class ids against.
+        model (AffinityNet | IRNet | None): Network of ``'psa'`` and ``'irn'``, in evaluation mode, with a data preprocessor.
+        walk (dict): Options of the network's ``propagate``.
+    """
+    out: Path
+    method: str
+    background: float | tuple = 0.4
+    crf: dict = field(default_factory=lambda: dict(preset='psa'))
+    par_rule: str = 'two_pass'
+    high: float = 0.7
+    low: float = 0.25
+    num_classes: int | None = None
+    model: torch.nn.Module | None = None
+    walk: dict = field(default_factory=dict)
+
+    def __call__(self, job):
+        """Make the mask of one image.
+
+        Args:
+            job (tuple): CAM file, image file.
+
+        Returns:
+            str: Image id.
+
+        Raises:
+            ValueError: Damaged file, size of the maps other than the image's, class id out of range; names the file.
+        """
+        cam_path, image_path = job
+        maps = read_cam(cam_path)
+        image = read_image(image_path)
+        if maps.size != image.shape[:2]:
+            raise ValueError(f'{cam_path}: maps of {maps.size[1]}x{maps.size[0]} (width x height), but {image_path} is '
+                             f'{image.shape[1]}x{image.shape[0]}')
+        keys = maps.keys.astype(np.int64)
+        if self.num_classes is not None and len(keys) and not 0 <= keys.min() <= keys.max() < self.num_classes:
+            raise ValueError(f'{cam_path}: class ids {keys.tolist()} are outside 0..{self.num_classes - 1}')
+        mask = self.labels(image, torch.from_numpy(maps.cam.astype(np.float32)), torch.from_numpy(keys))
+        img_id = Path(cam_path).stem
+        write_mask(self.out / f'{img_id}.png', mask.numpy().astype(np.uint8))
+        return img_id
+
+    def labels(self, image, cams, keys):
+        """Label map (H,W) of an image (H,W,3) BGR with the maps (K,H,W) of the classes ``keys`` (K,)."""
+        if not len(keys):
+            return torch.zeros(cams.shape[-2:], dtype=torch.long)
+        if self.method == 'threshold' and not isinstance(self.background, tuple):
+            return labels_at_threshold(cams, keys, self.background)
+        if self.method == 'par':
+            return self._par_labels(image, cams, keys)
+        if self.method in ('psa', 'irn'):
+            scores = self._walk_scores(image, cams)
+        else:
+            scores = self._scores(cams)
+            if self.method == 'crf':
+                scores = DenseCRF(**self.crf)(np.ascontiguousarray(image[..., ::-1]), scores)
+        return torch.cat([keys.new_zeros(1), keys + 1])[scores.argmax(0)]
+
+    def _scores(self, cams):
+        """[background, maps]"""
+        if isinstance(self.background, tuple):
+            return background_alpha(cams, self.background[1])
+        return torch.cat([torch.full_like(cams[:1], self.background), cams])
+
+    def _par_labels(self, image, cams, keys):
+        tensor = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))[None].float()
+        tags = torch.ones(1, len(keys))
+        if self.par_rule == 'eq16':
+            label = labels_eq16(PAR()(tensor, cams[None]), tags, self.low, self.high)
+        else:
+            label = labels_two_pass(tensor, cams[None], tags, self.high, self.low, par=PAR())
+        # positions among the present classes -> class labels; 255 stays
+        table = torch.full((256, ), 255)
+        table[0], table[1:len(keys) + 1] = 0, keys + 1
+        return table[label[0]]
+
+    def _walk_scores(self, image, cams):
+        tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        batch = self.model.data_preprocessor(dict(inputs=[tensor]), False)['inputs']
+        return self.model.propagate(batch[0], cams.to(batch.device), background=self.background, **self.walk).cpu()

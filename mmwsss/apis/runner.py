@@ -1,0 +1,66 @@
+"""Building a runner the same way from every tool."""
+import os
+
+from mmengine.device import get_device
+from mmengine.dist import is_distributed
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import distributed
+
+from mmwsss.models.algorithms.base import TagClassifier
+
+LOOPS = {'train': ('train_loop', 'val_loop'), 'test': ('test_loop', ), None: ()}
+
+
+def build_runner(config, loop=None):
+    """Build a runner and what it is going to run, so that a mistake in the config ends it before anything is computed.
+
+    Args:
+        config (Config): From :func:`load_config`.
+        loop (str, optional): ``'train'``: data sets, loops and optimizer of training and validation; ``'test'``: those of testing; None:
+            the model alone.
+
+    Returns:
+        Runner
+
+    Raises:
+        FileNotFoundError: Data is missing.
+        ValueError: Unknown component or option, other number of classes than in the data, fewer images than a batch; names the config.
+    """
+    file = config.filename or 'config'
+    if config.launcher == 'pytorch' and not is_distributed():
+        if 'RANK' not in os.environ:
+            raise ValueError('--launcher pytorch is for processes that torchrun starts: use tools/dist_train.sh or tools/dist_test.sh')
+        if get_device() == 'cpu':  # MMEngine would ask for a GPU
+            distributed.init_process_group('gloo')
+    try:
+        runner = Runner.from_cfg(config)
+        if loop == 'train':
+            _check_batches(runner.train_loop.dataloader, file)
+            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        loops = [getattr(runner, name) for name in LOOPS[loop]]
+    except (TypeError, KeyError, AssertionError) as error:
+        message = error.args[0] if isinstance(error, KeyError) else error
+        raise ValueError(f'{file}: cannot be built: {message} (MMWSSS_DEBUG=1 shows where)') from error
+    for built in filter(None, loops):
+        _check_classes(runner.model, built.dataloader.dataset, file)
+    return runner
+
+
+def _check_batches(dataloader, file):
+    if len(dataloader) == 0:
+        raise ValueError(f'{file}: the training set has {len(dataloader.dataset)} images, fewer than a batch: lower '
+                         'train_dataloader.batch_size, or set train_dataloader.drop_last=False')
+
+
+def _check_classes(model, dataset, file):
+    """A wrong number of classes would show as an index error inside a loss, or not at all."""
+    model = model.module if is_model_wrapper(model) else model
+    classes = dataset.metainfo.get('classes')
+    if classes is None or not hasattr(model, 'num_classes'):
+        return
+    without = isinstance(model, TagClassifier)
+    expected = len(classes) - without
+    if model.num_classes != expected:
+        raise ValueError(f'{file}: the model has {model.num_classes} classes, the data set {expected} '
+                         f'({"without" if without else "with"} background): set num_classes of the config')

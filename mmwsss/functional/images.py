@@ -1,0 +1,24 @@
+"""Pixel values of normalised images."""
+import torch
+
+
+def denormalize(images, mean, std, *, rounding=None):
+    """Undo the normalisation of images.
+
+    Args:
+        images (Tensor): (B,3,H,W) or (3,H,W), ``(pixel - mean) / std``.
+        mean, std (sequence[float]): Per channel, in grey levels 0..255.
+        rounding (str, optional): ``'round'`` to whole grey levels in 0..255, ``'floor'`` truncates as the released MCC and CoSA codes do
+            (some values come out one grey level low), None keeps fractions.
+
+    Returns:
+        Tensor: Same shape, floating point, in grey levels.
+    """
+    images = images if images.dtype == torch.float64 else images.float()
+    mean, std = (images.new_tensor(tuple(values)).view(-1, 1, 1) for values in (mean, std))
+    images = images * std + mean
+    if rounding is None:
+        return images
+    if rounding not in ('round', 'floor'):
+        raise ValueError(f"rounding must be 'round', 'floor' or None, got {rounding!r}")
+    return (images.round() if rounding == 'round' else images.floor()).clamp_(0, 255)

@@ -1,0 +1,121 @@
+"""From activation maps to label maps: 0 background, 255 ignore, class c (0-based) is label c+1.
+
+Boxes are (B,4) integers y0, y1, x0, x1 in pixels of the map: the part of a padded crop that is image. Labels outside are 255.
+"""
+import torch
+import torch.nn.functional as F
+
+IGNORE = 255
+
+
+def box_mask(boxes, size):
+    """Pixels inside the boxes.
+
+    Args:
+        boxes (Tensor): (B,4) y0, y1, x0, x1; ends are exclusive.
+        size (tuple[int]): (H,W).
+
+    Returns:
+        Tensor: (B,H,W) bool.
+    """
+    y0, y1, x0, x1 = boxes.long().view(-1, 4, 1, 1).unbind(1)
+    y = torch.arange(size[0], device=boxes.device).view(1, -1, 1)
+    x = torch.arange(size[1], device=boxes.device).view(1, 1, -1)
+    return (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
+
+
+def cam_to_label(cams, tags, background=0.5, *, high=None, low=None, boxes=None):
+    """Labels by thresholds (MCC section 3; ToCo, CoSA).
+
+    Mode A (no ``high`` and ``low``): the best present class, background where its value is at most ``background``.
+    Mode B: besides, ignore where the value is at most ``high`` and background where it is at most ``low``.
+
+    Args:
+        cams (Tensor): (B,C,H,W) in [0,1].
+        tags (Tensor): (B,C) multi-hot; an image without tags becomes background.
+        background (float): Threshold of mode A.
+        high, low (float, optional): Thresholds of mode B, both or none.
+        boxes (Tensor, optional): (B,4), see the module.
+
+    Returns:
+        Tensor: (B,H,W) int64.
+    """
+    if (high is None) != (low is None):
+        raise ValueError(f'high and low belong together, got high={high} and low={low}')
+    value, label = (cams * tags.to(cams)[:, :, None, None]).max(1)
+    label = (label + 1).masked_fill_(value <= background, 0)
+    if high is not None:
+        label.masked_fill_(value <= high, IGNORE).masked_fill_(value <= low, 0)
+    return _ignore_outside(label, boxes)
+
+
+def labels_eq16(refined, tags, low=0.25, high=0.7, boxes=None):
+    """Labels by two thresholds on refined maps (AReAM Eq. 16): class above ``high``, background below ``low``, else ignore.
+
+    Args:
+        refined (Tensor): (B,C,H,W), for example from PAR; only present classes count.
+        tags (Tensor): (B,C) multi-hot; an image without tags becomes background.
+        low, high (float): alpha_1 and alpha_2. PAR with its literal kernel scales maps by 1.105 before they come here.
+        boxes (Tensor, optional): (B,4), see the module.
+
+    Returns:
+        Tensor: (B,H,W) int64.
+    """
+    if low > high:
+        raise ValueError(f'low must not exceed high, got low={low} and high={high}')
+    value, label = refined.masked_fill(tags[:, :, None, None] <= 0, -torch.inf).max(1)
+    label = (label + 1).masked_fill_(value <= high, IGNORE).masked_fill_(value < low, 0)
+    return _ignore_outside(label, boxes)
+
+
+@torch.no_grad()
+def labels_two_pass(images, cams, tags, high=0.7, low=0.25, *, boxes=None, par=None, downscale=2):
+    """Labels by two constant background scores that compete with the maps (AFA, ToCo, MCC; CoSA with ``par=None``).
+
+    For each threshold: softmax over [threshold, present classes], refinement, argmax. Class where the high run says so, background
+    where both runs do, else ignore. The weights of PAR depend on the image only and it treats channels alike, so that both runs of
+    all images are one call; channels of absent classes are left out, shorter images are filled up with zeros.
+
+    Args:
+        images (Tensor | None): (B,3,H,W), any linear scale; only ``par`` looks at them.
+        cams (Tensor): (B,C,h,w) in [0,1]; (h,w) gives the size of the labels, usually (H,W).
+        tags (Tensor): (B,C) multi-hot; an image without tags becomes background.
+        high, low (float): The two background scores.
+        boxes (Tensor, optional): (B,4), see the module.
+        par (callable, optional): ``(images (B,3,H',W'), masks (B,K,H',W')) -> (B,K,H',W')``, linear and alike for all channels. None: no
+            refinement.
+        downscale (int): Images and maps are resized to ``size // downscale`` (bilinear) in between; 0 or 1 leaves them as they are.
+
+    Returns:
+        Tensor: (B,H,W) int64.
+    """
+    size = tuple(cams.shape[-2:])
+    cams = cams.to(torch.promote_types(cams.dtype, torch.float32))
+    present = tags > 0
+    num_slots = int(present.sum(1).max()) if present.numel() else 0
+    # slots 0..K-1 of an image hold its present classes in ascending order; `filled` marks those in use
+    classes = torch.argsort((~present).to(torch.uint8), dim=1, stable=True)[:, :num_slots]
+    filled = present.gather(1, classes)
+    cams = cams.gather(1, classes[:, :, None, None].expand(-1, -1, *size))
+    if downscale > 1:
+        cams = _shrink(cams, downscale)
+    cams = cams.masked_fill(~filled[:, :, None, None], -torch.inf)
+    scores = torch.cat([F.pad(cams, (0, 0, 0, 0, 1, 0), value=threshold).softmax(1) for threshold in (high, low)], 1)
+    if par is not None:
+        images = images.float()
+        scores = par(_shrink(images, downscale) if downscale > 1 else images, scores)
+    if scores.shape[-2:] != size:
+        scores = F.interpolate(scores, size=size, mode='bilinear', align_corners=False)
+    label_high, label_low = (F.pad(classes + 1, (1, 0)).gather(1, part.max(1)[1].flatten(1)).view(-1, *size)
+                             for part in scores.split(num_slots + 1, 1))
+    label = label_high.masked_fill((label_high == 0) & (label_low != 0), IGNORE)
+    return _ignore_outside(label, boxes)
+
+
+def _shrink(maps, factor):
+    size = [max(1, side // factor) for side in maps.shape[-2:]]
+    return F.interpolate(maps, size=size, mode='bilinear', align_corners=False) if maps.shape[1] else maps.new_zeros(len(maps), 0, *size)
+
+
+def _ignore_outside(label, boxes):
+    return label if boxes is None else label.masked_fill(~box_mask(boxes, label.shape[-2:]), IGNORE)

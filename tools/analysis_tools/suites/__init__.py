@@ -1,0 +1,25 @@
+"""What is compared: each item is a function ``(device, quick) -> Case`` of the module named here."""
+from collections.abc import Callable
+from importlib import import_module
+from typing import NamedTuple
+
+ITEMS = {
+    'train': 'mctformer',
+    'cam': 'mctformer',
+    'cam_bf16': 'mctformer',
+    'sweep': 'sweep',
+    'walk': 'affinity',
+    'irn_walk': 'affinity',
+    'pair_loss': 'affinity',
+}
+
+
+class Case(NamedTuple):
+    """Two ways to compute the same from inputs that are ready."""
+    ours: Callable  # () -> tensor or tuple of tensors
+    textbook: Callable
+
+
+def make_case(item, device, quick):
+    """Set up an item."""
+    return getattr(import_module(f'{__name__}.{ITEMS[item]}'), item)(device, quick)

@@ -1,0 +1,79 @@
+"""MCTformer+ on DeiT-S: a training step and multi-scale CAMs of one image, against explicit attention that is kept and returned."""
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+import mmwsss.models  # noqa: F401  registers the components
+from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
+
+from ..textbook import mctformer as textbook
+from . import Case
+
+CONFIG = Path(__file__).parents[3] / 'configs' / '_base_' / 'models' / 'mctformer_plus_deit-s.py'
+TINY = dict(embed_dims=64, num_layers=3, num_heads=2, feedforward_channels=256)
+
+
+def train(device, quick):
+    """Forward, losses and backward of two 448 x 448 images with 20 classes: losses, and the gradient of the patch embedding."""
+    model = _model(device, quick).train()
+    plain = textbook.PlainMCTformerPlus(model).to(device)
+    images = torch.randn(2, 3, *model.backbone.img_size, device=device)
+    tags = torch.zeros(2, 20, device=device)
+    tags[0, [3, 14]] = tags[1, 7] = 1
+    samples = [WSSSDataSample().set_gt_tags(row) for row in tags]
+
+    def step(network, embedding, compute):
+        torch.manual_seed(0)  # stochastic depth drops the same branches
+        network.zero_grad(set_to_none=True)
+        losses = compute()
+        losses.sum().backward()
+        return losses.detach(), embedding.weight.grad
+
+    def ours():
+        return step(model, model.backbone.patch_embed.projection, lambda: torch.stack(list(model(images, samples, mode='loss').values())))
+
+    return Case(ours, lambda: step(plain, plain.embed, lambda: textbook.losses(plain, images, tags)))
+
+
+def cam(device, quick, dtype='fp32'):
+    """CAMs of an image of 500 x 375 pixels with two tags of 20: scales 1, 0.75 and 1.25, each with its flip, from uint8 views."""
+    model = _model(device, quick, test_cfg=dict(dtype=dtype)).eval()
+    plain = textbook.PlainMCTformerPlus(model).to(device)
+    size = (60, 80) if quick else (375, 500)
+    views = [torch.randint(0, 256, (3, *(round(side * scale) for side in size)), dtype=torch.uint8) for scale in (1, 0.75, 1.25)]
+    tags = torch.zeros(1, 20)
+    tags[0, [3, 14]] = 1
+    sample = WSSSDataSample(metainfo=dict(ori_shape=size)).set_gt_tags(tags[0])
+
+    def ours():
+        return model.test_step(dict(inputs=[[view] for view in views], data_samples=[sample]))[0].pred_cams.data
+
+    def plainly():
+        mean, std = (values.view(1, 3, 1, 1) for values in (model.data_preprocessor.mean, model.data_preprocessor.std))
+        inputs = [(view.flip(0)[None].to(device).float() - mean) / std for view in views]
+        return textbook.multi_scale_cams(plain, inputs, tags.to(device), size)
+
+    return Case(ours, plainly)
+
+
+def cam_bf16(device, quick):
+    """As ``cam``, ours with the network in bfloat16, against the same float32 form."""
+    return cam(device, quick, 'bf16')
+
+
+def _model(device, quick, **options):
+    """Untrained network with attention as peaked as that of a trained one, so that maps have contrast."""
+    config = Config.fromfile(CONFIG).model
+    config.backbone.pop('init_cfg')
+    config.test_cfg.update(options.pop('test_cfg', {}))
+    if quick:
+        config.backbone.update(arch=TINY, img_size=64)
+    torch.manual_seed(0)
+    model = MODELS.build(config)
+    model.backbone.init_weights()
+    for layer in model.backbone.layers:
+        nn.init.normal_(layer.attn.qkv.weight, std=1.5 * model.backbone.embed_dims ** -0.5)
+    return model.to(device)
