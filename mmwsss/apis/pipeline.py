@@ -98,7 +98,7 @@ class Pipeline:
             if not unchanged:  # what is there belongs to other settings
                 shutil.rmtree(folder, ignore_errors=True)
             rerun = rerun or not stage.get('always')
-            seconds = self._run_stage(title, stage, command, folder, state if unchanged else {})
+            seconds = self._run_stage(title, stage, command, folder, state if unchanged and state.get('status') != 'done' else {})
             summary.append(dict(name=name, status='done', seconds=seconds))
         return summary
 

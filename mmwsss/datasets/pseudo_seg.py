@@ -55,6 +55,7 @@ class PseudoSegDataset(BaseSegDataset):
             seg_map_suffix=seg_map_suffix, metainfo=metainfo, data_root=data_root or '',
             data_prefix={key: folder for key, folder in prefix.items() if folder is not None}, indices=indices,
             serialize_data=serialize_data, pipeline=list(pipeline), test_mode=test_mode, lazy_init=lazy_init, max_refetch=0)
+        self._metainfo['split'] = Path(ann_file).stem if ann_file else 'all'  # named in the protocol of every metric
 
     def load_data_list(self):
         """Read the list and find the files.

@@ -36,12 +36,12 @@ def test_the_number_of_workers_does_not_matter(toy, tmp_path):
 
 
 def test_seed_and_number_of_images(toy, tmp_path):
-    write_toy_shapes(tmp_path / 'fewer', train=3, val=2, workers=1)
+    write_toy_shapes(tmp_path / 'fewer', train=3, val=2, test=0, workers=1)
     first = digest(toy)
     images = {name: value for name, value in digest(tmp_path / 'fewer').items() if name.endswith(('.jpg', '.png'))}
     assert len(images) == 10 and all(first[name] == value for name, value in images.items())
     assert not (tmp_path / 'fewer' / 'ImageSets' / 'Segmentation' / 'test.txt').exists()
-    write_toy_shapes(tmp_path / 'other', train=3, val=2, seed=1, workers=1)
+    write_toy_shapes(tmp_path / 'other', train=3, val=2, test=0, seed=1, workers=1)
     assert all(first[name] != value for name, value in digest(tmp_path / 'other').items() if name.endswith(('.jpg', '.png')))
 
 
@@ -132,18 +132,18 @@ def test_a_complete_set_is_left_alone_and_others_are_protected(toy, tmp_path):
     (tmp_path / 'notes.txt').write_text('mine')
     for overwrite in (False, True):
         with pytest.raises(FileExistsError, match='not empty'):
-            write_toy_shapes(tmp_path, train=1, val=0, workers=1, overwrite=overwrite)
+            write_toy_shapes(tmp_path, train=1, val=0, test=0, workers=1, overwrite=overwrite)
 
 
 def test_overwrite_leaves_nothing_of_the_old_set(tmp_path):
-    write_toy_shapes(tmp_path / 'set', train=4, val=1, workers=1)
-    assert write_toy_shapes(tmp_path / 'set', train=2, val=0, size=64, workers=1, overwrite=True)
-    write_toy_shapes(tmp_path / 'fresh', train=2, val=0, size=64, workers=1)
+    write_toy_shapes(tmp_path / 'set', train=4, val=1, test=0, workers=1)
+    assert write_toy_shapes(tmp_path / 'set', train=2, val=0, test=0, size=64, workers=1, overwrite=True)
+    write_toy_shapes(tmp_path / 'fresh', train=2, val=0, test=0, size=64, workers=1)
     assert digest(tmp_path / 'set') == digest(tmp_path / 'fresh')
     assert read_mask(tmp_path / 'set' / 'SegmentationClass' / 'train_00000.png').shape == (64, 64)
 
 
-@pytest.mark.parametrize('kwargs', [{'train': -1}, {'train': 0, 'val': 0}, {'size': 8}, {'size': (128, 96)}])
+@pytest.mark.parametrize('kwargs', [{'train': -1}, {'train': 0, 'val': 0, 'test': 0}, {'size': 8}, {'size': (128, 96)}])
 def test_bad_settings(tmp_path, kwargs):
     with pytest.raises(ValueError, match='size|counts'):
         write_toy_shapes(tmp_path / 'set', **kwargs)

@@ -2,8 +2,7 @@
 import pytest
 import torch
 
-from mmwsss.utils.checkpoint import (
-    is_bare_vit, is_official_mctformer, translate_official_mctformer, translate_vit_keys, unwrap_state_dict)
+from mmwsss.utils.checkpoint import is_bare_vit, is_official_mctformer, translate_official_mctformer, translate_vit_keys, unwrap_state_dict
 from tests.mctformer_golden import golden, state_of
 
 NAMES = {

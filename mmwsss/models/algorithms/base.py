@@ -74,7 +74,7 @@ class TagClassifier(BaseModel):
         """Tags (B,C) of a batch on the device of ``inputs``."""
         without = next((sample for sample in data_samples if 'gt_tags' not in sample), None)
         if without is not None:
-            raise ValueError(f"{without.metainfo.get('img_path', 'an image')}: has no tags; give the data set a tag file, or predict the tags "
+            raise ValueError(f"{without.metainfo.get('img_path', 'an image')}: has no tags; give the data set a tag file, or predict them "
                              "(model.test_cfg.tags='predicted')")
         tags = torch.stack([sample.gt_tags for sample in data_samples]).to(inputs.device)
         if tags.shape[1] != self.num_classes:

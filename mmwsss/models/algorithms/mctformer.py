@@ -101,7 +101,7 @@ class MCTformer(TagClassifier):
                                  f'config of its data set')
             own = translate_official_mctformer(own)
             if self.patch_head is not None and 'patch_head.conv.weight' not in own:
-                raise ValueError(f'the checkpoint is one of MCTformer V1, which has no patch head; {type(self).__name__} of this config needs '
+                raise ValueError(f'the checkpoint is one of MCTformer V1, which has no patch head; {type(self).__name__} here needs '
                                  f'one: choose the config of V1')
         elif is_bare_vit(own):
             own = {f'backbone.{key}': value for key, value in own.items()}

@@ -1,0 +1,108 @@
+"""From a CAM file and its image to what an affinity network is trained on."""
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mmwsss.functional.affinity import ir_labels
+from mmwsss.functional.crf import background_alpha
+from mmwsss.models.refiners import DenseCRF
+from mmwsss.utils.affinity_io import write_crf_maps
+from mmwsss.utils.io import read_cam, read_image, write_mask
+
+SUFFIXES = dict(psa='.npz', irn='.png')
+
+
+@dataclass
+class AffinityLabelMaker:
+    """Writes ``<out>/<id>.npz`` (PSA) or ``<out>/<id>.png`` (IRN) for a job ``(CAM file, image file)``; can be sent to worker processes.
+
+    PSA (spec: pipeline 1.2): dense CRF probabilities of [background, present classes] under a strong and under a weak background, not yet
+    made into labels, because those depend on the crop. IRN (section 2.2): a label map of class ids, 255 where the hard-label CRFs of a high
+    and of a low threshold disagree. Both CRFs of an image share one lattice.
+
+    Attributes:
+        out (Path): Folder of the files.
+        method (str): ``'psa'`` or ``'irn'``.
+        low_alpha, high_alpha (float): psa: exponents of the background score ``(1 - max_k cam_k)^alpha``; the lower makes the stronger
+            background.
+        foreground, background (float): irn: scores of the background that a trusted class must beat, and that no class beats where the
+            background is trusted.
+        crf (dict): Arguments of :class:`DenseCRF`.
+        num_classes (int | None): C, to check class ids against.
+
+    Raises:
+        ValueError: Unknown method, or settings out of order.
+    """
+    out: Path
+    method: str
+    low_alpha: float = 1
+    high_alpha: float = 12
+    foreground: float = 0.30
+    background: float = 0.05
+    crf: dict = field(default_factory=lambda: dict(preset='psa'))
+    num_classes: int | None = None
+
+    def __post_init__(self):
+        if self.method not in SUFFIXES:
+            raise ValueError(f'method must be psa or irn, got {self.method!r}')
+        if not 0 < self.low_alpha < self.high_alpha:
+            raise ValueError(f'0 < low alpha < high alpha is expected, got {self.low_alpha} and {self.high_alpha}')
+        if not 0 <= self.background < self.foreground <= 1:
+            raise ValueError(f'0 <= background < foreground <= 1 is expected, got {self.background} and {self.foreground}')
+
+    @property
+    def suffix(self):
+        """Of the files that are written."""
+        return SUFFIXES[self.method]
+
+    def __call__(self, job):
+        """Make the file of one image.
+
+        Args:
+            job (tuple): CAM file, image file.
+
+        Returns:
+            str: Image id.
+
+        Raises:
+            ValueError: Damaged file, size of the maps other than the image's, class id out of range; names the file.
+        """
+        cam_path, image_path = job
+        maps = read_cam(cam_path)
+        image = read_image(image_path)
+        if maps.size != image.shape[:2]:
+            raise ValueError(f'{cam_path}: maps of {maps.size[1]}x{maps.size[0]} (width x height), but {image_path} is '
+                             f'{image.shape[1]}x{image.shape[0]}')
+        keys = maps.keys.astype(np.int64)
+        num_classes = 254 if self.num_classes is None else self.num_classes  # 255 is the ignore label
+        if len(keys) and not 0 <= keys.min() <= keys.max() < num_classes:
+            raise ValueError(f'{cam_path}: class ids {keys.tolist()} are outside 0..{num_classes - 1}')
+        cams = torch.from_numpy(maps.cam.astype(np.float32))
+        img_id = Path(cam_path).stem
+        if self.method == 'psa':
+            la, ha = self.crf_maps(image, cams)
+            write_crf_maps(self.out / f'{img_id}.npz', keys, la.numpy(), ha.numpy())
+        else:
+            label = self.ir_label(image, cams, torch.from_numpy(keys))
+            write_mask(self.out / f'{img_id}.png', label.numpy().astype(np.uint8))
+        return img_id
+
+    def crf_maps(self, image, cams):
+        """CRF probabilities (K+1,H,W) under the low and under the high exponent, for an image (H,W,3) BGR and maps (K,H,W)."""
+        scores = [background_alpha(cams, alpha) for alpha in (self.low_alpha, self.high_alpha)]
+        return DenseCRF(**self.crf).refine_many(_rgb(image), scores)
+
+    def ir_label(self, image, cams, keys):
+        """Label map (H,W): 0 background, class id + 1, 255 unsure, for an image (H,W,3) BGR and the maps (K,H,W) of ``keys`` (K,)."""
+        crf = DenseCRF(**self.crf)
+        hard = [torch.cat([torch.full_like(cams[:1], score), cams]).argmax(0) if len(cams) else cams.new_zeros(cams.shape[-2:])
+                for score in (self.foreground, self.background)]
+        fg, bg = crf.refine_many(_rgb(image), [crf.from_labels(label, len(keys) + 1) for label in hard])
+        table = torch.cat([keys.new_zeros(1), keys + 1])
+        return ir_labels(table[fg.argmax(0)], table[bg.argmax(0)])
+
+
+def _rgb(image):
+    return np.ascontiguousarray(image[..., ::-1])

@@ -1,0 +1,68 @@
+"""Files of dense CRF probabilities that PSA's training labels are made from: written atomically, read with clear errors, no pickle.
+
+File ``<id>.npz``: ``keys`` (K,) int16 0-based foreground class ids; ``la`` and ``ha`` (K+1,H,W) float16 in [0,1], background first: the
+probabilities under a strong and under a weak background. An image without tags has K=0.
+"""
+import io
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+
+from mmwsss.utils.io import atomic_open
+
+
+class CRFMaps(NamedTuple):
+    """Content of a file of CRF maps."""
+    keys: np.ndarray
+    la: np.ndarray
+    ha: np.ndarray
+
+
+def write_crf_maps(path, keys, la, ha):
+    """Write a file of CRF maps atomically, as float16.
+
+    Args:
+        path (str | Path): Ends with ``.npz``.
+        keys (array): (K,) foreground class ids, 0-based.
+        la (array): (K+1,H,W) in [0,1], strong background.
+        ha (array): (K+1,H,W) in [0,1], weak background.
+
+    Raises:
+        ValueError: The shapes do not fit each other; names the file.
+    """
+    keys = np.asarray(keys, np.int16).reshape(-1)
+    maps = CRFMaps(keys, np.asarray(la, np.float16), np.asarray(ha, np.float16))
+    _check_shapes(path, maps)
+    buffer = io.BytesIO()
+    np.savez(buffer, **maps._asdict())
+    with atomic_open(path) as file:
+        file.write(buffer.getbuffer())
+
+
+def read_crf_maps(path):
+    """Read a file of CRF maps.
+
+    Returns:
+        CRFMaps: ``keys`` (K,) int16, ``la`` and ``ha`` (K+1,H,W) float16.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The file is damaged or is no file of CRF maps; says to delete it and run again.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            maps = CRFMaps(data['keys'], data['la'], data['ha'])
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(f'{path}: damaged file of CRF maps ({error}); delete it and make it again with '
+                         'tools/make_affinity_labels.py') from error
+    _check_shapes(path, maps)
+    return maps
+
+
+def _check_shapes(path, maps):
+    channels = len(maps.keys) + 1
+    if maps.la.ndim != 3 or maps.la.shape != maps.ha.shape or len(maps.la) != channels:
+        raise ValueError(f'{path}: {channels - 1} keys need la and ha of shape ({channels},H,W), got {maps.la.shape} and {maps.ha.shape}')

@@ -1,0 +1,69 @@
+"""A resumed run is the run that was never interrupted."""
+import random
+
+import numpy as np
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmwsss.engine.hooks import EpochSeedHook
+from mmwsss.utils.compat import restart_workers
+from tests.engine.toy_runs import toy_config, train
+
+WITHOUT_VALIDATION = dict(val_evaluator=None, val_dataloader=None, val_cfg=None)
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_resume_equals_an_uninterrupted_run(toy_root, tmp_path, workers):
+    def run(folder, epochs, resume=False):
+        config = toy_config(toy_root, tmp_path / folder, epochs=epochs, workers=workers, hooks=[dict(type='mmwsss.EpochSeedHook')], **{
+            'param_scheduler.0.end': 2, 'model.backbone.drop_path_rate': 0.3, 'resume': resume, **WITHOUT_VALIDATION})
+        runner = train(config)
+        restart_workers(runner.train_loop.dataloader)  # ends them; a garbage collector would wait five seconds for each
+        return runner
+
+    whole, first = run('whole', 2), run('parts', 1)
+    second = run('parts', 2, resume=True)
+    assert first.iter == 2 and second.iter == whole.iter == 4
+    expected = whole.model.state_dict()
+    for name, value in second.model.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    assert not torch.equal(first.model.state_dict()['backbone.cls_token'], expected['backbone.cls_token'])
+    ours, theirs = (runner.optim_wrapper.optimizer.state_dict() for runner in (second, whole))
+    assert ours['param_groups'] == theirs['param_groups']
+    for index, state in theirs['state'].items():
+        assert all(torch.equal(ours['state'][index][key], value) for key, value in state.items())
+
+
+class Draws(Hook):
+    """Remembers what would be drawn in each epoch."""
+
+    def __init__(self):
+        self.seen = []
+
+    def before_train_epoch(self, runner):
+        self.seen.append((random.random(), np.random.rand(), torch.rand(()).item()))
+
+
+def test_each_epoch_and_seed_has_its_own_numbers(toy_root, tmp_path):
+    seen = []
+    for seed in (0, 0, 1):
+        draws = Draws()
+        config = toy_config(toy_root, tmp_path / str(len(seen)), epochs=2, **{'randomness.seed': seed}, **WITHOUT_VALIDATION)
+        config.custom_hooks = [dict(type='mmwsss.EpochSeedHook')]
+        runner = Runner.from_cfg(config)
+        runner.register_hook(draws)
+        runner.train()
+        seen.append(draws.seen)
+    assert seen[0] == seen[1] != seen[2]
+    assert len({number for epoch in (*seen[0], *seen[2]) for number in epoch}) == 12
+
+
+def test_loops_by_iteration_are_left_alone():
+    class ByIteration:
+        train_loop = object()
+
+    before = torch.get_rng_state()
+    EpochSeedHook().before_train_epoch(ByIteration())
+    assert torch.equal(torch.get_rng_state(), before)
