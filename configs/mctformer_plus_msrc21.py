@@ -43,6 +43,7 @@ model = dict(
         img_size=192,
         patch_size=16,
         drop_path_rate=0.1,
+        pad_to_patch=True,
         stem=dict(type='mmwsss.ConvStem', channels=(24, 48, 96, 192))),
     # affinity of the last layer only: 38 CAM mIoU; none 29, the sum over all layers (for pre-trained weights) less
     test_cfg=dict(map_type='fused', refine=True, affinity_layers=1))

@@ -3,14 +3,15 @@
 Shapes: B batch, H heads, S = T + N tokens (T class tokens first, N patch tokens), d head width.
 """
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch.nn import functional as F
 
-# Scores of this many bytes are alive at a time when maps are read without gradients: what stays in the caches of a CPU, or enough work
-# for each launch on an accelerator.
+# Scores of this many bytes are alive at a time when maps are read without gradients: on a CPU a few hundred rows of one head, which the
+# caches hold and for which a product runs at full speed; on an accelerator all heads of an image at once.
 BLOCK_BYTES = 4 << 20
-ACCELERATOR_BLOCK_BYTES = 128 << 20
+ACCELERATOR_BLOCK_BYTES = 256 << 20
 MIN_BLOCK_ROWS = 32
 
 
@@ -73,13 +74,12 @@ def attend(query, key, value, requests, *, num_class_tokens, key_mask=None, drop
     if all(request.part == 'class_to_patch' for request in softmax_wanted):
         output = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
         # A few class rows are cheaper to recompute than to leave the fused kernel for.
-        class_rows = slice(0, num_class_tokens)
-        weights = _softmax(query_scaled[:, :, class_rows] @ key.transpose(-2, -1), bias) if softmax_wanted else None
-        maps = {request: _read(request, weights, class_rows, num_class_tokens) for request in softmax_wanted}
+        weights = _softmax(query_scaled[:, :, :num_class_tokens] @ key.transpose(-2, -1), bias) if softmax_wanted else None
+        maps = {request: _read(request, weights, num_class_tokens) for request in softmax_wanted}
     elif torch.is_grad_enabled() and query.requires_grad:
         weights = _softmax(query_scaled @ key.transpose(-2, -1), bias)
         output = F.dropout(weights, dropout) @ value
-        maps = {request: _read(request, weights, slice(0, query.shape[2]), num_class_tokens) for request in softmax_wanted}
+        maps = {request: _read(request, weights, num_class_tokens) for request in softmax_wanted}
     else:
         output, maps = _attend_in_blocks(query_scaled, key, value, softmax_wanted, num_class_tokens, bias, dropout)
 
@@ -93,35 +93,44 @@ def _softmax(scores, bias):
     return (scores if bias is None else scores + bias).softmax(-1)
 
 
-def _read(request, weights, rows, num_class_tokens):
-    """Part of a request that lies in ``weights`` (B,H,rows,S), whose rows are the queries ``rows``."""
-    start, stop, _ = request.slices(num_class_tokens)[0].indices(weights.shape[-1])
-    part = weights[:, :, max(start - rows.start, 0):max(min(stop, rows.stop) - rows.start, 0), request.slices(num_class_tokens)[1]]
+def _read(request, weights, num_class_tokens):
+    """Map of a request from all weights (B,H,S,S)."""
+    row_slice, column_slice = request.slices(num_class_tokens)
+    part = weights[..., row_slice, column_slice]
     return part.mean(1) if request.heads == 'mean' else part
 
 
 def _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias, dropout):
-    """Output and maps without gradient; one block of rows of the softmax is alive at a time."""
-    batch, heads, num_tokens, width = query_scaled.shape
+    """Output and maps without gradient: some rows of some heads of one image at a time."""
+    batch, num_heads, num_tokens, width = query_scaled.shape
     budget = BLOCK_BYTES if query_scaled.device.type == 'cpu' else ACCELERATOR_BLOCK_BYTES
-    step = max(MIN_BLOCK_ROWS, budget // (batch * heads * num_tokens * query_scaled.element_size()))
-    # made contiguous here once, not by the products of every block
-    query_scaled, key, value = query_scaled.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
-    key_t = key.transpose(1, 2)
-    output = value.new_empty(batch, num_tokens, heads, width).transpose(1, 2)  # heads side by side, as the projection wants them
+    row_bytes = num_tokens * query_scaled.element_size()
+    row_step = min(num_tokens, max(MIN_BLOCK_ROWS, budget // row_bytes))
+    head_step = min(num_heads, max(1, budget // (row_step * row_bytes)))
+    output = value.new_empty(batch, num_tokens, num_heads, width).transpose(1, 2)  # heads side by side, as the projection wants them
+    slices = {request: request.slices(num_class_tokens) for request in requests}
     maps = {}
-    for start in range(0, num_tokens, step):
-        rows = slice(start, min(start + step, num_tokens))
-        weights = _softmax(torch.bmm(query_scaled[:, rows], key_t).unflatten(0, (batch, heads)), bias)
-        output[:, :, rows] = torch.bmm(F.dropout(weights, dropout).flatten(0, 1), value).unflatten(0, (batch, heads))
-        for request in requests:
-            part = _read(request, weights, rows, num_class_tokens)
-            first, last, _ = request.slices(num_class_tokens)[0].indices(num_tokens)
-            if request not in maps:
-                maps[request] = part.new_empty(*part.shape[:-2], last - first, part.shape[-1])
-            if part.shape[-2]:
-                above = max(rows.start - first, 0)
-                maps[request][..., above:above + part.shape[-2], :] = part
+    for request in requests:
+        rows, columns = (len(range(num_tokens)[part]) for part in slices[request])
+        maps[request] = query_scaled.new_zeros((batch, *([num_heads] if request.heads == 'all' else []), rows, columns), dtype=torch.float32)
+    for image in range(batch):
+        for first_head, first_row in product(range(0, num_heads, head_step), range(0, num_tokens, row_step)):
+            heads, rows = slice(first_head, first_head + head_step), slice(first_row, min(first_row + row_step, num_tokens))
+            scores = query_scaled[image, heads, rows] @ key[image, heads].transpose(1, 2)
+            weights = _softmax(scores, None if bias is None else bias[image])
+            output[image, heads, rows] = F.dropout(weights, dropout) @ value[image, heads]
+            for request, (row_slice, column_slice) in slices.items():
+                asked = range(num_tokens)[row_slice]
+                start, stop = max(asked.start, rows.start), min(asked.stop, rows.stop)
+                if start >= stop:
+                    continue
+                part = weights[:, start - rows.start:stop - rows.start, column_slice]
+                target = maps[request][image, ..., start - asked.start:stop - asked.start, :]
+                if request.heads == 'all':
+                    target[heads] = part
+                else:
+                    for head in part:
+                        target.add_(head, alpha=1 / num_heads)
     return output, maps
 
 

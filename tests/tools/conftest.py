@@ -22,9 +22,9 @@ def train(config, folder, options):
 
 @pytest.fixture(scope='session')
 def classifier(toy_root, tmp_path_factory):
-    """Two epochs of the toy classifier with two layers."""
-    options = {**TINY, 'data_root': toy_root, 'model.backbone.arch.num_layers': 2, 'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 2,
-               'default_hooks.checkpoint.max_keep_ckpts': -1}
+    """Two epochs of the toy classifier with two layers; its maps are the class attention, which is never flat."""
+    options = {**TINY, 'data_root': toy_root, 'model.backbone.arch.num_layers': 2, 'model.test_cfg.map_type': 'mct',
+               'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 2, 'default_hooks.checkpoint.max_keep_ckpts': -1}
     return train('mctformer_plus_toy.py', tmp_path_factory.mktemp('classifier') / 'run', options)
 
 

@@ -61,9 +61,8 @@ def test_resume(classifier, tmp_path):
 
 def test_voc(tmp_path):
     """The VOC config from data set to CAM sweep, but for the sizes of network and data set."""
-    config, root = tiny_voc(tmp_path), make_voc_tree(tmp_path / 'VOC2012', (48, 64))
-    result = run_tool('train.py', config, '--work-dir', tmp_path / 'run', '--auto-scale-lr', options={**TINY, 'data_root': root,
-                                                                                                   'train_dataloader.batch_size': 2})
+    options = {**TINY, 'data_root': make_voc_tree(tmp_path / 'VOC2012', (48, 64)), 'train_dataloader.batch_size': 2}
+    result = run_tool('train.py', tiny_voc(tmp_path), '--work-dir', tmp_path / 'run', '--auto-scale-lr', options=options)
     assert result.code == 0, result
     assert '2 images, VOC 2012 train_aug has 10582' in result.out
     metrics = read_json(tmp_path / 'run' / 'metrics.json')
@@ -76,8 +75,8 @@ def test_voc(tmp_path):
 def test_weights_that_cannot_be_downloaded(tmp_path):
     url = 'http://127.0.0.1:9/deit_small.pth'
     config = tiny_voc(tmp_path, f"init_cfg=dict(type='Pretrained', checkpoint='{url}')")
-    root = make_voc_tree(tmp_path / 'VOC2012', (48, 64))
-    result = run_tool('train.py', config, '--work-dir', tmp_path / 'run', options={**TINY, 'data_root': root, 'train_dataloader.batch_size': 2})
+    options = {**TINY, 'data_root': make_voc_tree(tmp_path / 'VOC2012', (48, 64)), 'train_dataloader.batch_size': 2}
+    result = run_tool('train.py', config, '--work-dir', tmp_path / 'run', options=options)
     one_line(result, url, Path(torch.hub.get_dir()) / 'checkpoints' / 'deit_small.pth')
 
 
@@ -107,8 +106,9 @@ def test_mistakes_in_the_config(options, parts, classifier, tmp_path):
 
 
 def test_wrong_number_of_classes_of_a_segmentation_network(segmentor, tmp_path):
-    result = run_tool('train.py', segmentor.config, '--work-dir', tmp_path, options={**segmentor.options, 'model.decode_head.num_classes': 5})
-    one_line(result, 'deeplabv3plus_r18_toy_pseudo.py', 'the model has 5 classes, the data set 9')
+    options = {**segmentor.options, 'model.decode_head.num_classes': 5}
+    one_line(run_tool('train.py', segmentor.config, '--work-dir', tmp_path, options=options), 'deeplabv3plus_r18_toy_pseudo.py',
+             'the model has 5 classes, the data set 9')
 
 
 def test_other_mistakes(classifier, tmp_path):

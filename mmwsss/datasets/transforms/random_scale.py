@@ -14,20 +14,26 @@ class RandomScale(BaseTransform):
     Sets ``img_shape`` and ``scale_factor`` (width factor, height factor).
 
     Args:
-        ratio_range (tuple[float]): Smallest and largest factor, drawn uniformly between them.
+        ratio_range (tuple[float], optional): Smallest and largest factor, drawn uniformly between them.
+        ratios (Sequence[float], optional): Factors to draw one of, instead of a range.
 
     Raises:
-        ValueError: Not 0 < smallest <= largest.
+        ValueError: Not 0 < smallest <= largest, or not exactly one of the two arguments.
     """
 
-    def __init__(self, ratio_range):
-        self.low, self.high = ratio_range
-        if not 0 < self.low <= self.high:
+    def __init__(self, ratio_range=None, *, ratios=None):
+        if (ratio_range is None) == (ratios is None):
+            raise ValueError('RandomScale: give either ratio_range or ratios')
+        if ratios is not None and (not ratios or min(ratios) <= 0):
+            raise ValueError(f'RandomScale: ratios must be positive numbers, got {ratios}')
+        self.ratios = ratios
+        self.low, self.high = ratio_range or (None, None)
+        if ratio_range is not None and not 0 < self.low <= self.high:
             raise ValueError(f'RandomScale: ratio_range must satisfy 0 < low <= high, got {ratio_range}')
 
     def transform(self, results):
         """Resize the entries of ``results``."""
-        factor = np.random.uniform(self.low, self.high)
+        factor = np.random.uniform(self.low, self.high) if self.ratios is None else np.random.choice(self.ratios)
         height, width = results['img'].shape[:2]
         size = max(1, round(width * factor)), max(1, round(height * factor))
         results['img'] = mmcv.imresize(results['img'], size, interpolation='bilinear')

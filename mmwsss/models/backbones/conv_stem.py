@@ -7,9 +7,11 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class ConvStem(BaseModule):
-    """Stride-2 3x3 convolutions with batch norm and ReLU, then a 1x1 projection, in place of the linear patch embedding.
+    """Stride-2 4x4 convolutions with batch norm and ReLU, then a 1x1 projection, in place of the linear patch embedding.
 
-    Small transformers that start from random weights localise far better with it than with patches cut blindly.
+    Small transformers that start from random weights localise far better with it than with patches cut blindly. An even kernel with
+    padding 1 is centred between the two pixels it replaces, so that cells lie where resizing of the maps expects them (an odd one would
+    shift every map by half a stride); as with patches, what is left at the right and bottom is ignored.
 
     Args:
         channels (tuple[int]): Output channels of each stride-2 convolution; the stride of the stem is ``2**len(channels)``.
@@ -22,14 +24,14 @@ class ConvStem(BaseModule):
         super().__init__(init_cfg)
         layers = []
         for width in channels:
-            layers += [nn.Conv2d(in_channels, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            layers += [nn.Conv2d(in_channels, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
             in_channels = width
         self.layers = nn.Sequential(*layers)
         self.projection = nn.Conv2d(in_channels, embed_dims, 1)
         self.stride = 2 ** len(channels)
-        self.init_out_size = tuple(-(-side // self.stride) for side in input_size)
+        self.init_out_size = tuple(side // self.stride for side in input_size)
 
     def forward(self, x):
-        """(B,3,H,W) -> tokens (B,h*w,D) in row-major order, and (h,w) = ceil((H,W)/stride)."""
+        """(B,3,H,W) -> tokens (B,h*w,D) in row-major order, and (h,w) = floor((H,W)/stride)."""
         x = self.projection(self.layers(x))
         return x.flatten(2).transpose(1, 2), tuple(x.shape[-2:])

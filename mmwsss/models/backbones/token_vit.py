@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 from mmengine.model.weight_init import trunc_normal_
 from mmpretrain.models.backbones import VisionTransformer
 from torch import nn
+from torch.nn import functional as F
 
 from mmwsss.functional.attention import AttentionCollector, attend
 from mmwsss.functional.tokens import repeat_class_token, resize_grid, resize_position_embedding
@@ -80,7 +81,8 @@ class TokenViT(VisionTransformer):
         self.pos_interp_offset = pos_interp_offset
         self.token_init = token_init
         self.aux_layer = None if aux_layer is None else aux_layer % self.num_layers
-        if stem is not None:
+        self.has_stem = stem is not None
+        if self.has_stem:
             self.patch_embed = MODELS.build(dict(stem, embed_dims=self.embed_dims, input_size=self.img_size))
             self.patch_resolution = self.patch_embed.init_out_size
             self.patch_size = self.patch_embed.stride
@@ -162,6 +164,8 @@ class TokenViT(VisionTransformer):
         if min(height, width) < self.patch_size and not self.pad_to_patch:
             raise ValueError(f'an image of {width}x{height} (width x height) is smaller than a patch of '
                              f'{self.patch_size}x{self.patch_size}; use a larger image or scale')
+        if self.has_stem and self.pad_to_patch:
+            x = F.pad(x, (0, -width % self.patch_size, 0, -height % self.patch_size))
         x, grid = self.patch_embed(x)
         pos_embed = self.pos_embed
         # the offset rule also shifts the samples of an unchanged grid, unless the image is square

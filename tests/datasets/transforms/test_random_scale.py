@@ -33,3 +33,16 @@ def test_a_fixed_factor_without_a_mask():
 def test_bad_range(ratio_range):
     with pytest.raises(ValueError, match='ratio_range'):
         RandomScale(ratio_range)
+
+
+def test_one_of_several_factors():
+    np.random.seed(0)
+    image = np.zeros((20, 30, 3), np.uint8)
+    shapes = {RandomScale(ratios=(0.5, 1.0, 1.5))({'img': image})['img_shape'] for _ in range(30)}
+    assert shapes == {(10, 15), (20, 30), (30, 45)}
+
+
+@pytest.mark.parametrize('kwargs', [{}, {'ratio_range': (1, 2), 'ratios': (1, )}, {'ratios': ()}, {'ratios': (0, 1)}])
+def test_bad_ratios(kwargs):
+    with pytest.raises(ValueError, match='RandomScale'):
+        RandomScale(**kwargs)

@@ -234,7 +234,7 @@ def test_convolutional_stem():
     model = network(num_class_tokens=2, stem=dict(type='mmwsss.ConvStem', channels=(4, 8, 12)))
     assert isinstance(model.patch_embed, ConvStem)
     assert model.patch_size == 8 and tuple(model.patch_resolution) == (8, 8) and model.pos_embed.shape == (1, 66, 16)
-    for size, grid in (((64, 64), (8, 8)), ((40, 96), (5, 12)), ((41, 65), (6, 9)), ((8, 8), (1, 1))):
+    for size, grid in (((64, 64), (8, 8)), ((40, 96), (5, 12)), ((41, 65), (5, 8)), ((8, 8), (1, 1))):
         assert model(torch.rand(1, 3, *size)).patch_map.shape[-2:] == grid
     tokens, grid = model.patch_embed(torch.zeros(1, 3, 16, 24))
     assert tokens.shape == (1, 6, 16) and grid == (2, 3)
@@ -242,3 +242,19 @@ def test_convolutional_stem():
     image[..., 8:, 16:] = 1  # row-major: only the cells around the last one change
     changed = (model.patch_embed(image)[0] - tokens).abs().sum(-1)[0]
     assert changed[5] > 0 and changed[0] == 0
+
+
+def test_stem_cells_lie_in_the_middle_of_their_pixels():
+    """Mirrored kernels on a mirrored image give the mirrored map; a stem that shifts its cells would not."""
+    stem = ConvStem((4, 8), 6, input_size=(32, 48)).eval()
+    mirrored = ConvStem((4, 8), 6, input_size=(32, 48)).eval()
+    mirrored.load_state_dict({key: value.flip(-1) if value.dim() == 4 else value for key, value in stem.state_dict().items()})
+    image = torch.rand(1, 3, 32, 48)
+    tokens, grid = stem(image)
+    expected = tokens.unflatten(1, grid).flip(2)
+    torch.testing.assert_close(mirrored(image.flip(-1))[0].unflatten(1, grid), expected)
+
+
+def test_stem_pads_to_whole_cells():
+    model = network(num_class_tokens=2, stem=dict(type='mmwsss.ConvStem', channels=(4, 8, 12)), pad_to_patch=True)
+    assert model(torch.rand(1, 3, 41, 65)).patch_map.shape[-2:] == (6, 9)

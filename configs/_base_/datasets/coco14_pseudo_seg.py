@@ -1,0 +1,48 @@
+# MS COCO 2014 in VOC layout: training on pseudo masks of train2014, evaluation on val2014 at original size. tools/test.py --tta: five scales, largest
+# softmax; --crf mct_test: the dense CRF of MCTformer's segmentation stage.
+data_root = 'data/coco14'
+pseudo_mask_dir = 'work_dirs/mctformer_plus_coco_pipeline/masks'
+classes = 'classes.txt'  # background and the 80 categories, in the data folder
+crop_size = (321, 321)
+train_pipeline = [
+    dict(type='mmwsss.LoadImage'),
+    dict(type='mmseg.LoadAnnotations'),
+    dict(type='mmwsss.RandomScale', ratio_range=(0.7, 1.3)),
+    dict(type='mmseg.RandomCrop', crop_size=crop_size),
+    dict(type='mmseg.RandomFlip', prob=0.5),
+    dict(type='mmseg.PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='mmwsss.LoadImage'),
+    dict(type='mmseg.LoadAnnotations'),
+    dict(type='mmseg.PackSegInputs'),
+]
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=4,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='mmengine.InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='mmwsss.PseudoSegDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train.txt',
+        data_prefix=dict(img_path='JPEGImages', pseudo_mask_path=pseudo_mask_dir), classes=classes, pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type='mmwsss.PseudoSegDataset', data_root=data_root, ann_file='ImageSets/Segmentation/val.txt',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), classes=classes, test_mode=True,
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='mmwsss.SegMetric')
+test_evaluator = val_evaluator
+tta_model = dict(type='mmwsss.FusionTTAModel', rule='max_softmax')
+tta_pipeline = [
+    dict(type='mmwsss.LoadImage'),
+    dict(
+        type='mmseg.TestTimeAug',
+        transforms=[[dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True) for scale in (0.5, 0.75, 1.0, 1.25, 1.5)],
+                    [dict(type='mmseg.LoadAnnotations')], [dict(type='mmseg.PackSegInputs')]]),
+]
