@@ -5,15 +5,15 @@ model = dict(
     type='mmwsss.AffinityNet',
     data_preprocessor=dict(type='mmwsss.ViewsDataPreprocessor'),
     backbone=dict(
-        type='mmwsss.PyramidResNet', depth=18, base_channels=32, stem_channels=32, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4),
+        type='mmwsss.PyramidResNet', depth=18, base_channels=16, stem_channels=32, strides=(1, 2, 2, 1),
         frozen_stages=-1, norm_eval=False),
-    embed_channels=(16, 16, 16, 16, 16),
+    embed_channels=(8, 8, 8, 8, 8),
     stride=4,
     full_border=True)
 optim_wrapper = dict(
     type='mmengine.OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01))
-max_iters = 400
+max_iters = 300
 param_scheduler = [dict(type='mmengine.PolyLR', eta_min=0., power=0.9, begin=0, end=max_iters + 1, by_epoch=False)]
 train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters)
 default_hooks = dict(

@@ -19,7 +19,8 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of the classifier')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--split', required=True, help='list in ImageSets/Segmentation, e.g. train_aug, or a .txt file')
+    parser.add_argument('--split', required=True,
+                        help='list in ImageSets/Segmentation, e.g. train_aug; a .txt file; or all: every tagged image')
     parser.add_argument('--out', required=True, metavar='D', help='folder of the CAM files')
     parser.add_argument('--refine', action=argparse.BooleanOptionalAction, default=None,
                         help='refine the maps with the patch affinity (default: as the config says)')

@@ -18,6 +18,7 @@ from mmwsss.utils.output_folder import claim_output_folder
 from mmwsss.utils.pool import bounded_map
 
 BACKGROUNDS = dict(threshold=0.4, crf=0.4, par=None, psa=0.39, irn=0.25)  # of the methods' released code
+NETWORKS = dict(psa='AffinityNet', irn='IRNet')
 
 
 def parse_args(argv=None):
@@ -54,7 +55,8 @@ def main():
         raise ValueError(f'--method {args.method} needs --config and --checkpoint of a trained affinity network')
     if not args.cams.is_dir():
         raise FileNotFoundError(f'{args.cams}: folder of CAM files not found; write it with tools/generate_cams.py')
-    ids = read_id_list(args.list) if args.list else sorted(path.stem for path in args.cams.glob('*.npz'))
+    ids = read_id_list(args.list) if args.list else sorted(
+        path.relative_to(args.cams).with_suffix('').as_posix() for path in args.cams.rglob('*.npz'))
     if not ids:
         raise FileNotFoundError(f'{args.cams}: no CAM file <id>.npz in it; write them with tools/generate_cams.py')
     # everything that is missing is named before anything runs
@@ -69,9 +71,12 @@ def main():
         cams=str(args.cams), method=args.method, background=maker.background, preset=args.preset if args.method == 'crf' else None,
         par=[args.rule, args.high, args.low] if args.method == 'par' else None, walk=maker.walk,
         checkpoint=str(args.checkpoint) if walks else None))
-    jobs = [(cam, image) for img_id, cam, image in zip(ids, cams, images) if not (args.out / f'{img_id}.png').is_file()]
+    jobs = [(img_id, cam, image) for img_id, cam, image in zip(ids, cams, images) if not (args.out / f'{img_id}.png').is_file()]
     if walks and jobs:
         maker.model = init_model(args.config, args.checkpoint, args.device)
+        found = type(maker.model).__name__
+        if found != NETWORKS[args.method]:
+            raise ValueError(f'{args.config}: --method {args.method} needs an {NETWORKS[args.method]}, this is a {found}')
     workers = 0 if walks or len(jobs) < 2 else args.workers
     for _ in track(bounded_map(maker, jobs, workers, name=lambda job: job[0]), total=len(jobs), description=f'masks by {args.method}'):
         pass

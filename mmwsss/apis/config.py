@@ -83,7 +83,8 @@ def dataset_of_split(config, split, *, masks=False):
 
     Args:
         config (Config): Its ``test_dataloader.dataset`` is the template.
-        split (str): Name of a list in ``ImageSets/Segmentation``, e.g. ``train_aug``, or a path of a list.
+        split (str): Name of a list in ``ImageSets/Segmentation``, e.g. ``train_aug``; a path of a list; or ``all``: every image of the
+            tag file.
         masks (bool): Keep the ground truth masks; without them no mask has to exist.
 
     Returns:
@@ -91,7 +92,9 @@ def dataset_of_split(config, split, *, masks=False):
     """
     dataset = ConfigDict(config.test_dataloader.dataset)
     is_path = split.endswith('.txt')
-    if 'split' in dataset and not is_path:
+    if split == 'all':
+        dataset.ann_file = ''
+    elif 'split' in dataset and not is_path:
         dataset.split = split
         dataset.pop('ann_file', None)
     else:

@@ -14,7 +14,7 @@ from mmwsss.utils.io import read_cam, read_image, write_mask
 
 @dataclass
 class MaskMaker:
-    """Writes ``<out>/<id>.png`` for a job ``(CAM file, image file)``; can be sent to worker processes.
+    """Writes ``<out>/<id>.png`` for a job ``(id, CAM file, image file)``; can be sent to worker processes.
 
     Attributes:
         out (Path): Folder of the masks.
@@ -43,7 +43,7 @@ class MaskMaker:
         """Make the mask of one image.
 
         Args:
-            job (tuple): CAM file, image file.
+            job (tuple): Image id, CAM file, image file.
 
         Returns:
             str: Image id.
@@ -51,7 +51,7 @@ class MaskMaker:
         Raises:
             ValueError: Damaged file, size of the maps other than the image's, class id out of range; names the file.
         """
-        cam_path, image_path = job
+        img_id, cam_path, image_path = job
         maps = read_cam(cam_path)
         image = read_image(image_path)
         if maps.size != image.shape[:2]:
@@ -61,7 +61,6 @@ class MaskMaker:
         if self.num_classes is not None and len(keys) and not 0 <= keys.min() <= keys.max() < self.num_classes:
             raise ValueError(f'{cam_path}: class ids {keys.tolist()} are outside 0..{self.num_classes - 1}')
         mask = self.labels(image, torch.from_numpy(maps.cam.astype(np.float32)), torch.from_numpy(keys))
-        img_id = Path(cam_path).stem
         write_mask(self.out / f'{img_id}.png', mask.numpy().astype(np.uint8))
         return img_id
 

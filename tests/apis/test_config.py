@@ -61,4 +61,5 @@ def test_splits(toy_root):
     (toy_root.parent / 'mine.txt').write_text('val_00001\n')
     dataset = DATASETS.build(dataset_of_split(config, str(toy_root.parent / 'mine.txt')))
     assert [dataset.get_data_info(index)['img_id'] for index in range(len(dataset))] == ['val_00001']
+    assert len(DATASETS.build(dataset_of_split(config, 'all'))) == 13
     assert config.pretty_text == before

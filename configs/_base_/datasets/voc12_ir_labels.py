@@ -1,0 +1,22 @@
+# PASCAL VOC 2012: images of train_aug and label maps for IRN (specification: pipeline 2.2). The image is padded with 0 after it is
+# normalised, that is with the mean colour (written in BGR order), the labels with 255.
+data_root = 'data/VOCdevkit/VOC2012'
+affinity_dir = 'work_dirs/mctformer_plus_irn_voc_pipeline/affinity_labels'
+train_pipeline = [
+    dict(type='mmwsss.LoadImage'),
+    dict(type='mmwsss.LoadIRLabel'),
+    dict(type='mmwsss.AffinityScale', ratio_range=(0.5, 1.5)),
+    dict(type='mmseg.RandomFlip', prob=0.5),
+    dict(type='mmwsss.AffinityCrop', crop_size=(512, 512), img_pad=(104, 116, 124), seg_pad=255),
+    dict(type='mmwsss.IRLabelToGrid', stride=4),
+    dict(type='mmwsss.PackAffinityInputs'),
+]
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=8,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='mmengine.InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='mmwsss.AffinityDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train_aug.txt',
+        data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir), pipeline=train_pipeline))
