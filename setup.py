@@ -27,9 +27,9 @@ class BuildWithConfigs(build_py):
         if self.editable_mode:
             return
         target = Path(self.build_lib) / 'mmwsss' / '.mim'
+        shutil.rmtree(target, ignore_errors=True)  # of an earlier build
         for folder in ('configs', 'tools'):
-            shutil.copytree(ROOT / folder, target / folder, dirs_exist_ok=True,
-                            ignore=shutil.ignore_patterns('__pycache__'))
+            shutil.copytree(ROOT / folder, target / folder, ignore=shutil.ignore_patterns('__pycache__'))
         shutil.copy2(ROOT / 'model-index.yml', target / 'model-index.yml')
 
 

@@ -1,36 +1,14 @@
 # The recipe of VOC on MS COCO 2014 with 81 classes and 100,000 updates: OUR INFERENCE, COCO settings are not released.
-_base_ = ['_base_/models/deeplabv2_r101.py', '_base_/datasets/coco14_pseudo_seg.py', '_base_/default_runtime.py']
-train_pipeline = [
-    dict(type='mmwsss.LoadImage'),
-    dict(type='mmseg.LoadAnnotations'),
-    dict(type='mmwsss.RandomScale', ratios=(0.5, 0.75, 1.0, 1.25, 1.5)),
-    dict(type='mmseg.RandomCrop', crop_size=(321, 321)),
-    dict(type='mmseg.RandomFlip', prob=0.5),
-    dict(type='mmseg.PackSegInputs'),
-]
-train_dataloader = dict(batch_size=5, dataset=dict(pipeline=train_pipeline))
-max_iters = 200000
-optim_wrapper = dict(
-    type='mmengine.OptimWrapper',
-    accumulative_counts=2,
-    optimizer=dict(type='SGD', lr=2.5e-4, momentum=0.9, weight_decay=5e-4),
-    # a key that matches a parameter cancels bias_lr_mult, so the biases of the head are named
-    paramwise_cfg=dict(custom_keys={'decode_head': dict(lr_mult=10.), **{
-        f'decode_head.convs.{index}.bias': dict(lr_mult=20., decay_mult=0.) for index in range(4)}}))
-param_scheduler = [dict(type='mmengine.PolyLR', eta_min=0., power=0.9, begin=0, end=max_iters + 1, by_epoch=False)]
-train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
-val_cfg = dict()
-test_cfg = dict()
-default_hooks = dict(
-    logger=dict(type='mmengine.LoggerHook', interval=50, log_metric_by_epoch=False),
-    checkpoint=dict(type='mmengine.CheckpointHook', by_epoch=False, interval=20000, max_keep_ckpts=2))
-tta_pipeline = [
-    dict(type='mmwsss.LoadImage'),
-    dict(
-        type='mmseg.TestTimeAug',
-        transforms=[[dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True) for scale in (0.5, 0.75, 1.0, 1.25, 1.5)],
-                    [dict(type='mmseg.RandomFlip', prob=probability, direction='horizontal') for probability in (0., 1.)],
-                    [dict(type='mmseg.LoadAnnotations')], [dict(type='mmseg.PackSegInputs')]]),
-]
-tta_model = dict(rule='sum_logits')
+_base_ = ['deeplabv2_r101_voc_pseudo.py']
 model = dict(decode_head=dict(num_classes=81))
+data_root = 'data/coco14'
+train_dataloader = dict(
+    dataset=dict(
+        data_root=data_root, ann_file='ImageSets/Segmentation/train.txt', metainfo=None, classes='classes.txt',
+        data_prefix=dict(pseudo_mask_path='work_dirs/mctformer_plus_coco_pipeline/masks')))
+val_dataloader = dict(
+    dataset=dict(data_root=data_root, metainfo=None, classes='classes.txt', data_prefix=dict(seg_map_path='SegmentationClass')))
+test_dataloader = val_dataloader
+max_iters = 200000
+param_scheduler = [dict(type='mmengine.PolyLR', eta_min=0., power=0.9, begin=0, end=max_iters + 1, by_epoch=False)]
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)

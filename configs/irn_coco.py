@@ -3,7 +3,7 @@
 #   python tools/train.py configs/irn_coco.py --cfg-options train_dataloader.dataset.data_prefix.affinity_path=LABELS
 _base_ = ['irn_voc.py']
 data_root = 'data/coco14'
-affinity_dir = 'work_dirs/mctformer_plus_irn_coco_pipeline/affinity_labels'
+affinity_dir = 'work_dirs/irn_labels/coco'
 train_dataloader = dict(
     dataset=dict(data_root=data_root, ann_file='ImageSets/Segmentation/train.txt', data_prefix=dict(affinity_path=affinity_dir)))
 max_iters = 7695  # 3 epochs of 82,081 images

@@ -62,7 +62,7 @@ def main(argv=None):
                                num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1, **given)
     claim_output_folder(args.out, dict(cams=str(args.cams), method=args.method, preset=maker.crf['preset'],
                                        **{name: float(getattr(maker, name)) for name in OPTIONS[args.method]}))
-    jobs = [(cam, image) for img_id, cam, image in zip(ids, cams, images) if not (args.out / f'{img_id}{maker.suffix}').is_file()]
+    jobs = [job for job in zip(ids, cams, images) if not (args.out / f'{job[0]}{maker.suffix}').is_file()]
     workers = 0 if len(jobs) < 2 else args.workers
     for _ in track(bounded_map(maker, jobs, workers, name=lambda job: job[0]), total=len(jobs), description=f'labels for {args.method}'):
         pass

@@ -1,5 +1,6 @@
 """Run every stage of an experiment, from tags to a tested segmentation network; a rerun continues where it stopped."""
 import argparse
+import signal
 import sys
 
 from mmengine.config import DictAction
@@ -22,6 +23,7 @@ def parse_args():
 
 def main():
     args = parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the stage that runs is stopped too
     pipeline = Pipeline(args.config, work_dir=args.work_dir, gpus=args.gpus, options=args.cfg_options)
     try:
         summary = pipeline.run(start=args.start, dry_run=args.dry_run)

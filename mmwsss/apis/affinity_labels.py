@@ -16,7 +16,7 @@ SUFFIXES = dict(psa='.npz', irn='.png')
 
 @dataclass
 class AffinityLabelMaker:
-    """Writes ``<out>/<id>.npz`` (PSA) or ``<out>/<id>.png`` (IRN) for a job ``(CAM file, image file)``; can be sent to worker processes.
+    """Writes ``<out>/<id>.npz`` (PSA) or ``<out>/<id>.png`` (IRN) for a job ``(id, CAM file, image file)``; for worker processes too.
 
     PSA (spec: pipeline 1.2): dense CRF probabilities of [background, present classes] under a strong and under a weak background, not yet
     made into labels, because those depend on the crop. IRN (section 2.2): a label map of class ids, 255 where the hard-label CRFs of a high
@@ -61,7 +61,7 @@ class AffinityLabelMaker:
         """Make the file of one image.
 
         Args:
-            job (tuple): CAM file, image file.
+            job (tuple): Image id, CAM file, image file.
 
         Returns:
             str: Image id.
@@ -69,7 +69,7 @@ class AffinityLabelMaker:
         Raises:
             ValueError: Damaged file, size of the maps other than the image's, class id out of range; names the file.
         """
-        cam_path, image_path = job
+        img_id, cam_path, image_path = job
         maps = read_cam(cam_path)
         image = read_image(image_path)
         if maps.size != image.shape[:2]:
@@ -80,7 +80,6 @@ class AffinityLabelMaker:
         if len(keys) and not 0 <= keys.min() <= keys.max() < num_classes:
             raise ValueError(f'{cam_path}: class ids {keys.tolist()} are outside 0..{num_classes - 1}')
         cams = torch.from_numpy(maps.cam.astype(np.float32))
-        img_id = Path(cam_path).stem
         if self.method == 'psa':
             la, ha = self.crf_maps(image, cams)
             write_crf_maps(self.out / f'{img_id}.npz', keys, la.numpy(), ha.numpy())

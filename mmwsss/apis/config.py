@@ -24,19 +24,10 @@ def load_config(config, *, cfg_options=None, work_dir=None, launcher='none'):
         ValueError: The config is not valid; names it.
     """
     if not isinstance(config, Config):
-        if not Path(config).is_file():
-            raise FileNotFoundError(f'{config}: config not found; the configs are listed in configs/')
-        try:
-            config = Config.fromfile(config)
-        except (SyntaxError, NameError, TypeError, AttributeError, KeyError, ImportError) as error:
-            raise ValueError(f'{config}: not a valid config ({type(error).__name__}: {error})') from error
+        config = read_config(config)
     if cfg_options:
         before = config.get('data_root')
-        try:
-            config.merge_from_dict(cfg_options)
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
-            message = error.args[0] if isinstance(error, KeyError) else error
-            raise ValueError(f'{config.filename}: these overrides do not fit it: {" ".join(cfg_options)} ({message})') from error
+        override(config, cfg_options)
         if 'data_root' in cfg_options and before is not None:
             _move_data_root(config._cfg_dict, before, str(cfg_options['data_root']))
     config.launcher = launcher
@@ -51,6 +42,34 @@ def load_config(config, *, cfg_options=None, work_dir=None, launcher='none'):
         _run_without_gpu(config)
     init_default_scope(config.get('default_scope', 'mmwsss'))
     return config
+
+
+def read_config(path):
+    """Read a config file as it is.
+
+    Raises:
+        FileNotFoundError: No such config.
+        ValueError: The config is not valid; names it.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: config not found; the configs are listed in configs/')
+    try:
+        return Config.fromfile(path)
+    except (SyntaxError, NameError, TypeError, AttributeError, KeyError, ImportError) as error:
+        raise ValueError(f'{path}: not a valid config ({type(error).__name__}: {error})') from error
+
+
+def override(config, options):
+    """Merge ``{'a.b': value}`` overrides into a config.
+
+    Raises:
+        ValueError: They do not fit; names config and overrides.
+    """
+    try:
+        config.merge_from_dict(options)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        message = error.args[0] if isinstance(error, KeyError) else error
+        raise ValueError(f'{config.filename}: these overrides do not fit it: {" ".join(options)} ({message})') from error
 
 
 def _run_without_gpu(config):

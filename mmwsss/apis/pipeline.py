@@ -1,4 +1,5 @@
 """Runs the stages of an experiment one after the other, each in a process of its own, and picks up where it was stopped."""
+import hashlib
 import json
 import re
 import shutil
@@ -11,6 +12,8 @@ from pathlib import Path
 from mmengine.config import Config
 from rich.console import Console
 
+import mmwsss
+from mmwsss.apis.config import override, read_config
 from mmwsss.utils.io import read_json, write_json
 
 PLACEHOLDER = re.compile(r'\{([A-Za-z_][\w-]*)(?:\.(checkpoint)|:([^{}]+))?\}')
@@ -29,9 +32,9 @@ class Pipeline:
     ``{<stage>.checkpoint}`` the last checkpoint of a training stage, and ``{<stage>:cam/best_threshold}`` a number of its
     ``metrics.json``. ``results`` maps a metric prefix to the stage that its numbers come from.
 
-    A stage is done when ``<work_dir>/<stage>/stage.json`` says so and its command has not changed; else it runs again, and every later
-    stage with it. One with ``always=True`` runs every time (a tool that itself finds nothing to do). An interrupted stage continues:
-    training from its last checkpoint, tools from the files that are there.
+    A stage is done when ``<work_dir>/<stage>/stage.json`` says so and neither its arguments nor its config has changed; else it runs
+    again, and every later stage with it. One with ``always=True`` runs every time (a tool that itself finds nothing to do). An
+    interrupted stage continues: training from its last checkpoint, tools from the files that are there.
 
     Args:
         config (str | Path): Pipeline config.
@@ -45,23 +48,35 @@ class Pipeline:
     """
 
     def __init__(self, config, *, work_dir=None, gpus=1, options=None):
-        if not Path(config).is_file():
-            raise FileNotFoundError(f'{config}: pipeline config not found; they are in configs/pipelines/')
-        self.config = Config.fromfile(config)
+        self.config = read_config(config)
         if options:
-            self.config.merge_from_dict(options)
+            override(self.config, options)
         if 'stages' not in self.config:
             raise ValueError(f'{config}: has no stages; is it a pipeline config?')
         self.name = Path(config).stem
         self.work_dir = Path(work_dir or self.config.get('work_dir') or Path('work_dirs') / f'{self.name}_pipeline')
-        self.configs = next(folder for folder in Path(config).resolve().parents if folder.name == 'configs')
-        self.tools = self.configs.parent / 'tools'
+        self.configs, self.tools = _find_folders(config)
         self.gpus = gpus
         self.stages = list(self.config.stages)
-        names = [stage['name'] for stage in self.stages]
-        if len(set(names)) != len(names):
-            raise ValueError(f'{config}: two stages have the same name')
+        self._check_stages(config)
         self.console = Console(highlight=False)
+
+    def _check_stages(self, config):
+        """Find mistakes before the first stage runs for hours."""
+        before = {'configs', 'work_dir'}
+        for stage in self.stages:
+            if not {'name', 'tool', 'args'} <= set(stage):
+                raise ValueError(f'{config}: a stage needs name, tool and args, found {dict(stage)}')
+            name = stage['name']
+            if name in before:
+                raise ValueError(f'{config}: two stages have the name {name}' if name not in ('configs', 'work_dir') else
+                                 f'{config}: {name} cannot be the name of a stage')
+            if not (self.tools / stage['tool']).is_file():
+                raise ValueError(f'{config}: stage {name}: no such tool: {self.tools / stage["tool"]}')
+            before.add(name)
+            wrong = [match.group() for arg in stage['args'] for match in PLACEHOLDER.finditer(str(arg)) if match[1] not in before]
+            if wrong:
+                raise ValueError(f'{config}: stage {name}: {wrong[0]} names neither this stage nor one before it')
 
     def run(self, *, start=None, dry_run=False):
         """Run what is not done.
@@ -87,18 +102,20 @@ class Pipeline:
             if dry_run:
                 self.console.print(f'{title}: {stage["tool"]} {" ".join(map(str, stage["args"]))}', soft_wrap=True, markup=False)
                 continue
-            command = self._command(stage)
+            command, settings = self._command(stage)
             state = self._read_state(folder)
             rerun = rerun or name == start
-            unchanged = state.get('command') == command and not rerun
+            unchanged = state.get('settings') == settings and not rerun
             if unchanged and state.get('status') == 'done' and not stage.get('always'):
                 self.console.print(f'{title}: done before ({state["seconds"]:.0f} s)', markup=False)
                 summary.append(dict(name=name, status='skipped', seconds=state['seconds']))
                 continue
-            if not unchanged:  # what is there belongs to other settings
-                shutil.rmtree(folder, ignore_errors=True)
+            if not unchanged and folder.exists():  # what is there belongs to other settings
+                if any(folder.iterdir()) and not (folder / 'stage.json').is_file():
+                    raise ValueError(f'{folder}: holds files that no pipeline has made; choose another --work-dir')
+                shutil.rmtree(folder)
             rerun = rerun or not stage.get('always')
-            seconds = self._run_stage(title, stage, command, folder, state if unchanged and state.get('status') != 'done' else {})
+            seconds = self._run_stage(title, stage, command, settings, folder, state if unchanged and state.get('status') != 'done' else {})
             summary.append(dict(name=name, status='done', seconds=seconds))
         return summary
 
@@ -113,12 +130,17 @@ class Pipeline:
         return {**merged, 'protocol': protocol}
 
     def _command(self, stage):
+        """Command of a stage, and what its results depend on: tool, arguments, processes and the content of configs."""
         args = [self.expand(str(arg)) for arg in stage['args']]
-        tool = str(self.tools / stage['tool'])
-        if self.gpus > 1 and stage['tool'] in DISTRIBUTED_TOOLS:
-            return [sys.executable, '-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={self.gpus}', tool, *args,
-                    '--launcher', 'pytorch']
-        return [sys.executable, tool, *args]
+        processes = self.gpus if stage['tool'] in DISTRIBUTED_TOOLS else 1
+        configs = {arg: hashlib.sha256(Config.fromfile(arg).text.encode()).hexdigest() for arg in args
+                   if arg.endswith('.py') and Path(arg).is_file()}
+        settings = dict(tool=stage['tool'], args=args, processes=processes, configs=configs)
+        command = [sys.executable, str(self.tools / stage['tool']), *args]
+        if processes > 1:
+            command[1:1] = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}']
+            command += ['--launcher', 'pytorch']
+        return command, settings
 
     def expand(self, text):
         """Replace placeholders; a stage that a number is asked of has run by then."""
@@ -142,11 +164,11 @@ class Pipeline:
             return str(folder)
         return PLACEHOLDER.sub(value, text)
 
-    def _run_stage(self, title, stage, command, folder, before):
+    def _run_stage(self, title, stage, command, settings, folder, before):
         spent = before.get('seconds', 0.)
         resume = ['--resume'] if stage['tool'] == 'train.py' and (folder / 'last_checkpoint').is_file() else []
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / 'stage.json', dict(status='running', command=command, seconds=spent))
+        write_json(folder / 'stage.json', dict(status='running', settings=settings, seconds=spent))
         began = time.monotonic()
         last_lines = deque(maxlen=30)
         with open(folder / 'stage.log', 'ab', buffering=0) as log, self.console.status(title) as status:
@@ -165,10 +187,10 @@ class Pipeline:
                 raise
         seconds = spent + time.monotonic() - began
         if code:
-            write_json(folder / 'stage.json', dict(status='failed', command=command, seconds=seconds))
+            write_json(folder / 'stage.json', dict(status='failed', settings=settings, seconds=seconds))
             self.console.print('\n'.join(last_lines), markup=False)
             raise StageFailed(f'stage {stage["name"]} failed with exit code {code}; log: {folder / "stage.log"}')
-        write_json(folder / 'stage.json', dict(status='done', command=command, seconds=seconds))
+        write_json(folder / 'stage.json', dict(status='done', settings=settings, seconds=seconds))
         self.console.print(f'{title}: done in {seconds:.0f} s', markup=False)
         return seconds
 
@@ -176,6 +198,14 @@ class Pipeline:
     def _read_state(folder):
         path = folder / 'stage.json'
         return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _find_folders(config):
+    """Folders of configs and tools: those the pipeline config lies in, else those of the package."""
+    package = Path(mmwsss.__file__).parent
+    around = [folder.parent for folder in Path(config).resolve().parents if folder.name == 'configs']
+    root = next(root for root in (*around, package / '.mim', package.parent) if (root / 'tools').is_dir() or root == package.parent)
+    return root / 'configs', root / 'tools'
 
 
 def _short(text, width):

@@ -8,9 +8,9 @@ from itertools import product
 import torch
 from torch.nn import functional as F
 
-# Scores of this many bytes are alive at a time when maps are read without gradients: on a CPU a few hundred rows of one head, which the
-# caches hold and for which a product runs at full speed; on an accelerator all heads of an image at once.
-BLOCK_BYTES = 4 << 20
+# Scores of this many bytes are alive at a time when maps are read without gradients: on a CPU a few hundred rows of one head, which stay
+# in the cache and are enough for products at full speed; on an accelerator all heads of an image at once.
+BLOCK_BYTES = 1 << 20
 ACCELERATOR_BLOCK_BYTES = 256 << 20
 MIN_BLOCK_ROWS = 32
 
@@ -69,6 +69,8 @@ def attend(query, key, value, requests, *, num_class_tokens, key_mask=None, drop
         ``heads='all'``.
     """
     bias = None if key_mask is None else torch.zeros_like(key_mask, dtype=query.dtype).masked_fill(key_mask, float('-inf'))[:, None, None]
+    if not requests:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout), []
     softmax_wanted = [request for request in dict.fromkeys(requests) if request.kind == 'softmax']
     query_scaled = query * query.shape[-1] ** -0.5  # scaled first: the product of half-precision scores could overflow
     if all(request.part == 'class_to_patch' for request in softmax_wanted):
@@ -105,7 +107,7 @@ def _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias
     batch, num_heads, num_tokens, width = query_scaled.shape
     budget = BLOCK_BYTES if query_scaled.device.type == 'cpu' else ACCELERATOR_BLOCK_BYTES
     row_bytes = num_tokens * query_scaled.element_size()
-    row_step = min(num_tokens, max(MIN_BLOCK_ROWS, budget // row_bytes))
+    row_step = -(-num_tokens // -(-num_tokens // max(MIN_BLOCK_ROWS, budget // row_bytes)))  # blocks of about one size
     head_step = min(num_heads, max(1, budget // (row_step * row_bytes)))
     output = value.new_empty(batch, num_tokens, num_heads, width).transpose(1, 2)  # heads side by side, as the projection wants them
     slices = {request: request.slices(num_class_tokens) for request in requests}
@@ -115,21 +117,22 @@ def _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias
         maps[request] = query_scaled.new_zeros((batch, *([num_heads] if request.heads == 'all' else []), rows, columns), dtype=torch.float32)
     for image in range(batch):
         for first_head, first_row in product(range(0, num_heads, head_step), range(0, num_tokens, row_step)):
-            heads, rows = slice(first_head, first_head + head_step), slice(first_row, min(first_row + row_step, num_tokens))
-            scores = query_scaled[image, heads, rows] @ key[image, heads].transpose(1, 2)
-            weights = _softmax(scores, None if bias is None else bias[image])
+            heads = first_head if head_step == 1 else slice(first_head, first_head + head_step)
+            rows = slice(first_row, min(first_row + row_step, num_tokens))
+            scores = query_scaled[image, heads, rows] @ key[image, heads].transpose(-2, -1)
+            weights = _softmax(scores, None if bias is None else bias[image, 0])
             output[image, heads, rows] = F.dropout(weights, dropout) @ value[image, heads]
             for request, (row_slice, column_slice) in slices.items():
                 asked = range(num_tokens)[row_slice]
                 start, stop = max(asked.start, rows.start), min(asked.stop, rows.stop)
                 if start >= stop:
                     continue
-                part = weights[:, start - rows.start:stop - rows.start, column_slice]
+                part = weights[..., start - rows.start:stop - rows.start, column_slice]
                 target = maps[request][image, ..., start - asked.start:stop - asked.start, :]
                 if request.heads == 'all':
                     target[heads] = part
                 else:
-                    for head in part:
+                    for head in part.unbind() if part.dim() == 3 else (part, ):
                         target.add_(head, alpha=1 / num_heads)
     return output, maps
 

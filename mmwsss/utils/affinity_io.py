@@ -55,7 +55,7 @@ def read_crf_maps(path):
             maps = CRFMaps(data['keys'], data['la'], data['ha'])
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(f'{path}: damaged file of CRF maps ({error}); delete it and make it again with '
                          'tools/make_affinity_labels.py') from error
     _check_shapes(path, maps)

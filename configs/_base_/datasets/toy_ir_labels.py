@@ -1,6 +1,6 @@
 # Toy shapes: images and label maps for IRN, labels on a grid of 4 pixels.
 data_root = 'data/toy_shapes'
-affinity_dir = 'work_dirs/mctformer_plus_irn_toy_pipeline/affinity_labels'
+affinity_dir = 'work_dirs/irn_labels/toy'
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(type='mmwsss.LoadIRLabel'),

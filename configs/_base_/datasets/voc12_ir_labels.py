@@ -1,7 +1,7 @@
 # PASCAL VOC 2012: images of train_aug and label maps for IRN (specification: pipeline 2.2). The image is padded with 0 after it is
 # normalised, that is with the mean colour (written in BGR order), the labels with 255.
 data_root = 'data/VOCdevkit/VOC2012'
-affinity_dir = 'work_dirs/mctformer_plus_irn_voc_pipeline/affinity_labels'
+affinity_dir = 'work_dirs/irn_labels/voc'
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(type='mmwsss.LoadIRLabel'),

@@ -1,11 +1,17 @@
 """Transforms of image-tag data."""
 from mmwsss.utils.compat import import_quietly
 
-from .affinity import AffinityCrop, AffinityScale, CRFMapsToLabel, IRLabelToGrid, LoadCRFMaps, LoadIRLabel, PackAffinityInputs
+from .affinity_crop import AffinityCrop
+from .affinity_scale import AffinityScale
+from .crf_maps_to_label import CRFMapsToLabel
 from .formatting import PackTagInputs
+from .ir_label_to_grid import IRLabelToGrid
+from .load_crf_maps import LoadCRFMaps
 from .load_image import LoadImage
+from .load_ir_label import LoadIRLabel
 from .load_mask import LoadMask
 from .multi_scale import MultiScaleViews
+from .pack_affinity_inputs import PackAffinityInputs
 from .random_scale import RandomScale
 
 import_quietly('mmseg.datasets', 'mmpretrain.datasets')

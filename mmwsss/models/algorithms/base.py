@@ -1,4 +1,5 @@
 """Base of every classifier that learns from image tags and is turned into class activation maps."""
+from abc import abstractmethod
 from contextlib import nullcontext
 
 import torch
@@ -42,21 +43,21 @@ class TagClassifier(BaseModel):
 
     # What a method is made of ----------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def loss(self, inputs, data_samples):
         """Losses ``{loss_*: scalar}`` of a training batch (B,3,H,W)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def extract(self, inputs):
         """Everything that scores and maps are computed from, for (B,3,h,w); without gradients."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scores_of(self, extracted):
         """Tag probabilities (B,C) in [0,1]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def maps_of(self, extracted, keys):
         """Maps (B,K,h,w) >= 0 of the classes ``keys`` (list of ids), low resolution, not normalised."""
-        raise NotImplementedError
 
     # Public interface ------------------------------------------------------------------------------------------------------
 

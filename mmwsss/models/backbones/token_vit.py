@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mmwsss.functional.attention import AttentionCollector, attend
+from mmwsss.functional.rematerialize import rematerialized
 from mmwsss.functional.tokens import repeat_class_token, resize_grid, resize_position_embedding
 from mmwsss.registry import MODELS
 from mmwsss.utils.checkpoint import translate_vit_keys, unwrap_state_dict
@@ -143,12 +144,8 @@ class TokenViT(VisionTransformer):
         collector = AttentionCollector(attention, self.num_layers)
         embeddings, aux = [], None
         for index, layer in enumerate(self.layers):
-            wanted = collector.wanted(index)
-            if wanted or key_mask is not None:
-                x, maps = self._attend(layer, x, wanted, key_mask)
-                collector.add(index, maps)
-            else:
-                x = layer(x)
+            x, maps = self._transform(layer, x, collector.wanted(index), key_mask)
+            collector.add(index, maps)
             if class_embeddings:
                 embeddings.append(x[:, :self.num_class_tokens])
             if index == self.aux_layer:
@@ -175,7 +172,8 @@ class TokenViT(VisionTransformer):
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + pos_embed
         return self.drop_after_pos(x), grid
 
-    def _attend(self, layer, x, requests, key_mask):
+    def _transform(self, layer, x, requests, key_mask):
+        """One layer of mmpretrain's, with the attention maps asked for."""
         attn = layer.attn
         batch, num_tokens, width = x.shape
         qkv = attn.qkv(layer.ln1(x)).reshape(batch, num_tokens, 3, attn.num_heads, attn.head_dims).permute(2, 0, 3, 1, 4)
@@ -183,7 +181,15 @@ class TokenViT(VisionTransformer):
                               dropout=attn.attn_drop if self.training else 0.)
         output = attn.proj(output.transpose(1, 2).reshape(batch, num_tokens, width))
         x = x + attn.out_drop(attn.gamma1(attn.proj_drop(output)))
-        return layer.ffn(layer.ln2(x), identity=x), maps
+        return self._feed_forward(layer.ffn, layer.ln2(x), x), maps
+
+    def _feed_forward(self, ffn, x, identity):
+        """mmcv's, but its widest tensor is not kept for the backward pass."""
+        (expand, activation, dropout), contract, last_dropout = ffn.layers
+        if self.training and dropout.p > 0:
+            return ffn(x, identity=identity)
+        x = rematerialized(activation, contract, expand(x))
+        return identity + ffn.dropout_layer(ffn.gamma2(last_dropout(x)))
 
     def _to_map(self, tokens, grid):
         return tokens[:, self.num_class_tokens:].transpose(1, 2).unflatten(2, grid)

@@ -11,6 +11,9 @@ ITEMS = {
     'walk': 'affinity',
     'irn_walk': 'affinity',
     'pair_loss': 'affinity',
+    'par': 'refinement',
+    'par_labels': 'refinement',
+    'crf': 'refinement',
 }
 
 

@@ -1,0 +1,27 @@
+"""Labels of PSA from CRF maps, made after the crop."""
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+
+from mmwsss.functional.affinity import affinity_labels
+from mmwsss.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class CRFMapsToLabel(BaseTransform):
+    """Labels of PSA: ``affinity_label`` (h,w) uint8 on a grid of ``stride`` pixels from ``crf_maps`` (spec: pipeline 1.2).
+
+    0 background, channel position 1..K, 255 unsure. Comes last before packing: the label is that of the crop.
+
+    Args:
+        stride (int): Grid in pixels, that of the network.
+    """
+
+    def __init__(self, stride=8):
+        self.stride = stride
+
+    def transform(self, results):
+        """Add the label to ``results``."""
+        la, ha = torch.from_numpy(results['crf_maps'].transpose(2, 3, 0, 1).astype(np.float32))
+        results['affinity_label'] = affinity_labels(la, ha, stride=self.stride).numpy().astype(np.uint8)
+        return results

@@ -1,0 +1,34 @@
+"""CRF maps from files."""
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mmwsss.registry import TRANSFORMS
+from mmwsss.utils.affinity_io import read_crf_maps
+
+
+@TRANSFORMS.register_module()
+class LoadCRFMaps(BaseTransform):
+    """Read ``affinity_path`` as ``crf_maps`` (H,W,2,K+1) float16: strong and weak background, each with the background channel first.
+
+    Comes after :class:`LoadImage`.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Damaged file, or maps of another size than the image; names the file.
+    """
+
+    def transform(self, results):
+        """Add the maps to ``results``."""
+        maps = read_crf_maps(results['affinity_path'])
+        check_size(results, maps.la.shape[1:])
+        results['crf_maps'] = np.stack([maps.la, maps.ha]).transpose(2, 3, 0, 1)
+        results.setdefault('seg_fields', []).append('crf_maps')  # mmseg.RandomFlip flips it with the image
+        return results
+
+
+def check_size(results, size):
+    """Raise an error if what ``affinity_path`` holds, (H,W), is not of the size of the loaded image; it names both files."""
+    expected = tuple(results['ori_shape'][:2])
+    if tuple(size) != expected:
+        raise ValueError(f'{results["affinity_path"]}: holds {size[1]}x{size[0]} (width x height), but {results["img_path"]} is '
+                         f'{expected[1]}x{expected[0]}; make it again with tools/make_affinity_labels.py')

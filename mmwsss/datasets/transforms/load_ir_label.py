@@ -1,0 +1,25 @@
+"""Label maps of IRN from files."""
+from mmcv.transforms import BaseTransform
+
+from mmwsss.registry import TRANSFORMS
+from mmwsss.utils.io import read_mask
+
+from .load_crf_maps import check_size
+
+
+@TRANSFORMS.register_module()
+class LoadIRLabel(BaseTransform):
+    """Read ``affinity_path`` as ``ir_label`` (H,W) uint8: 0 background, class, 255 unsure. Comes after :class:`LoadImage`.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Unreadable label map, or one of another size than the image; names the file.
+    """
+
+    def transform(self, results):
+        """Add the label map to ``results``."""
+        label = read_mask(results['affinity_path'])
+        check_size(results, label.shape)
+        results['ir_label'] = label
+        results.setdefault('seg_fields', []).append('ir_label')  # mmseg.RandomFlip flips it with the image
+        return results
