@@ -114,7 +114,8 @@ def _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias
     maps = {}
     for request in requests:
         rows, columns = (len(range(num_tokens)[part]) for part in slices[request])
-        maps[request] = query_scaled.new_zeros((batch, *([num_heads] if request.heads == 'all' else []), rows, columns), dtype=torch.float32)
+        heads = [num_heads] if request.heads == 'all' else []
+        maps[request] = query_scaled.new_zeros((batch, *heads, rows, columns), dtype=torch.float32)
     for image in range(batch):
         for first_head, first_row in product(range(0, num_heads, head_step), range(0, num_tokens, row_step)):
             heads = first_head if head_step == 1 else slice(first_head, first_head + head_step)

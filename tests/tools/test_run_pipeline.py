@@ -93,7 +93,7 @@ def test_stopped_and_started_again(classifier, segmentor, tmp_path):
     assert metrics['protocol']['mask']['split'] == 'train' and metrics['seconds'] > 0
     assert len(list((work / 'masks').glob('*.png'))) == len(list((work / 'cams').glob('*.npz'))) == 8
     report = (work / 'report.html').read_text()
-    assert 'train_00000' in report and report.count('data:image/') > 10 and 'http' not in report.split('<body')[0]
+    assert 'train_00000' in report and report.count('data:image/') > 10 and '="http' not in report
 
     times = {path: path.stat().st_mtime_ns for path in work.rglob('*.*') if path.parent != work}
     result = run_tool('run_pipeline.py', config, '--work-dir', work)

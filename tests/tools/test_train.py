@@ -45,16 +45,19 @@ def test_segmentation(segmentor):
 
 
 def test_resume(classifier, tmp_path):
-    """A third epoch after two; then nothing is left to do."""
+    """A third epoch after two, as if there had been no break; then nothing is left to do."""
     for checkpoint in ('epoch_2.pth', 'last_checkpoint'):
         (tmp_path / checkpoint).write_bytes((classifier.folder / checkpoint).read_bytes())
     options = {**classifier.options, 'train_cfg.max_epochs': 3, 'val_cfg': None, 'val_dataloader': None, 'val_evaluator': None}
+    assert run_tool('train.py', TOY, '--work-dir', tmp_path / 'whole', options=options).code == 0
+    whole = torch.load(tmp_path / 'whole' / 'epoch_3.pth', map_location='cpu', weights_only=False)
     for resume, done in ((['--resume', tmp_path / 'epoch_2.pth'], 'Epoch(train) [3][2/2]'), (['--resume'], 'resumed epoch: 3')):
         result = run_tool('train.py', TOY, '--work-dir', tmp_path, *resume, options=options)
         assert result.code == 0 and 'Epoch(train) [2]' not in result.out, result
         assert done in result.out
     checkpoint = torch.load(tmp_path / 'epoch_3.pth', map_location='cpu', weights_only=False)
     assert checkpoint['meta']['epoch'] == 3 and checkpoint['meta']['iter'] == 6
+    assert all(torch.equal(weight, checkpoint['state_dict'][name]) for name, weight in whole['state_dict'].items())
     assert {int(state['step']) for state in checkpoint['optimizer']['state'].values()} == {6}
     one_line(run_tool('train.py', TOY, '--work-dir', tmp_path, '--resume', tmp_path / 'epoch_9.pth', options=options), 'epoch_9.pth')
 

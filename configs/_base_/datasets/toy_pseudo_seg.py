@@ -2,7 +2,7 @@
 data_root = 'data/toy_shapes'
 pseudo_mask_dir = 'work_dirs/mctformer_plus_toy_pipeline/masks'
 classes = ('background', 'kite', 'boat', 'lamp', 'tree', 'robot', 'fish', 'car', 'house')
-crop_size = (96, 96)
+crop_size = (64, 64)
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(type='mmseg.LoadAnnotations'),

@@ -15,7 +15,8 @@ def test_options_reach_the_set_and_other_settings_are_refused(tmp_path, capsys):
     main = runpy.run_path(str(TOOL))['main']
 
     def run(*args):
-        return run_main(lambda: main(['--out', str(tmp_path / 'set'), '--train', '4', '--val', '2', '--test', '0', '--workers', '1', *args]))
+        sizes = '--train', '4', '--val', '2', '--test', '0'
+        return run_main(lambda: main(['--out', str(tmp_path / 'set'), *sizes, '--workers', '1', *args]))
 
     assert run('--size', '64', '--body-noise', '0.2', '--distractors', '1') == 0
     assert '4 train, 2 val' in capsys.readouterr().out
@@ -31,7 +32,7 @@ def test_options_reach_the_set_and_other_settings_are_refused(tmp_path, capsys):
 
 
 def test_as_a_program(tmp_path):
-    result = subprocess.run([sys.executable, str(TOOL), '--out', str(tmp_path / 'set'), '--train', '3', '--val', '0', '--test', '0', '--workers', '2'],
-                            capture_output=True, text=True, check=False)
+    command = [sys.executable, str(TOOL), '--out', str(tmp_path / 'set'), '--train', '3', '--val', '0', '--test', '0', '--workers', '2']
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert '3 train' in result.stdout

@@ -1,12 +1,16 @@
-"""Refinement of maps: PAR and dense CRF."""
+"""Refinement of maps with the colours of their images: PAR, dense CRF, dense energy."""
+import importlib.util
+
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from mmwsss.functional.crf import background_alpha
+from mmwsss.functional.energy import dense_energy
 from mmwsss.functional.pseudo_labels import labels_two_pass
 from mmwsss.models.refiners import PAR, DenseCRF
 
+from ..textbook import energy as textbook_energy
 from ..textbook.crf import crf_of_alphas
 from ..textbook.par import PlainPAR
 from ..textbook.par import labels_two_pass as plain_labels_two_pass
@@ -14,45 +18,63 @@ from . import Case
 
 
 def par(device, quick):
-    """PAR of 21 channels at 224 x 224, 10 iterations."""
-    side = 40 if quick else 224
-    image, masks = _smooth(1, 3, side) * 255, _smooth(1, 21, side)
-    image, masks = image.to(device), masks.to(device)
+    """Ten iterations of 21 maps of 224 x 224 pixels."""
+    size = (40, 40) if quick else (224, 224)
+    image, masks = _smooth(1, 3, size).to(device) * 255, _smooth(1, 21, size).to(device)
     ours, plain = PAR().to(device), PlainPAR().to(device)
     return Case(lambda: ours(image, masks), lambda: plain(image, masks))
 
 
 def par_labels(device, quick):
-    """Training pattern: labels of four 448 x 448 images with two or three of 20 classes, high and low background."""
-    side = 64 if quick else 448
-    images, cams = _smooth(4, 3, side).to(device), _smooth(4, 20, side).to(device)
-    tags = torch.zeros(4, 20, device=device)
+    """As in training: pseudo labels of four 448 x 448 images with two or three tags of 20, for a high and a low threshold."""
+    size = (64, 64) if quick else (448, 448)
+    images, tags = _smooth(4, 3, size).to(device), torch.zeros(4, 20, device=device)
     for index in range(4):
         tags[index, [index, index + 5, index + 9][:2 + index % 2]] = 1
-    cams = cams * tags[:, :, None, None]
+    cams = _smooth(4, 20, size).to(device) * tags[:, :, None, None]
     ours, plain = PAR().to(device), PlainPAR().to(device)
     return Case(lambda: labels_two_pass(images, cams, tags, par=ours), lambda: plain_labels_two_pass(plain, images, cams, tags))
 
 
 def crf(device, quick):
-    """la/ha CRFs of a 375 x 500 image with two of 20 classes: present classes on one lattice, against 21 planes on two. CPU only."""
+    """Labels of a 375 x 500 image with two tags of 20, under a strong and a weak background; on the CPU, whatever the device.
+
+    Present classes and one lattice, against 21 classes and a lattice for each background.
+    """
+    if importlib.util.find_spec('pydensecrf') is None:
+        raise ValueError('the comparison of dense CRFs needs pydensecrf: pip install pydensecrf2')
     size = (48, 64) if quick else (375, 500)
-    image = (_smooth(1, 3, max(size))[0, :, :size[0], :size[1]].permute(1, 2, 0) * 255).numpy().astype(np.uint8)
-    image, cams, keys = np.ascontiguousarray(image), _smooth(1, 2, max(size))[0, :, :size[0], :size[1]], np.array([3, 14])
-    table = torch.tensor([0, *(key + 1 for key in keys)])
-    refiner = DenseCRF('psa')
+    image = np.ascontiguousarray((_smooth(1, 3, size)[0].permute(1, 2, 0) * 255).numpy().astype(np.uint8))
+    keys, cams = np.array([3, 14]), _smooth(1, 2, size)[0]
+    labels, refiner = torch.tensor([0, *(keys + 1)]), DenseCRF('psa', backend='pydensecrf')
 
     def ours():
-        probs = refiner.refine_many(image, [background_alpha(cams, alpha) for alpha in (1, 12)])
-        return tuple(table[prob.argmax(0)] for prob in probs)
+        maps = refiner.refine_many(image, [background_alpha(cams, alpha) for alpha in (1, 12)])
+        return tuple(labels[probs.argmax(0)] for probs in maps)
 
     def plainly():
-        return tuple(table[torch.as_tensor(prob).argmax(0)] for prob in crf_of_alphas(image, keys, cams.numpy()))
+        return tuple(labels[torch.from_numpy(probs).argmax(0)] for probs in crf_of_alphas(image, keys, cams.numpy(), (1, 12)))
 
     return Case(ours, plainly)
 
 
-def _smooth(batch, channels, side):
-    """Random maps with structure, (batch,channels,side,side) in [0,1]."""
-    generator = torch.Generator().manual_seed(0)
-    return F.interpolate(torch.rand(batch, channels, 12, 12, generator=generator), size=(side, side), mode='bicubic').clamp(0, 1)
+def energy(device, quick):
+    """Dense energy of 21 maps of 112 x 112 pixels and its gradient, exact: blocks of pixel pairs against the matrix of all of them."""
+    size = (12, 12) if quick else (112, 112)
+    probs = (8 * _smooth(1, 21, size)).softmax(1).to(device).requires_grad_()
+    gate, image = _smooth(1, 1, size)[:, 0].to(device), _smooth(1, 3, size).to(device) * 255
+
+    def ours():
+        value = dense_energy(probs, gate, image, sigma_rgb=15, sigma_xy=50)
+        return value.detach() / probs.numel(), torch.autograd.grad(value, probs)[0] / probs.numel()
+
+    def plainly():
+        value, gradient = textbook_energy.dense_energy(probs.detach(), gate, image, 15, 50)
+        return value / probs.numel(), gradient / probs.numel()
+
+    return Case(ours, plainly)
+
+
+def _smooth(batch, channels, size):
+    """Random maps (B,K,H,W) in [0,1] with structure."""
+    return F.interpolate(torch.rand(batch, channels, 12, 16), size=size, mode='bilinear', align_corners=False)

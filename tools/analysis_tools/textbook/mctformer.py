@@ -44,7 +44,8 @@ class PlainMCTformerPlus(nn.Module):
         self.blocks = nn.ModuleList(PlainBlock(width, backbone.arch_settings['num_heads'], hidden, rate) for rate in rates)
         self.head = nn.Conv2d(width, model.num_classes, 3, padding=1)
         names = {'backbone.cls_token': 'class_tokens', 'backbone.pos_embed': 'positions', 'backbone.patch_embed.projection.': 'embed.',
-                 'backbone.layers.': 'blocks.', 'patch_head.conv.': 'head.', '.attn.': '.', '.ffn.layers.0.0.': '.fc1.', '.ffn.layers.1.': '.fc2.'}
+                 'backbone.layers.': 'blocks.', 'patch_head.conv.': 'head.', '.attn.': '.', '.ffn.layers.0.0.': '.fc1.',
+                 '.ffn.layers.1.': '.fc2.'}
         state = {}
         for key, value in model.state_dict().items():
             for ours, plain in names.items():
@@ -89,7 +90,11 @@ def losses(model, images, tags, decay=0.996):
 
 @torch.no_grad()
 def multi_scale_cams(model, views, tags, size):
-    """CAMs (K,H,W) of one image: a pass for each view (1,3,h,w) and its flip, all classes, absent ones thrown away in the end."""
+    """CAMs (K,H,W) of one image: a pass for each view (1,3,h,w) and its flip, all classes, absent ones thrown away in the end.
+
+    As the released code does, attention of all layers and heads is stacked and then averaged, and the refinement broadcasts the affinity
+    over the classes.
+    """
     total = 0
     classes = model.num_classes
     for view in views:
@@ -99,7 +104,7 @@ def multi_scale_cams(model, views, tags, size):
             class_attention = attention.mean(0)[:, :classes, classes:].view_as(maps)
             affinity = attention[:, :, classes:, classes:].sum(0)
             cams = (class_attention * maps.relu()).sqrt()
-            cams = (affinity @ cams.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(cams.shape)
+            cams = torch.matmul(affinity[:, None], cams.flatten(2)[..., None]).view_as(maps)
             cams = F.interpolate(cams, size=size, mode='bilinear', align_corners=False) * tags[:, :, None, None]
             total = total + (cams.flip(-1) if flip else cams)
     cams = total[0][tags[0] > 0]
