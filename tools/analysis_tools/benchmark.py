@@ -1,121 +1,200 @@
-"""Ours against a plain textbook version, interleaved in one run: seconds, ratio, peak memory, largest difference of the results.
+"""Ours against a plain textbook version of the same computation: seconds, ratio, peak memory, largest difference of the results.
 
-    python tools/analysis_tools/benchmark.py --suite train cam sweep --json benchmark.json
+Both run in turn, and the medians are compared. Peak memory is what one run needs above its inputs and weights, each in its own process:
+resident memory on a CPU, allocated memory on a GPU. Items: suites/__init__.py; textbook versions: textbook/.
 """
 import argparse
-import json
+import ctypes
+import multiprocessing
+import resource
+import signal
 import statistics
-import subprocess
 import sys
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder `tools`, so that suites import as a package
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
-from analysis_tools.suites import ITEMS, make_case
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+import mmwsss.evaluation
+import mmwsss.models  # noqa: F401  imported once here, not in every process
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import write_json
 from mmwsss.utils.tables import text_table
+from tools.analysis_tools.suites import ITEMS, make_case
 
 SIDES = ('ours', 'textbook')
+LONG_ROUND_S = 40.  # a round that takes longer needs no warm-up and no repetition
+M_MMAP_THRESHOLD = -3  # of glibc's mallopt
 
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--suite', nargs='+', choices=tuple(ITEMS), default=list(ITEMS), metavar='ITEM',
-                        help=f'what to compare (default: all): {", ".join(ITEMS)}')
-    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 (default %(default)s)')
-    parser.add_argument('--repeats', type=int, default=3, help='timed pairs of runs, after one of each to warm up (default %(default)s)')
+                        help=f'what to compare (default: all of {" ".join(ITEMS)})')
+    parser.add_argument('--device', default='cpu', help='e.g. cpu or cuda:1 (default %(default)s)')
+    parser.add_argument('--repeats', type=int, default=5, help='timed rounds after a warm-up; one if it is long (default %(default)s)')
     parser.add_argument('--threads', type=int, help='threads of PyTorch (default: one per core)')
-    parser.add_argument('--quick', action='store_true', help='small inputs: checks that everything runs, the times mean nothing')
-    parser.add_argument('--json', type=Path, metavar='F', help='file for the results')
-    parser.add_argument('--peak-of', nargs=2, metavar=('ITEM', 'SIDE'), help=argparse.SUPPRESS)
+    parser.add_argument('--quick', action='store_true', help='small inputs: everything runs, but the numbers mean nothing')
+    parser.add_argument('--json', type=Path, metavar='F', help='file for the results, written after each item')
     args = parser.parse_args(argv)
-    if args.repeats < 1:
-        parser.error('--repeats must be at least 1')
+    for name in ('repeats', 'threads'):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            parser.error(f'--{name} must be at least 1')
     return args
 
 
-def main():
-    args = parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+def main(argv=None):
+    args = parse_args(argv)
     device = torch.device(args.device)
-    if args.peak_of:
-        print(json.dumps(peak_memory(*args.peak_of, device, args.quick)))
-        return
-    console = Console(stderr=True)
-    results = {}
-    for item in args.suite:
-        with console.status(f'{item}: time'):
-            results[item] = compare(item, device, args.repeats, args.quick)
-        for side in SIDES:
-            with console.status(f'{item}: memory of {side}'):
-                results[item][f'{side}_mib'] = peak_in_own_process(item, side, args)
-        console.print(f'{item}: {results[item]["ratio"]:.2f}x', markup=False, highlight=False)
-    rows = [(item, *(f'{result[key]:.3g}' for key in ('ours_s', 'textbook_s', 'ratio', 'ours_mib', 'textbook_mib')),
-             f'{result["max_abs_diff"]:.1e}') for item, result in results.items()]
-    print(text_table(('item', 'ours s', 'textbook s', 'ratio', 'ours MiB', 'textbook MiB', 'largest difference'), rows))
-    if args.json:
-        write_json(args.json, results)
+    items = list(dict.fromkeys(args.suite))
+    results, failed = {}, []
+    columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    # without a thread that redraws it: the process is about to be forked
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as progress:
+        task = progress.add_task('', total=len(items) * (args.repeats + 3))
+        advance = partial(progress.update, task, refresh=True)
+        for number, item in enumerate(items):
+            call = partial(in_own_process, device, args.threads,
+                           tell=lambda text, item=item: advance(advance=1, description=f'{item}: {text}'))
+            try:
+                result = call(measure_time, item, args.quick, args.repeats)
+                memory = {f'{side}_mib': call(measure_memory, item, side, args.quick) for side in SIDES}
+            except ValueError as error:
+                failed.append(f'{item}: {error}')
+                continue
+            results[item] = {key: (result | memory)[key]
+                             for key in ('ours_s', 'textbook_s', 'ratio', 'ours_mib', 'textbook_mib', 'max_abs_diff')}
+            advance(completed=(number + 1) * (args.repeats + 3))
+            if args.json is not None:
+                write_json(args.json, results)
+    if results:
+        print(f'PyTorch {torch.__version__}, {args.device}, {args.threads or torch.get_num_threads()} threads'
+              f'{", SMALL INPUTS: times mean nothing" if args.quick else ""}')
+        print(table(results))
+    if failed:
+        raise ValueError('; '.join(failed))
 
 
-def compare(item, device, repeats, quick):
+def table(results):
+    """Results as text; memory ratios are ours over textbook."""
+    rows = [(item, *(f'{value:.3g}' for value in (result['ours_s'], result['textbook_s'])), f'{result["ratio"]:.2f}x',
+             *(f'{value:.0f}' for value in (result['ours_mib'], result['textbook_mib'])),
+             f'{result["ours_mib"] / result["textbook_mib"]:.2f}x', f'{result["max_abs_diff"]:.1e}') for item, result in results.items()]
+    return text_table(('item', 'ours s', 'textbook s', 'faster', 'ours MiB', 'textbook MiB', 'memory', 'difference'), rows)
+
+
+# Processes ----------------------------------------------------------------------------------------------------------------
+
+def in_own_process(device, threads, function, *args, tell):
+    """``function(*args, device, tell)`` in a new process; ``tell`` carries its messages to the caller.
+
+    Raises:
+        ValueError: The function raised one, or its process died.
+    """
+    # A fork of this process, which only ever imports, is ready at once; CUDA does not survive one.
+    context = multiprocessing.get_context('fork' if sys.platform == 'linux' and device.type == 'cpu' else 'spawn')
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(sender, device, threads, function, *args))
+    process.start()
+    sender.close()
+    try:
+        while True:
+            kind, value = receiver.recv()
+            if kind == 'message':
+                tell(value)
+                continue
+            if kind == 'error':
+                raise ValueError(value)
+            return value
+    except EOFError as error:
+        process.join()
+        raise ValueError(f'the process that measures it ended with code {process.exitcode} (out of memory?)') from error
+    except KeyboardInterrupt:
+        process.terminate()
+        raise
+    finally:
+        process.join()
+
+
+def _run(sender, device, threads, function, *args):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        sender.send(('result', function(*args, device, lambda text: sender.send(('message', text)))))
+    except (ValueError, torch.cuda.OutOfMemoryError) as error:
+        sender.send(('error', str(error)))
+
+
+# Measurements -------------------------------------------------------------------------------------------------------------
+
+def measure_time(item, quick, repeats, device, tell):
     """Median seconds of both sides, run in turn, and how far their results differ."""
     case = make_case(item, device, quick)
-    results = [_tensors(getattr(case, side)()) for side in SIDES]  # also warms up
-    shapes = [[tuple(tensor.shape) for tensor in side] for side in results]
-    if shapes[0] != shapes[1]:
-        raise ValueError(f'{item}: results of different shapes, {shapes[0]} and {shapes[1]}')
-    difference = max((float((ours.double() - plain.double()).abs().max()) for ours, plain in zip(*results) if ours.numel()), default=0.)
     seconds = {side: [] for side in SIDES}
-    for _ in range(repeats):
+    results = {}
+    for number in range(repeats + 1):
+        tell(f'round {number} of {repeats}')
         for side in SIDES:
             _synchronize(device)
             began = time.perf_counter()
-            getattr(case, side)()
+            result = getattr(case, side)()
             _synchronize(device)
             seconds[side].append(time.perf_counter() - began)
-    ours, textbook = (statistics.median(seconds[side]) for side in SIDES)
-    return dict(ours_s=ours, textbook_s=textbook, ratio=textbook / ours, max_abs_diff=difference)
+            if number == 0:
+                results[side] = [tensor.detach().cpu() for tensor in (result if isinstance(result, tuple) else (result, ))]
+        if number == 0 and sum(sum(values) for values in seconds.values()) > LONG_ROUND_S:
+            break
+    ours, textbook = (statistics.median(seconds[side][1:] or seconds[side]) for side in SIDES)
+    return dict(ours_s=ours, textbook_s=textbook, ratio=textbook / ours, max_abs_diff=largest_difference(*results.values()))
 
 
-def peak_in_own_process(item, side, args):
-    """MiB that one run of a side needs on top of its inputs, in a fresh process."""
-    command = [sys.executable, __file__, '--peak-of', item, side, '--device', args.device, '--suite', item]
-    command += ['--quick'] if args.quick else []
-    command += ['--threads', str(args.threads)] if args.threads else []
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode:
-        raise ValueError(f'{item}: the process that measures the memory of {side} failed: {run.stderr.strip()[-500:]}')
-    return json.loads(run.stdout.splitlines()[-1])
+def largest_difference(ours, textbook):
+    """Largest absolute difference of two lists of tensors.
+
+    Raises:
+        ValueError: Different shapes, or values that are not finite.
+    """
+    shapes = [[tuple(tensor.shape) for tensor in tensors] for tensors in (ours, textbook)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f'results of different shapes, {shapes[0]} and {shapes[1]}')
+    difference = max(float((one.double() - two.double()).abs().max()) for one, two in zip(ours, textbook))
+    if not difference < float('inf'):
+        raise ValueError('results are not finite')
+    return difference
 
 
-def peak_memory(item, side, device, quick):
-    """MiB above the state before the run: resident memory on a CPU, allocated memory on a GPU."""
-    run = getattr(make_case(item, device, quick), side)
+def measure_memory(item, side, quick, device, tell):
+    """MiB that one run of a side needs above its inputs and weights."""
+    tell(f'memory of {side}')
+    getattr(make_case(item, device, True), side)()  # libraries and thread pools get what they keep
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 1 << 16)  # tensors are returned when freed: memory in use, not fragmentation, which differs by chance
+    case = make_case(item, device, quick)
     if device.type == 'cuda':
-        before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
-        run()
-        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-    Path('/proc/self/clear_refs').write_text('5')  # Linux: the high-water mark starts anew
-    before = _status('VmRSS')
-    run()
-    return max(_status('VmHWM') - before, 4) / 1024  # at least a page
+        before, peak = torch.cuda.memory_allocated(device), partial(torch.cuda.max_memory_allocated, device)
+    else:
+        with suppress(OSError):
+            Path('/proc/self/clear_refs').write_text('5')  # Linux: the peak of the set-up is forgotten
+        before, peak = _peak_resident(), _peak_resident
+    result = getattr(case, side)()  # kept until the peak is read
+    _synchronize(device)
+    used = peak() - before
+    del result
+    return max(used, resource.getpagesize()) / 2 ** 20
 
 
-def _status(field):
-    """KiB of a field of this process."""
-    line = next(line for line in Path('/proc/self/status').read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1])
-
-
-def _tensors(result):
-    return result if isinstance(result, (tuple, list)) else (result, )
+def _peak_resident():
+    """Bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
 
 
 def _synchronize(device):

@@ -3,8 +3,8 @@ import pytest
 import torch
 from mmpretrain.models.backbones import VisionTransformer
 
-from mmwsss.functional.attention import AttentionRequest
-from mmwsss.models.backbones import ConvStem, TokenViT
+from mmwsss.functional.attention import AttentionRequest, attend
+from mmwsss.models.backbones import ConvStem, TokenViT, token_vit
 from mmwsss.utils.checkpoint import translate_official_mctformer
 from tests.mctformer_golden import MODEL_ARCH, close, golden, state_of
 
@@ -135,11 +135,10 @@ def test_attention_in_training_has_the_gradient_of_the_fused_kernel():
 
 def test_layers_that_no_request_reads_run_fused(monkeypatch):
     model = network(num_class_tokens=2)
-    seen = []
-    explicit = TokenViT._attend
-    monkeypatch.setattr(TokenViT, '_attend', lambda self, layer, *args: seen.append(layer) or explicit(self, layer, *args))
-    model(torch.rand(1, 3, 64, 64), attention=[AttentionRequest('class_to_patch', layers=1)])
-    assert seen == [model.layers[2]]
+    asked = []
+    monkeypatch.setattr(token_vit, 'attend', lambda *args, **options: asked.append(len(args[3])) or attend(*args, **options))
+    model(torch.rand(1, 3, 64, 64), attention=[AttentionRequest('patch_to_patch', layers=1)])
+    assert asked == [0, 0, 1]  # without a request `attend` calls the fused kernel alone
 
 
 def test_stochastic_depth_and_dropout_work_on_both_paths():

@@ -71,7 +71,6 @@ def _model(device, quick, **options):
     config.test_cfg.update(options.pop('test_cfg', {}))
     if quick:
         config.backbone.update(arch=TINY, img_size=64)
-    torch.manual_seed(0)
     model = MODELS.build(config)
     model.backbone.init_weights()
     for layer in model.backbone.layers:

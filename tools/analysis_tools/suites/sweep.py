@@ -11,7 +11,7 @@ NUM_CLASSES = 21
 
 
 def sweep(device, quick):
-    """60 thresholds over 40 images of 500 x 375 pixels with two tags of 20: pixels of every class at every threshold, equal to the pixel."""
+    """60 thresholds over 40 images of 500 x 375 pixels with two tags of 20: pixel counts of every class at every threshold."""
     num_images, size = (3, (40, 50)) if quick else (40, (375, 500))
     thresholds = make_thresholds(OFFICIAL_THRESHOLDS)
     images = []

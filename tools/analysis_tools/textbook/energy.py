@@ -3,7 +3,7 @@ import torch
 
 
 def dense_energy(scores, gate, images, sigma_rgb, sigma_xy):
-    """Value, and the gradient (B,K,h,w) that the energy defines for itself, of scores (B,K,h,w), gate (B,h,w) and images (B,3,h,w) in 0..255."""
+    """Value, and the gradient that the energy defines for itself: scores (B,K,h,w), gate (B,h,w), images (B,3,h,w) in 0..255."""
     batch, _, height, width = scores.shape
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
     place = torch.stack([x, y], -1).view(-1, 2).to(images) / sigma_xy
