@@ -1,4 +1,4 @@
-# DeepLabV3+ with half a ResNet-18, from random weights, on pseudo masks of the toy shapes: about a minute and a half on two quiet CPU cores.
+# DeepLabV3+ with half a ResNet-18, from random weights, on pseudo masks of the toy shapes: minutes on two CPU cores.
 _base_ = [
     'mmseg::_base_/models/deeplabv3plus_r50-d8.py', 'mmseg::_base_/schedules/schedule_20k.py', '_base_/datasets/toy_pseudo_seg.py',
     '_base_/default_runtime.py'

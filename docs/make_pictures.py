@@ -66,7 +66,8 @@ def read_samples(args, ids):
 
 def pseudo_masks(args, ids):
     """The demo makes pseudo masks of training images; do the same, by the same command, to test images."""
-    command = read_json(args.demo / 'masks' / 'stage.json')['command'][1:]
+    made = read_json(args.demo / 'masks' / 'stage.json')['settings']
+    command = [str(Path(__file__).parents[1] / 'tools' / made['tool']), *made['args']]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / 'list.txt').write_text('\n'.join(ids))
         for option, value in (('--cams', args.demo / 'cam_test' / 'cams'), ('--images', args.data / 'JPEGImages'), ('--out', folder)):
