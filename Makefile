@@ -23,7 +23,7 @@ $(STAMP): setup.py requirements/runtime.txt requirements/optional.txt requiremen
 	@touch $(STAMP)
 
 demo: $(STAMP)
-	$(PY) tools/run_pipeline.py configs/pipelines/mctformer_plus_toy.py --work-dir work_dirs/demo
+	$(PY) tools/run_pipeline.py configs/pipelines/mctformer_plus_toy_demo.py --work-dir work_dirs/demo
 
 test: $(STAMP)
 	$(PY) -m pytest tests

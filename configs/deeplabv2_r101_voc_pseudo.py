@@ -28,7 +28,7 @@ default_hooks = dict(
 tta_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(
-        type='mmseg.TestTimeAug',
+        type='mmengine.TestTimeAug',
         transforms=[[dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True) for scale in (0.5, 0.75, 1.0, 1.25, 1.5)],
                     [dict(type='mmseg.RandomFlip', prob=probability, direction='horizontal') for probability in (0., 1.)],
                     [dict(type='mmseg.LoadAnnotations')], [dict(type='mmseg.PackSegInputs')]]),

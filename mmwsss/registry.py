@@ -21,7 +21,7 @@ OPTIMIZERS = Registry('optimizer', parent=root.OPTIMIZERS, scope='mmwsss', locat
 OPTIM_WRAPPERS = Registry('optim_wrapper', parent=root.OPTIM_WRAPPERS, scope='mmwsss', locations=['mmwsss.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optimizer wrapper constructor', parent=root.OPTIM_WRAPPER_CONSTRUCTORS, scope='mmwsss', locations=['mmwsss.engine'])
-DATA_SAMPLERS = Registry('data sampler', parent=root.DATA_SAMPLERS, scope='mmwsss', locations=['mmwsss.engine'])
+DATA_SAMPLERS = Registry('data sampler', parent=root.DATA_SAMPLERS, scope='mmwsss', locations=['mmwsss.datasets'])
 EVALUATOR = Registry('evaluator', parent=root.EVALUATOR, scope='mmwsss', locations=['mmwsss.engine'])
 LOG_PROCESSORS = Registry('log_processor', parent=root.LOG_PROCESSORS, scope='mmwsss', locations=['mmwsss.engine'])
 VISUALIZERS = Registry('visualizer', parent=root.VISUALIZERS, scope='mmwsss', locations=['mmwsss.engine'])

@@ -16,6 +16,7 @@ import mmwsss.models  # noqa: F401  registers the components
 from mmwsss.apis import load_config
 from mmwsss.apis.pipeline import PLACEHOLDER, Pipeline
 from mmwsss.datasets.coco import COCO_CLASSES
+from mmwsss.datasets.openimages import NUM_CLASSES as OPENIMAGES_CLASSES
 from mmwsss.datasets.voc import VOC_CLASSES
 from mmwsss.models.algorithms import AffinityPropagator, TagClassifier
 from mmwsss.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
@@ -29,7 +30,8 @@ EVERY = pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
 WITHOUT_SCOPE = {'Pretrained', *(name for name in dir(torch.optim) if name[0].isupper())}
 # 4 images of 64x64 instead of batches at 448: what does not fit these sizes
 TINY_VIT = dict(embed_dims=32, num_layers=2, num_heads=2, feedforward_channels=64)
-DATASET_CLASSES = {'mmwsss.VOC12TagDataset': len(VOC_CLASSES), 'mmwsss.COCO14TagDataset': len(COCO_CLASSES)}
+DATASET_CLASSES = {'mmwsss.VOC12TagDataset': len(VOC_CLASSES), 'mmwsss.COCO14TagDataset': len(COCO_CLASSES),
+                   'mmwsss.OpenImagesWSOLDataset': OPENIMAGES_CLASSES + 1}
 
 
 def build(config, device='cpu'):
@@ -77,16 +79,22 @@ def test_model_and_classes(path):
 def tiny(config):
     """Shrink a config for a training step on images of 64x64; networks without patches stay as they are."""
     backbone = config.model.backbone
-    if backbone.type == 'mmwsss.TokenViT':
+    if backbone.type in ('mmwsss.TokenViT', 'mmwsss.HybridViT'):
         backbone.arch, backbone.img_size = TINY_VIT, 64
+        if backbone.type == 'mmwsss.HybridViT':
+            backbone.stem = dict(depths=(1, 1, 1), channels=(128, 128, 128), stem_channels=32)
     elif 'depths' in backbone:
         backbone.depths = (1, 1, 1, 1)
     elif backbone.get('depth', 0) > 50:
         backbone.depth = 50
+    if 'split_layer' in config.model:
+        config.model.update(split_layer=1, weighting='uniform')  # fewer layers, and no file of their weights
+    if isinstance(config.model.get('crop_size'), int):  # local crops of ToCo
+        config.model.crop_size = 32
     preprocessor = config.model.get('data_preprocessor') or {}
     if 'size' in preprocessor:
         preprocessor.size = (64, 64)
-    for step in config.train_dataloader.dataset.pipeline:
+    for _, _, step in dicts(config.train_dataloader.dataset.pipeline):
         step.update({key: value for key, value in (('scale', 64), ('crop_size', (64, 64))) if key in step})
     return config
 

@@ -95,7 +95,8 @@ def test_model_index(path):
             model = MODELS.build(config.model)
         meta = entry['Metadata']
         assert meta['Parameters'] == sum(weight.numel() for weight in model.parameters())
-        assert (meta['Batch Size'], meta['Epochs']) == (config.train_dataloader.batch_size, config.train_cfg.max_epochs)
+        assert meta['Batch Size'] == config.train_dataloader.batch_size
+        assert (meta.get('Epochs'), meta.get('Iterations')) == (config.train_cfg.get('max_epochs'), config.train_cfg.get('max_iters'))
         assert all('published by the authors' in name for result in entry['Results'] for name in result['Metrics'])
 
 

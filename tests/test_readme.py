@@ -25,10 +25,13 @@ from PIL import Image
 
 from mmwsss.apis import load_config
 from mmwsss.datasets import ImageTagDataset
-from mmwsss.models.algorithms import MCTformerPlus
+from mmwsss.functional.reactivation import token_labels
+from mmwsss.models import algorithms
 from mmwsss.models.backbones import TokenViT
 from mmwsss.models.heads import ClassTokenHead, PatchCAMHead
+from mmwsss.models.losses import AttentionAffinityLoss, MaskedContrastLoss, SegToCAMLoss
 from mmwsss.models.losses.class_token_contrast_loss import ClassTokenContrastLoss
+from mmwsss.models.refiners import PAR
 from mmwsss.registry import MODELS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import read_id_list, read_image, read_json, write_cam
@@ -40,7 +43,7 @@ FENCE = re.compile(r'^(?:<!-- test: (?P<how>\w+) ?(?P<file>\S*) -->\n)?```(?P<la
 LINK = re.compile(r'\]\(([^)#\s]+)(?:#[^)]*)?\)')
 MOST_BYTES = 300_000
 # plain shell that needs neither network nor packages is run, the rest is only checked for its syntax
-RUN_IN_SHELL, KNOWN_IN_SHELL = ('tail', ), ('cd', 'cp', 'curl', 'ln', 'mkdir', 'pip', 'tar')
+RUN_IN_SHELL, KNOWN_IN_SHELL = ('tail', ), ('cd', 'cp', 'curl', 'ln', 'mkdir', 'pip', 'tar', 'unzip')
 LAUNCHERS = {'dist_train.sh': ('config', 'number'), 'dist_test.sh': ('config', 'checkpoint', 'number'),
              'slurm_train.sh': ('partition', 'job', 'config'), 'slurm_test.sh': ('partition', 'job', 'config', 'checkpoint')}
 
@@ -88,13 +91,21 @@ def test_no_placeholder_is_left():
 
 @pytest.mark.parametrize('document', DOCUMENTS, ids=name_of)
 def test_model_options_exist(document):
-    accepted = {'contrast_loss': ClassTokenContrastLoss, 'backbone': TokenViT, 'patch_head': PatchCAMHead, 'class_head': ClassTokenHead}
+    accepted = {'contrast_loss': ClassTokenContrastLoss, 'backbone': TokenViT, 'patch_head': PatchCAMHead, 'class_head': ClassTokenHead,
+                'consistency': algorithms.ViewConsistency, 'affinity_loss': AttentionAffinityLoss, 'par': PAR, 'labels': token_labels,
+                'cam_loss': SegToCAMLoss}
     accepted = {name: set(inspect.signature(kind).parameters) for name, kind in accepted.items()}
-    accepted['test_cfg'] = set(MCTformerPlus.default_test_cfg)
+    accepted['contrast_loss'] |= set(inspect.signature(MaskedContrastLoss).parameters)
+    classes = [getattr(algorithms, name) for name in algorithms.__all__]
+    for part in ('pseudo_label', 'loss_weights'):
+        accepted[part] = set().union(*(getattr(kind, f'default_{part}', ()) for kind in classes))
+    accepted['loss_starts'] = accepted['loss_weights']
+    accepted['test_cfg'] = set().union(*(kind.default_test_cfg for kind in classes if hasattr(kind, 'default_test_cfg')))
+    options = set().union(*(inspect.signature(kind).parameters for kind in classes))
     for option in re.findall(r'`model\.([\w.]+)', document.read_text(encoding='utf-8')):
         part, _, name = option.partition('.')
         name = name.partition('.')[0]
-        assert name in accepted[part] if name else part in inspect.signature(MCTformerPlus).parameters, f'model.{option} is no option'
+        assert name in accepted[part] if name else part in options, f'model.{option} is no option'
 
 
 # the commands ------------------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmwsss.evaluation import CAMMetric, SegMetric
+from mmwsss.evaluation.protocols import TASKS, find_protocol, metric_options
 from mmwsss.functional.confusion import MEANS, RATES
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import read_cam, read_id_list, read_mask
@@ -42,10 +43,15 @@ def parse_args(argv=None):
     parser.add_argument('--thresholds', nargs='+', metavar='T', help='for --cams: numbers or START:STOP:STEP (default 0:0.6:0.01)')
     parser.add_argument('--rule', help='for --cams: best (default), greedy, or a threshold')
     parser.add_argument('--mean', choices=MEANS, help='classes that the mean is over (default: all for CAMs, present for masks)')
-    parser.add_argument('--rates', choices=RATES, default='mctformer', help='definition of FP and FN (default %(default)s)')
+    parser.add_argument('--rates', choices=RATES, help='definition of FP and FN (default mctformer)')
     parser.add_argument('--map-ignore-to', choices=('background', 'drop'), help='for --masks: what a predicted 255 is (default background)')
+    parser.add_argument('--protocol', metavar='NAME',
+                        help='judge as a paper did, e.g. mctformer-plus-voc-train-cam or mctformer-voc-train-mask: thresholds, rule, mean '
+                             'and rates; docs/user_guides/protocols.md')
     parser.add_argument('--workers', type=int, help='processes (default: one per core)')
     args = parser.parse_args(argv)
+    if args.protocol is not None and any((args.thresholds, args.rule, args.mean, args.rates, args.map_ignore_to)):
+        parser.error('--protocol sets thresholds, rule, mean, rates and what a predicted 255 is')
     for name, needed, given in (('thresholds', 'cams', args.cams), ('rule', 'cams', args.cams), ('map_ignore_to', 'masks', args.masks)):
         if getattr(args, name) is not None and given is None:
             parser.error(f'--{name.replace("_", "-")} goes with --{needed}')
@@ -146,14 +152,21 @@ def count_images(make_metric, read_sample, names):
     return metric.counters.numpy()
 
 
-def make_cam_metric(meta, out_file, thresholds, rule, mean, rates):
-    metric = CAMMetric(thresholds, rule, mean=mean, rates=rates, out_file=out_file)
+def protocol_options(name, task):
+    """Options of a metric for a protocol of ``'cam'`` or ``'mask'`` files."""
+    if find_protocol(name).task != task:
+        raise ValueError(f'--protocol {name} is one of {TASKS[find_protocol(name).task]}, these files are {TASKS[task]}')
+    return metric_options(name)
+
+
+def make_cam_metric(meta, out_file, options):
+    metric = CAMMetric(**options, out_file=out_file)
     metric.dataset_meta = meta
     return metric
 
 
-def make_mask_metric(meta, out_file, ignored_prediction, mean, rates):
-    metric = SegMetric(mean=mean, rates=rates, ignored_prediction=ignored_prediction, out_file=out_file, prefix='mask')
+def make_mask_metric(meta, out_file, options):
+    metric = SegMetric(**options, out_file=out_file, prefix='mask')
     metric.dataset_meta = meta
     return metric
 
@@ -203,12 +216,16 @@ def main(argv=None):
     meta = {'classes': tuple(names), 'split': args.list.stem}
     if args.cams is not None:
         check_files(((args.gt, '.png'), (args.cams, '.npz')), ids)
-        make_metric = partial(make_cam_metric, meta, args.json, parse_thresholds(args.thresholds), parse_rule(args.rule),
-                              args.mean or 'all', args.rates)
+        options = protocol_options(args.protocol, 'cam') if args.protocol else dict(
+            thresholds=parse_thresholds(args.thresholds), rule=parse_rule(args.rule), mean=args.mean or 'all',
+            rates=args.rates or 'mctformer')
+        make_metric = partial(make_cam_metric, meta, args.json, options)
         read_sample = partial(read_cam_sample, args.gt, args.cams, len(names))
     else:
         check_files(((args.gt, '.png'), (args.masks, '.png')), ids)
-        make_metric = partial(make_mask_metric, meta, args.json, args.map_ignore_to or 'background', args.mean or 'present', args.rates)
+        options = protocol_options(args.protocol, 'mask') if args.protocol else dict(
+            ignored_prediction=args.map_ignore_to or 'background', mean=args.mean or 'present', rates=args.rates or 'mctformer')
+        make_metric = partial(make_mask_metric, meta, args.json, options)
         read_sample = partial(read_mask_sample, args.gt, args.masks, len(names))
     metric = make_metric()
     workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()

@@ -12,6 +12,7 @@ from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weight
 from mmwsss.engine.prediction_writer import PredictionWriter, write_predictions
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.env import emulates_bf16
 from mmwsss.utils.output_folder import claim_output_folder
 
 
@@ -52,8 +53,12 @@ def main():
     runner = build_runner(cfg)
     model = runner.model.module if args.launcher != 'none' else runner.model
     load_weights(model, args.checkpoint)
+    if 'outputs' in getattr(model, 'test_cfg', {}):  # a network that segments too: its maps are asked for
+        model.test_cfg['outputs'] = ('cam', )
     if args.device:
         model.to(args.device)
+    if model.test_cfg['dtype'] == 'bf16' and emulates_bf16(next(model.parameters()).device):
+        runner.logger.warning('this device has no bfloat16 instructions: --dtype bf16 is slower than fp32 on it')
     if runner.rank == 0:
         claim_output_folder(out, settings)
     barrier()

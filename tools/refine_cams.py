@@ -30,13 +30,16 @@ def parse_args(argv=None):
     parser.add_argument('--method', choices=tuple(BACKGROUNDS), required=True)
     parser.add_argument('--background', type=background, metavar='T|alpha:A',
                         help='score of the background in [0,1], or alpha:A for (1 - max cam)^A; not for par')
-    parser.add_argument('--preset', choices=tuple(PRESETS), default='psa', help='crf: parameters (default %(default)s)')
+    parser.add_argument('--unsure', type=float, default=0., metavar='D',
+                        help='threshold, crf: pixels whose label differs between background scores T-D and T+D become 255')
+    parser.add_argument('--preset', choices=tuple(PRESETS), default='psa', help='crf, --then-crf: parameters (default %(default)s)')
     parser.add_argument('--rule', choices=('two_pass', 'eq16'), default='two_pass', help='par: label rule (default %(default)s)')
     parser.add_argument('--high', type=float, default=0.7, help='par: labels above it are sure (default %(default)s)')
     parser.add_argument('--low', type=float, default=0.25, help='par: background below it is sure (default %(default)s)')
     parser.add_argument('--config', type=Path, metavar='F', help='psa, irn: config of the affinity network')
     parser.add_argument('--checkpoint', type=Path, metavar='F', help='psa, irn: its trained weights')
     parser.add_argument('--beta', type=float, help='psa, irn: exponent of the affinities')
+    parser.add_argument('--then-crf', action='store_true', help='psa, irn: dense CRF on the scores of the walk')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='psa, irn (default %(default)s)')
     parser.add_argument('--classes', type=Path, metavar='F', help='class names, background first: class ids are checked against it')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes of threshold, crf and par; 0: none (default: cores)')
@@ -53,6 +56,10 @@ def main():
     walks = args.method in ('psa', 'irn')
     if walks and (args.config is None or args.checkpoint is None):
         raise ValueError(f'--method {args.method} needs --config and --checkpoint of a trained affinity network')
+    if args.then_crf and not walks:
+        raise ValueError(f'--then-crf is for --method psa and irn, not {args.method}')
+    if args.unsure and (args.method not in ('threshold', 'crf') or isinstance(args.background, tuple)):
+        raise ValueError('--unsure is for --method threshold and crf with a constant --background')
     if not args.cams.is_dir():
         raise FileNotFoundError(f'{args.cams}: folder of CAM files not found; write it with tools/generate_cams.py')
     ids = read_id_list(args.list) if args.list else sorted(
@@ -64,11 +71,12 @@ def main():
     images = find_files(args.images, ids, ('.jpg', '.jpeg', '.png'), what='image')
     maker = MaskMaker(
         args.out, args.method, background=BACKGROUNDS[args.method] if args.background is None else args.background,
-        crf=dict(preset=args.preset), par_rule=args.rule, high=args.high, low=args.low,
+        unsure=args.unsure, crf=dict(preset=args.preset), par_rule=args.rule, high=args.high, low=args.low,
         num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1,
-        walk={} if args.beta is None else dict(beta=args.beta))
+        walk={} if args.beta is None else dict(beta=args.beta), then_crf=args.then_crf)
     claim_output_folder(args.out, dict(
-        cams=str(args.cams), method=args.method, background=maker.background, preset=args.preset if args.method == 'crf' else None,
+        cams=str(args.cams), method=args.method, background=maker.background, unsure=args.unsure, then_crf=args.then_crf,
+        preset=args.preset if args.method == 'crf' or args.then_crf else None,
         par=[args.rule, args.high, args.low] if args.method == 'par' else None, walk=maker.walk,
         checkpoint=str(args.checkpoint) if walks else None))
     jobs = [(img_id, cam, image) for img_id, cam, image in zip(ids, cams, images) if not (args.out / f'{img_id}.png').is_file()]

@@ -4,8 +4,13 @@ import os
 import sys
 
 from mmengine.config import ConfigDict, DictAction
+from mmengine.dist import barrier
 
 from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weights
+from mmwsss.apis.config import override, without_masks
+from mmwsss.apis.protocol import apply_protocol, segment_alone
+from mmwsss.engine.voc_submission import pack_submission, submission_metric
+from mmwsss.evaluation.protocols import find_protocol
 from mmwsss.utils.cli import run_main
 
 
@@ -16,8 +21,15 @@ def parse_args():
     parser.add_argument('--work-dir', help='folder of logs and metrics.json (default: work_dirs/<config>)')
     parser.add_argument('--out', metavar='D', help='also write predictions there: CAM files, or palette masks of a segmentation network')
     parser.add_argument('--split', help='test this split instead of the one of the config')
-    parser.add_argument('--tta', action='store_true', help='test-time augmentation of the config (tta_model, tta_pipeline)')
+    parser.add_argument('--protocol', metavar='NAME',
+                        help='test as a paper did, e.g. mcc-voc-val: split, scales, flip, size, CRF, metric; docs/user_guides/protocols.md')
+    parser.add_argument('--tta', action='store_true',
+                        help='test-time augmentation of the config (tta_options, or tta_model and tta_pipeline)')
     parser.add_argument('--crf', metavar='PRESET', help='dense CRF on the segmentation scores, e.g. mct_test')
+    parser.add_argument('--crf-prune', type=float, metavar='P',
+                        help='leave classes out of the CRF whose probability is below P at every pixel: faster, not the published numbers')
+    parser.add_argument('--submission', action='store_true',
+                        help='write the masks of the test split (or of --split) into --out as the VOC server takes them, and pack them')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -26,25 +38,53 @@ def parse_args():
     return args
 
 
+def images_of(dataset):
+    """File of every image of a data set, by id."""
+    infos = (dataset.get_data_info(index) for index in range(len(dataset)))
+    return {info['img_id']: info['img_path'] for info in infos}
+
+
 def main():
     args = parse_args()
+    if args.submission and not args.out:
+        raise ValueError('--submission needs --out, the folder of the masks and the archive')
+    if args.protocol and (args.tta or args.crf or args.submission):
+        raise ValueError('--protocol sets scales, CRF and metric: leave out --tta, --crf and --submission')
+    if args.crf_prune is not None and not args.crf:
+        raise ValueError('--crf-prune is an option of --crf')
     cfg = load_config(args.config, cfg_options=args.cfg_options, work_dir=args.work_dir, launcher=args.launcher)
-    if args.split:
-        cfg.test_dataloader.dataset = dataset_of_split(cfg, args.split, masks=True)
-    if args.tta:
-        if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
-            raise ValueError(f'{args.config}: --tta needs tta_model and tta_pipeline in the config')
+    in_tta = apply_protocol(cfg, args.protocol) if args.protocol else False
+    inside = args.tta and 'tta_options' in cfg  # the model does it itself
+    if inside:
+        override(cfg, cfg.tta_options)
+    if args.submission:
+        cfg.tta_pipeline = without_masks(cfg.get('tta_pipeline', []))
+        cfg.test_evaluator = submission_metric(os.path.abspath(args.out))
+        segment_alone(cfg)
+    if args.split or args.submission:
+        cfg.test_dataloader.dataset = dataset_of_split(cfg, args.split or 'test', masks=not args.submission)
+    if args.tta and not inside:
+        if 'tta_model' not in cfg or not cfg.get('tta_pipeline'):
+            raise ValueError(f'{args.config}: --tta needs tta_model and tta_pipeline, or tta_options, in the config')
         cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
         cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+        in_tta = True
     if args.crf:
-        cfg.test_cfg = dict(type='mmwsss.CRFTestLoop', crf=dict(preset=args.crf))
-    if args.out:
-        kind = 'cams' if cfg.model.get('backbone', {}).get('num_class_tokens') or 'num_classes' in cfg.model else 'masks'
+        cfg.test_cfg = dict(type='mmwsss.CRFTestLoop', crf=dict(preset=args.crf, prune=args.crf_prune))
+    if args.out and not args.submission:
+        if args.protocol:
+            kind = 'masks' if find_protocol(args.protocol).task == 'seg' else 'cams'
+        else:
+            kind = 'cams' if 'decode_head' not in cfg.model and 'num_classes' in cfg.model else 'masks'
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmwsss.PseudoLabelHook', out_dir=os.path.abspath(args.out), kind=kind)]
     runner = build_runner(cfg, 'test')
     model = runner.model.module if hasattr(runner.model, 'module') and args.launcher != 'none' else runner.model
-    load_weights(model.module if args.tta else model, args.checkpoint)
+    load_weights(model.module if in_tta else model, args.checkpoint)
     runner.test()
+    if args.submission:
+        barrier()
+        if runner.rank == 0:
+            pack_submission(args.out, images_of(runner.test_dataloader.dataset), len(runner.test_dataloader.dataset.metainfo['classes']))
 
 
 if __name__ == '__main__':

@@ -121,5 +121,17 @@ def dataset_of_split(config, split, *, masks=False):
     dataset.test_mode = True
     if not masks:
         dataset.data_prefix = dict(dataset.get('data_prefix') or dict(img_path='JPEGImages'), seg_map_path=None)
-        dataset.pipeline = [step for step in dataset.pipeline if not step['type'].endswith('LoadMask')]
+        dataset.pipeline = without_masks(dataset.pipeline)
     return dataset
+
+
+def without_masks(pipeline):
+    """A pipeline without the steps that read masks, also inside ``TestTimeAug``."""
+    steps = []
+    for step in pipeline:
+        if step['type'].endswith('TestTimeAug'):
+            branches = [without_masks(branch) for branch in step['transforms']]
+            step = ConfigDict(step, transforms=[branch for branch in branches if branch])
+        if not step['type'].endswith(('LoadMask', 'LoadAnnotations')):
+            steps.append(step)
+    return steps

@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 
 from mmwsss.functional.thresholds import labels_at_threshold
+from mmwsss.models.released_weights import accept_released_weights
 from mmwsss.registry import MODELS, TRANSFORMS
 from mmwsss.utils.io import read_image
 
@@ -60,7 +61,7 @@ def load_weights(model, checkpoint, *, partial=False):
     """Load a checkpoint into a model, in full: the loaders of MMEngine would leave what does not fit at random values.
 
     Args:
-        model (BaseModel): May translate foreign names itself.
+        model (BaseModel): Ours or MMSegmentation's; released weights of the papers are translated.
         checkpoint (str | Path): File or URL. What the model has no use for is logged.
         partial (bool): Accept a checkpoint without some of the weights, such as those of a backbone alone; the rest stays as it is.
 
@@ -71,6 +72,7 @@ def load_weights(model, checkpoint, *, partial=False):
         FileNotFoundError: No such file.
         ValueError: Not a checkpoint, or one of another architecture; names the file.
     """
+    accept_released_weights(model)
     try:
         content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
         state = content.get('state_dict', content)
@@ -122,13 +124,13 @@ def infer_masks(model, image, tags=None, *, threshold=None, scales=None, flip=No
     """Label map of one image: CAMs cut at a threshold, or the prediction of a segmentation network.
 
     Args:
-        model, image, tags, scales, flip, refine: See :func:`infer_cams`; a segmentation network only takes ``model`` and ``image``.
+        model, image, tags, scales, flip, refine: See :func:`infer_cams`; a network that segments only takes ``model`` and ``image``.
         threshold (float, optional): Background threshold of CAMs; None: ``cam_threshold`` of the config, else 0.4.
 
     Returns:
         numpy.ndarray: (H,W) uint8, 0 background, class c is c+1.
     """
-    if hasattr(model, 'predict_cams'):
+    if hasattr(model, 'predict_cams') and not getattr(model, 'segments', False):
         result = infer_cams(model, image, tags, scales=scales, flip=flip, refine=refine)
         threshold = model.cfg.get('cam_threshold', 0.4) if threshold is None else threshold
         return labels_at_threshold(torch.from_numpy(result.cams), torch.from_numpy(result.classes), threshold).numpy().astype(np.uint8)
@@ -150,7 +152,9 @@ def _predict(model, image, tags, scales, options):
     data = _inference_pipeline(model.cfg, scales)(results)
     saved = getattr(model, 'test_cfg', None)
     if is_classifier:
-        changed = {key: value for key, value in options.items() if value is not None}
+        changed = {key: value for key, value in dict(options, scales=scales if 'scales' in saved else None).items() if value is not None}
+        if not set(changed) <= set(saved):
+            raise ValueError(f'{type(model).__name__} has no option {", ".join(sorted(set(changed) - set(saved)))}')
         model.test_cfg = dict(saved, tags='predicted' if tags is None else 'gt', **changed)
     try:
         return model.test_step(pseudo_collate([data]))[0]

@@ -120,13 +120,17 @@ class Pipeline:
         return summary
 
     def metrics(self):
-        """Numbers of all stages named in ``results``: flat, with the protocol of each prefix."""
+        """Numbers of all stages named in ``results``: flat, with the protocol of each prefix.
+
+        ``seed`` is the CAM sweep of the training images, which the stage itself calls ``cam``.
+        """
         merged, protocol = {}, {}
         for prefix, stage in self.config.get('results', {}).items():
             numbers = read_json(self.work_dir / stage / 'metrics.json')
-            merged.update({key: value for key, value in numbers.items() if key.startswith(f'{prefix}/')})
+            own = 'cam' if prefix == 'seed' else prefix
+            merged.update({prefix + key.removeprefix(own): value for key, value in numbers.items() if key.startswith(f'{own}/')})
             recorded = numbers.get('protocol', {})
-            protocol[prefix] = recorded.get(prefix, recorded)
+            protocol[prefix] = recorded.get(own, recorded)
         return {**merged, 'protocol': protocol}
 
     def _command(self, stage):

@@ -8,7 +8,7 @@ from mmwsss.utils.io import read_cam, read_id_list, read_image, read_json, read_
 from mmwsss.utils.tables import text_table
 from mmwsss.visualization import plot_class_iou, plot_curves, plot_threshold_curve, read_scalars, write_report
 
-TITLES = dict(cam='class activation maps', mask='pseudo masks', seg='segmentation network')
+TITLES = dict(seed='seeds: maps of the training images', cam='class activation maps', mask='pseudo masks', seg='segmentation network')
 
 
 def finish_pipeline(pipeline, summary):
@@ -41,7 +41,8 @@ def _table(metrics):
         if f'{prefix}/mIoU' not in metrics:
             continue
         protocol = metrics['protocol'].get(prefix, {})
-        detail = f'threshold {metrics[f"{prefix}/best_threshold"]:.2f} ({protocol.get("rule")})' if prefix == 'cam' else ''
+        threshold = metrics.get(f'{prefix}/best_threshold')
+        detail = '' if threshold is None else f'threshold {threshold:.2f} ({protocol.get("rule")})'
         rows.append((title, metrics[f'{prefix}/mIoU'], protocol.get('split', '-'), detail))
     if 'cam/all_background_mIoU' in metrics:
         rows.append(('chance: all background', metrics['cam/all_background_mIoU'], '', ''))

@@ -21,16 +21,20 @@ class MaskMaker:
         method (str): ``'threshold'``; ``'crf'``: dense CRF on [background, maps]; ``'par'``: pixel-adaptive refinement and two
             thresholds, uncertain pixels 255; ``'psa'``, ``'irn'``: random walk of a trained affinity network.
         background (float | tuple): Constant score of the background, or ``('alpha', a)`` for ``(1 - max_k cam_k)^a``.
+        unsure (float): Pixels whose label depends on whether the background score is this much lower or higher become 255; for
+            ``'threshold'`` and ``'crf'`` with a constant background.
         crf (dict): Arguments of :class:`DenseCRF`.
         par_rule (str): ``'two_pass'`` (AFA, ToCo, MCC) or ``'eq16'`` (AReAM).
         high, low (float): Thresholds of ``'par'``.
         num_classes (int | None): C, to check class ids against.
         model (AffinityNet | IRNet | None): Network of ``'psa'`` and ``'irn'``, in evaluation mode, with a data preprocessor.
         walk (dict): Options of the network's ``propagate``.
+        then_crf (bool): Dense CRF on the scores of ``'psa'`` and ``'irn'``, made to sum to 1 at each pixel.
     """
     out: Path
     method: str
     background: float | tuple = 0.4
+    unsure: float = 0.
     crf: dict = field(default_factory=lambda: dict(preset='psa'))
     par_rule: str = 'two_pass'
     high: float = 0.7
@@ -38,6 +42,7 @@ class MaskMaker:
     num_classes: int | None = None
     model: torch.nn.Module | None = None
     walk: dict = field(default_factory=dict)
+    then_crf: bool = False
 
     def __call__(self, job):
         """Make the mask of one image.
@@ -68,23 +73,36 @@ class MaskMaker:
         """Label map (H,W) of an image (H,W,3) BGR with the maps (K,H,W) of the classes ``keys`` (K,)."""
         if not len(keys):
             return torch.zeros(cams.shape[-2:], dtype=torch.long)
-        if self.method == 'threshold' and not isinstance(self.background, tuple):
-            return labels_at_threshold(cams, keys, self.background)
         if self.method == 'par':
             return self._par_labels(image, cams, keys)
-        if self.method in ('psa', 'irn'):
-            scores = self._walk_scores(image, cams)
+        if self.method == 'threshold' and not isinstance(self.background, tuple):
+            maps = [labels_at_threshold(cams, keys, background) for background in self._backgrounds()]
         else:
-            scores = self._scores(cams)
-            if self.method == 'crf':
-                scores = DenseCRF(**self.crf)(np.ascontiguousarray(image[..., ::-1]), scores)
-        return torch.cat([keys.new_zeros(1), keys + 1])[scores.argmax(0)]
+            maps = [torch.cat([keys.new_zeros(1), keys + 1])[scores.argmax(0)] for scores in self._refined_scores(image, cams)]
+        low, high = maps[0], maps[-1]
+        return low if len(maps) == 1 else torch.where(low == high, low, 255)
 
-    def _scores(self, cams):
+    def _refined_scores(self, image, cams):
+        """[background, maps] after refinement, one (K+1,H,W) for each background score."""
+        if self.method in ('psa', 'irn'):
+            stacks = [self._walk_scores(image, cams)]
+            if self.then_crf:
+                stacks = [scores / scores.sum(0).clamp_min(1e-5) for scores in stacks]
+        else:
+            stacks = [self._scores(cams, background) for background in self._backgrounds()]
+        if self.method == 'crf' or self.then_crf:
+            stacks = DenseCRF(**self.crf).refine_many(np.ascontiguousarray(image[..., ::-1]), stacks)  # one lattice for all
+        return stacks
+
+    def _backgrounds(self):
+        return (max(self.background - self.unsure, 0.), self.background + self.unsure) if self.unsure else (self.background, )
+
+    @staticmethod
+    def _scores(cams, background):
         """[background, maps]"""
-        if isinstance(self.background, tuple):
-            return background_alpha(cams, self.background[1])
-        return torch.cat([torch.full_like(cams[:1], self.background), cams])
+        if isinstance(background, tuple):
+            return background_alpha(cams, background[1])
+        return torch.cat([torch.full_like(cams[:1], background), cams])
 
     def _par_labels(self, image, cams, keys):
         tensor = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))[None].float()

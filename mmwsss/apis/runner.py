@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 from torch import distributed
 
 from mmwsss.models.algorithms.base import TagClassifier
+from mmwsss.models.released_weights import accept_released_weights
 
 LOOPS = {'train': ('train_loop', 'val_loop'), 'test': ('test_loop', ), None: ()}
 
@@ -35,6 +36,7 @@ def build_runner(config, loop=None):
             distributed.init_process_group('gloo')
     try:
         runner = Runner.from_cfg(config)
+        accept_released_weights(runner.model.module if is_model_wrapper(runner.model) else runner.model)  # for `load_from`
         if loop == 'train':
             _check_batches(runner.train_loop.dataloader, file)
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)

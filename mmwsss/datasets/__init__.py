@@ -3,7 +3,10 @@ from . import transforms
 from .affinity import AffinityDataset
 from .coco import COCO14TagDataset
 from .image_tags import ImageTagDataset
+from .openimages import OpenImagesWSOLDataset
 from .pseudo_seg import PseudoSegDataset
+from .seeded_sampler import SeededInfiniteSampler
 from .voc import VOC12TagDataset
 
-__all__ = ['AffinityDataset', 'COCO14TagDataset', 'ImageTagDataset', 'PseudoSegDataset', 'VOC12TagDataset', 'transforms']
+__all__ = ['AffinityDataset', 'COCO14TagDataset', 'ImageTagDataset', 'OpenImagesWSOLDataset', 'PseudoSegDataset',
+           'SeededInfiniteSampler', 'VOC12TagDataset', 'transforms']

@@ -39,4 +39,5 @@ def coco_setup_hint(root):
     """What is expected of COCO 2014 and where."""
     return (f'COCO 2014 is expected in {root}: JPEGImages (train2014 and val2014 of cocodataset.org), ImageSets/Segmentation/train.txt and '
             f'val.txt, image_tags.csv with the category names of the instance annotations, and SegmentationClass (palette PNG, 0 '
-            f'background, 1..80 categories in the order of their ids) for evaluation')
+            f'background, 1..80 categories in the order of their ids) for evaluation; put train2014, val2014 and annotations there and run '
+            f'`python tools/dataset_converters/coco14.py {root}`')

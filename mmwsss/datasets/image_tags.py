@@ -6,6 +6,7 @@ from mmengine.dataset import BaseDataset
 
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.datasets.file_lookup import find_files, image_id
+from mmwsss.datasets.seeded_sampler import seed_item
 from mmwsss.registry import DATASETS
 from mmwsss.utils.io import read_id_list, read_tags, voc_palette
 
@@ -135,6 +136,7 @@ class ImageTagDataset(BaseDataset):
         Raises:
             ValueError: The pipeline returned nothing; names the image.
         """
+        seed_item(idx)
         info = self.get_data_info(idx)
         path = info['img_path']
         data = self.pipeline(info)

@@ -278,7 +278,7 @@ def _part_pattern(kind, x, y):
     return np.clip(distance / 0.3, 0, 1)
 
 
-def write_toy_shapes(root, *, train=1200, val=150, test=150, seed=0, size=(96, 128), workers=2, difficulty=None, overwrite=False):
+def write_toy_shapes(root, *, train=1100, val=150, test=150, seed=0, size=(96, 128), workers=2, difficulty=None, overwrite=False):
     """Write the data set in VOC layout: ``JPEGImages``, ``SegmentationClass``, ``ImageSets/Segmentation/<split>.txt``, ``image_tags.csv``
     and ``classes.txt``. A run that was interrupted goes on where it stopped; the result does not depend on ``workers``.
 

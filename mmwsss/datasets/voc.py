@@ -26,7 +26,7 @@ class VOC12TagDataset(ImageTagDataset):
         data_root (str): The folder ``VOC2012`` of the development kit.
         data_prefix (dict, optional): Default: images in ``JPEGImages`` and, in test mode, masks in ``SegmentationClassAug``.
         ann_file (str): Default: ``ImageSets/Segmentation/<split>.txt``. A list of another length than the official one logs a warning.
-        tags_file (str): Written by ``tools/dataset_converters/voc_tags.py``.
+        tags_file (str): Written by ``tools/dataset_converters/voc_aug.py``.
         kwargs: See :class:`ImageTagDataset`.
 
     Raises:
@@ -44,7 +44,7 @@ class VOC12TagDataset(ImageTagDataset):
             raise ValueError(f"source={source!r}: choose from 'file', 'xml', 'mask', or None")
         if source == 'mask' and not test_mode:
             raise ValueError("source='mask': a training set does not read masks; derive a tag file with "
-                             'tools/dataset_converters/voc_tags.py --source mask')
+                             'tools/dataset_converters/voc_aug.py --source mask')
         self.split = split
         if source is None:
             source = 'file' if Path(data_root, tags_file).is_file() else None if split == 'test' else 'xml'
@@ -72,7 +72,7 @@ class VOC12TagDataset(ImageTagDataset):
             return super().read_tag_names()
         ids = read_id_list(self.ann_file)
         paths = find_voc_annotations(self.data_root, ids, self.source, masks=self.data_prefix.get('seg_map_path'))
-        print_log(f'reading tags from {len(ids)} {self.source} files; tools/dataset_converters/voc_tags.py writes them to one file',
+        print_log(f'reading tags from {len(ids)} {self.source} files; tools/dataset_converters/voc_aug.py writes them to one file',
                   logger='current')
         return {name: voc_tags(path) for name, path in zip(ids, paths)}
 
@@ -118,5 +118,5 @@ def voc_setup_hint(root):
     return (f'VOC 2012 is expected in {root}: JPEGImages, Annotations and ImageSets from VOCtrainval_11-May-2012.tar of '
             'http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ (test images: its evaluation server), the masks SegmentationClassAug '
             '(VOC and SBD in one folder, 12,031 PNG, as published for DeepLab), and the list of 10,582 ids as '
-            'ImageSets/Segmentation/train_aug.txt; check with '
-            f'`python tools/dataset_converters/voc_tags.py --voc-root {root} --out {Path(root) / "image_tags.csv"}`')
+            'ImageSets/Segmentation/train_aug.txt; check, or make both from SBD, with '
+            f'`python tools/dataset_converters/voc_aug.py {root}`')

@@ -28,13 +28,16 @@ class CAMMetric(CounterMetric):
         mean (str): ``'all'`` (official: absent classes count 0), ``'present'`` or ``'union'``.
         rates (str): ``'mctformer'``, ``'irn'`` or ``'seam'``.
         ignore_index (int): Label that is left out.
+        field (str): Maps to judge: ``'pred_cams'``, or ``'pred_aux_cams'`` of an auxiliary classifier.
         out_file (str, optional): JSON file for results, protocol and curve.
+        protocol (str, optional): Name of the protocol that is followed.
         prefix (str, optional): Default ``'cam'``.
     """
     default_prefix = 'cam'
 
-    def __init__(self, thresholds=None, rule='best', *, mean='all', rates='mctformer', ignore_index=255, out_file=None, prefix=None):
-        super().__init__(ignore_index=ignore_index, mean=mean, rates=rates, out_file=out_file, prefix=prefix)
+    def __init__(self, thresholds=None, rule='best', *, mean='all', rates='mctformer', ignore_index=255, field='pred_cams', out_file=None,
+                 protocol=None, prefix=None):
+        super().__init__(ignore_index=ignore_index, mean=mean, rates=rates, out_file=out_file, protocol=protocol, prefix=prefix)
         thresholds = OFFICIAL_THRESHOLDS if thresholds is None else tuple(float(value) for value in thresholds)
         if isinstance(rule, str):
             if rule not in ('best', 'greedy'):
@@ -43,6 +46,7 @@ class CAMMetric(CounterMetric):
             thresholds = tuple(sorted((*thresholds, float(rule))))
         self.thresholds = thresholds
         self.rule = rule
+        self.field = field
         self._limits = make_thresholds(thresholds)
 
     def counter_shapes(self):
@@ -52,8 +56,8 @@ class CAMMetric(CounterMetric):
 
     def count_image(self, sample):
         """Counts of one image at all thresholds."""
-        cams = sample_field(sample, 'pred_cams', 'CAMMetric needs a model that predicts class activation maps')
-        keys = sample_field(sample, 'cam_keys', 'pred_cams are set together with their class ids')
+        cams = sample_field(sample, self.field, 'CAMMetric needs a model that predicts class activation maps')
+        keys = sample_field(sample, 'cam_keys', f'{self.field} are set together with their class ids')
         sweep = sweep_counts(cams, keys, ground_truth(sample), self._limits, len(self.classes), self.ignore_index)
         target = sweep[2 * len(self.classes) - 2:].sum(1)
         painted = torch.zeros_like(target).repeat(2, 1)
@@ -98,6 +102,7 @@ class CAMMetric(CounterMetric):
         how = {'best': f'best of {count} thresholds', 'greedy': 'greedy rule'}.get(self.rule, 'fixed')
         if self.rule == 'best' and count > 1 and index == count - 1:
             how += ', the last one: the sweep should go on'
-        title = (f'CAM mIoU {results["mIoU"]:.2f} at threshold {self.thresholds[index]:g} ({how}; mean over {self.mean} classes); '
+        maps = 'CAM' if self.field == 'pred_cams' else self.field.removeprefix('pred_').replace('_', ' ')
+        title = (f'{maps} mIoU {results["mIoU"]:.2f} at threshold {self.thresholds[index]:g} ({how}; mean over {self.mean} classes); '
                  f'all background {results["all_background_mIoU"]:.2f}, painted tags {results["painted_tags_mIoU"]:.2f}')
         return metric_table(title, rows, (results['mIoU'], results['FP'], results['FN']))

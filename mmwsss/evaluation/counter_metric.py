@@ -12,6 +12,8 @@ from mmwsss.functional.confusion import MEANS, RATES, class_iou, false_rates, io
 from mmwsss.utils.io import write_json
 from mmwsss.utils.tables import text_table
 
+from .protocols import protocol_label
+
 
 class CounterMetric(BaseMetric):
     """A metric that adds int64 counts image by image: no lists, no overflow, one all-reduce at the end.
@@ -28,10 +30,12 @@ class CounterMetric(BaseMetric):
         mean (str): Which classes the mean is over, see :func:`mmwsss.functional.confusion.mean_over_classes`.
         rates (str): Definition of FP and FN, see :func:`mmwsss.functional.confusion.false_rates`.
         out_file (str, optional): JSON file for numbers, protocol and curve; written atomically by the main process.
+        protocol (str, optional): Name of the published protocol that is followed (:mod:`mmwsss.evaluation.protocols`), or one's own; it is
+            printed with the numbers.
         prefix (str, optional): Put before the names of results.
     """
 
-    def __init__(self, *, ignore_index=255, mean='all', rates='mctformer', out_file=None, prefix=None):
+    def __init__(self, *, ignore_index=255, mean='all', rates='mctformer', out_file=None, protocol=None, prefix=None):
         super().__init__(prefix=prefix)
         if mean not in MEANS:
             raise ValueError(f'mean must be one of {MEANS}, got {mean!r}')
@@ -41,6 +45,7 @@ class CounterMetric(BaseMetric):
         self.mean = mean
         self.rates = rates
         self.out_file = out_file
+        self.protocol_name = protocol
         self.table = ''
         self.curve = {}
         self.protocol = {}
@@ -138,10 +143,18 @@ class CounterMetric(BaseMetric):
         total = total.cpu()
         self.check_size(int(total[0]), size)
         results = self.compute_metrics(self._views(total))
+        label = self.protocol_label(int(total[0]))
+        self.protocol = dict(name=label, **self.protocol)
+        self.table += f'\nprotocol: {label}'
         results = {f'{self.prefix}/{name}' if self.prefix else name: value for name, value in results.items()}
         if self.out_file is not None and is_main_process():
             write_json(self.out_file, {**results, 'protocol': self.protocol, 'curve': self.curve})
         return results
+
+    def protocol_label(self, num_images):
+        """Name of the protocol, with a remark where the data are not those that belong to it."""
+        meta = self.dataset_meta or {}
+        return protocol_label(self.protocol_name, meta.get('split'), num_images, len(meta['classes']) if meta.get('classes') else None)
 
     def check_size(self, counted, size):
         """Refuse results over too many or too few images."""

@@ -23,7 +23,8 @@ class SegMetric(CounterMetric):
     segmentation result of unseen images and never replaces ``mIoU``.
 
     Args:
-        use_image_tags (bool): Add the tag-filtered number; samples need ``seg_logits`` (K,H,W) and ``gt_tags`` (C,).
+        use_image_tags (bool): Add the tag-filtered number; samples need ``seg_logits`` (K,H,W) and ``gt_tags`` (C,), or labels made so,
+            ``pred_sem_seg_image_tags`` (1,H,W).
         coexist_classes (Sequence[str], optional): Also report ``mIoU_coexist``, the mean IoU of these classes. CoSA's C-mIoU does
             not list its classes, so a choice is the user's.
         mean (str): ``'present'`` (classes in the ground truth), ``'all'`` or ``'union'``.
@@ -34,13 +35,15 @@ class SegMetric(CounterMetric):
         output_dir (str, optional): Folder for palette PNGs ``<id>.png`` of the predictions.
         format_only (bool): Only write files; there is no ground truth.
         out_file (str, optional): JSON file for results and protocol.
+        protocol (str, optional): Name of the protocol that is followed.
         prefix (str, optional): Default ``'seg'``.
     """
     default_prefix = 'seg'
 
     def __init__(self, use_image_tags=False, coexist_classes=None, *, mean='present', rates='mctformer', ignored_prediction='background',
-                 ignore_index=255, output_dir=None, format_only=False, out_file=None, prefix=None):
-        super().__init__(ignore_index=ignore_index, mean=mean, rates=rates, out_file=out_file, prefix=prefix)
+                 ignore_index=255, output_dir=None, format_only=False, out_file=None, protocol=None,
+                 prefix=None):
+        super().__init__(ignore_index=ignore_index, mean=mean, rates=rates, out_file=out_file, protocol=protocol, prefix=prefix)
         if format_only and output_dir is None:
             raise ValueError('format_only needs output_dir, the folder to write to')
         if ignored_prediction not in ('background', 'drop'):
@@ -71,6 +74,8 @@ class SegMetric(CounterMetric):
         return addends
 
     def _predict_with_tags(self, sample):
+        if 'pred_sem_seg_image_tags' in sample:  # refined by a CRF
+            return sample_field(sample, 'pred_sem_seg_image_tags', '').squeeze(0)
         logits = sample_field(sample, 'seg_logits', 'use_image_tags=True needs the scores of all classes')
         tags = sample_field(sample, 'gt_tags', 'use_image_tags=True needs a data set with image tags')
         if len(logits) != len(self.classes) or len(tags) != len(self.classes) - 1:
@@ -110,6 +115,8 @@ class SegMetric(CounterMetric):
             self.protocol['coexist_classes'] = list(self.coexist_classes)
         title = f'{self.prefix} mIoU {results["mIoU"]:.2f} (mean over {self.mean} classes' + (
             f'); with ground-truth image tags {results["mIoU_image_tags"]:.2f}' if self.use_image_tags else ', no image tags used)')
+        if coexist:
+            title += f'; C-mIoU {results["mIoU_coexist"]:.2f} over {", ".join(self.coexist_classes)}'
         self.table = metric_table(title, rows, means, columns)
         return dict(results, IoU=per_class)
 

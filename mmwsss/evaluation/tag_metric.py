@@ -1,11 +1,13 @@
 """Quality of tag predictions."""
 import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 from mmpretrain.evaluation import AveragePrecision
 
 from mmwsss.registry import METRICS
 
 from .counter_metric import sample_field
+from .protocols import protocol_label
 
 
 @METRICS.register_module()
@@ -13,19 +15,23 @@ class TagMetric(BaseMetric):
     """Mean average precision of multi-label classification.
 
     Samples carry ``pred_scores`` (C,) and ``gt_tags`` (C,). Results in percent: ``mAP``, mean over classes of the average precision
-    (a class without a tagged image counts 0); ``mAP_present``, over classes that some image has, where it differs; and
+    (a class without a tagged image counts 0); ``mAP_present``, over classes that some image has, where it differs;
     ``mAP_per_image``, mean over tagged images of the average precision of the image's class ranking, which MCTformer's training log
-    calls mAP (mctformer_plus spec 3).
+    calls mAP (mctformer_plus spec 3); and ``F1_per_image``, mean over images of the F1 of the classes with a score above 0.5, 0 for an
+    image without a correct one (the classification score of ToCo and MCC).
 
     Args:
         collect_device (str): ``'cpu'`` or ``'gpu'``, how processes exchange scores.
         collect_dir (str, optional): Shared folder for ``'cpu'``.
+        protocol (str, optional): Name of the protocol that is followed.
         prefix (str, optional): Default ``'tags'``.
     """
     default_prefix = 'tags'
 
-    def __init__(self, *, collect_device='cpu', collect_dir=None, prefix=None):
+    def __init__(self, *, collect_device='cpu', collect_dir=None, protocol=None, prefix=None):
         super().__init__(collect_device=collect_device, collect_dir=collect_dir, prefix=prefix)
+        self.protocol_name = protocol
+        self.protocol = {}
 
     def process(self, data_batch, data_samples):
         """Keep scores and tags of a batch.
@@ -41,6 +47,16 @@ class TagMetric(BaseMetric):
                 raise ValueError(f'{sample.get("img_path")}: {tuple(scores.shape)} scores for {tuple(tags.shape)} tags')
             self.results.append((scores, tags))
 
+    def evaluate(self, size):
+        """As :class:`mmengine.evaluator.BaseMetric`, and log the result with the name of the protocol."""
+        metrics = super().evaluate(size)
+        meta = self.dataset_meta or {}
+        label = protocol_label(self.protocol_name, meta.get('split'), size, len(meta['classes']) if meta.get('classes') else None)
+        self.protocol = dict(name=label, **({'split': meta['split']} if meta.get('split') else {}))
+        numbers = ', '.join(f'{name} {value:.2f}' for name, value in metrics.items())
+        print_log(f'{numbers}; protocol: {label}', logger='current')
+        return metrics
+
     def compute_metrics(self, results):
         """Average precisions over the data set.
 
@@ -55,6 +71,9 @@ class TagMetric(BaseMetric):
         present = tags.gt(0).any(0)
         if not present.all() and present.any():
             metrics['mAP_present'] = float(precision[present].mean())
+        chosen, right = scores > 0.5, (scores > 0.5) & (tags > 0)
+        total = chosen.sum(1) + tags.gt(0).sum(1)
+        metrics['F1_per_image'] = float(200 * (right.sum(1) / total.clamp(min=1)).mean())
         tagged = tags.gt(0).any(1)
         if tagged.any():
             metrics['mAP_per_image'] = float(AveragePrecision.calculate(scores[tagged].T, tags[tagged].T))

@@ -4,6 +4,7 @@ Shapes: B batch, H heads, S = T + N tokens (T class tokens first, N patch tokens
 """
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 BLOCK_BYTES = 1 << 20
 ACCELERATOR_BLOCK_BYTES = 256 << 20
 MIN_BLOCK_ROWS = 32
+AFFINITY_MODES = ('softmax_all', 'softmax_patch', 'softmax_logit')
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,12 @@ class AttentionRequest:
     Attributes:
         part (str): ``'class_to_patch'`` (T,N), ``'patch_to_patch'`` (N,N) or ``'all'`` (T+N,T+N); rows are queries.
         layers (int | None): The last ``layers`` layers; None for all.
-        kind (str): ``'softmax'`` over all T+N keys, not renormalised after slicing; or ``'logits'``, the scaled scores.
+        kind (str): ``'softmax'`` over all T+N keys, not renormalised after slicing; ``'logits'``, the scaled scores; or ``'deferred'``,
+            one :class:`DeferredAttention` per layer in a tuple, for what is only known after the network has run (the other
+            attributes but ``layers`` have no meaning then).
         heads (str): ``'mean'`` over heads, or ``'all'`` to keep them.
-        reduce (str): ``'sum'`` or ``'mean'`` over layers, or ``'stack'`` for a leading layer axis.
+        reduce (str): ``'sum'`` or ``'mean'`` over layers, ``'stack'`` for a leading layer axis, or ``'list'`` for a tuple with a map per
+            layer, which takes no copy.
     """
     part: str
     layers: int | None = None
@@ -33,8 +38,8 @@ class AttentionRequest:
     reduce: str = 'sum'
 
     def __post_init__(self):
-        for name, allowed in (('part', ('class_to_patch', 'patch_to_patch', 'all')), ('kind', ('softmax', 'logits')),
-                              ('heads', ('mean', 'all')), ('reduce', ('sum', 'mean', 'stack'))):
+        for name, allowed in (('part', ('class_to_patch', 'patch_to_patch', 'all')), ('kind', ('softmax', 'logits', 'deferred')),
+                              ('heads', ('mean', 'all')), ('reduce', ('sum', 'mean', 'stack', 'list'))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f'AttentionRequest.{name} must be one of {allowed}, got {getattr(self, name)!r}')
         if self.layers is not None and self.layers < 1:
@@ -54,8 +59,8 @@ class AttentionRequest:
 def attend(query, key, value, requests, *, num_class_tokens, key_mask=None, dropout=0.):
     """Scaled dot-product attention and the maps asked for.
 
-    Without requests the fused kernel runs. With requests and no gradient, only one block of query rows of the scores
-    is alive at a time, and no map larger than the ones returned.
+    Without requests the fused kernel runs. With requests, only one block of query rows of the scores is alive at a time, and no map
+    larger than the ones returned; where gradients are kept, the backward pass makes the scores again block by block.
 
     Args:
         query, key, value (Tensor): (B,H,S,d).
@@ -66,7 +71,7 @@ def attend(query, key, value, requests, *, num_class_tokens, key_mask=None, drop
 
     Returns:
         tuple: output (B,H,S,d), and a list with one map per request: (B,rows,columns), or (B,H,rows,columns) where
-        ``heads='all'``.
+        ``heads='all'``, or a :class:`DeferredAttention`.
     """
     bias = None if key_mask is None else torch.zeros_like(key_mask, dtype=query.dtype).masked_fill(key_mask, float('-inf'))[:, None, None]
     if not requests:
@@ -78,17 +83,27 @@ def attend(query, key, value, requests, *, num_class_tokens, key_mask=None, drop
         # A few class rows are cheaper to recompute than to leave the fused kernel for.
         weights = _softmax(query_scaled[:, :, :num_class_tokens] @ key.transpose(-2, -1), bias) if softmax_wanted else None
         maps = {request: _read(request, weights, num_class_tokens) for request in softmax_wanted}
-    elif torch.is_grad_enabled() and query.requires_grad:
+    elif torch.is_grad_enabled() and dropout > 0 and query.requires_grad:  # what was dropped must be remembered
         weights = _softmax(query_scaled @ key.transpose(-2, -1), bias)
         output = F.dropout(weights, dropout) @ value
         maps = {request: _read(request, weights, num_class_tokens) for request in softmax_wanted}
+    elif torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (query, key, value)):
+        output, *read = _AttentionWithMaps.apply(query_scaled, key, value, bias, tuple(softmax_wanted), num_class_tokens)
+        maps = dict(zip(softmax_wanted, read))
     else:
         output, maps = _attend_in_blocks(query_scaled, key, value, softmax_wanted, num_class_tokens, bias, dropout)
 
     for request in requests:
         if request.kind == 'logits':
             maps[request] = _logits(query_scaled, key, request, num_class_tokens)
+        elif request.kind == 'deferred':
+            maps[request] = DeferredAttention(query, key, num_class_tokens, bias)
     return output, [maps[request] for request in requests]
+
+
+def map_dtype(dtype):
+    """Type of maps read from attention of a type: at least float32."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def _softmax(scores, bias):
@@ -102,40 +117,109 @@ def _read(request, weights, num_class_tokens):
     return part.mean(1) if request.heads == 'mean' else part
 
 
-def _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias, dropout):
-    """Output and maps without gradient: some rows of some heads of one image at a time."""
-    batch, num_heads, num_tokens, width = query_scaled.shape
-    budget = BLOCK_BYTES if query_scaled.device.type == 'cpu' else ACCELERATOR_BLOCK_BYTES
-    row_bytes = num_tokens * query_scaled.element_size()
+def _blocks(query):
+    """Blocks that the scores of ``query`` (B,H,S,d) are computed in: (images, heads, rows), the first two numbers or slices.
+
+    Several images only with all of their heads and rows, several heads only of one image.
+    """
+    batch, num_heads, num_tokens, _ = query.shape
+    budget = BLOCK_BYTES if query.device.type == 'cpu' else ACCELERATOR_BLOCK_BYTES
+    row_bytes = num_tokens * query.element_size()
     row_step = -(-num_tokens // -(-num_tokens // max(MIN_BLOCK_ROWS, budget // row_bytes)))  # blocks of about one size
     head_step = min(num_heads, max(1, budget // (row_step * row_bytes)))
+    image_step = budget // (num_heads * num_tokens * row_bytes)
+    if image_step > 1:
+        for image in range(0, batch, image_step):
+            yield slice(image, image + image_step), slice(0, num_heads), slice(0, num_tokens)
+        return
+    for image in range(batch):
+        for first_head, first_row in product(range(0, num_heads, head_step), range(0, num_tokens, row_step)):
+            heads = first_head if head_step == 1 else slice(first_head, first_head + head_step)
+            yield image, heads, slice(first_row, min(first_row + row_step, num_tokens))
+
+
+def _shared_rows(rows, asked, num_tokens):
+    """Rows that a block has of a part: their slice in the block and in the part; None without any."""
+    asked = range(num_tokens)[asked]
+    start, stop = max(asked.start, rows.start), min(asked.stop, rows.stop)
+    if start >= stop:
+        return None
+    return slice(start - rows.start, stop - rows.start), slice(start - asked.start, stop - asked.start)
+
+
+def _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias, dropout):
+    """Output and maps without gradient: some rows of some heads of one image at a time, or some whole images where they are small."""
+    batch, num_heads, num_tokens, width = query_scaled.shape
     output = value.new_empty(batch, num_tokens, num_heads, width).transpose(1, 2)  # heads side by side, as the projection wants them
     slices = {request: request.slices(num_class_tokens) for request in requests}
     maps = {}
     for request in requests:
         rows, columns = (len(range(num_tokens)[part]) for part in slices[request])
         heads = [num_heads] if request.heads == 'all' else []
-        maps[request] = query_scaled.new_zeros((batch, *heads, rows, columns), dtype=torch.float32)
-    for image in range(batch):
-        for first_head, first_row in product(range(0, num_heads, head_step), range(0, num_tokens, row_step)):
-            heads = first_head if head_step == 1 else slice(first_head, first_head + head_step)
-            rows = slice(first_row, min(first_row + row_step, num_tokens))
-            scores = query_scaled[image, heads, rows] @ key[image, heads].transpose(-2, -1)
-            weights = _softmax(scores, None if bias is None else bias[image, 0])
-            output[image, heads, rows] = F.dropout(weights, dropout) @ value[image, heads]
-            for request, (row_slice, column_slice) in slices.items():
-                asked = range(num_tokens)[row_slice]
-                start, stop = max(asked.start, rows.start), min(asked.stop, rows.stop)
-                if start >= stop:
-                    continue
-                part = weights[..., start - rows.start:stop - rows.start, column_slice]
-                target = maps[request][image, ..., start - asked.start:stop - asked.start, :]
-                if request.heads == 'all':
-                    target[heads] = part
-                else:
-                    for head in part.unbind() if part.dim() == 3 else (part, ):
-                        target.add_(head, alpha=1 / num_heads)
+        maps[request] = query_scaled.new_zeros((batch, *heads, rows, columns), dtype=map_dtype(query_scaled.dtype))
+    for image, heads, rows in _blocks(query_scaled):
+        scores = query_scaled[image, heads, rows] @ key[image, heads].transpose(-2, -1)
+        weights = _softmax(scores, None if bias is None else bias[image] if scores.dim() == 4 else bias[image, 0])
+        output[image, heads, rows] = F.dropout(weights, dropout) @ value[image, heads]
+        for request, (row_slice, column_slice) in slices.items():
+            shared = _shared_rows(rows, row_slice, num_tokens)
+            if shared is None:
+                continue
+            part = weights[..., shared[0], column_slice]
+            if request.heads == 'all':
+                maps[request][image, heads, shared[1]] = part
+                continue
+            target = maps[request][image, shared[1]]
+            if part.dim() == 4:
+                target.add_(part.sum(1), alpha=1 / num_heads)
+            else:
+                for head in part.unbind() if part.dim() == 3 else (part, ):
+                    target.add_(head, alpha=1 / num_heads)
     return output, maps
+
+
+class _AttentionWithMaps(torch.autograd.Function):
+    """:func:`_attend_in_blocks` with gradients through output and maps: keeps query, key and value, and no score."""
+
+    @staticmethod
+    def forward(ctx, query_scaled, key, value, bias, requests, num_class_tokens):
+        output, maps = _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias, 0.)
+        ctx.save_for_backward(query_scaled, key, value, bias)
+        ctx.requests, ctx.num_class_tokens = requests, num_class_tokens
+        ctx.set_materialize_grads(False)
+        return output, *(maps[request] for request in requests)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_output, *grad_maps):
+        query, key, value, bias = ctx.saved_tensors
+        num_heads, num_tokens = query.shape[1:3]
+        grads = tuple(torch.zeros(tensor.transpose(1, 2).shape, dtype=tensor.dtype, device=tensor.device).transpose(1, 2)
+                      for tensor in (query, key, value))
+        grad_query, grad_key, grad_value = grads
+        wanted = [(request, *request.slices(ctx.num_class_tokens), grad) for request, grad in zip(ctx.requests, grad_maps)
+                  if grad is not None]
+        if grad_output is None:
+            grad_output = torch.zeros_like(value)
+        for image, heads, rows in _blocks(query):
+            block_query, block_key, block_value = query[image, heads, rows], key[image, heads], value[image, heads]
+            block_grad = grad_output[image, heads, rows]
+            scores = (block_query @ block_key.transpose(-2, -1)).to(map_dtype(query.dtype))
+            weights = _softmax(scores, None if bias is None else bias[image] if scores.dim() == 4 else bias[image, 0])
+            grad = (block_grad @ block_value.transpose(-2, -1)).to(weights.dtype)
+            for request, row_slice, column_slice, grad_map in wanted:
+                shared = _shared_rows(rows, row_slice, num_tokens)
+                if shared is not None and request.heads == 'all':
+                    grad[..., shared[0], column_slice] += grad_map[image, heads, shared[1]]
+                elif shared is not None:
+                    part = grad_map[image, shared[1]]
+                    grad[..., shared[0], column_slice].add_(part[:, None] if grad.dim() == 4 else part, alpha=1 / num_heads)
+            grad_value[image, heads] += weights.to(block_grad.dtype).transpose(-2, -1) @ block_grad
+            grad -= (grad * weights).sum(-1, keepdim=True)
+            grad = grad.mul_(weights).to(query.dtype)
+            grad_query[image, heads, rows] = grad @ block_key
+            grad_key[image, heads] += grad.transpose(-2, -1) @ block_query
+        return *grads, None, None, None
 
 
 def _logits(query_scaled, key, request, num_class_tokens):
@@ -146,6 +230,81 @@ def _logits(query_scaled, key, request, num_class_tokens):
         return query @ key.transpose(-2, -1)
     num_heads = query.shape[1]
     return query.transpose(1, 2).flatten(2) @ key.transpose(1, 2).flatten(2).transpose(1, 2) / num_heads
+
+
+class DeferredAttention(NamedTuple):
+    """Queries and keys of one layer, which its gradient keeps in any case, and what can be computed from them later.
+
+    No matrix per head is held: propagation runs in the fused kernel, logits are one product of the concatenated heads.
+
+    Attributes:
+        query, key (Tensor): (B,H,S,d), not scaled.
+        num_class_tokens (int): T.
+        bias (Tensor | None): (B,1,1,S), added to the scores; -inf at masked keys.
+    """
+    query: torch.Tensor
+    key: torch.Tensor
+    num_class_tokens: int
+    bias: torch.Tensor | None = None
+
+    def logits(self):
+        """Head mean of the scaled scores between patches (B,N,N), with gradient (AReAM's A-tilde)."""
+        return _logits(self.query * self.query.shape[-1] ** -0.5, self.key, AttentionRequest('patch_to_patch', kind='logits'),
+                       self.num_class_tokens)
+
+    def affinity(self, mode='softmax_all'):
+        """Patch affinity P (B,N,N) in [0,1], head after head, float32 or better.
+
+        Args:
+            mode (str): ``'softmax_all'``: softmax over all T+N keys, head mean, patch block (what the layer applies; rows sum to less than
+                1); ``'softmax_patch'``: softmax over the N patch keys, head mean; ``'softmax_logit'``: softmax of the head mean of the
+                scores between patches.
+        """
+        query, key, _, bias, scale, patches = self._operands(mode)
+        total = 0
+        for head in range(query.shape[1]):
+            scores = (query[:, head] * scale) @ key[:, head].transpose(-2, -1)
+            weights = _softmax(scores.to(torch.promote_types(scores.dtype, torch.float32)), None if bias is None else bias[:, 0])
+            total = total + weights[..., patches]
+        return total / query.shape[1]
+
+    @torch.no_grad()
+    def propagate(self, values, mode='softmax_all'):
+        """Propagate maps along the affinity, ``out[q] = sum_k P[q,k] values[k]``, without forming P; no gradient.
+
+        Args:
+            values (Tensor): (B,K,N), K may be 0.
+            mode (str): As for :meth:`affinity`.
+
+        Returns:
+            Tensor: (B,K,N), float32 (float64 for float64 queries).
+        """
+        query, key, skipped, bias, scale, _ = self._operands(mode)
+        dtype = torch.promote_types(query.dtype, torch.float32)
+        if bias is not None:
+            bias = bias.expand(-1, query.shape[1], query.shape[2], -1)
+        results = [values.new_empty(len(values), query.shape[2], 0, dtype=dtype)]
+        with torch.autocast(query.device.type, enabled=False):
+            for part in values.to(query.dtype).transpose(1, 2).split(query.shape[-1], 2):
+                # the fused kernel wants values as wide as the keys; class tokens carry nothing
+                padded = F.pad(part, (0, query.shape[-1] - part.shape[-1], skipped, 0))[:, None].expand(-1, query.shape[1], -1, -1)
+                result = F.scaled_dot_product_attention(query, key, padded, attn_mask=bias, scale=scale)
+                results.append(result[..., :part.shape[-1]].mean(1, dtype=dtype))
+        return torch.cat(results, 2).transpose(1, 2)
+
+    def _operands(self, mode):
+        """Query and key (B,H',.,.), number of keys before the patches, bias, scale, and where the patches are among the keys."""
+        tokens = self.num_class_tokens
+        query, key, bias, scale = self.query[:, :, tokens:], self.key, self.bias, self.query.shape[-1] ** -0.5
+        if mode == 'softmax_all':
+            return query, key, tokens, bias, scale, slice(tokens, None)
+        if mode not in AFFINITY_MODES:
+            raise ValueError(f'affinity mode must be one of {AFFINITY_MODES}, got {mode!r}')
+        key, bias = key[:, :, tokens:], None if bias is None else bias[..., tokens:]
+        if mode == 'softmax_logit':
+            scale /= query.shape[1]
+            query, key = (operand.transpose(1, 2).flatten(2)[:, None] for operand in (query, key))
+        return query, key, 0, bias, scale, slice(None)
 
 
 class AttentionCollector:
@@ -165,8 +324,11 @@ class AttentionCollector:
         """Take the maps of :meth:`wanted`, in order."""
         indices = [i for i, request in enumerate(self.requests) if layer >= request.first_layer(self.num_layers)]
         for index, new in zip(indices, maps):
+            if self.requests[index].kind == 'deferred':
+                self.maps[index] = (*(self.maps[index] or ()), new)
+                continue
             new = new.float()
-            if self.requests[index].reduce == 'stack':
+            if self.requests[index].reduce in ('stack', 'list'):
                 self.maps[index] = [*(self.maps[index] or []), new]
             elif self.maps[index] is None:
                 self.maps[index] = new
@@ -176,11 +338,16 @@ class AttentionCollector:
                 self.maps[index] += new
 
     def result(self):
-        """One tensor per request."""
+        """One tensor, or one tuple of :class:`DeferredAttention`, per request."""
         finished = {}
         for request, maps in zip(self.requests, self.maps):
+            if request.kind == 'deferred':
+                finished[request] = maps
+                continue
             if request.reduce == 'stack':
                 maps = torch.stack(maps)
+            elif request.reduce == 'list':
+                maps = tuple(maps)
             elif request.reduce == 'mean':
                 maps = maps / (self.num_layers - request.first_layer(self.num_layers))
             finished[request] = maps

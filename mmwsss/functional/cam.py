@@ -28,26 +28,30 @@ def fuse_cams(class_attention, patch_cams, map_type='fused', *, sqrt=True):
     return fused.sqrt() if sqrt else fused
 
 
-def refine_with_affinity(cams, affinity):
-    """Propagate maps along the patch affinity: ``out[q] = sum_k affinity[q,k] cam[k]`` (MCTformer+ Eq. 6).
+def refine_with_affinity(cams, affinity, *, side='Am'):
+    """Propagate maps along the patch affinity.
 
     Args:
         cams (Tensor): (B,K,h,w).
         affinity (Tensor): (B,N,N), rows are queries; not normalised.
+        side (str): ``'Am'``: each query gathers what it attends to, ``out[q] = sum_k affinity[q,k] cam[k]`` (MCTformer+ Eq. 6, the released
+            ACR code); ``'mA'``: each query scatters to what it attends to, ``out[k] = sum_q cam[q] affinity[q,k]`` (ACR Eq. 8 as printed).
 
     Returns:
         Tensor: (B,K,h,w).
     """
-    return torch.bmm(cams.flatten(2), affinity.transpose(1, 2)).view_as(cams)
+    if side not in ('Am', 'mA'):
+        raise ValueError(f"side must be 'Am' or 'mA', got {side!r}")
+    return torch.bmm(cams.flatten(2), affinity.transpose(1, 2) if side == 'Am' else affinity).view_as(cams)
 
 
-def upsample_cams(cams, size):
-    """Bilinear resize (align_corners=False) of (B,K,h,w) to ``size`` (H,W)."""
-    return F.interpolate(cams, size=tuple(size), mode='bilinear', align_corners=False)
+def upsample_cams(cams, size, *, align_corners=False):
+    """Bilinear resize of (B,K,h,w) to ``size`` (H,W)."""
+    return F.interpolate(cams, size=tuple(size), mode='bilinear', align_corners=align_corners)
 
 
 def minmax_normalize(cams, eps=1e-8):
-    """Min-max per map over its pixels: ``(x-min)/(max-min+eps)``; a constant map becomes 0.
+    """Min-max per map over its pixels: ``(x-min)/(max-min+eps)``; a constant map becomes 0, also one that is constant up to rounding.
 
     Args:
         cams (Tensor): (...,H,W).
@@ -56,4 +60,6 @@ def minmax_normalize(cams, eps=1e-8):
         Tensor: Same shape, in [0,1].
     """
     low, high = cams.amin((-2, -1), keepdim=True), cams.amax((-2, -1), keepdim=True)
-    return (cams - low) / (high - low + eps)
+    span = high - low
+    rounding = 8 * torch.finfo(cams.dtype).eps * torch.maximum(low.abs(), high.abs())  # an interpolated constant is not quite one
+    return (cams - low) / (span + eps).masked_fill(span <= rounding, float('inf'))

@@ -8,6 +8,7 @@ import torch
 
 MEANS = ('all', 'present', 'union')
 RATES = ('mctformer', 'irn', 'seam')
+LARGEST = 255  # of a label map of bytes
 
 
 class ClassAreas(NamedTuple):
@@ -42,11 +43,27 @@ def confusion_matrix(pred, gt, num_classes, ignore_index=255):
     """
     if pred.shape != gt.shape:
         raise ValueError(f'prediction {tuple(pred.shape)} and ground truth {tuple(gt.shape)} differ in size')
+    if pred.dtype == gt.dtype == torch.uint8 and num_classes <= ignore_index <= LARGEST:
+        return _confusion_of_bytes(pred, gt, num_classes, ignore_index)
     gt = shift_labels(gt, num_classes, ignore_index, 'ground truth')
     pred = shift_labels(pred, num_classes, ignore_index, 'prediction')
     width = num_classes + 1
     counts = torch.bincount((gt * width + pred).flatten(), minlength=width * width).view(width, width)[1:]
     return torch.cat((counts[:, 1:], counts[:, :1]), 1)
+
+
+def _confusion_of_bytes(pred, gt, num_classes, ignore_index):
+    """:func:`confusion_matrix` of uint8 maps: all 256 values are counted, so that no pixel needs a look beforehand."""
+    width = LARGEST + 1
+    joint = torch.bincount((gt.int() << 8).add_(pred).flatten(), minlength=width * width).view(width, width)
+    counts = torch.cat((joint[:num_classes], joint[ignore_index:ignore_index + 1]))
+    counts = torch.cat((counts[:, :num_classes], counts[:, ignore_index:ignore_index + 1]), 1)
+    if int(counts.sum()) != pred.numel():
+        for sums, name in ((joint.sum(1), 'ground truth'), (joint.sum(0), 'prediction')):
+            found = [value for value in sums.nonzero().flatten().tolist() if value >= num_classes and value != ignore_index]
+            if found:
+                raise ValueError(f'{name} has class id {found[-1]}, outside 0..{num_classes - 1} ({ignore_index} is ignore)')
+    return counts[:-1]
 
 
 def shift_labels(labels, num_classes, ignore_index, name):

@@ -24,6 +24,13 @@ def box_mask(boxes, size):
     return (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
 
 
+def gated_maximum(cams, tags):
+    """Value and index (B,H,W) of the best class of ``cams`` (B,C,H,W), where maps of untagged classes count as 0; 0 without classes."""
+    if cams.shape[1] == 0:
+        return cams.new_zeros(len(cams), *cams.shape[-2:]), cams.new_zeros(len(cams), *cams.shape[-2:], dtype=torch.long)
+    return (cams * tags.to(cams)[:, :, None, None]).max(1)
+
+
 def cam_to_label(cams, tags, background=0.5, *, high=None, low=None, boxes=None):
     """Labels by thresholds (MCC section 3; ToCo, CoSA).
 
@@ -42,7 +49,7 @@ def cam_to_label(cams, tags, background=0.5, *, high=None, low=None, boxes=None)
     """
     if (high is None) != (low is None):
         raise ValueError(f'high and low belong together, got high={high} and low={low}')
-    value, label = (cams * tags.to(cams)[:, :, None, None]).max(1)
+    value, label = gated_maximum(cams, tags)
     label = (label + 1).masked_fill_(value <= background, 0)
     if high is not None:
         label.masked_fill_(value <= high, IGNORE).masked_fill_(value <= low, 0)
@@ -68,6 +75,22 @@ def labels_eq16(refined, tags, low=0.25, high=0.7, boxes=None):
     return _ignore_outside(label, boxes)
 
 
+def present_slots(tags):
+    """Present classes of each image side by side, so that maps of absent classes need not be computed.
+
+    Args:
+        tags (Tensor): (B,C) multi-hot.
+
+    Returns:
+        tuple[Tensor, Tensor]: Class ids (B,K) int64, ascending, with K the largest number of tags of an image, and (B,K) bool: whether the
+        slot is in use (an image with fewer tags has slots of absent classes at the end).
+    """
+    present = tags > 0
+    num_slots = int(present.sum(1).max()) if present.numel() else 0
+    classes = torch.argsort((~present).to(torch.uint8), dim=1, stable=True)[:, :num_slots]
+    return classes, present.gather(1, classes)
+
+
 @torch.no_grad()
 def labels_two_pass(images, cams, tags, high=0.7, low=0.25, *, boxes=None, par=None, downscale=2):
     """Labels by two constant background scores that compete with the maps (AFA, ToCo, MCC; CoSA with ``par=None``).
@@ -91,11 +114,8 @@ def labels_two_pass(images, cams, tags, high=0.7, low=0.25, *, boxes=None, par=N
     """
     size = tuple(cams.shape[-2:])
     cams = cams.to(torch.promote_types(cams.dtype, torch.float32))
-    present = tags > 0
-    num_slots = int(present.sum(1).max()) if present.numel() else 0
-    # slots 0..K-1 of an image hold its present classes in ascending order; `filled` marks those in use
-    classes = torch.argsort((~present).to(torch.uint8), dim=1, stable=True)[:, :num_slots]
-    filled = present.gather(1, classes)
+    classes, filled = present_slots(tags)
+    num_slots = classes.shape[1]
     cams = cams.gather(1, classes[:, :, None, None].expand(-1, -1, *size))
     if downscale > 1:
         cams = _shrink(cams, downscale)

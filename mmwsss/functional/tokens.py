@@ -9,8 +9,8 @@ def resize_grid(grid, size, *, mode='bicubic', offset=0.):
     Args:
         grid (Tensor): (1,h*w,D), row-major.
         size (tuple): ``((h, w), (new_h, new_w))``.
-        mode (str): ``'bicubic'`` (a=-0.75, align_corners=False) or ``'nearest'``, which copies each cell to a block and
-            needs an exact integer multiple.
+        mode (str): ``'bicubic'`` (a=-0.75) or ``'bilinear'``, both with align_corners=False; or ``'nearest'``, which copies each cell to a
+            block and needs an exact integer multiple.
         offset (float): Sampling scale becomes ``(new + offset) / old`` instead of ``new / old``: the rule that the released
             weights of MCTformer V1 and V2 were trained with (0.1).
 
@@ -24,10 +24,9 @@ def resize_grid(grid, size, *, mode='bicubic', offset=0.):
             raise ValueError(f'nearest resize needs integer multiples, got {h}x{w} -> {new_h}x{new_w}')
         planes = planes.repeat_interleave(new_h // h, 2).repeat_interleave(new_w // w, 3)
     elif offset:
-        planes = F.interpolate(planes.float(), scale_factor=((new_h + offset) / h, (new_w + offset) / w), mode='bicubic',
-                               align_corners=False)
+        planes = F.interpolate(planes.float(), scale_factor=((new_h + offset) / h, (new_w + offset) / w), mode=mode, align_corners=False)
     else:
-        planes = F.interpolate(planes.float(), size=(new_h, new_w), mode='bicubic', align_corners=False)
+        planes = F.interpolate(planes.float(), size=(new_h, new_w), mode=mode, align_corners=False)
     return planes.to(grid.dtype).flatten(2).transpose(1, 2)
 
 

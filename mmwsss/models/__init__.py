@@ -1,5 +1,5 @@
 """Everything that holds parameters."""
-from . import algorithms, backbones, heads, losses, refiners
+from . import algorithms, backbones, cams, heads, losses, refiners
 from .data_preprocessor import ViewsDataPreprocessor
 
-__all__ = ['ViewsDataPreprocessor', 'algorithms', 'backbones', 'heads', 'losses', 'refiners']
+__all__ = ['ViewsDataPreprocessor', 'algorithms', 'backbones', 'cams', 'heads', 'losses', 'refiners']

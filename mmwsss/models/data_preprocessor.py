@@ -1,4 +1,5 @@
 """From a batch of uint8 images to normalised tensors on the device."""
+import torch
 from mmengine.model import ImgDataPreprocessor
 from torch import Tensor
 
@@ -25,18 +26,26 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
                 such tensors; ``data_samples``: list of B samples.
 
         Returns:
-            dict: ``inputs`` as (B,3,H,W) where all images have one size and no views, else a list of B lists of (1,3,h,w).
+            dict: ``inputs`` as (B,3,H,W) where all images have one size and no views, else a list of B lists of (1,3,h,w); in training with
+            views a list of V tensors (B,3,H,W), where views after the first that differ in size are lists of B tensors (3,h,w).
         """
         data = self.cast_data(data)
         inputs = data['inputs']
         if isinstance(inputs[0], Tensor) and len({image.shape for image in inputs}) == 1:
             return super().forward(dict(data, inputs=list(inputs)), training)
         if training:
-            sizes = ', '.join(f'{image.shape[-1]}x{image.shape[-2]}' for image in inputs)
+            views = [inputs] if isinstance(inputs[0], Tensor) else inputs
+            if len({image.shape for image in views[0]}) == 1:
+                return dict(data, inputs=[self._normalize_batch(view) for view in views])
+            sizes = ', '.join(f'{image.shape[-1]}x{image.shape[-2]}' for image in views[0])
             raise ValueError(f'images of one training batch must have one size, got {sizes}; crop or resize them in the pipeline')
         views = [[image] for image in inputs] if isinstance(inputs[0], Tensor) else list(zip(*inputs))
         data['inputs'] = [[self._normalize(view)[None] for view in image] for image in views]
         return data
+
+    def _normalize_batch(self, images):
+        images = [self._normalize(image) for image in images]
+        return torch.stack(images) if len({image.shape for image in images}) == 1 else images
 
     def _normalize(self, image):
         image = image.flip(0) if self._channel_conversion else image

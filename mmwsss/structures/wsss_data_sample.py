@@ -13,6 +13,7 @@ class WSSSDataSample(SegDataSample):
     - ``pred_scores`` (C,) float32 in [0,1], probability of each tag.
     - ``pred_cams`` :class:`mmengine.structures.PixelData` with ``data`` (K,H,W) float32 in [0,1]; the metainfo
       ``cam_keys`` is the tuple of the K 0-based class ids.
+    - ``pred_aux_cams``: the same of an auxiliary classifier, for the same classes.
     """
 
     def set_gt_tags(self, tags):
@@ -27,6 +28,10 @@ class WSSSDataSample(SegDataSample):
 
     def set_pred_cams(self, keys, cams):
         """Set the maps ``cams`` (K,H,W) of the 0-based classes ``keys`` (K,). Returns self."""
-        self.set_field(PixelData(data=cams.detach()), 'pred_cams', dtype=PixelData)
+        return self.set_cams('pred_cams', keys, cams)
+
+    def set_cams(self, field, keys, cams):
+        """:meth:`set_pred_cams` for maps of another name. Returns self."""
+        self.set_field(PixelData(data=cams.detach()), field, dtype=PixelData)
         self.set_metainfo(dict(cam_keys=tuple(int(key) for key in keys)))
         return self

@@ -9,11 +9,22 @@ import torch
 # facebookresearch / timm name -> mmpretrain name
 VIT_RENAMES = (
     (r'^patch_embed\.proj\.', 'patch_embed.projection.'),
+    (r'^patch_embed\.backbone\.', 'patch_embed.'),  # ResNet stem of the hybrid networks
     (r'^blocks\.(\d+)\.norm([12])\.', r'layers.\1.ln\2.'),
     (r'^blocks\.(\d+)\.mlp\.fc1\.', r'layers.\1.ffn.layers.0.0.'),
     (r'^blocks\.(\d+)\.mlp\.fc2\.', r'layers.\1.ffn.layers.1.'),
     (r'^blocks\.', 'layers.'),
     (r'^norm\.', 'ln1.'),
+)
+# the other way round
+VIT_RELEASES = (
+    (r'^patch_embed\.projection\.', 'patch_embed.proj.'),
+    (r'^patch_embed\.(stem|stages)\.', r'patch_embed.backbone.\1.'),
+    (r'^layers\.(\d+)\.ln([12])\.', r'blocks.\1.norm\2.'),
+    (r'^layers\.(\d+)\.ffn\.layers\.0\.0\.', r'blocks.\1.mlp.fc1.'),
+    (r'^layers\.(\d+)\.ffn\.layers\.1\.', r'blocks.\1.mlp.fc2.'),
+    (r'^layers\.', 'blocks.'),
+    (r'^ln1\.', 'norm.'),
 )
 # classification heads of ImageNet checkpoints
 VIT_HEADS = re.compile(r'^(head|head_dist|pre_logits|fc_norm)\.')
@@ -52,6 +63,18 @@ def translate_vit_keys(state):
         pos_embed = translated['pos_embed']
         translated['pos_embed'] = pos_embed[:, [0, *range(2, pos_embed.shape[1])]]
     return translated, unused
+
+
+def release_vit_keys(state):
+    """The names of timm and facebookresearch for the weights of a ViT by mmpretrain's names; the inverse of :func:`translate_vit_keys`."""
+    released = {}
+    for key, value in state.items():
+        for pattern, replacement in VIT_RELEASES:
+            key, count = re.subn(pattern, replacement, key)
+            if count:
+                break
+        released[key] = value
+    return released
 
 
 def is_bare_vit(state):

@@ -54,3 +54,28 @@ def translate_deeplab_keys(state, *, backbone='backbone.', head='decode_head.'):
         else:
             unused.append(name)
     return translated, unused
+
+
+def release_deeplab_keys(state, *, backbone='backbone.', head='decode_head.'):
+    """The inverse of :func:`translate_deeplab_keys`, with the prefix ``base.`` of the released network over three scales.
+
+    Returns:
+        tuple[dict, list[str]]: New state dict, and the names that were left out.
+    """
+    convs = {str(index): name for name, index in STAGE_CONVS.items()}
+    released, unused = {}, []
+    for name, value in state.items():
+        parts = re.fullmatch(rf'{re.escape(head)}convs\.(\d)\.(weight|bias)', name)
+        stem = re.fullmatch(rf'{re.escape(backbone)}(conv|bn)1\.(\w+)', name)
+        block = re.fullmatch(rf'{re.escape(backbone)}layer(\d)\.(\d+)\.(?:(conv|bn)([123])|downsample\.([01]))\.(\w+)', name)
+        if parts:
+            released[f'base.aspp.c{parts[1]}.{parts[2]}'] = value
+        elif stem:
+            released[f'base.layer1.conv1.{stem[1]}.{stem[2]}'] = value
+        elif block:
+            stage, index, kind, conv, shortcut, what = block.groups()
+            unit = f'shortcut.{"conv" if shortcut == "0" else "bn"}' if shortcut else f'{convs[conv]}.{kind}'
+            released[f'base.layer{int(stage) + 1}.block{int(index) + 1}.{unit}.{what}'] = value
+        else:
+            unused.append(name)
+    return released, unused

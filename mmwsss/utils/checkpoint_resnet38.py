@@ -17,6 +17,8 @@ import torch
 
 LIST_MAGIC = 0x112
 DTYPES = {0: np.float32, 1: np.float64, 2: np.float16, 3: np.uint8, 4: np.int32, 5: np.int8, 6: np.int64, 7: np.bool_}
+PSA_RENAMES = dict(f8_3='projections.0', f8_4='projections.1', f8_5='projections.2', f9='fuse')
+SEGMENTATION_RENAMES = dict(fc8_seg_conv1='decode_head.conv1', fc8_seg_conv2='decode_head.conv_seg')
 NORM_NAMES = dict(gamma='weight', beta='bias', moving_mean='running_mean', moving_var='running_var')
 
 
@@ -130,8 +132,7 @@ def translate_psa_keys(state):
     Returns:
         dict: ``f8_3``, ``f8_4``, ``f8_5`` become ``projections.0`` to ``.2``, ``f9`` becomes ``fuse``, the rest ``backbone.*``.
     """
-    renames = dict(f8_3='projections.0', f8_4='projections.1', f8_5='projections.2', f9='fuse')
-    return _translate(state, renames)
+    return _translate(state, PSA_RENAMES)
 
 
 def translate_mctformer_segmentation_keys(state):
@@ -143,7 +144,39 @@ def translate_mctformer_segmentation_keys(state):
     Returns:
         dict: ``fc8_seg_conv1`` becomes ``decode_head.conv1``, ``fc8_seg_conv2`` ``decode_head.conv_seg``, the rest ``backbone.*``.
     """
-    return _translate(state, dict(fc8_seg_conv1='decode_head.conv1', fc8_seg_conv2='decode_head.conv_seg'))
+    return _translate(state, SEGMENTATION_RENAMES)
+
+
+def release_psa_keys(state):
+    """Released names for the weights of :class:`~mmwsss.models.algorithms.AffinityNet`; the inverse of :func:`translate_psa_keys`.
+
+    Returns:
+        tuple[dict, list[str]]: New state dict, and the names that were left out.
+    """
+    return _release(state, PSA_RENAMES)
+
+
+def release_mctformer_segmentation_keys(state):
+    """The inverse of :func:`translate_mctformer_segmentation_keys`.
+
+    Returns:
+        tuple[dict, list[str]]: New state dict, and the names that were left out.
+    """
+    return _release(state, SEGMENTATION_RENAMES)
+
+
+def _release(state, renames):
+    released, unused = {}, []
+    inverse = {ours: theirs for theirs, ours in renames.items()}
+    for name, value in state.items():
+        module, _, tail = name.rpartition('.')
+        if module in inverse:
+            released[f'{inverse[module]}.{tail}'] = value
+        elif name.startswith('backbone.'):
+            released[name.removeprefix('backbone.')] = value
+        else:
+            unused.append(name)
+    return released, unused
 
 
 def _translate(state, renames):

@@ -81,7 +81,7 @@ def _checkpoint_globals(file):
     try:
         with torch.serialization.safe_globals(allowed):
             yield
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+    except (pickle.UnpicklingError, EOFError, RuntimeError, IndexError, KeyError, AttributeError, ValueError) as error:
         if isinstance(error, RuntimeError) and 'PytorchStreamReader' not in str(error):
             raise  # a device that is not there, no fault of the file
         found = re.search(r'GLOBAL (\S+)', str(error))

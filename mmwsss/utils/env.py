@@ -33,6 +33,20 @@ def collect_environment():
         'git': git_state(Path(__file__).parents[1])}
 
 
+def emulates_bf16(device):
+    """Whether bfloat16 is slower than float32 on a device, because its instructions are emulated; False where PyTorch cannot tell.
+
+    Args:
+        device (torch.device | str): CPU or accelerator.
+    """
+    kind = torch.device(device).type
+    if kind == 'cuda':
+        return not torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, 'get_capabilities', dict)() if kind == 'cpu' else {}
+    names = [name for name in capabilities if name.endswith('bf16')]
+    return bool(names) and not any(capabilities[name] for name in names)
+
+
 def git_state(folder):
     """State of the git checkout that tracks ``folder``.
 

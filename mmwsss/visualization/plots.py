@@ -122,6 +122,72 @@ def plot_class_iou(names, series):
     return figure
 
 
+def plot_layers(curves, *, ylabel, bands=None, levels=None):
+    """A quantity of every layer of a network, a line for each network or kind of map.
+
+    Args:
+        curves (dict): Label -> values of the layers from the first to the last; networks may differ in depth, None or NaN leaves a gap.
+        ylabel (str): Quantity and unit.
+        bands (dict, optional): Label -> half the height of a band around its line, values as in ``curves``.
+        levels (dict, optional): Label -> one value, drawn as a horizontal line.
+
+    Returns:
+        matplotlib.figure.Figure
+
+    Raises:
+        ValueError: No curve, or a band without its line.
+    """
+    curves = {str(label): _numbers(values) for label, values in curves.items()}
+    bands = {str(label): _numbers(values) for label, values in (bands or {}).items()}
+    wrong = [label for label, band in bands.items() if len(band) != len(curves.get(label, ()))]
+    if not curves or wrong:
+        raise ValueError(f'a plot of layers needs curves, and bands that fit theirs: {len(curves)} curves, wrong bands {wrong}')
+    figure = Figure(figsize=(SINGLE_INCHES, 3.8), layout='constrained')
+    axes = figure.add_subplot()
+    for index, (label, values) in enumerate(curves.items()):
+        layers, color = np.arange(1, len(values) + 1), COLORS[index % len(COLORS)]
+        axes.plot(layers, values, color=color, marker='o', markersize=4, linewidth=1.8, label=_plain(label))
+        if label in bands:
+            axes.fill_between(layers, values - bands[label], values + bands[label], color=color, alpha=0.15, linewidth=0)
+    for index, (label, value) in enumerate((levels or {}).items(), len(curves)):
+        axes.axhline(value, color=COLORS[index % len(COLORS)], linestyle='--', linewidth=1.4, label=_plain(str(label)))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True))
+    _finish(axes, xlabel='layer', ylabel=ylabel)
+    _legend(axes)
+    return figure
+
+
+def plot_matrices(matrices, *, colormap='turbo'):
+    """Square matrices as pictures side by side, each with its own range of colours, zero always in.
+
+    Args:
+        matrices (list[tuple[str, array]]): Title and (N,N) values >= 0.
+        colormap (str): Name of a matplotlib colour map.
+
+    Returns:
+        matplotlib.figure.Figure
+
+    Raises:
+        ValueError: No matrix.
+    """
+    if not matrices:
+        raise ValueError('a plot of matrices needs at least one')
+    columns = min(4, len(matrices))
+    rows = math.ceil(len(matrices) / columns)
+    figure = Figure(figsize=(3.3 * columns, 3.5 * rows), layout='constrained')
+    for index, (title, matrix) in enumerate(matrices, 1):
+        axes = figure.add_subplot(rows, columns, index)
+        matrix = np.asarray(matrix, np.float32)
+        axes.imshow(matrix, cmap=colormap, vmin=0, vmax=float(matrix.max()) or 1, interpolation='nearest')
+        axes.set_title(_plain(title), fontsize=10, color=INK)
+        axes.tick_params(colors=MUTED, labelsize=8)
+    return figure
+
+
+def _numbers(values):
+    return np.array([math.nan if value is None else value for value in values], np.float64)
+
+
 def read_scalars(path):
     """Records of a scalar log of MMEngine (``<work dir>/<time>/vis_data/scalars.json``, one JSON object a line).
 

@@ -50,7 +50,7 @@ def test_test_split_has_neither_tags_nor_masks(root):
 def test_mask_tags_in_test_mode_only(root):
     info, = infos(VOC12TagDataset(data_root=str(root), split='val', source='mask', test_mode=True))
     assert info['gt_tags'] == [7]
-    with pytest.raises(ValueError, match='does not read masks.*voc_tags.py'):
+    with pytest.raises(ValueError, match='does not read masks.*voc_aug.py'):
         VOC12TagDataset(data_root=str(root), source='mask')
 
 
@@ -65,7 +65,7 @@ def test_a_tag_file_goes_first(root):
 def test_a_missing_folder_says_what_to_download(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         VOC12TagDataset(data_root=str(tmp_path / 'none'))
-    for word in ('train_aug.txt', 'VOCtrainval_11-May-2012.tar', 'SegmentationClassAug', '10,582', 'voc_tags.py', 'JPEGImages'):
+    for word in ('train_aug.txt', 'VOCtrainval_11-May-2012.tar', 'SegmentationClassAug', '10,582', 'voc_aug.py', 'JPEGImages'):
         assert word in str(error.value)
     VOC12TagDataset(data_root=str(tmp_path / 'none'), lazy_init=True)
 

@@ -6,18 +6,18 @@ from mmengine.runner import Runner
 
 from mmwsss.apis import load_config
 
-CONFIG = Path(__file__).parents[2] / 'configs' / 'mctformer_plus_toy.py'
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
-def toy_config(root, work_dir, *, epochs=1, workers=0, hooks=(), **options):
-    """The toy config on a tiny data set: batches of 4, everything else as it is."""
+def toy_config(root, work_dir, *, config='mctformer_plus_toy.py', epochs=1, workers=0, hooks=(), **options):
+    """A toy config on a tiny data set: batches of 4, everything else as it is."""
     loaders = {}
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loaders.update({f'{loader}.num_workers': workers, f'{loader}.persistent_workers': workers > 0,
                         f'{loader}.dataset.serialize_data': False})  # it collects garbage, half a second each time
-    config = load_config(CONFIG, work_dir=work_dir, cfg_options={
-        **loaders, 'data_root': str(root), 'train_dataloader.batch_size': 4,
-        'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs,
+    length = {} if 'train_cfg.max_iters' in options else {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs}
+    config = load_config(CONFIGS / config, work_dir=work_dir, cfg_options={
+        **loaders, **length, 'data_root': str(root), 'train_dataloader.batch_size': 4,
         'default_hooks.checkpoint.max_keep_ckpts': -1, 'default_hooks.logger': dict(type='mmengine.LoggerHook', interval=1),
         'log_level': 'ERROR', **options})
     config.custom_hooks = [*config.custom_hooks, *hooks]

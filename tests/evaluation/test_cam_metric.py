@@ -41,7 +41,7 @@ def test_results_equal_a_sweep_over_label_maps(tmp_path):
     assert list(results['cam/IoU'].values()) == pytest.approx((100 * class_iou(areas[best])).tolist(), abs=1e-4)
     assert metric.curve['IoU']['bird'][best] == pytest.approx(results['cam/IoU']['bird'], abs=1e-4)
     assert metric.protocol == {
-        'split': 'val', 'num_classes': 7, 'absent_classes': ['cow'], 'mean': 'all', 'rates': 'mctformer', 'rule': 'best',
+        'name': 'custom', 'split': 'val', 'num_classes': 7, 'absent_classes': ['cow'], 'mean': 'all', 'rates': 'mctformer', 'rule': 'best',
         'threshold': OFFICIAL_THRESHOLDS[best], 'thresholds': [0.0, 0.59], 'num_thresholds': 60, 'tags': 'ground truth'}
     stored = json.loads((tmp_path / 'new' / 'cam.json').read_text())
     assert stored == dict(results, protocol=metric.protocol, curve=metric.curve)

@@ -34,7 +34,7 @@ def test_perfect_scores():
 
 
 def test_no_tagged_image():
-    assert evaluate(TagMetric(), [SAMPLES[0], SAMPLES[4]]) == {'tags/mAP': 0.0}
+    assert evaluate(TagMetric(), [SAMPLES[0], SAMPLES[4]]) == {'tags/mAP': 0.0, 'tags/F1_per_image': 0.0}
 
 
 def test_bad_samples():

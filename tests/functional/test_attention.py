@@ -132,6 +132,62 @@ def test_unknown_requests(wrong):
         AttentionRequest(**wrong)
 
 
+# Gradients through the maps -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('masked', [False, True])
+@pytest.mark.parametrize('block_bytes, block_rows', [(1, 1), (1, 4), (6000, 32), (12000, 32), (20000, 32)],
+                         ids=['row', 'rows', 'two heads', 'one image', 'all images'])
+@pytest.mark.parametrize('heads', ['mean', 'all'])
+def test_gradients_block_by_block(heads, block_bytes, block_rows, masked, monkeypatch):
+    """Of the output and of all maps at once, in float64, as those of explicit attention."""
+    monkeypatch.setattr(attention, 'BLOCK_BYTES', block_bytes)
+    monkeypatch.setattr(attention, 'MIN_BLOCK_ROWS', block_rows)
+    inputs = [tensor.double().detach().requires_grad_() for tensor in qkv()]
+    mask = half_of_the_patches() if masked else None
+    requests = [AttentionRequest(part, heads=heads) for part in PARTS]
+    output, maps = attend(*inputs, requests, num_class_tokens=T, key_mask=mask)
+    expected, expected_maps = naive(*inputs, requests[0], mask)[0], [naive(*inputs, request, mask)[1] for request in requests]
+    factors = [torch.randn_like(tensor) for tensor in (expected, *expected_maps)]
+    for ours, reference in (((output, *maps), (expected, *expected_maps)), (maps[1:2], expected_maps[1:2]), ((output, ), (expected, ))):
+        chosen = factors if len(ours) > 1 else [torch.ones_like(ours[0]) * torch.arange(ours[0].shape[-1])]
+        grads = [torch.autograd.grad(sum((tensor * factor).sum() for tensor, factor in zip(side, chosen)), inputs, retain_graph=True,
+                                     allow_unused=True, materialize_grads=True) for side in (ours, reference)]
+        for one, two in zip(*grads):
+            torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-12)
+
+
+def test_gradients_keep_no_matrix_per_head():
+    inputs = [torch.randn(1, 6, T + 100, 8, requires_grad=True) for _ in range(3)]
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor):
+        output, (affinity, ) = attend(*inputs, [AttentionRequest('patch_to_patch')], num_class_tokens=T)
+    assert max(kept) == inputs[0].numel()
+    (output.sum() + affinity.square().sum()).backward()
+    assert all(torch.isfinite(tensor.grad).all() and tensor.grad.any() for tensor in inputs[:2])
+
+
+def test_gradients_in_bfloat16():
+    """Half-precision inputs: maps in float32, gradients near those of float32."""
+    inputs = qkv()
+    grads = []
+    for dtype in (torch.float32, torch.bfloat16):
+        own = [tensor.detach().to(dtype).requires_grad_() for tensor in inputs]
+        output, (affinity, ) = attend(*own, [AttentionRequest('patch_to_patch')], num_class_tokens=T)
+        assert affinity.dtype == torch.float32 and output.dtype == dtype
+        loss = (affinity * torch.linspace(0, 3, N)).sum() + (output.float() * torch.linspace(0, 1, D)).sum()
+        grads.append(torch.autograd.grad(loss, own))
+    for one, two in zip(*grads):
+        assert two.dtype == torch.bfloat16
+        torch.testing.assert_close(one, two.float(), rtol=0.1, atol=0.05)
+
+
+def test_maps_with_dropout_are_not_dropped():
+    inputs = qkv(requires_grad=True)
+    _, (affinity, ) = attend(*inputs, [AttentionRequest('patch_to_patch')], num_class_tokens=T, dropout=0.5)
+    torch.testing.assert_close(affinity, naive(*inputs, AttentionRequest('patch_to_patch'))[1])
+
+
 class Largest(TorchDispatchMode):
     """Number of elements of the largest tensor that an operation returned."""
 
@@ -154,3 +210,72 @@ def test_no_matrix_per_head_lives_without_gradients(part, kind, monkeypatch):
     with Largest() as seen, torch.no_grad():
         _, (result, ) = attend(*inputs, [AttentionRequest(part, kind=kind)], num_class_tokens=T)
     assert seen.elements <= max(result.numel(), inputs[0].numel(), 6 * 32 * tokens) < 6 * tokens * tokens
+
+
+# Deferred: queries and keys now, maps when they are needed ------------------------------------------------------------------------------
+
+
+def patch_affinity(inputs, mode, mask=None):
+    """The three affinities from explicit scores."""
+    query, key, _ = inputs
+    scores = query @ key.transpose(2, 3) / D ** 0.5
+    bias = 0. if mask is None else torch.zeros(mask.shape).masked_fill(mask, -torch.inf)[:, None, None]
+    if mode == 'softmax_all':
+        return (scores + bias).softmax(-1)[..., T:, T:].mean(1)
+    bias = bias if mask is None else bias[..., T:]
+    if mode == 'softmax_patch':
+        return (scores[..., T:, T:] + bias).softmax(-1).mean(1)
+    return (scores[..., T:, T:].mean(1, keepdim=True) + bias).softmax(-1)[:, 0]
+
+
+def deferred(inputs, mask=None):
+    request = AttentionRequest('all', kind='deferred')
+    output, (layer, ) = attend(*inputs, [request], num_class_tokens=T, key_mask=mask)
+    torch.testing.assert_close(output, naive(*inputs, ALL[0], mask)[0])
+    return layer
+
+
+@pytest.mark.parametrize('masked', [False, True])
+@pytest.mark.parametrize('num_maps', [0, 1, D, 2 * D + 1])
+@pytest.mark.parametrize('mode', attention.AFFINITY_MODES)
+def test_propagation_is_a_product_with_the_affinity(mode, num_maps, masked):
+    """More maps than a head is wide go in parts."""
+    mask = half_of_the_patches() if masked else None
+    if masked:
+        mask[1, -1] = False
+    inputs, values = qkv(), torch.rand(B, num_maps, N)
+    layer = deferred(inputs, mask)
+    affinity = patch_affinity(inputs, mode, mask)
+    torch.testing.assert_close(layer.affinity(mode), affinity)
+    torch.testing.assert_close(layer.propagate(values, mode), values @ affinity.transpose(1, 2))
+
+
+def test_deferred_logits_and_their_gradient():
+    inputs = qkv(requires_grad=True)
+    request = AttentionRequest('patch_to_patch', kind='logits')
+    logits = deferred(inputs).logits()
+    expected = naive(*inputs, request)[1]
+    torch.testing.assert_close(logits, expected)
+    weight = torch.randn_like(logits)
+    for ours, reference in zip(torch.autograd.grad((logits * weight).sum(), inputs[:2]),
+                               torch.autograd.grad((expected * weight).sum(), inputs[:2])):
+        torch.testing.assert_close(ours, reference)
+
+
+@pytest.mark.parametrize('kind', ['logits', 'deferred'])
+def test_no_matrix_per_head_is_kept_for_the_gradient(kind):
+    tokens, kept = T + 60, []
+    inputs = [torch.randn(1, 4, tokens, 8, requires_grad=True) for _ in range(3)]
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor):
+        attend(*inputs, [AttentionRequest('patch_to_patch', kind=kind)], num_class_tokens=T)
+    assert 0 < max(kept) <= inputs[0].numel()
+
+
+def test_deferred_layers_are_collected_in_order():
+    request = AttentionRequest('all', layers=2, kind='deferred')
+    collector = AttentionCollector([request, AttentionRequest('all')], 3)
+    layers = [attend(*qkv(), collector.wanted(index), num_class_tokens=T)[1] for index in range(3)]
+    for index, maps in enumerate(layers):
+        collector.add(index, maps)
+    result, _ = collector.result()
+    assert isinstance(result, tuple) and [layer is maps[0] for layer, maps in zip(result, layers[1:])] == [True, True]

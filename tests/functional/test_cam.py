@@ -1,6 +1,7 @@
 """Class activation maps from attention and patch maps."""
 import pytest
 import torch
+from torch.nn import functional as F
 
 from mmwsss.functional.cam import fuse_cams, minmax_normalize, refine_with_affinity, upsample_cams
 from tests.mctformer_golden import close, golden
@@ -61,3 +62,19 @@ def test_normalisation():
     assert torch.equal(normal[1:], torch.zeros(2, 2, 2))  # constant maps vanish, and hold no NaN
     assert minmax_normalize(cams[:0]).shape == (0, 2, 2)
     assert minmax_normalize(torch.full((1, 2, 2), torch.finfo(torch.float32).tiny)).isfinite().all()
+
+
+@pytest.mark.parametrize('value', [0., 0.37, -5., 1e-6])
+def test_an_interpolated_constant_map_is_zero(value):
+    cams = F.interpolate(torch.full((1, 2, 3, 4), value), size=(50, 70), mode='bilinear') * 3
+    assert not minmax_normalize(cams, 1e-12).any()
+
+
+def test_sides_of_the_affinity():
+    cams, affinity = torch.rand(2, 3, 2, 4), torch.rand(2, 8, 8)
+    expected = torch.einsum('bqk,bck->bcq', affinity, cams.flatten(2))
+    torch.testing.assert_close(refine_with_affinity(cams, affinity).flatten(2), expected)
+    expected = torch.einsum('bcq,bqk->bck', cams.flatten(2), affinity)
+    torch.testing.assert_close(refine_with_affinity(cams, affinity, side='mA').flatten(2), expected)
+    with pytest.raises(ValueError, match="side must be 'Am' or 'mA'"):
+        refine_with_affinity(cams, affinity, side='AmA')

@@ -136,3 +136,18 @@ def test_leading_dimensions():
 def test_counts_beyond_32_bits():
     areas = class_areas(torch.tensor([[2 ** 40, 0], [2 ** 40, 2 ** 41]]))
     assert class_iou(areas).tolist() == [0.5, 2 / 3]
+
+
+@pytest.mark.parametrize('num_classes', [2, 21, 255])
+def test_byte_maps_are_counted_alike(num_classes):
+    """uint8 maps take a shorter way."""
+    rng = np.random.default_rng(0)
+    pred, gt = (torch.from_numpy(rng.choice([*range(num_classes), 255], (9, 11)).astype(np.uint8)) for _ in range(2))
+    expected = confusion_matrix(pred.long(), gt.long(), num_classes)
+    result = confusion_matrix(pred, gt, num_classes)
+    assert torch.equal(result, expected) and result.dtype == torch.int64
+    if num_classes < 255:
+        for maps, name in (((pred, gt.clone()), 'ground truth'), ((pred.clone(), gt), 'prediction')):
+            maps[name == 'ground truth'][3, 4] = num_classes
+            with pytest.raises(ValueError, match=f'{name} has class id {num_classes}, outside'):
+                confusion_matrix(*maps, num_classes)

@@ -83,8 +83,8 @@ def test_masks(run, folder, workers, ignored):
     assert code == 0
     assert data['mask/mIoU'] == pytest.approx(expected(folder, mask_of(folder), ignored)['present'])
     assert data['mask/coverage'] < 100
-    assert data['protocol'] == {'split': 'val', 'num_classes': NUM_CLASSES, 'absent_classes': [], 'mean': 'present', 'rates': 'mctformer',
-                                    'use_image_tags': False, 'ignored_prediction': ignored}
+    assert data['protocol'] == {'name': 'custom', 'split': 'val', 'num_classes': NUM_CLASSES, 'absent_classes': [], 'mean': 'present',
+                                'rates': 'mctformer', 'use_image_tags': False, 'ignored_prediction': ignored}
     assert '| background |' in out and '| class 4 ' in out and f'mask/mIoU: {data["mask/mIoU"]:.2f}' in out
 
 
@@ -117,6 +117,22 @@ def test_cam_options(run, folder):
     assert 'cam/FP_background' in data
     data = run('--cams', folder / 'cams', '--rule', 'greedy', '--thresholds', '0:1:0.001')[-1]
     assert data['protocol']['rule'] == 'greedy' and data['protocol']['num_thresholds'] == 1000
+
+
+def test_protocols(run, tool, folder, capsys):
+    _, out, _, data = run('--cams', folder / 'cams', '--protocol', 'acr-voc-train-cam')
+    assert data['protocol']['num_thresholds'] == 100 and data['protocol']['rule'] == 'best' and data['protocol']['mean'] == 'all'
+    assert data['protocol']['name'].startswith('acr-voc-train-cam (its rules; data: val (') and 'protocol: acr-voc-train-cam (' in out
+    _, _, _, data = run('--masks', folder / 'masks', '--protocol', 'toco-voc-train-mask')
+    assert data['protocol']['ignored_prediction'] == 'drop' and data['mask/mIoU'] == pytest.approx(
+        expected(folder, mask_of(folder), 'drop')['present'])
+    for words, message in ((('--masks', folder / 'masks', '--protocol', 'acr-voc-train-cam'), 'is one of maps'),
+                           (('--cams', folder / 'cams', '--protocol', 'mcc-voc-val'), 'is one of segmentation'),
+                           (('--cams', folder / 'cams', '--protocol', 'mcc'), "'mcc' is unknown")):
+        code, _, error, _ = run(*words)
+        assert code == 1 and message in error
+    with pytest.raises(SystemExit):
+        run('--cams', folder / 'cams', '--protocol', 'acr-voc-train-cam', '--rule', 'best')
 
 
 def test_class_file(run, folder):

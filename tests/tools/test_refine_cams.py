@@ -105,11 +105,26 @@ def test_random_walks(method, network, options, refine, cams, toy_root, tmp_path
     normalised = (torch.from_numpy(image.transpose(2, 0, 1).copy()) - model.data_preprocessor.mean) / model.data_preprocessor.std
     scores = model.eval().propagate(normalised, maps, beta=2, background=dict(psa=0.39, irn=0.25)[method])
     np.testing.assert_array_equal(masks[name], labels_of(scores, keys))
+    probabilities = scores / scores.sum(0).clamp_min(1e-5)
+    np.testing.assert_array_equal(refine(*args, '--then-crf', out='crf')[1][name], labels_of(DenseCRF('psa')(image, probabilities), keys))
     other = dict(psa='irn', irn='psa')[method]
     result, _ = refine('--method', other, *args[2:], out='other')
     one_line(result, config, f'--method {other} needs an', network)
     one_line(refine('--method', method, out='none')[0], f'--method {method} needs --config and --checkpoint')
     one_line(refine(*args[:4], '--checkpoint', tmp_path / 'missing.pth', out='none')[0], 'missing.pth: checkpoint not found')
+
+
+@pytest.mark.parametrize('method', ['threshold', 'crf'])
+def test_unsure_pixels(method, refine, cams, toy_root):
+    """What the two background scores do not agree on is ignored."""
+    _, masks = refine('--method', method, '--background', '0.5', '--unsure', '0.1')
+    low, high = (refine('--method', method, '--background', score, out=score)[1] for score in ('0.4', '0.6'))
+    for name, mask in masks.items():
+        np.testing.assert_array_equal(mask, np.where(low[name] == high[name], low[name], 255))
+    assert any((mask == 255).any() for mask in masks.values())
+    one_line(refine('--method', 'par', '--unsure', '0.1', out='none')[0], '--unsure is for --method threshold and crf')
+    one_line(refine('--method', method, '--background', 'alpha:4', '--unsure', '0.1', out='none')[0], '--unsure is for')
+    one_line(refine('--method', method, '--then-crf', out='none')[0], f'--then-crf is for --method psa and irn, not {method}')
 
 
 def test_rerun(refine, cams, tmp_path):

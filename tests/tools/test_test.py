@@ -1,8 +1,10 @@
 """Testing from the command line."""
+import tarfile
+
 import pytest
 import torch
 
-from mmwsss.utils.io import read_cam, read_id_list, read_json, read_mask, write_mask
+from mmwsss.utils.io import read_cam, read_id_list, read_image, read_json, read_mask, write_mask
 from tests.tools.program import one_line, run_tool
 
 
@@ -48,6 +50,53 @@ def test_segmentation_network(segmentor, toy_root, tmp_path):
     correct = sum(((mask == gt) & (gt == 0)).sum() for mask, gt in zip(masks, gts))
     union = sum(((mask == 0) | (gt == 0)).sum() for mask, gt in zip(masks, gts))
     assert metrics['seg/IoU']['background'] == pytest.approx(100 * correct / union)
+
+
+def test_protocols(classifier, segmentor, tmp_path):
+    """The rules of a paper on other data: its scales, thresholds, fusion and CRF, under its name with a remark."""
+    def test(trained, name, *args):
+        result = run_tool('test.py', trained.config, trained.checkpoint, '--work-dir', tmp_path / name, '--protocol', name, *args,
+                          options=trained.options)
+        assert result.code == 0, result
+        return read_json(tmp_path / name / 'metrics.json')
+
+    metrics = test(classifier, 'acr-voc-train-cam', '--out', tmp_path / 'cams')
+    protocol = metrics['protocol']['cam']
+    assert protocol['num_thresholds'] == 100 and protocol['rule'] == 'best' and protocol['split'] == 'test'
+    assert protocol['name'] == metrics['protocol']['tags']['name']
+    assert protocol['name'].startswith('acr-voc-train-cam (its rules; data: test (')
+    assert len(list((tmp_path / 'cams').glob('*.npz'))) and 'cam/mIoU' in metrics and 'tags/mAP' in metrics
+    metrics = test(segmentor, 'mcc-voc-val-ms', '--out', tmp_path / 'masks')
+    assert metrics['protocol']['seg']['name'].startswith('mcc-voc-val-ms (') and metrics['protocol']['seg']['mean'] == 'present'
+    assert len(list((tmp_path / 'masks').glob('*.png')))
+
+    def refused(trained, *args):
+        return run_tool('test.py', trained.config, trained.checkpoint, *args, options=trained.options)
+
+    one_line(refused(classifier, '--protocol', 'mcc-voc-val'), 'mcc-voc-val is one of segmentation, mmwsss.MCTformerPlus makes none')
+    one_line(refused(classifier, '--protocol', 'mcc'), "'mcc' is unknown; protocols: mctformer-voc-train-cam")
+    one_line(refused(segmentor, '--protocol', 'mcc-voc-val', '--tta'), 'leave out --tta, --crf and --submission')
+
+
+def test_submission(segmentor, toy_root, tmp_path):
+    """Masks at original size in the folder of the server, without ground truth."""
+    root = tmp_path / 'without_masks'
+    root.mkdir()
+    for folder in ('JPEGImages', 'ImageSets', 'image_tags.csv'):
+        (root / folder).symlink_to(toy_root / folder)
+    options = {**segmentor.options, 'data_root': root}
+    result = run_tool('test.py', segmentor.config, segmentor.checkpoint, '--work-dir', tmp_path / 'log', '--out', tmp_path / 'out', '--tta',
+                      '--submission', '--crf', 'cosa_test', '--crf-prune', '1e-4', options=options)
+    assert result.code == 0, result
+    folder = 'results/VOC2012/Segmentation/comp6_test_cls'
+    ids = read_id_list(toy_root / 'ImageSets' / 'Segmentation' / 'test.txt')
+    with tarfile.open(tmp_path / 'out' / 'results.tar') as tar:
+        assert tar.getnames() == sorted(f'{folder}/{name}.png' for name in ids)
+    for name in ids:
+        mask = read_mask(tmp_path / 'out' / folder / f'{name}.png', 9)
+        assert mask.shape == read_image(toy_root / 'JPEGImages' / f'{name}.jpg').shape[:2] and mask.max() < 9
+    one_line(run_tool('test.py', segmentor.config, segmentor.checkpoint, '--submission', options=options), '--submission needs --out')
+    one_line(run_tool('test.py', segmentor.config, segmentor.checkpoint, '--crf-prune', '0.1', options=options), 'option of --crf')
 
 
 def test_bad_checkpoints(classifier, segmentor, tmp_path):

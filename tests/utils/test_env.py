@@ -9,7 +9,7 @@ import torch
 
 from mmwsss import __version__
 from mmwsss.utils import env
-from mmwsss.utils.env import collect_environment, git_state, write_environment
+from mmwsss.utils.env import collect_environment, emulates_bf16, git_state, write_environment
 
 
 def git(folder, *arguments):
@@ -88,3 +88,10 @@ def test_git_state_gives_up_on_a_slow_git(checkout, monkeypatch):
 
     monkeypatch.setattr(env.subprocess, 'run', run)
     assert git_state(checkout) is None
+
+
+@pytest.mark.parametrize('capabilities, emulated', [
+    (dict(avx2=True, avx512_bf16=False, amx_bf16=False), True), (dict(avx512_bf16=False, amx_bf16=True), False), (dict(avx2=True), False)])
+def test_bfloat16_of_a_cpu(capabilities, emulated, monkeypatch):
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: capabilities, raising=False)
+    assert emulates_bf16('cpu') is emulated

@@ -9,7 +9,15 @@ from matplotlib import rcParams
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from mmwsss.visualization import figure_to_png, plot_class_iou, plot_curves, plot_threshold_curve, read_scalars
+from mmwsss.visualization import (
+    figure_to_png,
+    plot_class_iou,
+    plot_curves,
+    plot_layers,
+    plot_matrices,
+    plot_threshold_curve,
+    read_scalars,
+)
 from mmwsss.visualization.plots import SERIES, SMOOTH_ABOVE, _smooth
 
 CURVE = {'thresholds': [0.1, 0.2, 0.3, 0.4], 'mIoU': [10.0, 44.4, 30.0, 5.0], 'FP': [80, 30, 20, 5], 'FN': [10, 25.6, 50, 90]}
@@ -145,6 +153,30 @@ def test_curves_without_records_say_so():
     figure = plot_curves([])
     assert 'no training scalars' in figure.texts[0].get_text()
     assert figure_to_png(figure, dpi=30).startswith(b'\x89PNG')
+
+
+def test_layers_of_networks_of_different_depth():
+    figure = plot_layers({'deep': [1.0, 2.0, None, 4.0], 'shallow': [3.0, 2.5]}, ylabel='mIoU, percent', bands={'shallow': [0.5, 0.5]},
+                         levels={'not refined': 2.2})
+    axes, = figure.axes
+    lines = curves_of(axes)
+    assert list(lines) == ['deep', 'shallow', 'not refined'] and len(axes.collections) == 1
+    np.testing.assert_array_equal(lines['deep'].get_xdata(), [1, 2, 3, 4])
+    np.testing.assert_array_equal(lines['deep'].get_ydata(), [1, 2, math.nan, 4])
+    assert set(lines['not refined'].get_ydata()) == {2.2} and len({line.get_color() for line in lines.values()}) == 3
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ('layer', 'mIoU, percent')
+    assert figure_to_png(plot_layers({'one': [1.0]}, ylabel='x'), dpi=30).startswith(b'\x89PNG')
+    for curves, bands in (({}, None), ({'a': [1.0]}, {'a': [1.0, 2.0]}), ({'a': [1.0]}, {'b': [1.0]})):
+        with pytest.raises(ValueError, match='a plot of layers needs'):
+            plot_layers(curves, ylabel='x', bands=bands)
+
+
+def test_matrices():
+    figure = plot_matrices([(f'layer {layer}', np.full((3, 3), float(layer))) for layer in range(5)])
+    assert [axes.get_title() for axes in figure.axes] == [f'layer {layer}' for layer in range(5)]
+    assert [axes.images[0].get_clim() for axes in figure.axes] == [(0, 1), (0, 1), (0, 2), (0, 3), (0, 4)]
+    with pytest.raises(ValueError, match='at least one'):
+        plot_matrices([])
 
 
 def test_global_state_of_matplotlib_stays_as_it_is():

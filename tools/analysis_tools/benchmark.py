@@ -11,7 +11,6 @@ import signal
 import statistics
 import sys
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -25,8 +24,9 @@ import mmwsss.evaluation
 import mmwsss.models  # noqa: F401  imported once here, not in every process
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import write_json
+from mmwsss.utils.memory import peak_memory, reset_peak_memory
 from mmwsss.utils.tables import text_table
-from tools.analysis_tools.suites import ITEMS, make_case
+from tools.analysis_tools.suites import ITEMS, LONG_ITEMS, make_case
 
 SIDES = ('ours', 'textbook')
 LONG_ROUND_S = 40.  # a round that takes longer needs no warm-up and no repetition
@@ -35,8 +35,9 @@ M_MMAP_THRESHOLD = -3  # of glibc's mallopt
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--suite', nargs='+', choices=tuple(ITEMS), default=list(ITEMS), metavar='ITEM',
-                        help=f'what to compare (default: all of {" ".join(ITEMS)})')
+    parser.add_argument('--suite', nargs='+', choices=tuple(ITEMS), metavar='ITEM',
+                        default=[item for item in ITEMS if item not in LONG_ITEMS],
+                        help=f'what to compare, of {" ".join(ITEMS)} (default: all but {" ".join(LONG_ITEMS)})')
     parser.add_argument('--device', default='cpu', help='e.g. cpu or cuda:1 (default %(default)s)')
     parser.add_argument('--repeats', type=int, default=5, help='timed rounds after a warm-up; one if it is long (default %(default)s)')
     parser.add_argument('--threads', type=int, help='threads of PyTorch (default: one per core)')
@@ -178,23 +179,12 @@ def measure_memory(item, side, quick, device, tell):
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, 1 << 16)  # tensors are returned when freed: memory in use, not fragmentation, which differs by chance
     case = make_case(item, device, quick)
-    if device.type == 'cuda':
-        torch.cuda.reset_peak_memory_stats(device)
-        before, peak = torch.cuda.memory_allocated(device), partial(torch.cuda.max_memory_allocated, device)
-    else:
-        with suppress(OSError):
-            Path('/proc/self/clear_refs').write_text('5')  # Linux: the peak of the set-up is forgotten
-        before, peak = _peak_resident(), _peak_resident
+    before = reset_peak_memory(device)
     result = getattr(case, side)()  # kept until the peak is read
     _synchronize(device)
-    used = peak() - before
+    used = peak_memory(device) - before
     del result
     return max(used, resource.getpagesize()) / 2 ** 20
-
-
-def _peak_resident():
-    """Bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
 
 
 def _synchronize(device):

@@ -10,7 +10,7 @@ from mmwsss.utils.cli import run_main
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--out', default='data/toy_shapes', help='folder of the data set')
-    parser.add_argument('--train', type=int, default=1200, metavar='N', help='training images')
+    parser.add_argument('--train', type=int, default=1100, metavar='N', help='training images')
     parser.add_argument('--val', type=int, default=150, metavar='N', help='validation images')
     parser.add_argument('--test', type=int, default=150, metavar='N', help='test images')
     parser.add_argument('--seed', type=int, default=0)

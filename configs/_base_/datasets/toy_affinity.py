@@ -1,6 +1,6 @@
 # Toy shapes: images and CRF maps for PSA's affinity network, labels on a grid of 4 pixels.
 data_root = 'data/toy_shapes'
-affinity_dir = 'work_dirs/mctformer_plus_psa_toy_pipeline/affinity_labels'
+affinity_dir = 'work_dirs/mctformer_plus_toy_pipeline/affinity_labels'
 stride = 4
 crop_size = (96, 96)
 train_pipeline = [

@@ -48,7 +48,7 @@ tta_model = dict(type='mmwsss.FusionTTAModel', rule='max_softmax')
 tta_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(
-        type='mmseg.TestTimeAug',
+        type='mmengine.TestTimeAug',
         transforms=[[dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True) for scale in (0.75, 1.0, 1.25)],
                     [dict(type='mmseg.RandomFlip', prob=probability, direction='horizontal') for probability in (0., 1.)],
                     [dict(type='mmseg.LoadAnnotations')], [dict(type='mmseg.PackSegInputs')]]),

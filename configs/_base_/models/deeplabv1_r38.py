@@ -9,7 +9,7 @@ model = dict(
         pad_val=0,
         seg_pad_val=255,
         size=(321, 321)),
-    backbone=dict(type='mmwsss.WideResNet38', out_taps=('conv6', ), frozen_stages=1),
+    backbone=dict(type='mmwsss.WideResNet38', out_taps=('conv6', ), frozen_stages=0),
     decode_head=dict(
         type='mmwsss.DeepLabV1Head',
         in_channels=4096,

@@ -10,13 +10,20 @@ from .load_crf_maps import LoadCRFMaps
 from .load_image import LoadImage
 from .load_ir_label import LoadIRLabel
 from .load_mask import LoadMask
+from .load_wsol_mask import LoadWSOLMask
 from .multi_scale import MultiScaleViews
+from .multi_views import MultiViews
 from .pack_affinity_inputs import PackAffinityInputs
+from .random_long_side import RandomLongSide
+from .random_photometry import RandomPhotometry
 from .random_scale import RandomScale
+from .strong_view import StrongView
+from .views import TwoViews
 
 import_quietly('mmseg.datasets', 'mmpretrain.datasets')
 
 __all__ = [
     'AffinityCrop', 'AffinityScale', 'CRFMapsToLabel', 'IRLabelToGrid', 'LoadCRFMaps', 'LoadIRLabel', 'LoadImage', 'LoadMask',
-    'MultiScaleViews', 'PackAffinityInputs', 'PackTagInputs', 'RandomScale'
+    'LoadWSOLMask', 'MultiScaleViews', 'MultiViews', 'PackAffinityInputs', 'PackTagInputs', 'RandomLongSide', 'RandomPhotometry',
+    'RandomScale', 'StrongView', 'TwoViews'
 ]

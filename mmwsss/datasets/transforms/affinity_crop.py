@@ -9,6 +9,8 @@ from mmwsss.registry import TRANSFORMS
 class AffinityCrop(BaseTransform):
     """Random crop of image, maps and labels; what is smaller than the crop is put at a random place in it and padded around.
 
+    Sets ``img_box``, the part of the crop that is image: y0, y1, x0, x1, ends exclusive.
+
     Args:
         crop_size (tuple[int]): (H,W) of the result.
         img_pad (float | Sequence[float]): Grey level outside the image, per channel BGR or for all. PSA pads with 0 before normalising;
@@ -46,4 +48,5 @@ class AffinityCrop(BaseTransform):
         for key in results.get('seg_fields', ()):
             results[key] = crop(results[key], self.seg_pad)
         results['img_shape'] = self.crop_size
+        results['img_box'] = rows_to.start, rows_to.stop, columns_to.start, columns_to.stop
         return results

@@ -21,7 +21,7 @@ class PackTagInputs(BaseTransform):
     """
 
     def __init__(self, *, meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor', 'flip', 'flip_direction',
-                                     'sample_idx')):
+                                     'sample_idx', 'img_box', 'view')):
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results):

@@ -16,17 +16,19 @@ class RandomScale(BaseTransform):
     Args:
         ratio_range (tuple[float], optional): Smallest and largest factor, drawn uniformly between them.
         ratios (Sequence[float], optional): Factors to draw one of, instead of a range.
+        backend (str): ``'cv2'`` interpolates between pixels, ``'pillow'`` averages over them where it makes the image smaller.
+        truncate (bool): Cut fractions of pixels off the new sides instead of rounding them.
 
     Raises:
-        ValueError: Not 0 < smallest <= largest, or not exactly one of the two arguments.
+        ValueError: Not 0 < smallest <= largest, or not exactly one of the first two arguments.
     """
 
-    def __init__(self, ratio_range=None, *, ratios=None):
+    def __init__(self, ratio_range=None, *, ratios=None, backend='cv2', truncate=False):
         if (ratio_range is None) == (ratios is None):
             raise ValueError('RandomScale: give either ratio_range or ratios')
         if ratios is not None and (not ratios or min(ratios) <= 0):
             raise ValueError(f'RandomScale: ratios must be positive numbers, got {ratios}')
-        self.ratios = ratios
+        self.ratios, self.backend, self.truncate = ratios, backend, truncate
         self.low, self.high = ratio_range or (None, None)
         if ratio_range is not None and not 0 < self.low <= self.high:
             raise ValueError(f'RandomScale: ratio_range must satisfy 0 < low <= high, got {ratio_range}')
@@ -35,8 +37,8 @@ class RandomScale(BaseTransform):
         """Resize the entries of ``results``."""
         factor = np.random.uniform(self.low, self.high) if self.ratios is None else np.random.choice(self.ratios)
         height, width = results['img'].shape[:2]
-        size = max(1, round(width * factor)), max(1, round(height * factor))
-        results['img'] = mmcv.imresize(results['img'], size, interpolation='bilinear')
+        size = tuple(max(1, int(side * factor) if self.truncate else round(side * factor)) for side in (width, height))
+        results['img'] = mmcv.imresize(results['img'], size, interpolation='bilinear', backend=self.backend)
         for key in results.get('seg_fields', ()):
             results[key] = mmcv.imresize(results[key], size, interpolation='nearest')
         results['img_shape'] = results['img'].shape[:2]

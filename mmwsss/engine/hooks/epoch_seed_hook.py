@@ -17,13 +17,19 @@ class EpochSeedHook(Hook):
 
     A run that is resumed after an epoch then gives the weights of one that was never interrupted. MMEngine itself seeds a
     process once, and processes that load data whenever they start: these would draw the same augmentations in every epoch.
-    They are therefore started anew for each epoch, ``persistent_workers`` or not. Loops by iteration are left alone.
+    They are therefore started anew for each epoch, ``persistent_workers`` or not. In loops by iteration this process is seeded before
+    each iteration, for what a network draws; augmentations there take the seeds of :class:`SeededInfiniteSampler`.
     """
 
     priority = 'VERY_HIGH'
 
     def __init__(self):
         self._worker_init_fn = None
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        """Seed this process in a loop by iteration."""
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            _seed((runner.seed, runner.iter, runner.rank))
 
     def before_train_epoch(self, runner):
         """Seed this process, and the ones that will load the data of this epoch."""

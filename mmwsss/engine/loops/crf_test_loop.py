@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import torch
 from mmengine.runner import TestLoop
+from mmengine.structures import PixelData
 
 from mmwsss.models.refiners import DenseCRF
 from mmwsss.registry import LOOPS
@@ -22,12 +23,15 @@ class CRFTestLoop(TestLoop):
     Args:
         runner, dataloader, evaluator: As in :class:`mmengine.runner.TestLoop`.
         crf (dict): Arguments of :class:`DenseCRF`, e.g. ``dict(preset='mct_test')``.
+        use_image_tags (bool): Also refine the softmax over background and the classes that the image's ground-truth tags name, as CoSA
+            does; the labels become ``pred_sem_seg_image_tags``, which :class:`SegMetric` reports as its second number.
         workers (int, optional): Processes; default one per core, 0 runs the CRF inline.
     """
 
-    def __init__(self, runner, dataloader, evaluator, *, crf, workers=None):
+    def __init__(self, runner, dataloader, evaluator, *, crf, use_image_tags=False, workers=None):
         super().__init__(runner, dataloader, evaluator)
         self.crf = dict(crf)
+        self.use_image_tags = use_image_tags
         DenseCRF(**self.crf)  # a wrong preset fails before the first image
         self.workers = os.cpu_count() if workers is None else workers
 
@@ -44,7 +48,9 @@ class CRFTestLoop(TestLoop):
         results = bounded_map(partial(apply_crf, crf=self.crf), self._jobs(samples), self.workers, name=lambda job: job[0])
         for index, labels in enumerate(results):
             data, sample = samples.pop(0)
-            sample.pred_sem_seg.data = torch.from_numpy(labels)[None]
+            sample.pred_sem_seg.data = torch.from_numpy(labels[0])[None]
+            if self.use_image_tags:
+                sample.set_data(dict(pred_sem_seg_image_tags=PixelData(data=torch.from_numpy(labels[1])[None])))
             self.evaluator.process(data_samples=[sample], data_batch=data)
             self.runner.call_hook('after_test_iter', batch_idx=index, data_batch=data, outputs=[sample])
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
@@ -53,19 +59,26 @@ class CRFTestLoop(TestLoop):
         return metrics
 
     def _jobs(self, samples):
-        """(image file, probabilities) of every image; its sample waits in ``samples`` until the CRF is done."""
+        """(image file, list of probabilities) of every image; its sample waits in ``samples`` until the CRF is done."""
         for index, data in enumerate(self.dataloader):
             self.runner.call_hook('before_test_iter', batch_idx=index, data_batch=data)
             with torch.no_grad():
                 outputs = self.runner.model.test_step(data)
             for sample in outputs:
-                probs = sample.seg_logits.data.softmax(0).cpu().numpy()
+                logits = sample.seg_logits.data
+                scores = [logits, keep_tagged(logits, sample.gt_tags)] if self.use_image_tags else [logits]
                 samples.append((data, sample))
-                yield sample.img_path, probs
+                yield sample.img_path, [score.softmax(0).cpu().numpy() for score in scores]
 
 
 def apply_crf(job, crf):
-    """Labels (H,W) int64 of a job ``(image file, probabilities (K,H,W))``."""
-    path, probs = job
+    """Labels, each (H,W) int64, of a job ``(image file, list of probabilities (K,H,W))``; the maps of an image share its kernels."""
+    path, maps = job
     image = np.ascontiguousarray(read_image(path)[..., ::-1])
-    return DenseCRF(**crf)(image, probs).argmax(0)
+    return [refined.argmax(0) for refined in DenseCRF(**crf).refine_many(image, maps)]
+
+
+def keep_tagged(logits, tags):
+    """Logits (C+1,H,W) with -1e5 for the classes that the multi-hot ``tags`` (C,) leave out."""
+    absent = torch.cat((tags.new_ones(1), tags)) == 0
+    return logits.masked_fill(absent.to(logits.device)[:, None, None], -1e5)

@@ -4,8 +4,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from mmwsss.functional.affinity import affinity_l1, affinity_loss, background_plane, block_average, random_walk
+from mmwsss.models.released_weights import accept_released_weights
 from mmwsss.registry import MODELS
-from mmwsss.utils.checkpoint_resnet38 import translate_psa_keys
 
 from .affinity_propagator import AffinityPropagator
 
@@ -44,7 +44,7 @@ class AffinityNet(AffinityPropagator):
         self.radius = radius
         self.stride = stride
         self.full_border = full_border
-        self.register_load_state_dict_pre_hook(_translate_released_weights)
+        accept_released_weights(self)
 
     def features(self, inputs):
         """Features (B,D,h,w) whose L1 distance is the affinity, on a grid of ceil(H/stride) x ceil(W/stride) cells."""
@@ -105,10 +105,3 @@ class AffinityNet(AffinityPropagator):
             scores = random_walk(affinity, seeds, self.radius, beta=beta, num_steps=2 ** log2_steps, full_border=self.full_border)
         scores = F.interpolate(scores[None], scale_factor=self.stride, mode='bilinear', align_corners=False)
         return scores[0, :, :height, :width]
-
-
-def _translate_released_weights(module, state_dict, prefix, *unused):
-    if f'{prefix}f9.weight' in state_dict:
-        names = [name for name in state_dict if name.startswith(prefix)]
-        released = {name.removeprefix(prefix): state_dict.pop(name) for name in names}
-        state_dict.update({prefix + name: value for name, value in translate_psa_keys(released).items()})

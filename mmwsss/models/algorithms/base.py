@@ -24,11 +24,13 @@ class TagClassifier(BaseModel):
         num_classes (int): C, foreground classes.
         test_cfg (dict): ``flip`` (bool), ``refine`` (bool), ``dtype`` (``'fp32'``, ``'bf16'``, ``'fp16'``: autocast of the
             network, maps stay float32), ``score_threshold`` (a class is predicted above it where no tags are given; the best
-            class always is), ``tags`` (``'gt'`` the sample's tags, or ``'predicted'``), and the options of the subclass.
+            class always is), ``tags`` (``'gt'`` the sample's tags, ``'predicted'`` or ``'all'`` classes), ``cam`` (config of a CAM
+            method of :mod:`mmwsss.models.cams` in the place of the method's own maps), ``align_corners`` (how maps are resized to
+            the image), ``eps`` (of the min-max normalisation), and the options of the subclass.
         data_preprocessor (dict, optional): Config.
     """
 
-    default_test_cfg = dict(flip=True, refine=True, dtype='fp32', score_threshold=0.5, tags='gt')
+    default_test_cfg = dict(flip=True, refine=True, dtype='fp32', score_threshold=0.5, tags='gt', cam=None, align_corners=False, eps=1e-8)
 
     def __init__(self, backbone, num_classes, *, test_cfg=None, data_preprocessor=None, init_cfg=None):
         super().__init__(data_preprocessor or dict(type='mmwsss.ViewsDataPreprocessor'), init_cfg)
@@ -40,6 +42,9 @@ class TagClassifier(BaseModel):
         self.test_cfg = dict(self.default_test_cfg, **(test_cfg or {}))
         if self.test_cfg['dtype'] not in DTYPES:
             raise ValueError(f"test_cfg.dtype must be one of {sorted(DTYPES)}, got {self.test_cfg['dtype']!r}")
+        self.cam = None
+        if self.test_cfg.get('cam') is not None:
+            self.set_cam(self.test_cfg['cam'])
 
     # What a method is made of ----------------------------------------------------------------------------------------------
 
@@ -58,6 +63,25 @@ class TagClassifier(BaseModel):
     @abstractmethod
     def maps_of(self, extracted, keys):
         """Maps (B,K,h,w) >= 0 of the classes ``keys`` (list of ids), low resolution, not normalised."""
+
+    # What CAM methods other than its own ask of a model -------------------------------------------------------------------------
+
+    def class_logits(self, class_tokens):
+        """Logits (B,C) from the class tokens (B,T,D) of the last layer."""
+        raise ValueError(f'{type(self).__name__} does not score class tokens, which the CAM method {type(self.cam).__name__} needs')
+
+    def patch_logits(self, patch_map):
+        """Class maps (B,C,h,w) from the patch tokens (B,D,h,w) of the last layer, any sign."""
+        raise ValueError(f'{type(self).__name__} does not score patches, which the CAM method {type(self.cam).__name__} needs')
+
+    def gather(self, features):
+        """What :meth:`scores_of` reads, from the features of the backbone."""
+        return features
+
+    def set_cam(self, cam):
+        """Choose how maps are made: the config of a CAM method, or None for the method's own."""
+        self.test_cfg['cam'] = cam
+        self.cam = None if cam is None else MODELS.build(cam)
 
     # Public interface ------------------------------------------------------------------------------------------------------
 
@@ -96,9 +120,13 @@ class TagClassifier(BaseModel):
         for group in _equal_sizes(inputs, data_samples):
             samples = [data_samples[index] for index in group]
             views = [torch.cat(view) for view in zip(*(inputs[index] for index in group))]
-            for sample, scores, keys, cams in zip(samples, *self.predict_cams(views, samples)):
-                sample.set_pred_scores(scores).set_pred_cams(keys, cams)
+            self.predict_group(views, samples)
         return data_samples
+
+    def predict_group(self, views, data_samples):
+        """:meth:`predict` for B images of one size: ``views`` is a list of (B,3,h,w)."""
+        for sample, scores, keys, cams in zip(data_samples, *self.predict_cams(views, data_samples)):
+            sample.set_pred_scores(scores).set_pred_cams(keys, cams)
 
     def predict_cams(self, views, data_samples):
         """CAMs of images of one size at several scales.
@@ -117,36 +145,46 @@ class TagClassifier(BaseModel):
             batch = torch.cat([view, view.flip(-1)]) if self.test_cfg['flip'] else view
             extracted = self._extract_autocast(batch)
             if keys is None:
-                scores = self.scores_of(extracted)[:len(view)].float()
+                scores = self.scores_of(extracted if self.cam is None else self.gather(extracted))[:len(view)].float()
                 keys = self._keys(scores, data_samples)
                 union = sorted({key for image_keys in keys for key in image_keys})
                 sums = view.new_zeros(len(view), len(union), *size)
             if not union:
                 break
-            maps = self._to_image_size(self.maps_of(extracted, union).float(), view.shape[-2:], size)
+            maps = self.maps_of(extracted, union) if self.cam is None else self.cam.maps_of(self, extracted, union)
+            maps = self.to_image_size(maps.float(), view.shape[-2:], size)
             sums += maps[:len(view)]
             if self.test_cfg['flip']:
                 sums += maps[len(view):].flip(-1)
         column = {key: index for index, key in enumerate(union)}
-        cams = [minmax_normalize(image[[column[key] for key in image_keys]]) if image_keys else image[:0]
+        eps = self.test_cfg['eps']
+        cams = [minmax_normalize(image[[column[key] for key in image_keys]], eps) if image_keys else image[:0]
                 for image, image_keys in zip(sums, keys)]
         return scores, keys, cams
 
     def _extract_autocast(self, batch):
         dtype = DTYPES[self.test_cfg['dtype']]
         with nullcontext() if dtype is None else torch.autocast(batch.device.type, dtype):
-            return self.extract(batch)
+            return self.extract(batch) if self.cam is None else self.cam.extract(self, batch)
 
-    def _to_image_size(self, maps, view_size, size):
+    def grid_maps(self, view, keys):
+        """Maps (B,K,h,w) of the classes ``keys`` (list of ids) on the grid of one view (B,3,.,.), neither resized nor normalised."""
+        extracted = self._extract_autocast(view)
+        return (self.maps_of(extracted, keys) if self.cam is None else self.cam.maps_of(self, extracted, keys)).float()
+
+    def to_image_size(self, maps, view_size, size):
+        """Maps (B,K,h,w) on the grid of a view of ``view_size``, resized to the image (H,W) without the padding of the view."""
         if not getattr(self.backbone, 'pad_to_patch', False):
-            return upsample_cams(maps, size)
+            return upsample_cams(maps, size, align_corners=self.test_cfg['align_corners'])
         # the map covers the padded view: blow it up as a whole, then cut the padding off
         covered = [round(cells * self.backbone.patch_size * side / view_side)
                    for cells, side, view_side in zip(maps.shape[-2:], size, view_size)]
-        return upsample_cams(maps, covered)[..., :size[0], :size[1]]
+        return upsample_cams(maps, covered, align_corners=self.test_cfg['align_corners'])[..., :size[0], :size[1]]
 
     def _keys(self, scores, data_samples):
-        """Class ids of each image: its tags, or the predicted ones."""
+        """Class ids of each image: its tags, the predicted ones, or all."""
+        if self.test_cfg['tags'] == 'all':
+            return [list(range(self.num_classes)) for _ in scores]
         if self.test_cfg['tags'] == 'gt':
             present = self.gt_tags(data_samples, scores) > 0
         else:

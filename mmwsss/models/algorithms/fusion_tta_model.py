@@ -1,11 +1,9 @@
 """Multi-scale testing of segmentation networks with the fusion rules of the papers."""
-import torch
 from mmengine.model import BaseTTAModel
 from mmengine.structures import PixelData
 
+from mmwsss.functional.fusion import ScoreFusion
 from mmwsss.registry import MODELS
-
-RULES = ('max_softmax', 'mean_softmax', 'sum_logits', 'max_of_flip_sums', 'sum_of_flip_maxima')
 
 
 @MODELS.register_module()
@@ -17,15 +15,12 @@ class FusionTTAModel(BaseTTAModel):
 
     Args:
         module (dict | nn.Module): Segmentation network.
-        rule (str): ``'max_softmax'``: largest softmax over scales and flips (MCTformer); ``'mean_softmax'``; ``'sum_logits'``
-            (SSC); ``'max_of_flip_sums'``: logits of both flips summed, largest over scales (ToCo and MCC on VOC);
-            ``'sum_of_flip_maxima'``: the reverse (ToCo and MCC on COCO).
+        rule (str): See :class:`mmwsss.functional.fusion.ScoreFusion`.
     """
 
     def __init__(self, module, rule='max_softmax', data_preprocessor=None):
         super().__init__(module, data_preprocessor)
-        if rule not in RULES:
-            raise ValueError(f'rule must be one of {RULES}, got {rule!r}')
+        ScoreFusion(rule)  # a wrong rule fails here
         self.rule = rule
 
     def merge_preds(self, data_samples_list):
@@ -40,21 +35,13 @@ class FusionTTAModel(BaseTTAModel):
         return [self._fuse(views) for views in data_samples_list]
 
     def _fuse(self, views):
-        logits = [view.seg_logits.data for view in views]
-        if self.rule.endswith('softmax'):
-            probs = [view.softmax(0) for view in logits]
-            fused = torch.stack(probs).amax(0) if self.rule == 'max_softmax' else sum(probs) / len(probs)
-            fused = fused.clamp_min(1e-12).log()
-        elif self.rule == 'sum_logits':
-            fused = sum(logits)
-        else:
-            scales = {}  # the views of one scale differ in their flip only
-            for view, scores in zip(views, logits):
-                scales.setdefault(tuple(view.metainfo.get('img_shape', ())), []).append(scores)
-            if self.rule == 'max_of_flip_sums':
-                fused = torch.stack([sum(flips) for flips in scales.values()]).amax(0)
-            else:
-                fused = sum(torch.stack(flips).amax(0) for flips in scales.values())
+        scales = {}  # the views of one scale differ in their flip only
+        for view in views:
+            scales.setdefault(tuple(view.metainfo.get('img_shape', ())), []).append(view.seg_logits.data)
+        fusion = ScoreFusion(self.rule)
+        for flips in scales.values():
+            fusion.add(flips)
+        fused = fusion.result()
         sample = views[0].new()
         if 'gt_sem_seg' in views[0]:
             sample.gt_sem_seg = views[0].gt_sem_seg

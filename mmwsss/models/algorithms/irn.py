@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mmwsss.functional.affinity import affinity_edge, affinity_loss, displacement_loss, path_offsets, random_walk
+from mmwsss.models.released_weights import accept_released_weights
 from mmwsss.registry import MODELS
 
 from .affinity_propagator import AffinityPropagator
@@ -17,15 +18,16 @@ DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 class IRNet(AffinityPropagator):
     """Inter-pixel relation network (Ahn, Cho and Kwak, CVPR 2019; spec section 2).
 
-    The trunk is frozen, in evaluation mode and without gradients; only the heads train. The affinity of two cells is 1 - the largest
-    boundary probability on the line between them. Semantic masks need the boundary head alone: the displacement head shares nothing
-    trainable with it.
+    The trunk is frozen, in evaluation mode and without gradients, unless ``freeze_trunk=False``; only the heads train. The affinity of two
+    cells is 1 - the largest boundary probability on the line between them. Semantic masks need the boundary head alone: the displacement
+    head shares nothing trainable with it. Released weights (``res50_irn.pth``) load by their own names.
 
     Args:
         backbone (dict, optional): Config of any backbone that returns a tuple of maps; default ``PyramidResNet`` (ResNet50).
         with_displacement (bool): Also train displacement vectors (instance masks).
         edge_channels (int): Width of the boundary head per tap.
         radius (int): Neighbourhood in cells during training.
+        freeze_trunk (bool): False trains the trunk too, for one that starts from random weights.
         dtype (str): ``'fp32'``, ``'bf16'`` or ``'fp16'``: autocast of the trunk.
         options: Keyword options of the base class: taps, ``test_cfg`` (options of :meth:`propagate`), ``data_preprocessor``, ``init_cfg``.
 
@@ -33,7 +35,7 @@ class IRNet(AffinityPropagator):
         ValueError: Strides that are no multiples of the smallest one, or an unknown ``dtype``.
     """
 
-    def __init__(self, backbone=None, *, with_displacement=False, edge_channels=32, radius=10, dtype='fp32', **options):
+    def __init__(self, backbone=None, *, with_displacement=False, edge_channels=32, radius=10, freeze_trunk=True, dtype='fp32', **options):
         super().__init__(backbone or dict(type='mmwsss.PyramidResNet', depth=50), **options)
         self.stride = min(self.tap_strides)
         if any(stride % self.stride for stride in self.tap_strides):
@@ -42,22 +44,26 @@ class IRNet(AffinityPropagator):
             raise ValueError(f'dtype must be one of {sorted(DTYPES)}, got {dtype!r}')
         self.radius = radius
         self.dtype = DTYPES[dtype]
-        self.backbone.requires_grad_(False)
+        self.freeze_trunk = freeze_trunk
+        if freeze_trunk:
+            self.backbone.requires_grad_(False)
         self.factors = tuple(stride // self.stride for stride in self.tap_strides)
         self.edge_embeddings = nn.ModuleList(_embedding(channels, edge_channels, 4) for channels in self.tap_channels)
         self.edge = nn.Conv2d(edge_channels * len(self.tap_channels), 1, 1)
         self.displacement = DisplacementHead(self.tap_channels, self.factors) if with_displacement else None
+        accept_released_weights(self)
 
     def train(self, mode=True):
-        """As usual, but the trunk stays in evaluation mode."""
+        """As usual, but a frozen trunk stays in evaluation mode."""
         super().train(mode)
-        self.backbone.eval()
+        if self.freeze_trunk:
+            self.backbone.eval()
         return self
 
     def features(self, inputs):
         """Boundary logits (B,1,h,w) on the finest tap, and displacement vectors (B,2,h,w) in cells or None."""
         precision = nullcontext() if self.dtype is None else torch.autocast(inputs.device.type, self.dtype)
-        with torch.no_grad(), precision:
+        with torch.no_grad() if self.freeze_trunk else nullcontext(), precision:
             taps = self.taps(inputs)
         taps = tuple(tap.to(inputs.dtype) for tap in taps)
         size = taps[self.factors.index(1)].shape[-2:]

@@ -3,8 +3,8 @@ from torch.nn import functional as F
 
 from mmwsss.functional.attention import AttentionRequest
 from mmwsss.functional.cam import fuse_cams, refine_with_affinity
+from mmwsss.models.released_weights import accept_released_weights
 from mmwsss.registry import MODELS
-from mmwsss.utils.checkpoint import is_bare_vit, is_official_mctformer, translate_official_mctformer, unwrap_state_dict
 
 from .base import TagClassifier
 
@@ -20,6 +20,7 @@ class MCTformer(TagClassifier):
         num_classes (int): C.
         class_head (dict, optional): :class:`ClassTokenHead`.
         patch_head (dict, optional): :class:`PatchCAMHead`; None for V1.
+        consistency (dict, optional): Options of :class:`ViewConsistency`, which adds ACR's two terms; None trains on single views.
         test_cfg (dict): Besides the options of :class:`TagClassifier`: ``map_type`` (``'fused'``, ``'mct'``, ``'patchcam'``),
             ``attention_layers`` (class attention is averaged over the last K layers; None for all), ``affinity_layers`` (patch
             affinity is summed over the last layers; None for all), ``fuse_sqrt``.
@@ -27,7 +28,8 @@ class MCTformer(TagClassifier):
 
     default_test_cfg = dict(TagClassifier.default_test_cfg, map_type=None, attention_layers=3, affinity_layers=None, fuse_sqrt=False)
 
-    def __init__(self, backbone, num_classes, *, class_head=None, patch_head=None, test_cfg=None, data_preprocessor=None, init_cfg=None):
+    def __init__(self, backbone, num_classes, *, class_head=None, patch_head=None, consistency=None, test_cfg=None, data_preprocessor=None,
+                 init_cfg=None):
         backbone = dict(backbone)
         backbone.setdefault('num_class_tokens', num_classes)
         super().__init__(backbone, num_classes, test_cfg=test_cfg, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
@@ -42,12 +44,19 @@ class MCTformer(TagClassifier):
                 dict(type='mmwsss.PatchCAMHead', num_classes=num_classes, embed_dims=embed_dims) | dict(patch_head))
         if self.test_cfg['map_type'] is None:
             self.test_cfg['map_type'] = 'mct' if patch_head is None else 'fused'
-        self._register_load_state_dict_pre_hook(self._translate_official)
+        self.consistency = None if consistency is None else MODELS.build(dict(type='mmwsss.ViewConsistency') | dict(consistency))
+        accept_released_weights(self)
 
     def loss(self, inputs, data_samples):
         """Multi-label soft margin loss of class tokens and, with a patch head, of the pooled patch maps."""
+        if self.consistency is not None:
+            return self.consistency.loss(self, inputs, data_samples)
         tags = self.gt_tags(data_samples, inputs)
-        return self.classification_losses(self.backbone(inputs), tags)
+        return self.classification_losses(self.training_features(inputs), tags)
+
+    def training_features(self, inputs, attention=()):
+        """Features that :meth:`classification_losses` reads, with the attention asked for."""
+        return self.backbone(inputs, attention=attention)
 
     def classification_losses(self, features, tags):
         """``loss_cls`` and ``loss_patch`` (MCTformer+ Eq. 5 and 9)."""
@@ -64,9 +73,19 @@ class MCTformer(TagClassifier):
             requests.append(AttentionRequest('class_to_patch', layers=self.test_cfg['attention_layers'], reduce='mean'))
         if self.test_cfg['refine']:
             requests.append(AttentionRequest('patch_to_patch', layers=self.test_cfg['affinity_layers'], reduce='sum'))
-        features = self.backbone(inputs, attention=requests)
-        patch_cams = None if self.patch_head is None else self.patch_head(features.patch_map)
-        return features, patch_cams
+        return self.gather(self.backbone(inputs, attention=requests))
+
+    def gather(self, features):
+        """Features and, with a patch head, patch class maps."""
+        return features, None if self.patch_head is None else self.patch_head(features.patch_map)
+
+    def class_logits(self, class_tokens):
+        return self.class_head(class_tokens)
+
+    def patch_logits(self, patch_map):
+        if self.patch_head is None:
+            return super().patch_logits(patch_map)
+        return self.patch_head(patch_map)
 
     def scores_of(self, extracted):
         features, patch_cams = extracted
@@ -90,22 +109,3 @@ class MCTformer(TagClassifier):
             patch_cams = patch_cams[:, keys].float()
         cams = fuse_cams(class_attention, patch_cams, self.test_cfg['map_type'], sqrt=self.test_cfg['fuse_sqrt'])
         return refine_with_affinity(cams, attention.pop(0)) if self.test_cfg['refine'] else cams
-
-    def _translate_official(self, state_dict, prefix, *args):
-        """Load-state-dict pre-hook: accept the released MCTformer checkpoints, and weights of the backbone alone."""
-        own = unwrap_state_dict({key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)})
-        if is_official_mctformer(own):
-            head = own.get('head.weight')
-            if self.patch_head is not None and head is not None and head.dim() == 4 and head.shape[0] != self.num_classes:
-                raise ValueError(f'the checkpoint was trained on {head.shape[0]} classes, the config has {self.num_classes}: choose the '
-                                 f'config of its data set')
-            own = translate_official_mctformer(own)
-            if self.patch_head is not None and 'patch_head.conv.weight' not in own:
-                raise ValueError(f'the checkpoint is one of MCTformer V1, which has no patch head; {type(self).__name__} here needs '
-                                 f'one: choose the config of V1')
-        elif is_bare_vit(own):
-            own = {f'backbone.{key}': value for key, value in own.items()}
-        for key in [key for key in state_dict if key.startswith(prefix)]:
-            del state_dict[key]
-        state_dict.update({prefix + key: value for key, value in own.items()})
-

@@ -1,7 +1,9 @@
 """Feature extractors."""
 from .conv_stem import ConvStem
+from .hybrid_vit import HybridViT
 from .pyramid_resnet import PyramidResNet
+from .resnet_stem import ResNetStem
 from .token_vit import TokenFeatures, TokenViT
 from .wide_resnet38 import WideResNet38
 
-__all__ = ['ConvStem', 'PyramidResNet', 'TokenFeatures', 'TokenViT', 'WideResNet38']
+__all__ = ['ConvStem', 'HybridViT', 'PyramidResNet', 'ResNetStem', 'TokenFeatures', 'TokenViT', 'WideResNet38']

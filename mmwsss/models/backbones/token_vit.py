@@ -16,6 +16,8 @@ from mmwsss.functional.tokens import repeat_class_token, resize_grid, resize_pos
 from mmwsss.registry import MODELS
 from mmwsss.utils.checkpoint import translate_vit_keys, unwrap_state_dict
 
+MASK_GROUPS = 4  # sequences of masked images are run in so many groups of similar length
+
 
 class TokenFeatures(NamedTuple):
     """What :class:`TokenViT` returns.
@@ -26,12 +28,14 @@ class TokenFeatures(NamedTuple):
         class_embeddings (Tensor | None): (L,B,T,D), class rows of the residual stream after every layer, not normalised.
         aux_map (Tensor | None): (B,D,h,w), patch tokens after layer ``aux_layer``, not normalised.
         attention (tuple[Tensor]): One map per request.
+        layer_inputs (tuple[Tensor]): (B,T+N,D) each, what entered the last layers, as many as asked for.
     """
     class_tokens: torch.Tensor
     patch_map: torch.Tensor
     class_embeddings: torch.Tensor | None
     aux_map: torch.Tensor | None
     attention: tuple
+    layer_inputs: tuple = ()
 
 
 @MODELS.register_module()
@@ -44,6 +48,7 @@ class TokenViT(VisionTransformer):
     Args:
         arch (str | dict): As in mmpretrain, e.g. ``'deit-small'`` or a dict with ``embed_dims``, ``num_layers``,
             ``num_heads``, ``feedforward_channels``.
+        depth (int, optional): Keep only the first layers of ``arch``; those of a deeper checkpoint are left out.
         num_class_tokens (int): T; C for MCTformer, 1 for single-token models.
         img_size (int | tuple): (H,W) the position embedding is learnt for; any size >= one patch can be fed.
         patch_size (int): Side of a patch in pixels (stride of the stem where there is one).
@@ -51,7 +56,8 @@ class TokenViT(VisionTransformer):
         final_norm (bool): Normalise after the last layer. MCTformer does not, and the layer is then not created.
         aux_layer (int, optional): Layer whose raw patch tokens are returned as ``aux_map``; negative counts from the end.
         pos_init (str): How a checkpoint's position grid becomes the model's at loading: ``'nearest'`` where the ratio is an
-            integer (MCTformer+), else bicubic; or always ``'bicubic'``.
+            integer (MCTformer+), else bicubic; or always ``'bicubic'`` or ``'bilinear'``.
+        pos_interp_mode (str): How positions are resized to the grid of an image: ``'bicubic'`` or ``'bilinear'`` (ACR).
         pos_interp_offset (float): 0.1 reproduces the sampling rule of MCTformer V1/V2 at other sizes, 0 is exact.
         token_init (str): ``'repeat'`` the checkpoint's class token, or ``'trunc_normal'`` to leave class tokens and
             positions at their random start.
@@ -65,20 +71,26 @@ class TokenViT(VisionTransformer):
         ValueError: An image smaller than a patch, or a checkpoint of another architecture.
     """
 
-    def __init__(self, arch='deit-small', *, num_class_tokens=1, img_size=224, patch_size=16, stem=None, final_norm=False,
-                 aux_layer=None, pos_init='nearest', pos_interp_offset=0., token_init='repeat', frozen_pos_embed=False,
-                 pad_to_patch=False, drop_path_rate=0., drop_rate=0., qkv_bias=True, init_cfg=None):
-        if pos_init not in ('nearest', 'bicubic'):
-            raise ValueError(f"pos_init must be 'nearest' or 'bicubic', got {pos_init!r}")
+    def __init__(self, arch='deit-small', *, depth=None, num_class_tokens=1, img_size=224, patch_size=16, stem=None, final_norm=False,
+                 aux_layer=None, pos_init='nearest', pos_interp_mode='bicubic', pos_interp_offset=0., token_init='repeat',
+                 frozen_pos_embed=False, pad_to_patch=False, drop_path_rate=0., drop_rate=0., qkv_bias=True, init_cfg=None):
+        if pos_init not in ('nearest', 'bicubic', 'bilinear'):
+            raise ValueError(f"pos_init must be 'nearest', 'bicubic' or 'bilinear', got {pos_init!r}")
+        if pos_interp_mode not in ('bicubic', 'bilinear'):
+            raise ValueError(f"pos_interp_mode must be 'bicubic' or 'bilinear', got {pos_interp_mode!r}")
         if token_init not in ('repeat', 'trunc_normal'):
             raise ValueError(f"token_init must be 'repeat' or 'trunc_normal', got {token_init!r}")
+        if depth is not None:
+            arch = dict(self.arch_zoo[arch.lower()] if isinstance(arch, str) else arch, num_layers=depth)
         super().__init__(arch=arch, img_size=img_size, patch_size=patch_size, drop_rate=drop_rate, drop_path_rate=drop_path_rate,
                          qkv_bias=qkv_bias, final_norm=final_norm, out_type='raw',
                          patch_cfg=dict(padding='corner' if pad_to_patch else 0), init_cfg=init_cfg)
+        self.depth = depth
         self.num_extra_tokens = self.num_class_tokens = num_class_tokens
         self.patch_size = patch_size
         self.pad_to_patch = pad_to_patch
         self.pos_init = pos_init
+        self.pos_interp_mode = pos_interp_mode
         self.pos_interp_offset = pos_interp_offset
         self.token_init = token_init
         self.aux_layer = None if aux_layer is None else aux_layer % self.num_layers
@@ -126,7 +138,7 @@ class TokenViT(VisionTransformer):
         super().train(mode)
         return self
 
-    def forward(self, x, *, attention=(), class_embeddings=False, key_mask=None):
+    def forward(self, x, *, attention=(), class_embeddings=False, key_mask=None, layer_inputs=0):
         """Run the transformer.
 
         Args:
@@ -134,6 +146,7 @@ class TokenViT(VisionTransformer):
             attention (Sequence[AttentionRequest]): Maps to return; layers that none of them reads run fused.
             class_embeddings (bool): Whether to return the class rows after every layer.
             key_mask (Tensor, optional): (B,N) bool, True for patches that no token may attend to.
+            layer_inputs (int | None): How many of the last layers to keep the input of, for :meth:`explain_layer`; None for all.
 
         Returns:
             TokenFeatures
@@ -142,8 +155,11 @@ class TokenViT(VisionTransformer):
         if key_mask is not None:
             key_mask = torch.cat([key_mask.new_zeros(len(key_mask), self.num_class_tokens), key_mask], 1)
         collector = AttentionCollector(attention, self.num_layers)
-        embeddings, aux = [], None
+        embeddings, aux, inputs = [], None, []
+        first_input = 0 if layer_inputs is None else self.num_layers - layer_inputs
         for index, layer in enumerate(self.layers):
+            if index >= first_input:
+                inputs.append(x)
             x, maps = self._transform(layer, x, collector.wanted(index), key_mask)
             collector.add(index, maps)
             if class_embeddings:
@@ -154,7 +170,66 @@ class TokenViT(VisionTransformer):
             x = self.ln1(x)
         return TokenFeatures(class_tokens=x[:, :self.num_class_tokens], patch_map=self._to_map(x, grid),
                              class_embeddings=torch.stack(embeddings) if class_embeddings else None, aux_map=aux,
-                             attention=collector.result())
+                             attention=collector.result(), layer_inputs=tuple(inputs))
+
+    def explain_layer(self, index, x, *, class_rows=False, normed=None):
+        """One layer with its attention explicit, per head, for derivatives with respect to it.
+
+        Args:
+            index (int): Layer.
+            x (Tensor): (B,T+N,D), what enters it.
+            class_rows (bool): Compute only the class tokens after the layer, and their rows of the attention.
+            normed (Tensor, optional): (B,T+N,D), :meth:`first_norm` of ``x``, for derivatives with respect to that.
+
+        Returns:
+            tuple: (B,R,D) tokens after the layer, not normalised, and (B,H,R,T+N) softmax attention; R = T or T+N.
+        """
+        layer, rows = self.layers[index], slice(self.num_class_tokens if class_rows else None)
+        query, key, value = self._query_key_value(layer, layer.ln1(x) if normed is None else normed)
+        weights = ((query[:, :, rows] * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)).softmax(-1)
+        return self._after_attention(layer, x[:, rows], weights @ value), weights
+
+    def first_norm(self, index, x):
+        """What the attention of a layer reads: its normalised input (B,T+N,D)."""
+        return self.layers[index].ln1(x)
+
+    def encode_visible(self, x, hidden):
+        """Class tokens of images of which only a part is shown: hidden patches are left out of the sequence.
+
+        Equal to :meth:`forward` with ``key_mask`` (a token that nobody attends to changes nothing but itself), for a fraction of the work
+        where most patches are hidden.
+
+        Args:
+            x (Tensor): (B,3,H,W) normalised images.
+            hidden (Tensor): (B,M,N) or (B,M,h,w) bool, M masks of each image, True for hidden patches. A mask may hide all.
+
+        Returns:
+            Tensor: (B,M,T,D).
+        """
+        x, grid = self._embed(x)
+        hidden = hidden.flatten(2)
+        batch, num_masks, num_patches = hidden.shape
+        if num_patches != grid[0] * grid[1]:
+            raise ValueError(f'masks of {num_patches} patches do not fit a grid of {grid[0]}x{grid[1]}')
+        classes = self.num_class_tokens
+        order = hidden.to(torch.uint8).argsort(dim=2, stable=True).flatten(0, 1)  # visible patches first, in their order
+        counts = (num_patches - hidden.sum(2)).flatten()
+        owner = torch.arange(batch, device=x.device).repeat_interleave(num_masks)
+        # sequences of about one length together; in a group, shorter ones are filled up with hidden patches that nobody attends to
+        by_length = counts.argsort()
+        outputs = []
+        for group in by_length.tensor_split(max(1, min(MASK_GROUPS, len(by_length) // MASK_GROUPS))):
+            lengths = counts[group]
+            longest = int(lengths.max()) if len(lengths) else 0
+            image = owner[group]
+            tokens = torch.cat([x[image, :classes], x[image[:, None], order[group, :longest] + classes]], 1)
+            filling = torch.arange(classes + longest, device=x.device) >= classes + lengths[:, None]
+            key_mask = filling if bool((lengths < longest).any()) else None
+            for layer in self.layers:
+                tokens, _ = self._transform(layer, tokens, (), key_mask)
+            outputs.append(tokens[:, :classes])
+        tokens = torch.cat(outputs)[by_length.argsort()]
+        return (self.ln1(tokens) if self.final_norm else tokens).unflatten(0, (batch, num_masks))
 
     def _embed(self, x):
         height, width = x.shape[-2:]
@@ -168,20 +243,27 @@ class TokenViT(VisionTransformer):
         # the offset rule also shifts the samples of an unchanged grid, unless the image is square
         if grid != tuple(self.patch_resolution) or (self.pos_interp_offset and height != width):
             pos_embed = resize_position_embedding(pos_embed, self.num_class_tokens, (self.patch_resolution, grid),
-                                                  offset=self.pos_interp_offset)
+                                                  mode=self.pos_interp_mode, offset=self.pos_interp_offset)
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + pos_embed
         return self.drop_after_pos(x), grid
 
     def _transform(self, layer, x, requests, key_mask):
         """One layer of mmpretrain's, with the attention maps asked for."""
+        output, maps = attend(*self._query_key_value(layer, layer.ln1(x)), requests, num_class_tokens=self.num_class_tokens,
+                              key_mask=key_mask, dropout=layer.attn.attn_drop if self.training else 0.)
+        return self._after_attention(layer, x, output), maps
+
+    def _query_key_value(self, layer, normed):
+        """(B,H,T+N,d) each."""
         attn = layer.attn
-        batch, num_tokens, width = x.shape
-        qkv = attn.qkv(layer.ln1(x)).reshape(batch, num_tokens, 3, attn.num_heads, attn.head_dims).permute(2, 0, 3, 1, 4)
-        output, maps = attend(*qkv, requests, num_class_tokens=self.num_class_tokens, key_mask=key_mask,
-                              dropout=attn.attn_drop if self.training else 0.)
-        output = attn.proj(output.transpose(1, 2).reshape(batch, num_tokens, width))
+        return attn.qkv(normed).unflatten(2, (3, attn.num_heads, attn.head_dims)).permute(2, 0, 3, 1, 4)
+
+    def _after_attention(self, layer, x, output):
+        """The rest of a layer: ``x`` (B,R,D), ``output`` (B,H,R,d) of the attention."""
+        attn = layer.attn
+        output = attn.proj(output.transpose(1, 2).reshape(x.shape))
         x = x + attn.out_drop(attn.gamma1(attn.proj_drop(output)))
-        return self._feed_forward(layer.ffn, layer.ln2(x), x), maps
+        return self._feed_forward(layer.ffn, layer.ln2(x), x)
 
     def _feed_forward(self, ffn, x, identity):
         """mmcv's, but its widest tensor is not kept for the backward pass."""
@@ -198,6 +280,10 @@ class TokenViT(VisionTransformer):
         """Load-state-dict pre-hook: translate names, tokens and positions of a foreign checkpoint, in place."""
         own = unwrap_state_dict({key.removeprefix(prefix): state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)})
         own, unused = translate_vit_keys(own)
+        if self.depth is not None:
+            deeper = [key for key in own if key.startswith('layers.') and int(key.split('.')[1]) >= self.depth]
+            unused += deeper
+            own = {key: value for key, value in own.items() if key not in deeper}
         if not self.final_norm:
             unused += [key for key in own if key.startswith('ln1.')]
             own = {key: value for key, value in own.items() if not key.startswith('ln1.')}
@@ -226,7 +312,8 @@ class TokenViT(VisionTransformer):
                 raise ValueError(f'the position embedding of the checkpoint has {grid.shape[1]} patches, which is no square grid')
             h, w = self.patch_resolution
             nearest = self.pos_init == 'nearest' and h % side == 0 and w % side == 0
-            grid = resize_grid(grid, ((side, side), (h, w)), mode='nearest' if nearest else 'bicubic')
+            mode = 'nearest' if nearest else 'bilinear' if self.pos_init == 'bilinear' else 'bicubic'
+            grid = resize_grid(grid, ((side, side), (h, w)), mode=mode)
         if extra < self.num_class_tokens:
             state['cls_token'] = repeat_class_token(state['cls_token'], self.num_class_tokens)
             class_pos = repeat_class_token(class_pos, self.num_class_tokens)

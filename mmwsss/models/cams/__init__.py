@@ -1,0 +1,11 @@
+"""How a trained network becomes maps, one method a file."""
+from .base import CAMMethod
+from .cam import CAM
+from .class_attention import ClassAttention
+from .generic_attention import GenericAttention
+from .getam import GETAM
+from .grad_cam import GradCAM
+from .gradient_attention import GradientAttention
+from .ts_cam import TSCAM
+
+__all__ = ['CAM', 'CAMMethod', 'ClassAttention', 'GETAM', 'GenericAttention', 'GradCAM', 'GradientAttention', 'TSCAM']

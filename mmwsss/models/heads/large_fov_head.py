@@ -20,7 +20,7 @@ class LargeFOVHead(BaseDecodeHead):
     """
 
     def __init__(self, in_channels, num_classes, *, channels=512, dilation=5, **options):
-        defaults = dict(dropout_ratio=0, init_cfg=None)
+        defaults = dict(dropout_ratio=0, init_cfg=None, loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True))
         super().__init__(in_channels, channels, num_classes=num_classes, **{**defaults, **options})
         del self.conv_seg
         self.conv6 = nn.Conv2d(self.in_channels, channels, 3, padding=dilation, dilation=dilation, bias=False)

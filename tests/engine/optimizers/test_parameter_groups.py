@@ -45,7 +45,8 @@ def test_released_groups():
 def test_groups_of_the_configs(name):
     """No decay of 1-D tensors, biases and class tokens; the released + decays its position embeddings, V1, V2 and small nets do not."""
     config = Config.fromfile(CONFIGS[name])
-    released_plus = config.model.type == 'mmwsss.MCTformerPlus' and config.model.backbone.pop('init_cfg', None) is not None
+    pretrained = config.model.backbone.pop('init_cfg', None) is not None
+    released_plus = pretrained and config.model.type in ('mmwsss.MCTformerPlus', 'mmwsss.AReAM')
     with torch.device('meta'):
         model = MODELS.build(config.model)
     weight_decay = config.optim_wrapper.optimizer.weight_decay

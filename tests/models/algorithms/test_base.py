@@ -136,7 +136,7 @@ def brightness_network(**options):
 @pytest.mark.parametrize('scale', [1., 1.25, 0.7])
 def test_padded_maps_stay_aligned(size, edge, scale, monkeypatch):
     """A bright band at an edge is brightest there, and its inner border does not move."""
-    monkeypatch.setattr('mmwsss.models.algorithms.base.minmax_normalize', lambda maps: maps)
+    monkeypatch.setattr('mmwsss.models.algorithms.base.minmax_normalize', lambda maps, eps: maps)
     model = brightness_network(backbone=dict(pad_to_patch=True))
     view_size = round(size[0] * scale), round(size[1] * scale)
     image = torch.zeros(1, 3, *view_size)

@@ -6,7 +6,8 @@ from tests.distributed import run_distributed
 from tests.mctformer_golden import MODEL_ARCH, build, samples_with
 
 VARIANTS = dict(
-    plus=dict(), v2=dict(type='mmwsss.MCTformer', patch_head=dict(pooling='gap')), v1=dict(type='mmwsss.MCTformer'))
+    plus=dict(), v2=dict(type='mmwsss.MCTformer', patch_head=dict(pooling='gap')), v1=dict(type='mmwsss.MCTformer'),
+    aream=dict(type='mmwsss.AReAM', contrast_weight=1.))
 
 
 def gradients(rank, world_size, seed):

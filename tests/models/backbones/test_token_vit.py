@@ -115,7 +115,10 @@ def test_training_keeps_no_attention_matrix(masked):
     assert kept and max(kept) < 256 * 256
     kept.clear()
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor):
-        model(image, attention=[EVERYTHING])
+        model(image, attention=[EVERYTHING])[-2][0].sum().backward()
+    assert max(kept) < 256 * 256  # nor with maps asked for
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor):
+        model.explain_layer(0, torch.rand(1, 258, 16))
     assert max(kept) >= 256 * 256  # the check above can fail
 
 
@@ -257,3 +260,30 @@ def test_stem_cells_lie_in_the_middle_of_their_pixels():
 def test_stem_pads_to_whole_cells():
     model = network(num_class_tokens=2, stem=dict(type='mmwsss.ConvStem', channels=(4, 8, 12)), pad_to_patch=True)
     assert model(torch.rand(1, 3, 41, 65)).patch_map.shape[-2:] == (6, 9)
+
+
+# One layer with its attention explicit ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('final_norm', [False, True])
+@pytest.mark.parametrize('num_class_tokens', [1, 3])
+def test_explained_layers_are_those_of_the_network(num_class_tokens, final_norm):
+    model = network(num_class_tokens=num_class_tokens, final_norm=final_norm)
+    images = torch.randn(2, 3, 64, 80)
+    every = [AttentionRequest('all', heads='all', reduce='list'), AttentionRequest('all', heads='all', reduce='stack')]
+    with torch.no_grad():
+        features = model(images, attention=every, layer_inputs=None)
+    assert len(features.layer_inputs) == len(features.attention[0]) == 3
+    torch.testing.assert_close(torch.stack(features.attention[0]), features.attention[1])
+    for index, x in enumerate(features.layer_inputs):
+        after, weights = model.explain_layer(index, x)
+        torch.testing.assert_close(weights, features.attention[0][index])
+        rows, row_weights = model.explain_layer(index, x, class_rows=True, normed=model.first_norm(index, x))
+        torch.testing.assert_close(rows, after[:, :num_class_tokens])
+        torch.testing.assert_close(row_weights, weights[:, :, :num_class_tokens])
+        if index < 2:
+            torch.testing.assert_close(after, features.layer_inputs[index + 1])
+    after = model.ln1(after) if final_norm else after
+    torch.testing.assert_close(after[:, :num_class_tokens], features.class_tokens)
+    assert model(images, layer_inputs=2).layer_inputs[0].shape == features.layer_inputs[1].shape
+    assert model(images).layer_inputs == ()

@@ -203,6 +203,15 @@ def test_position_embedding_that_is_no_square(tmp_path):
         pretrained(saved(state, tmp_path))
 
 
+def test_first_layers_of_a_checkpoint(tmp_path):
+    whole, first = (pretrained(saved({'model': deit()}, tmp_path), **options) for options in ({}, dict(depth=1)))
+    assert len(first.layers) == 1 < len(whole.layers)
+    expected = whole.state_dict()
+    for name, weight in first.state_dict().items():
+        assert torch.equal(weight, expected[name]), name
+    assert len(TokenViT('deit-small', depth=6).layers) == 6
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match='missing.pth'):
         pretrained(tmp_path / 'missing.pth')

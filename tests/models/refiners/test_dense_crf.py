@@ -106,6 +106,32 @@ def test_values_override_the_preset():
         assert DenseCRF(name).bilateral == values['bilateral']
 
 
+def test_every_parameter_set_of_the_specification_has_a_preset():
+    """Steps, Gaussian sxy and compat, bilateral sxy, srgb and compat."""
+    table = {(10, 3, 3, 80, 13, 10): 'psa', (10, 3, 3, 50, 5, 10): 'irn', (10, 4, 3, 83, 5, 3): 'mct_test',
+             (1, 3, 3, 32, 13, 10): 'ssc_test', (10, 1, 1, 121, 5, 4): 'toco_test', (1, 1, 1, 121, 5, 4): 'cosa_test',
+             (10, 3, 3, 36, 3, 4): 'toco_cam', (10, 1, 3, 67, 3, 4): 'deeplabv2_test'}
+    assert {(values['num_iters'], *values['gauss'], *values['bilateral']): name for name, values in PRESETS.items()} == table
+
+
+@pytest.mark.parametrize('backend', LATTICE)
+def test_pruned_channels(backend):
+    image, probs = np.random.randint(0, 256, (12, 15, 3), np.uint8), torch.rand(6, 12, 15)
+    probs[[1, 4]] *= 1e-5
+    crf, pruned = DenseCRF('toco_test', backend=backend), DenseCRF('toco_test', prune=1e-4, backend=backend)
+    kept = [0, 2, 3, 5]
+    result = pruned(image, probs)
+    assert torch.equal(result[kept], crf(image, probs[kept])) and not result[[1, 4]].any()
+    assert torch.equal(result.argmax(0), crf(image, probs).argmax(0))
+    np.testing.assert_array_equal(pruned(image, probs.numpy()), result)
+    assert torch.equal(pruned(image, probs[kept]), crf(image, probs[kept]))
+    weak = pruned.refine_many(image, [probs[[1, 4]] * 1e-3, probs, probs[:0]])  # something always stays
+    assert weak[0].sum() == 12 * 15 and torch.equal(weak[1], result) and len(weak[2]) == 0
+    assert crf.prune is None
+    with pytest.raises(ValueError, match='got 1.5'):
+        DenseCRF('psa', prune=1.5)
+
+
 def test_wrong_arguments():
     with pytest.raises(ValueError, match='choose one of psa, irn'):
         DenseCRF('voc')

@@ -9,7 +9,16 @@ ITEMS = {
     'train': 'mctformer',
     'cam': 'mctformer',
     'cam_bf16': 'mctformer',
+    'aream': 'aream',
+    'acr_train': 'acr',
+    'gradcam': 'acr',
+    'mcc_train': 'mcc',
+    'cosa_train': 'cosa',
+    'gmm': 'cosa',
+    'gmm_binned': 'cosa',
     'sweep': 'sweep',
+    'sweep200': 'evaluation',
+    'seg_eval': 'evaluation',
     'walk': 'affinity',
     'irn_walk': 'affinity',
     'pair_loss': 'affinity',
@@ -18,6 +27,8 @@ ITEMS = {
     'crf': 'refinement',
     'energy': 'refinement',
 }
+
+LONG_ITEMS = ('sweep200', )  # run on request only
 
 
 class Case(NamedTuple):

@@ -18,7 +18,7 @@ TINY = dict(embed_dims=64, num_layers=3, num_heads=2, feedforward_channels=256)
 
 def train(device, quick):
     """Forward, losses and backward of two 448 x 448 images with 20 classes: losses, and the gradient of the patch embedding."""
-    model = _model(device, quick).train()
+    model = untrained(device, quick).train()
     plain = textbook.PlainMCTformerPlus(model).to(device)
     images = torch.randn(2, 3, *model.backbone.img_size, device=device)
     tags = torch.zeros(2, 20, device=device)
@@ -40,7 +40,7 @@ def train(device, quick):
 
 def cam(device, quick, dtype='fp32'):
     """CAMs of an image of 500 x 375 pixels with two tags of 20: scales 1, 0.75 and 1.25, each with its flip, from uint8 views."""
-    model = _model(device, quick, test_cfg=dict(dtype=dtype)).eval()
+    model = untrained(device, quick, test_cfg=dict(dtype=dtype)).eval()
     plain = textbook.PlainMCTformerPlus(model).to(device)
     size = (60, 80) if quick else (375, 500)
     views = [torch.randint(0, 256, (3, *(round(side * scale) for side in size)), dtype=torch.uint8) for scale in (1, 0.75, 1.25)]
@@ -64,11 +64,12 @@ def cam_bf16(device, quick):
     return cam(device, quick, 'bf16')
 
 
-def _model(device, quick, **options):
-    """Untrained network with attention as peaked as that of a trained one, so that maps have contrast."""
+def untrained(device, quick, **options):
+    """Untrained network with some other options, and attention as peaked as that of a trained one, so that maps have contrast."""
     config = Config.fromfile(CONFIG).model
     config.backbone.pop('init_cfg')
     config.test_cfg.update(options.pop('test_cfg', {}))
+    config.update(options)
     if quick:
         config.backbone.update(arch=TINY, img_size=64)
     model = MODELS.build(config)

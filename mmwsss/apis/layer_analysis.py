@@ -1,0 +1,216 @@
+"""What the layers of a classifier attend to: over-smoothing, layer by layer (AReAM, Figures 1, 3, 6, 7 and Table III)."""
+from typing import NamedTuple
+
+import torch
+
+from mmwsss.functional.attention import AttentionRequest
+from mmwsss.functional.cam import minmax_normalize
+from mmwsss.functional.pseudo_labels import IGNORE
+from mmwsss.functional.reactivation import (
+    attended_tokens,
+    hellinger_statistics,
+    layer_entropy,
+    layer_weights,
+    reactivated_cams,
+    refine_by_layer,
+)
+from mmwsss.functional.thresholds import curves_from_counts, make_thresholds, select_threshold, sweep_counts
+
+THRESHOLDS = tuple(step / 100 for step in range(100))
+
+
+class ImageLayers(NamedTuple):
+    """What :meth:`LayerAnalysis.add` saw in one image, on its grid of patches.
+
+    Attributes:
+        cams (Tensor): (K,h,w) in [0,1], not refined.
+        keys (list[int]): K class ids.
+        attended (Tensor): (L,h,w) attention that each patch receives in each layer.
+        affinity (list[Tensor]): (N,N) of the layers asked for.
+    """
+    cams: torch.Tensor
+    keys: list
+    attended: torch.Tensor
+    affinity: list
+
+
+class LayerAnalysis:
+    """Statistics of the patch affinity P of every layer, image after image.
+
+    Per layer: Hellinger distance of the rows of P (Eq. 6), entropy of the map that the layer refines (Eq. 8), mIoU of that map and of the
+    map refined by the mean of the first layers, and the share of the attention that falls on the foreground. Of the whole network: mIoU of
+    the map that is not refined, refined by the mean of all layers, and by the weighted sum (Eq. 12).
+
+    Args:
+        model (TagClassifier): In evaluation mode, with a :class:`TokenViT` or another backbone that takes attention requests.
+        class_names (Sequence[str]): Background first.
+        mode (str): Affinity that refines, see :meth:`DeferredAttention.affinity`.
+        hellinger_mode (str): Affinity of the Hellinger distance; by default its rows sum to 1, as the distance wants.
+        form (str): Entropy, ``'max'`` or ``'sum'`` (version 1, of the patch maps alone); see :func:`layer_entropy`.
+        thresholds (Sequence[float]): Background thresholds; the best one is reported.
+
+    Raises:
+        ValueError: Not such a model.
+    """
+
+    def __init__(self, model, class_names, *, mode='softmax_all', hellinger_mode='softmax_patch', form='max', thresholds=THRESHOLDS):
+        if not hasattr(model, 'grid_maps') or not hasattr(model.backbone, 'num_class_tokens'):
+            raise ValueError(f'{type(model).__name__} is no classifier on a vision transformer, which the analysis of its attention needs')
+        if form == 'sum' and getattr(model, 'patch_head', None) is None:
+            raise ValueError(f"{type(model).__name__} has no patch head, whose maps the entropy of form 'sum' is of")
+        self.model = model
+        self.class_names = tuple(class_names)
+        self.mode, self.hellinger_mode, self.form = mode, hellinger_mode, form
+        self.limits = make_thresholds(thresholds)
+        self.num_layers = model.backbone.num_layers
+        self.num_images = 0
+        self._statistics = {name: [] for name in ('hellinger', 'spread', 'entropy', 'gap', 'w_hat', 'share', 'area')}
+        self._counts = {}
+
+    @torch.no_grad()
+    def add(self, data, layers=()):
+        """Count one image.
+
+        Args:
+            data (dict): As the data loader collates one image; the first view is looked at, without flip. Classes are those of
+                ``gt_tags``; what needs a mask is left out where ``gt_sem_seg`` is missing.
+            layers (Sequence[int]): Layers whose affinity is returned.
+
+        Returns:
+            ImageLayers
+        """
+        data = self.model.data_preprocessor(data, False)
+        view, sample = data['inputs'][0], data['data_samples'][0]
+        view = view[None] if isinstance(view, torch.Tensor) else view[0]
+        keys = self.model.gt_tags([sample], view)[0].nonzero().flatten().tolist()
+        attention = self.model.backbone(view, attention=[AttentionRequest('all', kind='deferred')])
+        grid, attention = attention.patch_map.shape[-2:], attention.attention[0]
+        maps = self._maps(view, keys, grid)
+        cams = minmax_normalize(maps)
+        refined = refine_by_layer(attention, cams, self.mode)  # (1,L,K,h,w)
+        attended = self._read_attention(attention, grid)
+        self._read_entropy(attention, refined, view, keys, grid)
+        if 'gt_sem_seg' in sample:
+            mask = sample.gt_sem_seg.data[0].to(view.device)
+            _, weights = layer_weights(layer_entropy(refined))
+            variants = dict(self._refinements(refine_by_layer(attention, maps, self.mode)))
+            self._count_maps(mask, view.shape[-2:], keys, dict(variants, unrefined=maps, reactivated=reactivated_cams(refined, weights)))
+            self._read_foreground(mask, view.shape[-2:], attended)
+        self.num_images += 1
+        return ImageLayers(cams[0], keys, attended, [attention[layer].affinity(self.mode)[0] for layer in layers])
+
+    def _maps(self, view, keys, grid, **options):
+        """Maps (1,K,h,w) of the model, not refined."""
+        if not keys:
+            return view.new_zeros(1, 0, *grid)
+        saved = self.model.test_cfg
+        self.model.test_cfg = dict(saved, refine=False, **options)
+        try:
+            return self.model.grid_maps(view, keys)
+        finally:
+            self.model.test_cfg = saved
+
+    def _read_attention(self, attention, grid):
+        """Hellinger statistics of every layer; returns attended patches (L,h,w)."""
+        attended, means, deviations = [], [], []
+        for layer in attention:
+            attended.append(attended_tokens(layer.affinity(self.mode))[0].view(grid))
+            mean, deviation = hellinger_statistics(layer.affinity(self.hellinger_mode))
+            means.append(float(mean))
+            deviations.append(float(deviation))
+        self._statistics['hellinger'].append(means)
+        self._statistics['spread'].append(deviations)
+        return torch.stack(attended)
+
+    def _read_entropy(self, attention, refined, view, keys, grid):
+        """Entropy and weight of every layer; an image without tags says nothing."""
+        if not keys:
+            return
+        if self.form == 'sum':
+            refined = refine_by_layer(attention, self._maps(view, keys, grid, map_type='patchcam'), self.mode)
+        entropy = layer_entropy(refined, self.form)
+        self._statistics['entropy'].append(entropy[0].tolist())
+        flat = layer_entropy(torch.zeros_like(refined[:, :1]), self.form)
+        self._statistics['gap'].append((flat - entropy)[0].tolist())
+        self._statistics['w_hat'].append(layer_weights(entropy)[0][0].tolist())
+
+    def _refinements(self, refined):
+        """Maps refined by each layer alone, and by the mean of the first ones; not normalised before, as in the network at test."""
+        total = refined.cumsum(1)
+        for layer in range(self.num_layers):
+            yield f'layer_{layer + 1}', refined[:, layer]
+            yield f'first_{layer + 1}', total[:, layer]
+
+    def _count_maps(self, mask, view_size, keys, variants):
+        """Counts of the threshold sweep of each kind of maps."""
+        size = tuple(mask.shape)
+        for name, maps in variants.items():
+            maps = minmax_normalize(self.model.to_image_size(maps, view_size, size)[0]) if keys else maps.new_zeros(0, *size)
+            counts = sweep_counts(maps, keys, mask, self.limits, len(self.class_names)).cpu()
+            self._counts[name] = self._counts[name] + counts if name in self._counts else counts
+
+    def _read_foreground(self, mask, view_size, attended):
+        """Share of the attention on the foreground, and of the foreground in the image."""
+        known, foreground = mask != IGNORE, (mask != IGNORE) & (mask > 0)
+        if foreground.any():
+            heat = self.model.to_image_size(attended[None], view_size, tuple(mask.shape))[0]
+            self._statistics['share'].append(((heat * foreground).sum((1, 2)) / (heat * known).sum((1, 2))).tolist())
+            self._statistics['area'].append([float(foreground.sum() / known.sum())])
+
+    def results(self):
+        """Everything as plain numbers.
+
+        Returns:
+            dict: None stands where no image had a mask or tags.
+
+            - ``layers``: a dict per layer: ``layer`` from 1; ``hellinger`` (mean over images of the mean over pairs of rows),
+              ``hellinger_std`` (over images), ``hellinger_spread`` (over pairs, mean over images); ``entropy``, ``entropy_gap`` (by how
+              much it is below that of a flat map, which depends on the size of the image), ``entropy_gap_std`` (over images); ``w_hat``
+              (mean of the weights of each image); ``attended_foreground`` (mean share in [0,1]); ``cam_mIoU``, ``cam_threshold`` of the map
+              refined by this layer alone, ``first_mIoU``, ``first_threshold`` by the mean of the layers up to it, in percent.
+            - ``maps``: mIoU and threshold of ``unrefined``, ``mean`` and ``reactivated`` maps.
+            - ``w_hat``: the mean entropies stretched to [0,1] over the layers.
+            - ``foreground_area``: mean share of the foreground in an image; ``num_images``.
+
+        Raises:
+            ValueError: No image was added.
+        """
+        if not self.num_images:
+            raise ValueError('no image has been analysed')
+        mean = {name: _mean(rows) for name, rows in self._statistics.items()}
+        deviation = {name: _deviation(rows) for name, rows in self._statistics.items()}
+        quality = {name: self._quality(counts) for name, counts in self._counts.items()}
+        unknown = (None, None)
+        layers = []
+        for index in range(self.num_layers):
+            (miou, threshold), (first_miou, first_threshold) = (quality.get(f'{kind}_{index + 1}', unknown) for kind in ('layer', 'first'))
+            layers.append(dict(
+                layer=index + 1, hellinger=mean['hellinger'][index], hellinger_std=deviation['hellinger'][index],
+                hellinger_spread=mean['spread'][index], entropy=_at(mean['entropy'], index), entropy_gap=_at(mean['gap'], index),
+                entropy_gap_std=_at(deviation['gap'], index), w_hat=_at(mean['w_hat'], index),
+                attended_foreground=_at(mean['share'], index), cam_mIoU=miou, cam_threshold=threshold,
+                first_mIoU=first_miou, first_threshold=first_threshold))
+        names = dict(unrefined='unrefined', mean=f'first_{self.num_layers}', reactivated='reactivated')
+        maps = {name: dict(zip(('mIoU', 'threshold'), quality.get(key, unknown))) for name, key in names.items()}
+        w_hat = None
+        if mean['entropy'] is not None:
+            w_hat = layer_weights(torch.tensor([mean['entropy']], dtype=torch.float64))[0][0].tolist()
+        return dict(layers=layers, maps=maps, w_hat=w_hat, foreground_area=_at(mean['area'], 0), num_images=self.num_images)
+
+    def _quality(self, counts):
+        """Best mIoU in percent, and its threshold."""
+        curves = curves_from_counts(counts)
+        index = select_threshold(curves.miou)
+        return 100 * float(curves.miou[index]), round(float(self.limits[index]), 6)
+
+
+def _mean(rows):
+    return torch.tensor(rows, dtype=torch.float64).mean(0).tolist() if rows else None
+
+
+def _deviation(rows):
+    return torch.tensor(rows, dtype=torch.float64).std(0, correction=0).tolist() if rows else None
+
+
+def _at(values, index):
+    return None if values is None else values[index]

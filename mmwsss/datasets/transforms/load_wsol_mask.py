@@ -1,0 +1,48 @@
+"""Masks of the localisation protocol of OpenImages-WSOL."""
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mmwsss.registry import TRANSFORMS
+from mmwsss.utils.io import read_mask
+
+
+@TRANSFORMS.register_module()
+class LoadWSOLMask(BaseTransform):
+    """Read ``mask_paths`` and ``ignore_path`` as ``gt_seg_map`` (size,size) uint8 (spec: pipeline 7.7).
+
+    Each PNG is resized to the square by its nearest pixels; the object is the union of all instances and gets the label of the image's
+    class, the region to ignore gets 255 where there is no object. Sets ``ori_shape`` to the square, the size at which maps are judged
+    against the mask. Items without masks stay as they are.
+
+    Args:
+        size (int): Side, pixels; 224 in the protocol.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Unreadable mask, or an image with another number of classes than one; names the file.
+    """
+
+    def __init__(self, *, size=224):
+        self.size = size
+
+    def transform(self, results):
+        """Add the mask to ``results``."""
+        if 'mask_paths' not in results:
+            return results
+        if len(results['gt_tags']) != 1:
+            raise ValueError(f'{results["img_path"]}: LoadWSOLMask takes images of one class, this one has {len(results["gt_tags"])}')
+        target = np.zeros((self.size, self.size), np.uint8)
+        if results.get('ignore_path') is not None:
+            target[self._read(results['ignore_path'])] = 255
+        for path in results['mask_paths']:
+            target[self._read(path)] = results['gt_tags'][0] + 1
+        results['gt_seg_map'] = target
+        results['ori_shape'] = target.shape
+        results.setdefault('seg_fields', []).append('gt_seg_map')
+        return results
+
+    def _read(self, path):
+        """(size,size) bool; 0 is outside."""
+        mask = (read_mask(path) > 0).astype(np.uint8)
+        rows, columns = (np.arange(self.size) * side // self.size for side in mask.shape)
+        return mask[rows][:, columns] > 0

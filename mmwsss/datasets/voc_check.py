@@ -1,0 +1,112 @@
+"""What there is to check, and to make, of a folder with PASCAL VOC 2012 and SBD (pipeline spec 7.6)."""
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mmwsss.datasets.tag_sources import tags_from_xml
+from mmwsss.datasets.voc import VOC_CLASSES, voc_tags
+from mmwsss.utils.file_check import check_image, check_mask
+from mmwsss.utils.io import write_mask
+
+REPAIRABLE = 'not a palette PNG'  # part of a kind of problem: the labels are known all the same
+
+
+class VOCFiles(NamedTuple):
+    """Files of one image; None for those that are not checked."""
+    img_id: str
+    image: Path | None
+    mask: Path | None
+    annotation: Path | None
+    decode: bool = False  # the whole image, not only its two ends
+
+
+class VOCFinding(NamedTuple):
+    """What one image has."""
+    problems: list  # (kind, file, detail)
+    annotation_tags: list | None  # names in order of the classes
+    mask_tags: list | None
+
+
+def check_voc_image(files):
+    """Check the files of one image.
+
+    Args:
+        files (VOCFiles): What to look at.
+
+    Returns:
+        VOCFinding
+    """
+    problems, size, annotation_tags, mask_tags = [], None, None, None
+    if files.image is not None:
+        size, wrong = check_image(files.image, files.decode)
+        if wrong:
+            problems.append(('image not found' if wrong == 'image not found' else 'truncated or unreadable image', files.image,
+                             '' if wrong == 'image not found' else wrong))
+    if files.mask is not None:
+        checked = check_mask(files.mask, len(VOC_CLASSES), size)
+        if checked.problem is not None:
+            problems.append((checked.problem[0], files.mask, checked.problem[1]))
+        if checked.labels is not None:
+            present = np.flatnonzero(np.bincount(checked.labels.ravel(), minlength=256))
+            mask_tags = [VOC_CLASSES[label] for label in present if 0 < label < len(VOC_CLASSES)]
+    if files.annotation is not None:
+        try:
+            names = tags_from_xml(files.annotation)
+            foreign = [name for name in names if name not in VOC_CLASSES[1:]]
+            if foreign:
+                problems.append(('object that is no class of VOC', files.annotation, ', '.join(foreign)))
+            else:
+                annotation_tags = voc_tags(files.annotation)
+        except FileNotFoundError:
+            problems.append(('annotation not found', files.annotation, ''))
+        except ValueError as error:
+            problems.append(('unreadable annotation', files.annotation, str(error).removeprefix(f'{files.annotation}: ')))
+    return VOCFinding(problems, annotation_tags, mask_tags)
+
+
+def check_voc_images(batch):
+    """:func:`check_voc_image` of several images, for worker processes."""
+    return [check_voc_image(files) for files in batch]
+
+
+def repair_mask(path):
+    """Write a colour-encoded mask again as a palette PNG, in its place."""
+    write_mask(path, check_mask(path, len(VOC_CLASSES)).labels)
+
+
+def repair_masks(paths):
+    """:func:`repair_mask` of several masks, for worker processes."""
+    for path in paths:
+        repair_mask(path)
+    return len(paths)
+
+
+def augmented_split(voc_train, voc_val, sbd):
+    """Ids of ``train_aug``: everything that VOC or SBD annotate and that VOC does not validate on, sorted.
+
+    10,582 ids for VOC 2012 ``train``, ``val`` and the two lists of SBD.
+    """
+    return sorted({*voc_train, *sbd} - set(voc_val))
+
+
+def write_sbd_masks(batch):
+    """Write the masks of several SBD annotations; pairs (``cls/<id>.mat``, PNG to write).
+
+    Returns:
+        list: (file, what is wrong) of annotations that cannot be used.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+    problems = []
+    for source, target in batch:
+        try:
+            labels = loadmat(source, squeeze_me=True, struct_as_record=False)['GTcls'].Segmentation
+        except (MatReadError, KeyError, AttributeError, TypeError, ValueError, OSError) as error:
+            problems.append((source, str(error) or type(error).__name__))
+            continue
+        if labels.ndim != 2 or labels.max(initial=0) >= len(VOC_CLASSES):
+            problems.append((source, f'expected a map of the classes 0..{len(VOC_CLASSES) - 1}'))
+            continue
+        write_mask(target, labels)
+    return problems

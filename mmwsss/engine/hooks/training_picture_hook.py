@@ -1,0 +1,53 @@
+"""Pictures of what a single-stage network teaches itself."""
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from mmwsss.registry import HOOKS
+from mmwsss.visualization import draw_cam_grid
+
+
+@HOOKS.register_module()
+class TrainingPictureHook(Hook):
+    """Draws, every so many iterations, the first image of the batch: image, CAM and auxiliary CAM of each class, pseudo label, prediction.
+
+    The model is asked by its method ``inspect``. The picture goes to every visualisation backend of the config, as ``training``.
+
+    Args:
+        interval (int): Iterations between pictures.
+        cell (int): Side of one picture in pixels.
+
+    Raises:
+        ValueError: An interval below 1.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, interval=500, *, cell=224):
+        if interval < 1:
+            raise ValueError(f'interval must be at least 1, got {interval}')
+        self.interval = interval
+        self.cell = cell
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Draw the batch that was just trained on, with the weights after the step."""
+        if not self.every_n_train_iters(runner, self.interval) or runner.rank != 0:
+            return
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        data = model.data_preprocessor(data_batch, True)
+        runner.visualizer.add_image('training', self.draw(model, data, runner.train_loop.dataloader.dataset.metainfo), step=runner.iter + 1)
+
+    def draw(self, model, data, metainfo):
+        """Picture (H,W,3) uint8 RGB of the first image of a preprocessed batch.
+
+        Args:
+            model (SingleStage): Asked for its maps and labels.
+            data (dict): ``inputs`` and ``data_samples``.
+            metainfo (dict): ``classes``, background first, and optionally ``palette``.
+        """
+        seen = {key: value.cpu().numpy() for key, value in model.inspect(data['inputs'], data['data_samples']).items()}
+        names = [metainfo['classes'][index + 1] for index in seen['classes']]
+        cams = [(f'{kind}: {name}', cam) for kind, maps in (('CAM', seen['cam']), ('aux CAM', seen['aux_cam']))
+                for name, cam in zip(names, maps)]
+        sample = data['data_samples'][0]
+        return draw_cam_grid([dict(id=sample.metainfo.get('img_id', 'image'), image=seen['image'].transpose(1, 2, 0), cams=cams,
+                                   mask=seen['pseudo_label'], seg=seen['prediction'])], cell=self.cell)

@@ -1,0 +1,55 @@
+"""Scores of several scales and flips of an image become one (pipeline specification 5.4; MCC specification, section 6)."""
+import torch
+
+# rule -> (how the flips of a scale are combined, how the scales are)
+RULES = {
+    'max_softmax': ('max', 'max'),
+    'mean_softmax': ('sum', 'sum'),
+    'sum_logits': ('sum', 'sum'),
+    'max_of_flip_sums': ('sum', 'max'),
+    'sum_of_flip_maxima': ('max', 'sum'),
+}
+
+
+class ScoreFusion:
+    """Fuses scores view by view, so that only the running result is in memory.
+
+    Args:
+        rule (str): ``'max_softmax'``: largest softmax over scales and flips (MCTformer); ``'mean_softmax'``; ``'sum_logits'`` (SSC, CoSA);
+            ``'max_of_flip_sums'``: logits of both flips summed, largest over scales (ToCo and MCC on VOC); ``'sum_of_flip_maxima'``: the
+            reverse (ToCo and MCC on COCO).
+
+    Raises:
+        ValueError: Unknown rule.
+    """
+
+    def __init__(self, rule):
+        if rule not in RULES:
+            raise ValueError(f'rule must be one of {tuple(RULES)}, got {rule!r}')
+        self.rule = rule
+        self._fused = None
+        self._count = 0
+
+    def add(self, flips, dim=0):
+        """Add the views of one scale: a sequence of logits of one shape, classes along ``dim``."""
+        if self.rule.endswith('softmax'):
+            flips = [logits.softmax(dim) for logits in flips]
+        over_flips, over_scales = RULES[self.rule]
+        scale = _combine(flips, over_flips)
+        self._fused = scale if self._fused is None else _combine([self._fused, scale], over_scales)
+        self._count += len(flips)
+
+    def result(self):
+        """Fused scores whose softmax the dense CRF may take: fused logits, or logarithms of fused probabilities (a factor per pixel, which
+        a mean field does not feel)."""
+        if not self.rule.endswith('softmax'):
+            return self._fused
+        fused = self._fused / self._count if self.rule == 'mean_softmax' else self._fused
+        return fused.clamp_min(1e-12).log()
+
+
+def _combine(views, how):
+    result = views[0]
+    for view in views[1:]:
+        result = torch.maximum(result, view) if how == 'max' else result + view
+    return result

@@ -1,0 +1,173 @@
+"""AReAM: re-activation of over-smoothed deep attention, trained with an affinity loss on every layer (arXiv 2305.03112 v2)."""
+from pathlib import Path
+
+import torch
+
+from mmwsss.functional.attention import AFFINITY_MODES, AttentionRequest
+from mmwsss.functional.cam import fuse_cams, minmax_normalize
+from mmwsss.functional.pseudo_labels import IGNORE, present_slots
+from mmwsss.functional.reactivation import layer_entropy, layer_weights, reactivated_cams, refine_by_layer, token_labels
+from mmwsss.registry import MODELS
+from mmwsss.utils.io import read_json
+
+from .mctformer_plus import MCTformerPlus
+
+
+@MODELS.register_module()
+class AReAM(MCTformerPlus):
+    """Multi-class token transformer whose deep layers are taught the patch affinity that shallow layers suggest.
+
+    ``L = L_cls + L_patch + contrast_weight * L_cct + affinity_weight * L_aff``. In a training step the class maps are refined by each
+    layer's attention; the entropy of the result weighs the layers, sharp ones make the labels, flat ones are supervised with them.
+    Maps are computed at test as by :class:`MCTformer`: with the plain mean of the affinities of all layers (Eq. 4-5).
+
+    Args:
+        backbone (dict): :class:`TokenViT`.
+        num_classes (int): C.
+        patch_head (dict, optional): Options of :class:`PatchCAMHead`; GWRP by default.
+        contrast_weight (float): Of MCTformer+'s contrast between class tokens; 0 (default) leaves it out.
+        affinity_loss (dict, optional): Options of :class:`AttentionAffinityLoss`.
+        affinity_weight (float): lambda of Eq. 20.
+        affinity_start (int): First epoch with the affinity loss, counted from 0.
+        affinity_mode (str): P of Eq. 7, see :meth:`DeferredAttention.affinity`.
+        weighting (str): ``'adaptive'`` by entropy, per image and step (Eq. 8-10); ``'uniform'``, w = w_hat = 1; or a JSON file with
+            ``w_hat`` of every layer (version 1), as ``tools/analysis_tools/analyze_affinity.py`` writes it; only training reads it.
+        entropy_form (str): Of ``'adaptive'``, see :func:`layer_entropy`.
+        split_layer (int, optional): Refine with the layers before it and supervise it and the later ones (version 1); None: all do both.
+        par (dict | bool): Options of :class:`PAR`; False labels without refinement.
+        labels (dict, optional): Options of :func:`token_labels`: ``mode``, ``low``, ``high``, ``downscale``.
+        cam_flip (bool): Take the maps from an extra pass of image and mirror image in evaluation mode (version 1, which stays in training
+            mode); by default they come from the training pass at no cost.
+        test_cfg (dict): As :class:`MCTformer`; ``attention_layers`` and ``fuse_sqrt`` also define the maps of the training step. By default
+            3 layers and no root, as MCTformer V2.
+    """
+
+    default_test_cfg = dict(MCTformerPlus.default_test_cfg, attention_layers=3, fuse_sqrt=False)
+
+    def __init__(self, backbone, num_classes, *, class_head=None, patch_head=None, contrast_loss=None, contrast_weight=0.,
+                 affinity_loss=None, affinity_weight=0.2, affinity_start=8, affinity_mode='softmax_all', weighting='adaptive',
+                 entropy_form='max', split_layer=None, par=True, labels=None, cam_flip=False, test_cfg=None, data_preprocessor=None,
+                 init_cfg=None):
+        super().__init__(backbone, num_classes, class_head=class_head, patch_head=patch_head, contrast_loss=contrast_loss,
+                         contrast_weight=contrast_weight, test_cfg=test_cfg, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        num_layers = self.backbone.num_layers
+        if affinity_mode not in AFFINITY_MODES:
+            raise ValueError(f'affinity_mode must be one of {AFFINITY_MODES}, got {affinity_mode!r}')
+        if split_layer is not None and not 0 < split_layer < num_layers:
+            raise ValueError(f'split_layer must be in 1..{num_layers - 1}, got {split_layer}: layers before it refine, the others learn')
+        self.affinity_loss = MODELS.build(dict(type='mmwsss.AttentionAffinityLoss') | dict(affinity_loss or {}))
+        self.affinity_weight = affinity_weight
+        self.affinity_start = affinity_start
+        self.affinity_mode = affinity_mode
+        self.weighting = weighting
+        self.entropy_form = entropy_form
+        self.refining = slice(split_layer)
+        self.supervised = slice(split_layer, None)
+        self.par = None if par is False else MODELS.build(dict(type='mmwsss.PAR') | ({} if par is True else dict(par)))
+        self.label_options = dict(labels or {})
+        self.cam_flip = cam_flip
+        self.has_started = True
+        self.fixed_weights = None
+
+    def init_weights(self):
+        """As :class:`MCTformer`; layer weights of a file are read too, so that a missing one ends the run before it starts."""
+        super().init_weights()
+        if self.weighting not in ('adaptive', 'uniform'):
+            self.fixed_weights = _read_layer_weights(self.weighting, self.backbone.num_layers)
+
+    def update_schedule(self, *, epoch, iteration):
+        """Start the affinity loss in its epoch (:class:`LossScheduleHook` tells); a model that is not told has it on."""
+        self.has_started = epoch >= self.affinity_start
+
+    def loss(self, inputs, data_samples):
+        """Classification losses and, once it has started, the affinity loss (Eq. 20)."""
+        if not (self.has_started and self.affinity_weight):
+            return super().loss(inputs, data_samples)
+        tags = self.gt_tags(data_samples, inputs)
+        features = self.backbone(inputs, attention=self._requests(), class_embeddings=self.contrast_weight != 0)
+        losses = self.classification_losses(features, tags)
+        labels, w_hat = self.affinity_targets(inputs, features, tags)
+        layers = features.attention[0][self.supervised]
+        losses['loss_affinity'] = self.affinity_weight * self.affinity_loss(layers, labels, w_hat[:, self.supervised])
+        return losses
+
+    @torch.no_grad()
+    def affinity_targets(self, inputs, features, tags):
+        """Labels of the patches and weights of the layers (Eq. 7-16); nothing here has a gradient.
+
+        Args:
+            inputs (Tensor): (B,3,H,W).
+            features (TokenFeatures): Of ``inputs``, with the attention of the training step.
+            tags (Tensor): (B,C).
+
+        Returns:
+            tuple: labels (B,h,w) int64, 0 background, class c is c+1, 255 ignored; w_hat (B,L) float64 in [0,1].
+        """
+        classes, filled = present_slots(tags)
+        if self.cam_flip:
+            cams, layers = self._flipped_maps(inputs, classes, filled)
+        else:
+            cams, layers = self._maps(features, classes, filled), features.attention[0]
+        with torch.autocast(inputs.device.type, enabled=False):
+            refined = refine_by_layer(layers, cams, self.affinity_mode)
+            if self.cam_flip:
+                image, mirrored = refined.chunk(2)
+                refined = (image + mirrored.flip(-1)) / 2
+            w_hat, weights = self._layer_weights(refined)
+            cams = reactivated_cams(refined[:, self.refining], weights[:, self.refining])
+            slots = token_labels(inputs, cams, filled, cams.shape[-2:], par=self.par, **self.label_options)
+        names = torch.cat([classes.new_zeros(len(classes), 1), classes + 1], 1)
+        labels = names.gather(1, slots.clamp(max=classes.shape[1]).flatten(1)).view_as(slots)
+        return labels.masked_fill_(slots == IGNORE, IGNORE), w_hat
+
+    def _layer_weights(self, refined):
+        """w_hat and w (B,L)."""
+        if self.weighting == 'adaptive':
+            return layer_weights(layer_entropy(refined, self.entropy_form))
+        if self.weighting == 'uniform':
+            ones = refined.new_ones(refined.shape[:2])
+            return ones, ones
+        if self.fixed_weights is None:
+            self.fixed_weights = _read_layer_weights(self.weighting, refined.shape[1])
+        w_hat = self.fixed_weights.to(refined.device).expand(len(refined), -1)
+        return w_hat, 1 - w_hat
+
+    def _requests(self):
+        requests = [AttentionRequest('all', kind='deferred')]
+        if self.test_cfg['map_type'] != 'patchcam':
+            requests.append(AttentionRequest('class_to_patch', layers=self.test_cfg['attention_layers'], reduce='mean'))
+        return requests
+
+    def _maps(self, features, classes, filled):
+        """Maps (B,K,h,w) of the present classes, min-max normalised, 0 in empty slots; not refined."""
+        grid = features.patch_map.shape[-2:]
+        index = classes[:, :, None].expand(-1, -1, grid[0] * grid[1])
+        attention, patch_cams = None, self.patch_head(features.patch_map).float()
+        if len(features.attention) > 1:
+            attention = features.attention[1].gather(1, index).unflatten(2, grid)
+        patch_cams = patch_cams.flatten(2).gather(1, index).unflatten(2, grid)
+        cams = fuse_cams(attention, patch_cams, self.test_cfg['map_type'], sqrt=self.test_cfg['fuse_sqrt'])
+        return minmax_normalize(cams * filled[:, :, None, None])
+
+    def _flipped_maps(self, inputs, classes, filled):
+        """Maps of image and mirror image (2B,K,h,w), each made from both, and the layers of a pass in evaluation mode."""
+        training = self.backbone.training
+        self.backbone.eval()
+        try:
+            features = self.backbone(torch.cat([inputs, inputs.flip(-1)]), attention=self._requests())
+        finally:
+            self.backbone.train(training)
+        image, mirrored = self._maps(features, classes.repeat(2, 1), filled.repeat(2, 1)).chunk(2)
+        cams = minmax_normalize(image + mirrored.flip(-1))
+        return torch.cat([cams, cams.flip(-1)]), features.attention[0]
+
+
+def _read_layer_weights(file, num_layers):
+    """``w_hat`` (1,L) of a JSON file."""
+    if not Path(file).is_file():
+        raise FileNotFoundError(f'{file}: layer weights not found; write them with tools/analysis_tools/analyze_affinity.py from a '
+                                "checkpoint, or choose model.weighting='uniform' or 'adaptive'")
+    weights = read_json(file).get('w_hat', ())
+    if len(weights) != num_layers:
+        raise ValueError(f'{file}: w_hat has {len(weights)} entries, the model {num_layers} layers; write it from a model of this depth')
+    return torch.tensor([weights], dtype=torch.float64)

@@ -1,0 +1,32 @@
+"""ToCo: class-token contrast with local crops (CVPR 2023), the sister baseline of MCC."""
+from mmwsss.functional.crops import sample_uncertain_crops, take_crops
+from mmwsss.registry import MODELS
+
+from .mcc import MCC
+
+
+@MODELS.register_module()
+class ToCo(MCC):
+    """:class:`MCC` whose local views are small crops of the third view, around pixels that are no certain object.
+
+    A crop is negative if its mean region of interest (0 background, 1 unsure, 2 object, by the CAMs at full size) is at most
+    ``min_object``. Its tokens get the whole position embedding, resized to its grid.
+
+    Args:
+        num_crops (int): Crops of an image.
+        crop_size (int): Their side in pixels.
+        options: Everything else is of :class:`MCC`; those of masks do not apply.
+    """
+
+    def __init__(self, backbone, num_classes, *, num_crops=8, crop_size=96, **options):
+        super().__init__(backbone, num_classes, **options)
+        self.num_crops, self.crop_size = num_crops, crop_size
+
+    def local_tokens(self, local, grid, maps, tags):
+        """Class tokens (M,B,D) of the crops, and whether they are positive (B,M)."""
+        roi = self.roi(local.shape[-2:], maps, tags)
+        corners = sample_uncertain_crops(roi, self.num_crops, self.crop_size)
+        flags = take_crops(roi, corners, self.crop_size).mean((2, 3)) > self.min_object
+        crops = take_crops(local, corners, self.crop_size)
+        tokens = self.features(crops.flatten(0, 1)).class_tokens[:, 0].unflatten(0, crops.shape[:2])
+        return tokens.transpose(0, 1), flags

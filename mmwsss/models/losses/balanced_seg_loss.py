@@ -1,0 +1,57 @@
+"""Cross entropy that weighs background and foreground alike."""
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mmwsss.registry import MODELS
+
+
+@MODELS.register_module()
+class BalancedSegLoss(nn.Module):
+    """Segmentation loss of the single-stage methods (MCC section 4; ToCo, CoSA): ``(1 - a) bg + a fg``.
+
+    ``bg`` is the mean cross entropy of the pixels labelled background, ``fg`` that of the pixels labelled with a class; one without
+    pixels is 0 (the released code of MCC returns NaN there). Computed in float32 also under AMP.
+
+    Args:
+        foreground_weight (float): a in [0,1].
+        reduction (str): ``'image'`` takes the means within each image, then the mean over images: what one image per GPU gives, whatever
+            the batch is. ``'batch'`` takes them over all pixels of the batch.
+        ignore_index (int): Label that is left out.
+
+    Raises:
+        ValueError: Unknown reduction or weight.
+    """
+
+    def __init__(self, foreground_weight=0.5, *, reduction='image', ignore_index=255):
+        super().__init__()
+        if reduction not in ('image', 'batch'):
+            raise ValueError(f"reduction must be 'image' or 'batch', got {reduction!r}")
+        if not 0 <= foreground_weight <= 1:
+            raise ValueError(f'foreground_weight must be between 0 and 1, got {foreground_weight}')
+        self.foreground_weight = foreground_weight
+        self.reduction = reduction
+        self.ignore_index = ignore_index
+
+    def forward(self, logits, labels):
+        """Scalar loss.
+
+        Args:
+            logits (Tensor): (B,C+1,h,w); resized to (H,W) first (bilinear) when the sizes differ.
+            labels (Tensor): (B,H,W) integers, 0 background.
+        """
+        with torch.autocast(logits.device.type, enabled=False):
+            logits = logits.float()
+            if logits.shape[-2:] != labels.shape[-2:]:
+                logits = F.interpolate(logits, size=labels.shape[-2:], mode='bilinear', align_corners=False)
+            labels = labels.long()
+            pixels = F.cross_entropy(logits, labels, ignore_index=self.ignore_index, reduction='none').flatten(1)
+            background = (labels == 0).flatten(1)
+            foreground = (labels != self.ignore_index).flatten(1) & ~background
+            if self.reduction == 'batch':
+                pixels, background, foreground = (values.view(1, -1) for values in (pixels, background, foreground))
+            parts = [(pixels * mask).sum(1) / mask.sum(1).clamp(min=1) for mask in (background, foreground)]
+            return ((1 - self.foreground_weight) * parts[0] + self.foreground_weight * parts[1]).mean()
+
+    def extra_repr(self):
+        return f'foreground_weight={self.foreground_weight}, reduction={self.reduction!r}'

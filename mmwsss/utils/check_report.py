@@ -1,0 +1,57 @@
+"""What a check of somebody's data found: every problem in one report, instead of one error at a time."""
+from mmwsss.utils.io import atomic_open
+
+
+class CheckReport:
+    """Problems, which forbid to go on, and notes, which do not, each with the file they are about.
+
+    Args:
+        subject (str): What is checked; starts the report.
+    """
+
+    def __init__(self, subject):
+        self.subject = subject
+        self._problems, self._notes = {}, {}
+
+    def problem(self, kind, where, detail=''):
+        """Add a problem.
+
+        Args:
+            kind (str): What is wrong and how to mend it; entries of one kind are listed together.
+            where (str | Path): The file, or file and line.
+            detail (str): What exactly.
+        """
+        self._problems.setdefault(kind, []).append((str(where), str(detail)))
+
+    def note(self, kind, where='', detail=''):
+        """Add a note; arguments as for :meth:`problem`, ``where`` may be empty."""
+        self._notes.setdefault(kind, []).append((str(where), str(detail)))
+
+    @property
+    def num_problems(self):
+        """int: Number of problems."""
+        return sum(map(len, self._problems.values()))
+
+    @property
+    def exit_code(self):
+        """int: 1 with problems, else 0."""
+        return int(self.num_problems > 0)
+
+    def text(self):
+        """The whole report; each file has a line of its own."""
+        notes = sum(map(len, self._notes.values()))
+        lines = [f'{self.subject}: {_count(self.num_problems, "problem")}, {_count(notes, "note")}']
+        for word, groups in (('problem', self._problems), ('note', self._notes)):
+            for kind, entries in groups.items():
+                lines.append(f'{word}: {kind}' + (f' ({len(entries)})' if len(entries) > 1 else ''))
+                lines += [f'  {": ".join(part for part in entry if part)}' for entry in entries if any(entry)]
+        return '\n'.join(lines)
+
+    def write(self, path):
+        """Write :meth:`text` to a file, atomically."""
+        with atomic_open(path, 'w', encoding='utf-8') as file:
+            file.write(self.text() + '\n')
+
+
+def _count(number, noun):
+    return f'{number} {noun}{"" if number == 1 else "s"}'

@@ -1,0 +1,97 @@
+"""Arrays of large JSON files, element by element: memory does not grow with the file."""
+import json
+import re
+from codecs import BOM_UTF8
+
+_BLANKS, _DELIMITERS = re.compile(r'[ \t\r\n]*'), ' \t\r\n,:]}'
+CHUNK = 1 << 22  # characters
+
+
+class JSONArrays:
+    """The arrays of a JSON object, e.g. ``images``, ``annotations`` and ``categories`` of a COCO file.
+
+    Iterate to get (name of the array, element, first byte, number of bytes); the last two find the element again in the file. Other
+    members are skipped.
+
+    Args:
+        path (str | Path): UTF-8 file with an object on top.
+        names (Sequence[str]): Arrays to read.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The file is cut off or is no such JSON; names the file and the byte. Raised while iterating.
+    """
+
+    def __init__(self, path, names):
+        self.path, self.names = path, frozenset(names)
+        self._decode = json.JSONDecoder().raw_decode
+
+    def __iter__(self):
+        with open(self.path, 'rb') as file:
+            start = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
+            file.seek(start)
+            self._file, self._text, self._base, self._at = file, '', start, 0
+            self._expect('{')
+            while self._peek() != '}':
+                name = self._value()[0]
+                self._expect(':')
+                if name in self.names and self._peek() == '[':
+                    yield from self._elements(name)
+                else:
+                    self._value()
+                if self._peek() == ',':
+                    self._at += 1
+
+    def _elements(self, name):
+        self._expect('[')
+        while self._peek() != ']':
+            element, start, length = self._value()
+            yield name, element, start, length
+            if self._peek() == ',':
+                self._at += 1
+        self._expect(']')
+
+    def _peek(self):
+        """Next character that is not blank."""
+        while True:
+            self._at = _BLANKS.match(self._text, self._at).end()
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more():
+                raise ValueError(f'{self.path}: not a complete JSON file, it ends at byte {self._base + self._at}')
+
+    def _expect(self, character):
+        found = self._peek()
+        if found != character:
+            raise ValueError(f'{self.path}: not a JSON object of arrays, {found!r} in the place of {character!r} at byte '
+                             f'{self._base + self._at}')
+        self._at += 1
+
+    def _value(self):
+        """Next value, its first byte and its number of bytes."""
+        self._peek()
+        while True:
+            try:
+                value, end = self._decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                place = self._base + error.pos
+                if self._more():
+                    continue
+                raise ValueError(f'{self.path}: not a complete JSON file, {error.msg} at byte {place}') from error
+            if (end == len(self._text) or self._text[end] not in _DELIMITERS) and self._more():  # a number goes on
+                continue
+            text, start = self._text[self._at:end], self._base + self._at
+            self._at = end
+            return value if text.isascii() else json.loads(text.encode('latin-1').decode('utf-8')), start, len(text)
+
+    def _more(self):
+        """Read on; whatever lies behind is forgotten. False at the end of the file."""
+        data = self._file.read(CHUNK)
+        self._text, self._base, self._at = self._text[self._at:] + data.decode('latin-1'), self._base + self._at, 0  # a character per byte
+        return bool(data)
+
+
+def read_json_part(file, start, length):
+    """Element of an array, from an open binary file and the place that :class:`JSONArrays` gives."""
+    file.seek(start)
+    return json.loads(file.read(length).decode('utf-8'))

@@ -1,0 +1,165 @@
+"""The tool that makes tags and masks of COCO 2014."""
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmwsss.datasets import COCO14TagDataset
+from mmwsss.datasets.coco_instances import CATEGORY_IDS
+from mmwsss.datasets.transforms import LoadImage, LoadMask, PackTagInputs
+from mmwsss.utils.io import read_id_list, read_json, read_mask, read_tags
+from tests.datasets.coco_tree import SIZE, annotation_file, change_annotations, codes, make_coco_tree, square, stem
+from tests.tools.dataset_converters.test_voc_aug import cut
+from tests.tools.program import one_line, run_tool
+
+NINE, TWENTY_FIVE, THIRTY, VAL = stem('train', 9), stem('train', 25), stem('train', 30), stem('val', 42)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return make_coco_tree(tmp_path / 'coco14')
+
+
+def coco14(root, *args, size=('--any-size', )):
+    return run_tool('dataset_converters/coco14.py', root, '--workers', 0, *size, *args)
+
+
+def plain_mask(root, split, number, overlap):
+    """Label map with pycocotools and a loop."""
+    from pycocotools.coco import COCO
+    data = COCO(str(annotation_file(root, split)))
+    entries = data.loadAnns(data.getAnnIds(imgIds=number))
+    entries = sorted(entries, key=lambda entry: entry['id'])  # the order of the file
+    if overlap == 'smallest':
+        entries = sorted(entries, key=lambda entry: entry['area'])
+    label = np.zeros(SIZE, np.uint8)
+    for entry in entries:
+        label[(data.annToMask(entry) > 0) & (label == 0)] = CATEGORY_IDS.index(entry['category_id']) + 1
+    return label
+
+
+@pytest.mark.parametrize('overlap', ['first', 'smallest'])
+def test_masks_tags_and_lists(root, overlap):
+    result = coco14(root, '--overlap', overlap)
+    assert result.code == 0 and '0 problems' in result.err, result
+    assert read_tags(root / 'image_tags.csv') == {
+        NINE: ['person', 'stop sign', 'bottle'], TWENTY_FIVE: ['toothbrush'], THIRTY: [], VAL: ['stop sign']}
+    lists = {name: read_id_list(root / 'ImageSets' / 'Segmentation' / f'{name}.txt') for name in ('train', 'val', 'train_empty')}
+    assert lists == {'train': [NINE, TWENTY_FIVE], 'val': [VAL], 'train_empty': [THIRTY]}
+    for split, number in (('train', 9), ('train', 25), ('train', 30), ('val', 42)):
+        path = root / 'SegmentationClass' / f'{stem(split, number)}.png'
+        np.testing.assert_array_equal(read_mask(path, 81), plain_mask(root, split, number, overlap))
+        assert Image.open(path).mode == 'P'
+    bottle = read_mask(root / 'SegmentationClass' / f'{NINE}.png')[14, 14]
+    assert bottle == (1 if overlap == 'first' else 40)
+    assert read_json(root / 'SegmentationClass' / 'settings.json')['overlap'] == overlap
+    assert '| stop sign      |     1 |   1 |' in result.out
+
+
+def test_the_data_set_reads_it(root):
+    assert coco14(root).code == 0
+    data = COCO14TagDataset(data_root=str(root), ann_file='ImageSets/Segmentation/train.txt', test_mode=True,
+                            pipeline=[LoadImage(), LoadMask(), PackTagInputs()])
+    sample = data[0]['data_samples']
+    assert len(data) == 2 and sample.img_id == NINE and sample.gt_tags.nonzero().flatten().tolist() == [0, 11, 39]
+    assert sorted(sample.gt_sem_seg.data.unique().tolist()) == [0, 1, 12]
+    everything = COCO14TagDataset(data_root=str(root))
+    assert len(everything) == 4 and 'seg_map_path' not in everything.get_data_info(0)
+    assert (root / 'JPEGImages' / f'{VAL}.jpg').is_symlink()
+
+
+def test_crowds(root):
+    assert coco14(root, '--crowd', 'ignore').code == 0
+    mask = read_mask(root / 'SegmentationClass' / f'{NINE}.png', 81)
+    assert mask[35, 10] == 255 and mask[14, 14] == 1
+    assert read_tags(root / 'image_tags.csv')[NINE] == ['person', 'stop sign', 'bottle']
+    assert one_line(coco14(root), 'made with other settings (crowd)')
+
+
+def test_it_can_be_resumed(root):
+    assert coco14(root, '--split', 'train').code == 0
+    masks = root / 'SegmentationClass'
+    (masks / f'{NINE}.png').unlink()
+    before = (masks / f'{THIRTY}.png').stat().st_mtime_ns
+    result = coco14(root)
+    assert result.code == 0 and (masks / f'{NINE}.png').is_file() and (masks / f'{THIRTY}.png').stat().st_mtime_ns == before
+    assert len(read_tags(root / 'image_tags.csv')) == 4
+    assert one_line(coco14(root, '--overlap', 'smallest'), 'made with other settings (overlap)')
+
+
+def test_tags_only(root):
+    assert coco14(root, '--tags-only', '--without-images').code == 0
+    assert sorted(path.name for path in root.iterdir()) == ['ImageSets', 'annotations', 'image_tags.csv', 'train2014', 'val2014']
+
+
+def test_compressed_runs(root):
+    """RLE as other tools write it."""
+    def change(content):
+        for entry in content['annotations']:
+            if isinstance(entry['segmentation'], dict):
+                rle = codes.frPyObjects(entry['segmentation'], *SIZE)
+                entry['segmentation'] = {'size': rle['size'], 'counts': rle['counts'].decode()}
+    expected = plain_mask(root, 'train', 9, 'first')
+    change_annotations(root, 'train', change)
+    assert coco14(root).code == 0
+    np.testing.assert_array_equal(read_mask(root / 'SegmentationClass' / f'{NINE}.png'), expected)
+
+
+def test_polygons_without_area(root):
+    for split, polygons in (('train', [[1, 2, 3, 4], square(5, 5, 20), [1, 2, 3, 4, 5, 6, 7]]), ('val', [])):
+        edit(split, segmentation=polygons)(root)
+    result = coco14(root)
+    assert result.code == 0 and 'polygons of fewer than three points' in result.err, result
+    masks = root / 'SegmentationClass'
+    assert read_mask(masks / f'{NINE}.png')[14, 14] == 1 and not read_mask(masks / f'{VAL}.png').any()
+    assert read_tags(root / 'image_tags.csv')[VAL] == ['stop sign']
+
+
+def edit(split='train', **fields):
+    """Change fields of the first annotation; None removes one."""
+    def change(content):
+        content['annotations'][0].update(fields)
+        for key in [key for key, value in fields.items() if value is None]:
+            content['annotations'][0].pop(key)
+    return lambda root: change_annotations(root, split, change)
+
+
+BAD = {
+    'category outside the 80 of COCO 2014': (edit(category_id=12), 'annotation 1: category_id 12'),
+    'annotations of an image that the file does not list': (edit(image_id=77), 'image 77, 1 annotations'),
+    'annotation without a field': (edit(category_id=None), 'annotation 1: category_id'),
+    'segmentation that is neither': (edit(segmentation=[1, 2, 3]), 'annotation 1: [1, 2, 3]'),
+    'annotated image not found': (lambda root: (root / 'train2014' / f'{NINE}.jpg').unlink(), f'{NINE}.jpg'),
+    'truncated or unreadable image': (lambda root: cut(root / 'train2014' / f'{NINE}.jpg'), f'{NINE}.jpg'),
+    'image of another size': (lambda root: Image.new('RGB', (5, 6)).save(root / 'train2014' / f'{NINE}.jpg'),
+                              f'{NINE}.jpg: 5x6, annotated as 60x40'),
+    'unreadable annotation file': (lambda root: cut(annotation_file(root, 'val')), 'instances_val2014.json: not a complete JSON file'),
+    'annotation file not found': (lambda root: annotation_file(root, 'val').unlink(), 'instances_val2014.json'),
+    'image listed twice': (lambda root: change_annotations(root, 'train', lambda content: content['images'].append(content['images'][0])),
+                           f'{TWENTY_FIVE}.jpg'),
+    'image without a field': (lambda root: change_annotations(root, 'val', lambda content: content['images'][0].pop('height')),
+                              'image 42: height'),
+    'no image in an annotation file': (lambda root: annotation_file(root, 'val').write_text('{}'), 'instances_val2014.json'),
+    'category of another name': (lambda root: change_annotations(
+        root, 'train', lambda content: content['categories'][0].update(name='animal')), "1: 'animal', expected 'person'"),
+    'annotations that cannot be decoded': (edit(segmentation={'size': [3, 3], 'counts': [4, 5]}), f'{NINE}.png: annotation 1'),
+}
+
+
+@pytest.mark.parametrize('kind', BAD)
+def test_bad_input(kind, root):
+    change, detail = BAD[kind]
+    change(root)
+    result = coco14(root)
+    assert result.code == 1 and 'Traceback' not in result.err
+    assert f'problem: {kind}' in result.err and detail in result.err, result.err
+    assert not (root / 'image_tags.csv').exists() and not (root / 'ImageSets').exists()
+    assert not (root / 'SegmentationClass' / f'{NINE}.png').exists()
+
+
+def test_one_report_of_everything(root, tmp_path):
+    for kind in ('category outside the 80 of COCO 2014', 'truncated or unreadable image', 'unreadable annotation file'):
+        BAD[kind][0](root)
+    result = coco14(root, '--report', tmp_path / 'report.txt', size=())
+    assert result.code == 1 and '4 problems' in result.err
+    assert '3 images, 2 with an annotation, officially 82,783 images, 82,081 with an annotation' in result.err
+    assert (tmp_path / 'report.txt').read_text() in result.err
