@@ -52,7 +52,7 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05),
     paramwise_cfg=dict(
         norm_decay_mult=0., bias_decay_mult=0., custom_keys={'cls_token': dict(decay_mult=0.), 'pos_embed': dict(decay_mult=0.)}))
-max_epochs = 40
+max_epochs = 100
 train_cfg = dict(type='mmengine.EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs)
 param_scheduler = [dict(
     type='mmwsss.WarmupCosineLR', warmup=5, warmup_lr=1e-5, min_lr=1e-5, lag=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True)]
