@@ -35,7 +35,7 @@ model = dict(
     pseudo_label=dict(high=0.6, low=0.3, aux_high=0.6, aux_low=0.3, scales=(1.0, 0.5), aux_scales='all'),
     test_cfg=dict(size=None, scales=(1.0, 0.75), seg_scales=(1.0, ), seg_flip=True))
 custom_hooks = [
-    dict(type='mmwsss.EpochSeedHook'), dict(type='mmwsss.LossScheduleHook'), dict(type='mmwsss.TeacherEMAHook'),
-    dict(type='mmwsss.MetricsFileHook'), dict(type='mmwsss.ValidationTableHook'),
+    dict(type='mmwsss.EpochSeedHook'), dict(type='mmwsss.LossScheduleHook'), dict(type='mmwsss.SkipNonFiniteHook'),
+    dict(type='mmwsss.TeacherEMAHook'), dict(type='mmwsss.MetricsFileHook'), dict(type='mmwsss.ValidationTableHook'),
     dict(type='mmwsss.TrainingPictureHook', interval=500)
 ]

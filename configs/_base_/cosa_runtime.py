@@ -2,8 +2,8 @@
 # choose theirs by the tag-filtered one on val (save_best='seg/mIoU_image_tags').
 _base_ = ['single_stage_runtime.py']
 custom_hooks = [
-    dict(type='mmwsss.EpochSeedHook'), dict(type='mmwsss.LossScheduleHook'), dict(type='mmwsss.TeacherEMAHook'),
-    dict(type='mmwsss.MetricsFileHook'),
+    dict(type='mmwsss.EpochSeedHook'), dict(type='mmwsss.LossScheduleHook'), dict(type='mmwsss.SkipNonFiniteHook'),
+    dict(type='mmwsss.TeacherEMAHook'), dict(type='mmwsss.MetricsFileHook'),
     dict(
         type='mmwsss.ValidationTableHook',
         columns={
