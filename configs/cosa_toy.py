@@ -32,7 +32,7 @@ train_pipeline = [
     dict(type='mmwsss.PackTagInputs'),
 ]
 train_dataloader = dict(
-    sampler=dict(_delete_=True, type='mmwsss.SeededInfiniteSampler', shuffle=True), dataset=dict(pipeline=train_pipeline))
+    dataset=dict(pipeline=train_pipeline))
 val_evaluator = [
     dict(type='mmwsss.SegMetric', use_image_tags=True),
     dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)]),

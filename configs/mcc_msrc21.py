@@ -35,7 +35,7 @@ train_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='mmengine.InfiniteSampler', shuffle=True),
+    sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
         type='mmwsss.ImageTagDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train.txt', classes='classes.txt',
         pipeline=train_pipeline))

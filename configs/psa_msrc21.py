@@ -18,7 +18,7 @@ train_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='mmengine.InfiniteSampler', shuffle=True),
+    sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
         type='mmwsss.AffinityDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train.txt',
         data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir), pipeline=train_pipeline))

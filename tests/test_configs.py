@@ -61,6 +61,16 @@ def test_types_have_a_scope(path):
 
 
 @EVERY
+def test_a_resumed_run_is_the_uninterrupted_one(path):
+    """What :class:`EpochSeedHook` asks of loops by epoch and by iteration."""
+    config = load_config(path)
+    if config.get('train_cfg'):
+        assert 'mmwsss.EpochSeedHook' in [hook.type for hook in config.custom_hooks]
+        sampler = 'SeededInfiniteSampler' if config.train_cfg.type.endswith('IterBasedTrainLoop') else 'DefaultSampler'
+        assert config.train_dataloader.sampler.type.endswith(sampler)
+
+
+@EVERY
 def test_model_and_classes(path):
     """It can be built at full size, and its classes are those of its data."""
     config = load_config(path)

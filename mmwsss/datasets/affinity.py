@@ -4,12 +4,13 @@ from pathlib import Path
 from mmengine.dataset import BaseDataset
 
 from mmwsss.datasets.file_lookup import find_files, image_id, list_image_ids
+from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
 from mmwsss.utils.io import read_id_list
 
 
 @DATASETS.register_module()
-class AffinityDataset(BaseDataset):
+class AffinityDataset(SeededItems, BaseDataset):
     """Training images of :class:`mmwsss.models.AffinityNet` and :class:`mmwsss.models.IRNet`.
 
     An item's information holds ``img_id``, ``img_path`` and ``affinity_path``: the file that ``tools/make_affinity_labels.py`` has written
@@ -56,18 +57,6 @@ class AffinityDataset(BaseDataset):
                            hint='Make them first with tools/make_affinity_labels.py')
         return [{'img_id': key, 'img_path': image, 'affinity_path': file} for key, image, file in zip(ids, images, files)]
 
-    def prepare_data(self, idx):
-        """Item ``idx`` after the pipeline; no other item ever takes the place of one that fails.
-
-        Raises:
-            ValueError: The pipeline returned nothing; names the image.
-        """
-        info = self.get_data_info(idx)
-        path = info['img_path']
-        data = self.pipeline(info)
-        if data is None:
-            raise ValueError(f'{path}: a transform of the pipeline dropped this image')
-        return data
 
 
 def _as_tuple(suffixes):

@@ -6,13 +6,13 @@ from mmengine.dataset import BaseDataset
 
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.datasets.file_lookup import find_files, image_id
-from mmwsss.datasets.seeded_sampler import seed_item
+from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
 from mmwsss.utils.io import read_id_list, read_tags, voc_palette
 
 
 @DATASETS.register_module()
-class ImageTagDataset(BaseDataset):
+class ImageTagDataset(SeededItems, BaseDataset):
     """Images and their tags, the only supervision that a weakly supervised model gets.
 
     An item's information (before the pipeline) holds ``img_id``, ``img_path``, ``gt_tags`` (0-based class ids, background excluded),
@@ -130,19 +130,6 @@ class ImageTagDataset(BaseDataset):
         """Tags of item ``idx``, 0-based (asked for by :class:`mmengine.dataset.ClassBalancedDataset`)."""
         return self.get_data_info(idx)['gt_tags']
 
-    def prepare_data(self, idx):
-        """Item ``idx`` after the pipeline; no other item ever takes the place of one that fails.
-
-        Raises:
-            ValueError: The pipeline returned nothing; names the image.
-        """
-        seed_item(idx)
-        info = self.get_data_info(idx)
-        path = info['img_path']
-        data = self.pipeline(info)
-        if data is None:
-            raise ValueError(f'{path}: a transform of the pipeline dropped this image')
-        return data
 
     def _load_tag_ids(self):
         """Id -> (name as written, sorted 0-based class ids), or None without tags."""

@@ -5,12 +5,13 @@ from mmseg.datasets import BaseSegDataset
 
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.datasets.file_lookup import find_files, image_id, list_image_ids
+from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
 from mmwsss.utils.io import read_id_list, voc_palette
 
 
 @DATASETS.register_module()
-class PseudoSegDataset(BaseSegDataset):
+class PseudoSegDataset(SeededItems, BaseSegDataset):
     """Images and label maps for a segmentation model: generated masks in training, human ones in test mode.
 
     An item's information holds ``img_id``, ``img_path``, ``seg_map_path`` (the pseudo mask in training; the real mask in test mode, if its
@@ -77,15 +78,3 @@ class PseudoSegDataset(BaseSegDataset):
                 info['seg_map_path'] = path
         return infos
 
-    def prepare_data(self, idx):
-        """Item ``idx`` after the pipeline; no other item ever takes the place of one that fails.
-
-        Raises:
-            ValueError: The pipeline returned nothing; names the image.
-        """
-        info = self.get_data_info(idx)
-        path = info['img_path']
-        data = self.pipeline(info)
-        if data is None:
-            raise ValueError(f'{path}: a transform of the pipeline dropped this image')
-        return data

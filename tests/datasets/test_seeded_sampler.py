@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from mmwsss.datasets import SeededInfiniteSampler
-from mmwsss.datasets.seeded_sampler import seed_item
+from mmwsss.datasets.seeded_items import seed_item
 
 
 def draws(index):

@@ -30,7 +30,7 @@ test_pipeline = [
     dict(type='mmwsss.PackTagInputs'),
 ]
 train_dataloader = dict(
-    batch_size=16, sampler=dict(type='mmengine.InfiniteSampler', shuffle=True), dataset=dict(pipeline=train_pipeline))
+    batch_size=16, sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True), dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 val_evaluator = [

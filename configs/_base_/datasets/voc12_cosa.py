@@ -14,11 +14,7 @@ train_pipeline = [
         views=[[], [dict(type='mmwsss.StrongView')]]),
     dict(type='mmwsss.PackTagInputs'),
 ]
-# the augmentation of an image depends on its place in the run: a resumed run reaches the same weights
-train_dataloader = dict(
-    batch_size=4,
-    sampler=dict(_delete_=True, type='mmwsss.SeededInfiniteSampler', shuffle=True),
-    dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(batch_size=4, dataset=dict(pipeline=train_pipeline))
 coexist_classes = ('bird', 'train', 'aeroplane', 'boat', 'car')
 # first the mIoU without tags, beside it the one filtered by ground-truth tags that the authors report on val; the classes of their C-mIoU
 # are unknown, the default are those that their figures show

@@ -16,7 +16,7 @@ train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='mmengine.InfiniteSampler', shuffle=True),
+    sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
         type='mmwsss.AffinityDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train_aug.txt',
         data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir), pipeline=train_pipeline))

@@ -24,7 +24,7 @@ train_dataloader = dict(
     num_workers=4,
     persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='mmengine.InfiniteSampler', shuffle=True),
+    sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
         type='mmwsss.PseudoSegDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train_aug.txt',
         data_prefix=dict(img_path='JPEGImages', pseudo_mask_path=pseudo_mask_dir), metainfo=dict(classes=classes), pipeline=train_pipeline))

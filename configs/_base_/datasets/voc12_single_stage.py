@@ -34,7 +34,7 @@ train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='mmengine.InfiniteSampler', shuffle=True),
+    sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
     dataset=dict(type='mmwsss.VOC12TagDataset', data_root=data_root, split='train_aug', pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=1,

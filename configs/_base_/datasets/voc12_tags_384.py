@@ -18,7 +18,7 @@ test_pipeline = [
     dict(type='mmwsss.MultiScaleViews', scales=(1.0, )),
     dict(type='mmwsss.PackTagInputs'),
 ]
-train_dataloader = dict(batch_size=1, sampler=dict(_delete_=True, type='mmengine.InfiniteSampler', shuffle=True),
+train_dataloader = dict(batch_size=1, sampler=dict(_delete_=True, type='mmwsss.SeededInfiniteSampler', shuffle=True),
                         dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -36,6 +36,26 @@ def test_resume_equals_an_uninterrupted_run(toy_root, tmp_path, workers):
         assert all(torch.equal(ours['state'][index][key], value) for key, value in state.items())
 
 
+@pytest.mark.parametrize(('name', 'workers'), [('mcc_toy', 0), ('mcc_toy', 1), ('deeplabv3plus_r18_toy_pseudo', 1)])
+def test_resume_by_iteration_equals_an_uninterrupted_run(toy_root, tmp_path, name, workers):
+    masks = {'train_dataloader.dataset.data_prefix.pseudo_mask_path': str(toy_root / 'SegmentationClass')} if 'pseudo' in name else {}
+
+    def run(folder, iterations, resume=False):
+        config = toy_config(toy_root, tmp_path / folder, config=f'{name}.py', workers=workers, **masks, **{
+            'train_cfg.max_iters': iterations, 'default_hooks.checkpoint.interval': iterations, 'resume': resume, **WITHOUT_VALIDATION})
+        runner = train(config)
+        del runner.train_loop.dataloader_iterator  # ends its processes
+        return runner
+
+    whole, first = run('whole', 4), run('parts', 2)
+    second = run('parts', 4, resume=True)
+    assert first.iter == 2 and second.iter == whole.iter == 4
+    expected, before = whole.model.state_dict(), first.model.state_dict()
+    for key, value in second.model.state_dict().items():
+        assert torch.equal(value, expected[key]), key
+    assert any(not torch.equal(value, expected[key]) for key, value in before.items())
+
+
 class Draws(Hook):
     """Remembers what would be drawn in each epoch."""
 

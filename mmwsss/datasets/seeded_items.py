@@ -1,0 +1,36 @@
+"""Items of a data set whose random changes depend on their place in the run."""
+import random
+
+import numpy as np
+import torch
+
+
+class SeededIndex(int):
+    """Index of an item with ``entropy``, numbers that its random changes are drawn from."""
+
+
+class SeededItems:
+    """Base, before a :class:`mmengine.dataset.BaseDataset`, of data sets that :class:`SeededInfiniteSampler` can seed."""
+
+    def prepare_data(self, idx):
+        """Item ``idx`` after the pipeline; no other item ever takes the place of one that fails.
+
+        Raises:
+            ValueError: The pipeline returned nothing; names the image.
+        """
+        seed_item(idx)
+        info = self.get_data_info(idx)
+        path = info['img_path']
+        data = self.pipeline(info)
+        if data is None:
+            raise ValueError(f'{path}: a transform of the pipeline dropped this image')
+        return data
+
+
+def seed_item(index):
+    """Seed Python, NumPy and PyTorch for an item of :class:`SeededInfiniteSampler`; nothing for other indices."""
+    if isinstance(index, SeededIndex):
+        seed = int(np.random.SeedSequence(index.entropy).generate_state(1)[0])
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
