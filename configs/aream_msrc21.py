@@ -5,4 +5,4 @@ model = dict(
     contrast_weight=0.,
     affinity_weight=0.2,
     affinity_start=7,
-    test_cfg=dict(attention_layers=3, fuse_sqrt=False, refine=True))
+    test_cfg=dict(map_type='fused', attention_layers=3, fuse_sqrt=False, refine=True))

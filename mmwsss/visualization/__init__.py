@@ -8,8 +8,10 @@ from mmwsss.visualization.plots import (
     plot_layers,
     plot_matrices,
     plot_threshold_curve,
+    plot_threshold_curves,
     read_scalars,
 )
 
 __all__ = ['draw_cam_grid', 'encode_image', 'figure_to_png', 'overlay_cam', 'overlay_mask', 'plot_class_iou', 'plot_curves',
-           'plot_layers', 'plot_matrices', 'plot_threshold_curve', 'read_scalars', 'sample_tiles', 'write_report']
+           'plot_layers', 'plot_matrices', 'plot_threshold_curve', 'plot_threshold_curves', 'read_scalars',
+           'sample_tiles', 'write_report']

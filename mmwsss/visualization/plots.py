@@ -71,6 +71,36 @@ def plot_threshold_curve(curve):
     return figure
 
 
+def plot_threshold_curves(curves):
+    """mIoU against the background threshold of several runs, the best of each marked.
+
+    Args:
+        curves (dict[str, dict]): Label -> ``thresholds`` ascending and ``mIoU`` in percent, lists of one length.
+
+    Returns:
+        matplotlib.figure.Figure
+
+    Raises:
+        ValueError: No curves, more than there are colours, or lists of different lengths or empty ones.
+    """
+    if not 0 < len(curves) <= len(COLORS):
+        raise ValueError(f'one picture has room for 1 to {len(COLORS)} curves, got {len(curves)}')
+    figure = Figure(figsize=(SINGLE_INCHES, 3.8), layout='constrained')
+    axes = figure.add_subplot()
+    for (label, curve), color in zip(curves.items(), COLORS):
+        thresholds, miou = (np.asarray(curve[name], np.float64) for name in ('thresholds', 'mIoU'))
+        if len(thresholds) != len(miou) or not len(miou):
+            raise ValueError(f'{label}: a curve needs lists of one length above 0, got {len(thresholds)} thresholds, {len(miou)} mIoU')
+        best = int(np.nanargmax(miou))
+        axes.plot(thresholds, miou, color=color, linewidth=2, label=f'{label}: {miou[best]:.1f} % at {thresholds[best]:.3g}')
+        axes.plot([thresholds[best]], [miou[best]], 'o', color=color, markersize=8, markeredgecolor='white', markeredgewidth=1.5, zorder=5)
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.02, y=0.12)
+    _finish(axes, xlabel='background threshold', ylabel='mIoU, percent')
+    _legend(axes)
+    return figure
+
+
 def plot_class_iou(names, series):
     """IoU of each class as horizontal bars, one colour for each series; long lists take two or three columns.
 

@@ -1,0 +1,35 @@
+"""Print a config with everything that it inherits, as the tools read it on this machine."""
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from mmwsss.apis import load_config
+from mmwsss.utils.cli import run_main
+from mmwsss.utils.io import atomic_open
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--out', type=Path, metavar='F', help='also write it to this .py file')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
+    return parser.parse_args()
+
+
+def main():
+    args = parse_args()
+    text = load_config(args.config, cfg_options=args.cfg_options).pretty_text
+    if args.out is not None:
+        if args.out.suffix != '.py':
+            raise ValueError(f'--out {args.out}: the name of a config ends in .py')
+        with atomic_open(args.out) as file:
+            file.write(text.encode())
+    print(text)
+
+
+if __name__ == '__main__':
+    sys.exit(run_main(main))
