@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
-# Scores of this many bytes are alive at a time when maps are read without gradients: on a CPU a few hundred rows of one head, which stay
-# in the cache and are enough for products at full speed; on an accelerator all heads of an image at once.
-BLOCK_BYTES = 1 << 20
+# Scores of this many bytes are alive at a time when maps are read: on a CPU about a head of an image, enough for products at full speed and
+# few enough to stay in the cache; on an accelerator all heads of an image at once.
+BLOCK_BYTES = 4 << 20
 ACCELERATOR_BLOCK_BYTES = 256 << 20
 MIN_BLOCK_ROWS = 32
 AFFINITY_MODES = ('softmax_all', 'softmax_patch', 'softmax_logit')

@@ -52,11 +52,11 @@ def fit_threshold(values, mode='kmeans2', *, counts=None, floor=0.05, components
     if components is not None and (mode != 'released' or components not in (2, 3)):
         raise ValueError(f"components is 2 or 3, of mode 'released'; got {components} with mode {mode!r}")
     values = values.detach().flatten()
-    chosen = values > floor
-    if counts is not None:
-        chosen &= counts > 0
-        counts = counts[chosen].double()
-    values = values[chosen].double()
+    if counts is None:
+        values = values[values > floor].double()
+    else:
+        chosen = ((values > floor) & (counts > 0)).nonzero()[:, 0]
+        values, counts = values[chosen].double(), counts[chosen].double()
     if len(values) < 2 or float(values.amin()) == float(values.amax()):
         return None
     if mode == 'released':
