@@ -9,7 +9,7 @@ from mmwsss.functional.affinity import ir_labels
 from mmwsss.functional.crf import background_alpha
 from mmwsss.models.refiners import DenseCRF
 from mmwsss.utils.affinity_io import write_crf_maps
-from mmwsss.utils.io import read_cam, read_image, write_mask
+from mmwsss.utils.io import read_cam_and_image, write_mask
 
 SUFFIXES = dict(psa='.npz', irn='.png')
 
@@ -70,16 +70,8 @@ class AffinityLabelMaker:
             ValueError: Damaged file, size of the maps other than the image's, class id out of range; names the file.
         """
         img_id, cam_path, image_path = job
-        maps = read_cam(cam_path)
-        image = read_image(image_path)
-        if maps.size != image.shape[:2]:
-            raise ValueError(f'{cam_path}: maps of {maps.size[1]}x{maps.size[0]} (width x height), but {image_path} is '
-                             f'{image.shape[1]}x{image.shape[0]}')
-        keys = maps.keys.astype(np.int64)
-        num_classes = 254 if self.num_classes is None else self.num_classes  # 255 is the ignore label
-        if len(keys) and not 0 <= keys.min() <= keys.max() < num_classes:
-            raise ValueError(f'{cam_path}: class ids {keys.tolist()} are outside 0..{num_classes - 1}')
-        cams = torch.from_numpy(maps.cam.astype(np.float32))
+        cams, keys, image = read_cam_and_image(cam_path, image_path, self.num_classes)
+        cams = torch.from_numpy(cams)
         if self.method == 'psa':
             la, ha = self.crf_maps(image, cams)
             write_crf_maps(self.out / f'{img_id}.npz', keys, la.numpy(), ha.numpy())

@@ -9,7 +9,7 @@ from mmwsss.functional.crf import background_alpha
 from mmwsss.functional.pseudo_labels import labels_eq16, labels_two_pass
 from mmwsss.functional.thresholds import labels_at_threshold
 from mmwsss.models.refiners import PAR, DenseCRF
-from mmwsss.utils.io import read_cam, read_image, write_mask
+from mmwsss.utils.io import read_cam_and_image, write_mask
 
 
 @dataclass
@@ -57,15 +57,8 @@ class MaskMaker:
             ValueError: Damaged file, size of the maps other than the image's, class id out of range; names the file.
         """
         img_id, cam_path, image_path = job
-        maps = read_cam(cam_path)
-        image = read_image(image_path)
-        if maps.size != image.shape[:2]:
-            raise ValueError(f'{cam_path}: maps of {maps.size[1]}x{maps.size[0]} (width x height), but {image_path} is '
-                             f'{image.shape[1]}x{image.shape[0]}')
-        keys = maps.keys.astype(np.int64)
-        if self.num_classes is not None and len(keys) and not 0 <= keys.min() <= keys.max() < self.num_classes:
-            raise ValueError(f'{cam_path}: class ids {keys.tolist()} are outside 0..{self.num_classes - 1}')
-        mask = self.labels(image, torch.from_numpy(maps.cam.astype(np.float32)), torch.from_numpy(keys))
+        cams, keys, image = read_cam_and_image(cam_path, image_path, self.num_classes)
+        mask = self.labels(image, torch.from_numpy(cams), torch.from_numpy(keys))
         write_mask(self.out / f'{img_id}.png', mask.numpy().astype(np.uint8))
         return img_id
 

@@ -117,6 +117,32 @@ def read_cam(path):
     return result
 
 
+
+def read_cam_and_image(cam_path, image_path, num_classes=None):
+    """CAM file with the image that it belongs to.
+
+    Args:
+        cam_path, image_path (str | Path): Files.
+        num_classes (int, optional): C, to check class ids against; default 254, as many as a mask file has labels for.
+
+    Returns:
+        tuple: Maps (K,H,W) float32 in [0,1], class ids (K,) int64, image (H,W,3) uint8 BGR.
+
+    Raises:
+        ValueError: Damaged file, size of the maps other than the image's, class id out of range; names the file.
+    """
+    maps = read_cam(cam_path)
+    image = read_image(image_path)
+    if maps.size != image.shape[:2]:
+        raise ValueError(f'{cam_path}: maps of {maps.size[1]}x{maps.size[0]} (width x height), but {image_path} is '
+                         f'{image.shape[1]}x{image.shape[0]}')
+    keys = maps.keys.astype(np.int64)
+    num_classes = 254 if num_classes is None else num_classes
+    if len(keys) and not 0 <= keys.min() <= keys.max() < num_classes:
+        raise ValueError(f'{cam_path}: class ids {keys.tolist()} are outside 0..{num_classes - 1}')
+    return maps.cam.astype(np.float32), keys, image
+
+
 def voc_palette(num_colors=256):
     """Colours of PASCAL VOC label maps, (num_colors,3) uint8: the bits of an index are spread over the high bits of R, G and B."""
     index = np.arange(num_colors)
