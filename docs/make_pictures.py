@@ -18,8 +18,9 @@ from mmwsss.utils.io import atomic_open, read_cam, read_image, read_json, read_m
 from mmwsss.visualization import draw_cam_grid, encode_image, figure_to_png, overlay_cam, overlay_mask, plot_threshold_curve
 
 # distinct on textured backgrounds; the colours of the masks themselves are VOC's
-PALETTE = np.array([(0, 0, 0), (225, 29, 72), (37, 99, 235), (202, 138, 4), (22, 163, 74), (147, 51, 234), (234, 88, 12), (14, 165, 233),
-                    (120, 53, 15)], np.uint8)
+PALETTE = np.full((256, 3), 255, np.uint8)  # white where a pseudo mask is unsure
+PALETTE[:9] = ((0, 0, 0), (225, 29, 72), (37, 99, 235), (202, 138, 4), (22, 163, 74), (147, 51, 234), (234, 88, 12), (14, 165, 233),
+               (120, 53, 15))
 SIDE = 320  # pixels of a picture inside the diagram, twice what is shown
 
 

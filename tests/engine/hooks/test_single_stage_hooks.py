@@ -15,7 +15,7 @@ from tests.engine.toy_runs import toy_config
 OPTIONS = {
     'train_cfg.max_iters': 4, 'train_cfg.val_interval': 2, 'default_hooks.checkpoint.interval': 2, 'param_scheduler.0.warmup': 1,
     'param_scheduler.0.end': 4, 'model.backbone.arch.num_layers': 2, 'model.backbone.arch.embed_dims': 32, 'model.num_masks': 2,
-    'model.loss_starts': dict(affinity=1, contrast=1, seg=3), 'model.pseudo_label.par': dict(num_iters=1), 'custom_hooks.4.interval': 3}
+    'model.loss_starts': dict(affinity=1, contrast=1, seg=3), 'model.pseudo_label.par': dict(num_iters=1), 'custom_hooks.5.interval': 3}
 
 
 def config(root, work_dir, **options):
