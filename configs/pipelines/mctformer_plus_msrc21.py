@@ -1,6 +1,6 @@
 # Tags to segmentation on MSRC-21 photographs with small networks from random weights: MCTformer+ -> CAMs -> la/ha CRF -> PSA -> random walk
-# -> CRF -> DeepLab -> test with scales and CRF. Put the photographs, or a link to them, at data/msrc21. Half an hour on two CPU cores.
-# The stages par and crf make masks that are only evaluated, to compare.
+# -> CRF -> DeepLab -> test with scales and CRF. Put the photographs, or a link to them, at data/msrc21. Three quarters of an hour on two
+# CPU cores. The stages par and crf make masks that are only evaluated, to compare.
 title = 'MCTformer+ on MSRC-21'
 data = 'data/msrc21'
 classes = (
