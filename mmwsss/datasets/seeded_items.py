@@ -1,8 +1,5 @@
 """Items of a data set whose random changes depend on their place in the run."""
-import random
-
-import numpy as np
-import torch
+from mmwsss.utils.seeding import seed_all
 
 
 class SeededIndex(int):
@@ -30,7 +27,4 @@ class SeededItems:
 def seed_item(index):
     """Seed Python, NumPy and PyTorch for an item of :class:`SeededInfiniteSampler`; nothing for other indices."""
     if isinstance(index, SeededIndex):
-        seed = int(np.random.SeedSequence(index.entropy).generate_state(1)[0])
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
+        seed_all(index.entropy)

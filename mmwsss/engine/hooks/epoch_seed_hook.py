@@ -1,14 +1,12 @@
 """Random numbers that depend on the epoch, not on what ran before it."""
-import random
 from functools import partial
 
-import numpy as np
-import torch
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 
 from mmwsss.registry import HOOKS
 from mmwsss.utils.compat import restart_workers
+from mmwsss.utils.seeding import seed_all
 
 
 @HOOKS.register_module()
@@ -29,14 +27,14 @@ class EpochSeedHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         """Seed this process in a loop by iteration."""
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
-            _seed((runner.seed, runner.iter, runner.rank))
+            seed_all((runner.seed, runner.iter, runner.rank))
 
     def before_train_epoch(self, runner):
         """Seed this process, and the ones that will load the data of this epoch."""
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             return
         entropy = (runner.seed, runner.epoch, runner.rank)
-        _seed(entropy)
+        seed_all(entropy)
         loader = runner.train_loop.dataloader
         if loader.num_workers:
             self._worker_init_fn = self._worker_init_fn or loader.worker_init_fn
@@ -47,11 +45,4 @@ class EpochSeedHook(Hook):
 def _init_worker(worker_id, *, entropy, before):
     if before is not None:
         before(worker_id)
-    _seed((*entropy, worker_id + 1))
-
-
-def _seed(entropy):
-    seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
+    seed_all((*entropy, worker_id + 1))

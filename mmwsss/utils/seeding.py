@@ -1,0 +1,17 @@
+"""Random numbers that depend on nothing but what is named."""
+import random
+
+import numpy as np
+import torch
+
+
+def seed_all(entropy):
+    """Seed Python, NumPy and PyTorch from some numbers, e.g. seed, epoch and rank.
+
+    Args:
+        entropy (Sequence[int]): Not negative; others give other random numbers.
+    """
+    seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
