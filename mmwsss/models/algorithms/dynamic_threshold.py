@@ -28,7 +28,7 @@ class DynamicThreshold(nn.Module):
         noise_start (bool): Begin with a buffer of uniform noise instead of an empty one, as released: a bias for the first hundred updates.
     """
 
-    def __init__(self, mode='kmeans2', *, start=0.5, capacity=400, grid=(28, 28), bins=2048, floor=0.05, momentum=0.99, interval=10,
+    def __init__(self, mode='kmeans2', *, start=0.5, capacity=400, grid=(28, 28), bins=1024, floor=0.05, momentum=0.99, interval=10,
                  min_updates=10, noise_start=False):
         super().__init__()
         if mode not in MODES:
@@ -80,7 +80,7 @@ class DynamicThreshold(nn.Module):
         rows = confidence.flatten(1).to(self.queue)[-len(self.queue):]
         place = (int(self.pushed) + torch.arange(len(rows), device=rows.device)) % len(self.queue)
         if self.bins:
-            overwritten = self.queue[place[int(self.pushed) + torch.arange(len(rows), device=rows.device) >= len(self.queue)]]
+            overwritten = self.queue[place[max(len(self.queue) - int(self.pushed), 0):]]
             self.counts += histogram(rows, self.bins) - histogram(overwritten, self.bins)
         self.queue[place] = rows
         self.pushed += len(rows)
