@@ -14,4 +14,5 @@ model = dict(
         pos_interp_mode='bilinear',
         init_cfg=dict(type='Pretrained', checkpoint='https://dl.fbaipublicfiles.com/deit/deit_small_patch16_224-cd65a155.pth')))
 train_dataloader = dict(batch_size=32, sampler=dict(_delete_=True, type='mmengine.DefaultSampler', shuffle=True))
+param_scheduler = [dict(type='mmwsss.WarmupCosineLR', warmup=5, warmup_lr=1e-6, min_lr=1e-5, lag=0, end=45, by_epoch=True)]
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'cls_token': dict(decay_mult=0.), 'pos_embed': dict(decay_mult=0.)}))

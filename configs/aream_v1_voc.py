@@ -1,7 +1,7 @@
 # Version 1 of AReAM on PASCAL VOC 2012, as its code was released: MCTformer V2 at 224, weights of the layers fixed before training.
 # They come from a plain MCTformer V2:
 #   python tools/analysis_tools/analyze_affinity.py configs/mctformer_v2_voc.py CHECKPOINT --split train_aug --form sum
-#     --out work_dirs/aream_v1_weights
+#     --size 224 --out work_dirs/aream_v1_weights
 # or, as good in its authors' hands (67.9 against 67.7 CAM mIoU on train): --cfg-options model.weighting=uniform
 _base_ = [
     '_base_/models/mctformer_v2_deit-s.py', '_base_/datasets/voc12_tags_224.py', '_base_/schedules/mctformer.py',
@@ -17,7 +17,8 @@ model = dict(
     affinity_loss=dict(style='afa', layer_reduction='mean'),
     labels=dict(mode='two_pass', low=0.35, high=0.55, downscale=2),
     cam_flip=True,
-    test_cfg=dict(attention_layers=None))
+    backbone=dict(pad_to_patch=True),
+    test_cfg=dict(attention_layers=None, eps=1e-6))
 optim_wrapper = dict(
     _delete_=True,
     type='mmengine.OptimWrapper',

@@ -2,6 +2,7 @@
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 
 from mmwsss.functional.attention import AttentionRequest
 from mmwsss.functional.cam import minmax_normalize
@@ -46,19 +47,23 @@ class LayerAnalysis:
         class_names (Sequence[str]): Background first.
         mode (str): Affinity that refines, see :meth:`DeferredAttention.affinity`.
         hellinger_mode (str): Affinity of the Hellinger distance; by default its rows sum to 1, as the distance wants.
-        form (str): Entropy, ``'max'`` or ``'sum'`` (version 1, of the patch maps alone); see :func:`layer_entropy`.
+        form (str): Entropy, ``'max'`` or ``'sum'`` (version 1, of the patch head's signed maps alone); see :func:`layer_entropy`.
+        size (tuple[int], optional): (H,W) that images are squashed to; None keeps their size.
         thresholds (Sequence[float]): Background thresholds; the best one is reported.
 
     Raises:
         ValueError: Not such a model.
     """
 
-    def __init__(self, model, class_names, *, mode='softmax_all', hellinger_mode='softmax_patch', form='max', thresholds=THRESHOLDS):
+    def __init__(self, model, class_names, *, mode='softmax_all', hellinger_mode='softmax_patch', form='max', size=None,
+                 thresholds=THRESHOLDS):
         if not hasattr(model, 'grid_maps') or not hasattr(model.backbone, 'num_class_tokens'):
             raise ValueError(f'{type(model).__name__} is no classifier on a vision transformer, which the analysis of its attention needs')
         if form == 'sum' and getattr(model, 'patch_head', None) is None:
             raise ValueError(f"{type(model).__name__} has no patch head, whose maps the entropy of form 'sum' is of")
         self.model = model
+        self.network = model.predictor() if hasattr(model, 'predictor') else model  # CoSA: the network that predicts
+        self.size = size
         self.class_names = tuple(class_names)
         self.mode, self.hellinger_mode, self.form = mode, hellinger_mode, form
         self.limits = make_thresholds(thresholds)
@@ -82,8 +87,10 @@ class LayerAnalysis:
         data = self.model.data_preprocessor(data, False)
         view, sample = data['inputs'][0], data['data_samples'][0]
         view = view[None] if isinstance(view, torch.Tensor) else view[0]
+        if self.size is not None:
+            view = F.interpolate(view, self.size, mode='bilinear', align_corners=False, antialias=True)
         keys = self.model.gt_tags([sample], view)[0].nonzero().flatten().tolist()
-        attention = self.model.backbone(view, attention=[AttentionRequest('all', kind='deferred')])
+        attention = self.network.backbone(view, attention=[AttentionRequest('all', kind='deferred')])
         grid, attention = attention.patch_map.shape[-2:], attention.attention[0]
         maps = self._maps(view, keys, grid)
         cams = minmax_normalize(maps)
@@ -99,16 +106,16 @@ class LayerAnalysis:
         self.num_images += 1
         return ImageLayers(cams[0], keys, attended, [attention[layer].affinity(self.mode)[0] for layer in layers])
 
-    def _maps(self, view, keys, grid, **options):
+    def _maps(self, view, keys, grid):
         """Maps (1,K,h,w) of the model, not refined."""
         if not keys:
             return view.new_zeros(1, 0, *grid)
-        saved = self.model.test_cfg
-        self.model.test_cfg = dict(saved, refine=False, **options)
+        saved = self.network.test_cfg
+        self.network.test_cfg = dict(saved, refine=False)
         try:
-            return self.model.grid_maps(view, keys)
+            return self.network.grid_maps(view, keys)
         finally:
-            self.model.test_cfg = saved
+            self.network.test_cfg = saved
 
     def _read_attention(self, attention, grid):
         """Hellinger statistics of every layer; returns attended patches (L,h,w)."""
@@ -127,7 +134,8 @@ class LayerAnalysis:
         if not keys:
             return
         if self.form == 'sum':
-            refined = refine_by_layer(attention, self._maps(view, keys, grid, map_type='patchcam'), self.mode)
+            head = self.network.patch_head(self.network.backbone(view).patch_map)[:, keys]
+            refined = refine_by_layer(attention, head.float(), self.mode)
         entropy = layer_entropy(refined, self.form)
         self._statistics['entropy'].append(entropy[0].tolist())
         flat = layer_entropy(torch.zeros_like(refined[:, :1]), self.form)
@@ -145,7 +153,7 @@ class LayerAnalysis:
         """Counts of the threshold sweep of each kind of maps."""
         size = tuple(mask.shape)
         for name, maps in variants.items():
-            maps = minmax_normalize(self.model.to_image_size(maps, view_size, size)[0]) if keys else maps.new_zeros(0, *size)
+            maps = minmax_normalize(self.network.to_image_size(maps, view_size, size)[0]) if keys else maps.new_zeros(0, *size)
             counts = sweep_counts(maps, keys, mask, self.limits, len(self.class_names)).cpu()
             self._counts[name] = self._counts[name] + counts if name in self._counts else counts
 
@@ -153,7 +161,7 @@ class LayerAnalysis:
         """Share of the attention on the foreground, and of the foreground in the image."""
         known, foreground = mask != IGNORE, (mask != IGNORE) & (mask > 0)
         if foreground.any():
-            heat = self.model.to_image_size(attended[None], view_size, tuple(mask.shape))[0]
+            heat = self.network.to_image_size(attended[None], view_size, tuple(mask.shape))[0]
             self._statistics['share'].append(((heat * foreground).sum((1, 2)) / (heat * known).sum((1, 2))).tolist())
             self._statistics['area'].append([float(foreground.sum() / known.sum())])
 

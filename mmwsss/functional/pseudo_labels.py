@@ -24,6 +24,14 @@ def box_mask(boxes, size):
     return (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
 
 
+def boxes_on_grid(boxes, size, grid):
+    """Boxes (B,4) y0, y1, x0, x1 in pixels of (H,W) as the cells of a grid (h,w) that they touch."""
+    height, width = size
+    rows = torch.stack([boxes[:, 0] * grid[0] // height, -(-boxes[:, 1] * grid[0] // height)], 1)
+    columns = torch.stack([boxes[:, 2] * grid[1] // width, -(-boxes[:, 3] * grid[1] // width)], 1)
+    return torch.cat([rows, columns], 1)
+
+
 def gated_maximum(cams, tags):
     """Value and index (B,H,W) of the best class of ``cams`` (B,C,H,W), where maps of untagged classes count as 0; 0 without classes."""
     if cams.shape[1] == 0:

@@ -89,7 +89,7 @@ def reactivated_cams(refined, weights):
     Returns:
         Tensor: (B,K,h,w) in [0,1]; a constant map becomes 0.
     """
-    return minmax_normalize(torch.einsum('bl,blkhw->bkhw', weights.to(refined), refined))
+    return minmax_normalize(torch.einsum('bl,blkhw->bkhw', weights.to(refined), refined), eps=0.)
 
 
 # Labels (no gradient) -------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def masked_cam(data):
 def test_chain_of_each_affinity(data, mode):
     """Eq. 7-12 and, with equal weights, Eq. 4-5."""
     golden = {key: data[key if mode == 'softmax_all' else f'{mode}/{key}'] for key in (
-        'aff', 'refined', 'entropy', 'w_hat', 'w', 'M_hat_norm', 'M_bar_norm', 'entropy_v1')}
+        'aff', 'refined', 'entropy', 'w_hat', 'w', 'M_hat', 'M_bar', 'M_hat_norm', 'M_bar_norm', 'entropy_v1')}
     layers = layers_of(data['logits'])
     torch.testing.assert_close(torch.stack([layer.affinity(mode) for layer in layers], 1), golden['aff'], **EXACT)
     refined = reactivation.refine_by_layer(layers, masked_cam(data), mode)
@@ -45,9 +45,10 @@ def test_chain_of_each_affinity(data, mode):
     w_hat, weights = reactivation.layer_weights(entropy)
     torch.testing.assert_close(w_hat, golden['w_hat'], rtol=1e-7, atol=1e-9)  # differences of nearly equal numbers
     torch.testing.assert_close(weights, golden['w'], rtol=1e-7, atol=1e-9)
-    # the golden min-max has no epsilon
-    torch.testing.assert_close(reactivation.reactivated_cams(refined, weights), golden['M_hat_norm'], rtol=1e-6, atol=1e-7)
-    torch.testing.assert_close(reactivation.reactivated_cams(refined, torch.ones_like(weights)), golden['M_bar_norm'], rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(torch.einsum('bl,blkhw->bkhw', golden['w'], refined), golden['M_hat'], **EXACT)
+    torch.testing.assert_close(refined.mean(1), golden['M_bar'], **EXACT)
+    torch.testing.assert_close(reactivation.reactivated_cams(refined, golden['w']), golden['M_hat_norm'], **EXACT)
+    torch.testing.assert_close(reactivation.reactivated_cams(refined, torch.ones_like(weights)), golden['M_bar_norm'], **EXACT)
 
 
 def test_half_precision_queries_keep_the_weights_close(data):

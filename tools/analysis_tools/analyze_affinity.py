@@ -48,6 +48,7 @@ def parse_args(argv=None):
                         help='affinity whose rows are compared; those of softmax_all do not sum to 1 (default %(default)s)')
     parser.add_argument('--form', choices=('max', 'sum'), default='max',
                         help='entropy: max over classes, or their sum as in version 1 of AReAM (default %(default)s)')
+    parser.add_argument('--size', type=int, metavar='PX', help='squash images to PX x PX (default: the size that the config gives them)')
     parser.add_argument('--samples', type=int, default=6, metavar='N', help='images that are drawn (default %(default)s)')
     parser.add_argument('--layers', type=int, nargs='+', metavar='L', help='layers that are drawn, from 1 (default: first, middle, last)')
     parser.add_argument('--compare', nargs='+', default=[], metavar='NAME=D', help='results of other checkpoints for the same plots')
@@ -56,9 +57,9 @@ def parse_args(argv=None):
     parser.add_argument('--workers', type=int, help='processes that load images (default: as the config says)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     args = parser.parse_args(argv)
-    for name in ('num', 'samples'):
-        if getattr(args, name) is not None and getattr(args, name) < (name == 'num'):
-            parser.error(f'--{name} must be at least {int(name == "num")}')
+    for name in ('num', 'samples', 'size'):
+        if getattr(args, name) is not None and getattr(args, name) < (name != 'samples'):
+            parser.error(f'--{name} must be at least {int(name != "samples")}')
     return args
 
 
@@ -70,7 +71,8 @@ def main(argv=None):
         raise ValueError(f'{args.config}: has no test_dataloader, whose data set the attention is looked at on')
     template = model.cfg.test_dataloader.dataset
     dataset = DATASETS.build(dataset_of_split(model.cfg, args.split, masks=args.masks) if args.split or not args.masks else template)
-    analysis = LayerAnalysis(model, dataset.metainfo['classes'], mode=args.mode, hellinger_mode=args.hellinger_mode, form=args.form)
+    analysis = LayerAnalysis(model, dataset.metainfo['classes'], mode=args.mode, hellinger_mode=args.hellinger_mode, form=args.form,
+                             size=args.size and (args.size, args.size))
     drawn = drawn_layers(args.layers, analysis.num_layers)
     images = spread(len(dataset), args.num)
     dataset.get_subset_(images)

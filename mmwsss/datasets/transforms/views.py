@@ -18,7 +18,8 @@ class TwoViews(BaseTransform):
         transforms (Sequence[str | Sequence[str]]): Views to draw one of, each a step or a composition of steps:
             :data:`mmwsss.functional.views.VIEW_STEPS`.
         ratio_range (tuple[float]): Of ``'resize'``, drawn uniformly.
-        divisor (int): Resized sides are multiples of it, at least one: the patch size.
+        divisor (int): Sides are multiples of it, at least one: the patch size. Other images are padded with black at the bottom and the
+            right before the view is made, since padding after it would be on another side.
 
     Raises:
         ValueError: No transform, an unknown step, or a bad range.
@@ -37,6 +38,9 @@ class TwoViews(BaseTransform):
         """Add ``views`` and ``view`` to ``results``."""
         steps = self.transforms[np.random.randint(len(self.transforms))]
         image, size = results['img'], None
+        rows, columns = (-side % self.divisor for side in image.shape[:2])
+        if rows or columns:
+            image = np.pad(image, ((0, rows), (0, columns), (0, 0)))
         planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
         if 'resize' in steps:
             ratio = np.random.uniform(*self.ratio_range)

@@ -5,7 +5,7 @@ import torch
 
 from mmwsss.functional.attention import AFFINITY_MODES, AttentionRequest
 from mmwsss.functional.cam import fuse_cams, minmax_normalize
-from mmwsss.functional.pseudo_labels import IGNORE, present_slots
+from mmwsss.functional.pseudo_labels import IGNORE, box_mask, boxes_on_grid, present_slots
 from mmwsss.functional.reactivation import layer_entropy, layer_weights, reactivated_cams, refine_by_layer, token_labels
 from mmwsss.registry import MODELS
 from mmwsss.utils.io import read_json
@@ -86,19 +86,20 @@ class AReAM(MCTformerPlus):
         tags = self.gt_tags(data_samples, inputs)
         features = self.backbone(inputs, attention=self._requests(), class_embeddings=self.contrast_weight != 0)
         losses = self.classification_losses(features, tags)
-        labels, w_hat = self.affinity_targets(inputs, features, tags)
+        labels, w_hat = self.affinity_targets(inputs, features, tags, self.boxes(data_samples, inputs))
         layers = features.attention[0][self.supervised]
         losses['loss_affinity'] = self.affinity_weight * self.affinity_loss(layers, labels, w_hat[:, self.supervised])
         return losses
 
     @torch.no_grad()
-    def affinity_targets(self, inputs, features, tags):
+    def affinity_targets(self, inputs, features, tags, boxes=None):
         """Labels of the patches and weights of the layers (Eq. 7-16); nothing here has a gradient.
 
         Args:
             inputs (Tensor): (B,3,H,W).
             features (TokenFeatures): Of ``inputs``, with the attention of the training step.
             tags (Tensor): (B,C).
+            boxes (Tensor, optional): (B,4) y0, y1, x0, x1, the part of each crop that is image; patches outside are ignored.
 
         Returns:
             tuple: labels (B,h,w) int64, 0 background, class c is c+1, 255 ignored; w_hat (B,L) float64 in [0,1].
@@ -115,7 +116,10 @@ class AReAM(MCTformerPlus):
                 refined = (image + mirrored.flip(-1)) / 2
             w_hat, weights = self._layer_weights(refined)
             cams = reactivated_cams(refined[:, self.refining], weights[:, self.refining])
-            slots = token_labels(inputs, cams, filled, cams.shape[-2:], par=self.par, **self.label_options)
+            images, grid = self.whole_patches(inputs), cams.shape[-2:]
+            slots = token_labels(images, cams, filled, grid, par=self.par, **self.label_options)
+        if boxes is not None:
+            slots = slots.masked_fill(~box_mask(boxes_on_grid(boxes, images.shape[-2:], grid), grid), IGNORE)
         names = torch.cat([classes.new_zeros(len(classes), 1), classes + 1], 1)
         labels = names.gather(1, slots.clamp(max=classes.shape[1]).flatten(1)).view_as(slots)
         return labels.masked_fill_(slots == IGNORE, IGNORE), w_hat

@@ -107,6 +107,18 @@ class TagClassifier(BaseModel):
                              f'to the number of classes without background')
         return tags
 
+    @staticmethod
+    def boxes(data_samples, inputs):
+        """Boxes (B,4) y0, y1, x0, x1 of the part of the crops that is image: the metainfo ``img_box``, by default all."""
+        whole = (0, inputs.shape[-2], 0, inputs.shape[-1])
+        return torch.tensor([sample.metainfo.get('img_box', whole) for sample in data_samples], device=inputs.device)
+
+    def whole_patches(self, inputs):
+        """Images (B,3,H,W) as the backbone sees them: sides are padded (``pad_to_patch``) or cut to whole patches, bottom and right."""
+        patch, pad = self.backbone.patch_size, getattr(self.backbone, 'pad_to_patch', False)
+        rows, columns = (-side % patch if pad else -(side % patch) for side in inputs.shape[-2:])
+        return F.pad(inputs, (0, columns, 0, rows)) if rows or columns else inputs
+
     @torch.no_grad()
     def predict(self, inputs, data_samples):
         """Add ``pred_scores`` and ``pred_cams`` to the samples.
@@ -174,12 +186,13 @@ class TagClassifier(BaseModel):
 
     def to_image_size(self, maps, view_size, size):
         """Maps (B,K,h,w) on the grid of a view of ``view_size``, resized to the image (H,W) without the padding of the view."""
+        align_corners = self.test_cfg.get('align_corners', False)
         if not getattr(self.backbone, 'pad_to_patch', False):
-            return upsample_cams(maps, size, align_corners=self.test_cfg['align_corners'])
+            return upsample_cams(maps, size, align_corners=align_corners)
         # the map covers the padded view: blow it up as a whole, then cut the padding off
         covered = [round(cells * self.backbone.patch_size * side / view_side)
                    for cells, side, view_side in zip(maps.shape[-2:], size, view_size)]
-        return upsample_cams(maps, covered, align_corners=self.test_cfg['align_corners'])[..., :size[0], :size[1]]
+        return upsample_cams(maps, covered, align_corners=align_corners)[..., :size[0], :size[1]]
 
     def _keys(self, scores, data_samples):
         """Class ids of each image: its tags, the predicted ones, or all."""

@@ -3,11 +3,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmwsss.functional.pseudo_labels import IGNORE, box_mask, gated_maximum, labels_two_pass
+from mmwsss.functional.pseudo_labels import IGNORE, box_mask, boxes_on_grid, gated_maximum, labels_two_pass
 from mmwsss.functional.reliability import single_threshold_label
 from mmwsss.registry import MODELS
 
-from .single_stage import SingleStage, boxes_on_grid, to_class_ids
+from .single_stage import SingleStage, to_class_ids
 
 DETACH = ('none', 'feat', 'cls', 'all')
 NETWORKS = ('assignment', 'online')

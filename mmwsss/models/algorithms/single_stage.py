@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from mmwsss.functional.cam import minmax_normalize, upsample_cams
 from mmwsss.functional.fusion import ScoreFusion
 from mmwsss.functional.images import denormalize
-from mmwsss.functional.pseudo_labels import IGNORE, cam_to_label, labels_two_pass
+from mmwsss.functional.pseudo_labels import IGNORE, boxes_on_grid, cam_to_label, labels_two_pass
 from mmwsss.models.released_weights import accept_released_weights
 from mmwsss.registry import MODELS
 
@@ -112,6 +112,11 @@ class SingleStage(TagClassifier):
     def features(self, inputs):
         """:class:`TokenFeatures` of (B,3,H,W)."""
         return self.backbone(inputs)
+
+    def set_cam(self, cam):
+        """Single-stage methods make their maps from an image pyramid of their own; only None, those maps, is possible."""
+        if cam is not None:
+            raise ValueError(f'{type(self).__name__} makes maps from its own classifiers only, no other CAM method')
 
     def tag_logits(self, features):
         """Logits (B,C) of the main and of the auxiliary classifier: global maximum of each feature, then the classifier."""
@@ -286,11 +291,6 @@ class SingleStage(TagClassifier):
         """Ids (U,) of the classes that any image of a batch (B,C) has."""
         return (tags > 0).any(0).nonzero().flatten()
 
-    def boxes(self, data_samples, inputs):
-        """Boxes (B,4) y0, y1, x0, x1 of the part of the crops that is image."""
-        whole = (0, inputs.shape[-2], 0, inputs.shape[-1])
-        return torch.tensor([sample.metainfo.get('img_box', whole) for sample in data_samples], device=inputs.device)
-
     def pixels(self, inputs, rounding=None):
         """Grey levels (B,3,H,W) 0..255 of normalised images, in RGB order."""
         preprocessor = self.data_preprocessor
@@ -398,14 +398,6 @@ def to_class_ids(labels, classes):
     table[0] = 0
     table[1:len(classes) + 1] = classes + 1
     return table[labels]
-
-
-def boxes_on_grid(boxes, size, grid):
-    """Boxes (B,4) y0, y1, x0, x1 in pixels of (H,W) as the cells of a grid (h,w) that they touch."""
-    height, width = size
-    rows = torch.stack([boxes[:, 0] * grid[0] // height, -(-boxes[:, 1] * grid[0] // height)], 1)
-    columns = torch.stack([boxes[:, 2] * grid[1] // width, -(-boxes[:, 3] * grid[1] // width)], 1)
-    return torch.cat([rows, columns], 1)
 
 
 def _resize(maps, size):

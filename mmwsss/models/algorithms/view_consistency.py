@@ -52,7 +52,7 @@ class ViewConsistency(nn.Module):
         Returns:
             dict[str, Tensor]: The model's own losses, summed over the views, ``loss_activation`` and ``loss_affinity``.
         """
-        images, others, views = self._pair(inputs, data_samples)
+        images, others, views = self._pair(model, inputs, data_samples)
         tags = model.gt_tags(data_samples, images)
         requests = [AttentionRequest('class_to_patch' if term == 'activation' else 'patch_to_patch', reduce='list') for term in self.terms]
         batch, losses = len(images), {}
@@ -76,9 +76,10 @@ class ViewConsistency(nn.Module):
                                            [views[index] for index in indices], second.patch_map.shape[-2:]), share)
         return losses
 
-    def _pair(self, inputs, data_samples):
+    def _pair(self, model, inputs, data_samples):
         """Images, their views and the steps of each."""
         if isinstance(inputs, Tensor):
+            inputs = model.whole_patches(inputs)  # a flip would move the padding to the other side
             return inputs, make_view(inputs, self.view), [self.view] * len(inputs)
         images, others = inputs
         without = next((sample for sample in data_samples if 'view' not in sample.metainfo), None)

@@ -32,6 +32,15 @@ def test_permutations(view):
     assert results['view'] == view_steps(view) and results['views'][1].dtype == np.uint8
 
 
+def test_images_that_are_no_multiple_of_the_patch():
+    """Padding that follows the view would be on another side than in the image."""
+    results = two_views(['rot180'], divisor=16)(dict(img=image(40, 50)))
+    padded = np.zeros((48, 64, 3), np.uint8)
+    padded[:40, :50] = image(40, 50)
+    np.testing.assert_array_equal(results['views'][0], padded)
+    np.testing.assert_array_equal(results['views'][1], padded[::-1, ::-1])
+
+
 def test_sizes_are_multiples_of_the_patch():
     seen = set()
     for _ in range(40):

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from torch.nn import functional as F
 
@@ -229,6 +230,39 @@ def test_hybrid_backbone_with_sizes_that_are_no_multiple_of_16():
     assert all(torch.isfinite(loss) for loss in losses.values())
     sample = model(images, samples_with(TAGS, ori_shape=(50, 70)), mode='predict')[0]
     assert sample.pred_cams.data.shape == (2, 50, 70) and torch.isfinite(sample.pred_cams.data).all()
+
+
+@pytest.mark.parametrize('pad', [False, True])
+def test_views_of_sides_that_are_no_multiple_of_the_patch(pad):
+    """The view is one of what the backbone sees, not of pixels that it pads or cuts on the other side."""
+    model = network(consistency=dict(activation_weight=3., affinity_weight=7.), backbone=dict(pad_to_patch=pad))
+    images = torch.randn(2, 3, 40, 72)
+    seen = F.pad(images, (0, 8, 0, 8)) if pad else images[..., :32, :64]
+    losses = model(images, samples_with(TAGS), mode='loss')
+    activation, affinity = expected_terms(model, seen, seen.flip(-1), unflip((3, 5) if pad else (2, 4)))
+    torch.testing.assert_close(losses['loss_activation'], 3 * activation)
+    torch.testing.assert_close(losses['loss_affinity'], 7 * affinity)
+
+
+def test_recipes():
+    """Specification section 5."""
+    for name, steps, weight in (('acr_voc', 26_450, 125), ('acr_coco', 102_600, 100)):
+        config = Config.fromfile(CONFIGS / f'{name}.py')
+        optimizer, schedule = config.optim_wrapper.optimizer, config.param_scheduler[0]
+        assert (optimizer.type, optimizer.lr, optimizer.momentum, optimizer.weight_decay) == ('SGD', 0.05, 5e-4, 0)
+        assert config.optim_wrapper.type == 'mmengine.OptimWrapper' and 'paramwise_cfg' not in config.optim_wrapper
+        assert (config.train_cfg.max_iters, schedule.power, schedule.by_epoch) == (steps, 0.9, False)
+        assert schedule.end == steps + 1  # the released count
+        assert config.train_dataloader.batch_size == 1
+        assert (config.model.consistency.activation_weight, config.model.consistency.affinity_weight) == (weight, weight)
+        assert config.model.backbone.type == 'mmwsss.HybridViT'
+        crop, = [step for step in config.train_dataloader.dataset.pipeline if 'crop_size' in step]
+        assert tuple(crop.crop_size) == (384, 384)
+        scale, = [step for step in config.train_dataloader.dataset.pipeline if 'LongSide' in step.type]
+        assert (scale.low, scale.high) == (345, 438)
+    sane = Config.fromfile(CONFIGS / 'acr_voc_batch4.py')
+    assert sane.train_dataloader.batch_size == 4 and sane.optim_wrapper.optimizer.weight_decay == 5e-4
+    assert Config.fromfile(CONFIGS / 'acr_deit-s_voc.py').param_scheduler[0].lag == 0
 
 
 def test_hybrid_weights_there_and_back():

@@ -225,10 +225,40 @@ def test_wrong_options(options, message):
         network(**options)
 
 
+def test_padding_says_nothing_about_pairs():
+    """Patches outside the image of a crop are ignored; the labels of the others stay."""
+    model = network(labels=dict(low=0.4, high=0.5))
+    inputs, samples = batch()
+    features = model.backbone(inputs, attention=model._requests())
+    boxes = torch.tensor([[0, 64, 0, 33], [16, 64, 0, 64], [0, 64, 0, 64]])  # the third column of the first is cut through: image
+    for sample, box in zip(samples, boxes.tolist()):
+        sample.set_metainfo(dict(img_box=box))
+    whole, _ = model.affinity_targets(inputs, features, TAGS)
+    labels, _ = model.affinity_targets(inputs, features, TAGS, model.boxes(samples, inputs))
+    outside = torch.zeros_like(labels, dtype=torch.bool)
+    outside[0, :, 3], outside[1, 0] = True, True
+    assert (whole[outside] != 255).any() and torch.equal(labels, whole.masked_fill(outside, 255))
+    losses = [model(inputs, group, mode='loss')['loss_affinity'] for group in (samples, samples_with(TAGS))]
+    assert losses[0] != losses[1]
+
+
+@pytest.mark.parametrize('pad', [False, True])
+def test_labels_of_sides_that_are_no_multiple_of_the_patch(pad):
+    """They are those of the image that the backbone sees, padded or cut."""
+    model = network(labels=dict(low=0.4, high=0.5), backbone=dict(pad_to_patch=pad))
+    inputs, _ = batch(size=(56, 72))
+    seen = torch.nn.functional.pad(inputs, (0, 8, 0, 8)) if pad else inputs[..., :48, :64]
+    assert torch.equal(model.whole_patches(inputs), seen)
+    (labels, _), (expected, _) = (model.affinity_targets(images, model.backbone(images, attention=model._requests()), TAGS)
+                                  for images in (inputs, seen))
+    assert torch.equal(labels, expected) and labels.shape == ((3, 4, 5) if pad else (3, 3, 4)) and len(labels.unique()) > 2
+
+
 def test_recipes():
     """Specification sections 6 and 7."""
     config = Config.fromfile(CONFIGS / 'aream_voc.py')
     model = config.model
+    assert [step.lag for step in config.param_scheduler] == [0]  # the released schedule is one epoch late
     assert (model.affinity_weight, model.affinity_start, model.contrast_weight, model.weighting) == (0.2, 8, 0, 'adaptive')
     assert (model.labels.mode, model.labels.low, model.labels.high, model.labels.downscale) == ('eq16', 0.25, 0.7, 2)
     assert config.train_cfg.max_epochs == 45 and config.train_dataloader.batch_size == 32 and model.backbone.img_size == 448
@@ -238,5 +268,6 @@ def test_recipes():
     assert (first.model.affinity_weight, first.model.affinity_start, first.model.split_layer) == (0.1, 10, 7)
     assert (first.model.labels.mode, first.model.labels.low, first.model.labels.high) == ('two_pass', 0.35, 0.55)
     assert first.train_cfg.max_epochs == 60 and first.train_dataloader.batch_size == 64 and first.model.cam_flip
+    assert first.model.backbone.pad_to_patch and first.model.test_cfg.eps == 1e-6 and first.param_scheduler[0].lag == 1
     both = Config.fromfile(CONFIGS / 'mctformer_plus_aream_voc.py').model
     assert both.contrast_weight == 1 and both.test_cfg.fuse_sqrt and both.test_cfg.attention_layers is None

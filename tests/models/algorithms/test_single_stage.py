@@ -6,8 +6,8 @@ from torch.nn import functional as F
 
 from mmwsss.apis import infer_cams, infer_masks
 from mmwsss.functional.par import pixel_adaptive_refinement
-from mmwsss.functional.pseudo_labels import labels_two_pass
-from mmwsss.models.algorithms.single_stage import boxes_on_grid, cam_schedule, to_class_ids
+from mmwsss.functional.pseudo_labels import boxes_on_grid, labels_two_pass
+from mmwsss.models.algorithms.single_stage import cam_schedule, to_class_ids
 from tests.single_stage_models import SIDE, build, pictures, samples
 
 TAGS = [[1, 0, 0, 1, 0], [0, 0, 1, 0, 0]]
@@ -259,3 +259,11 @@ def test_inference_api():
 def _config():
     from mmengine.config import ConfigDict
     return ConfigDict(test_dataloader=dict(dataset=dict(pipeline=[dict(type='mmwsss.LoadImage'), dict(type='mmwsss.PackTagInputs')])))
+
+
+def test_no_other_cam_method():
+    """A method that would be ignored is refused."""
+    model = build()
+    model.set_cam(None)
+    with pytest.raises(ValueError, match='no other CAM method'):
+        model.set_cam(dict(type='mmwsss.GradientAttention'))

@@ -4,6 +4,7 @@ import csv
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
+from mmengine.structures import PixelData
 from PIL import Image
 
 from mmwsss.apis import infer_cams, init_model
@@ -11,6 +12,7 @@ from mmwsss.apis.layer_analysis import LayerAnalysis
 from mmwsss.functional.attention import AttentionRequest
 from mmwsss.registry import DATASETS
 from mmwsss.utils.io import read_json, write_json
+from tests import single_stage_models
 from tests.tools.program import one_line, run_tool
 
 COLUMNS = ('layer', 'hellinger', 'hellinger_std', 'hellinger_spread', 'entropy', 'entropy_gap', 'entropy_gap_std', 'w_hat',
@@ -90,6 +92,46 @@ def test_numbers(classifier, report):
         **classifier.options, 'model.test_cfg.refine': True, 'model.test_cfg.flip': False})
     assert test.code == 0, test
     assert read_json(report.parent / 'test' / 'metrics.json')['cam/mIoU'] == pytest.approx(results['maps']['mean']['mIoU'], abs=0.05)
+
+
+def test_single_stage_networks():
+    """The network that predicts is looked at; images may be squashed."""
+    torch.manual_seed(0)
+    model = single_stage_models.build('CoSA').eval()
+    image = single_stage_models.pictures(1)[0]
+    sample = single_stage_models.samples([[1, 0, 0, 1, 0]])[0]
+    sample.gt_sem_seg = PixelData(data=torch.randint(0, 6, (1, 64, 64)))
+    names = ('background', *'abcde')
+    results = []
+    for network, size in ((model, None), (model.assignment, None), (model, (48, 32))):
+        analysis = LayerAnalysis(network, names, size=size)
+        assert analysis.add(dict(inputs=[[image]], data_samples=[sample])).attended.shape == ((3, 8, 8) if size is None else (3, 6, 4))
+        results.append(analysis.results())
+    assert results[0] == results[1] != results[2]
+    for parameter in model.backbone.parameters():
+        parameter.data.mul_(2)  # the online network does not predict
+    analysis = LayerAnalysis(model, names)
+    analysis.add(dict(inputs=[[image]], data_samples=[sample]))
+    assert analysis.results() == results[0]
+
+
+def test_entropy_of_version_1_is_of_signed_maps(classifier):
+    model = init_model(classifier.config, classifier.checkpoint, cfg_options=classifier.options)
+    dataset = DATASETS.build(dict(model.cfg.val_dataloader.dataset, test_mode=True))
+    analysis = LayerAnalysis(model, dataset.metainfo['classes'], form='sum')
+    item = dataset[0]
+    analysis.add(pseudo_collate([item]))
+    view = model.data_preprocessor(pseudo_collate([dataset[0]]))['inputs'][0][0]
+    keys = item['data_samples'].gt_tags.nonzero().flatten().tolist()
+    with torch.no_grad():
+        features = model.backbone(view, attention=[AttentionRequest('patch_to_patch', reduce='stack')])
+        head = model.patch_head(features.patch_map)[:, keys]
+    assert head.min() < 0
+    refined = torch.einsum('lqk,ck->lcq', features.attention[0][:, 0], head[0].flatten(1))
+    probability = refined.double().sum(1).softmax(-1)
+    expected = -(probability * probability.log2()).sum(-1)
+    entropy = torch.tensor([row['entropy'] for row in analysis.results()['layers']], dtype=torch.float64)
+    torch.testing.assert_close(entropy, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_without_masks_on_a_part_of_the_images(classifier, tmp_path):
