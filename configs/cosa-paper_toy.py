@@ -4,6 +4,6 @@ model = dict(
     cam_loss=dict(version='paper'),
     reliability_loss=dict(alpha=0.8, beta=1.),
     separation_loss=dict(temperature=0.5, epsilon=1.),
-    dynamic_threshold=dict(mode='kmeans2', capacity=1600, grid=(12, 12), momentum=0.9, interval=10, min_updates=10),
+    dynamic_threshold=dict(mode='mle2', capacity=1600, grid=(12, 12)),
     loss_weights=dict(separation=0.1),
-    pseudo_label=dict(labels='single', xi=0.5, aux_xi=0.5))
+    pseudo_label=dict(labels='single', xi=0.25, aux_xi=0.2))

@@ -1,5 +1,6 @@
 # CoSA with everything that its paper describes, also what the released code lacks: reliability weights, contrastive separation and dynamic
-# thresholds (a buffer of 100 batches), no energy loss. Where the paper is silent the choice is ours (configs/cosa/README.md).
+# thresholds (a buffer of 100 batches of 4 images; each process has one, so on n GPUs take capacity / n), no energy loss. Where the paper
+# is silent the choice is ours (configs/cosa/README.md).
 _base_ = ['cosa_voc.py']
 model = dict(
     c2s_weights=(1., 1.),

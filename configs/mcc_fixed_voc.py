@@ -1,5 +1,4 @@
-# MCC on PASCAL VOC 2012: the released recipe with its geometry put right and with other random numbers on each GPU
-# (configs/mcc/README.md).
+# MCC on PASCAL VOC 2012: the released recipe with its geometry put right (configs/mcc/README.md).
 _base_ = [
     '_base_/models/mcc_deit-b.py', '_base_/datasets/voc12_single_stage.py', '_base_/schedules/single_stage.py',
     '_base_/single_stage_runtime.py'

@@ -1,6 +1,6 @@
-# MCC on PASCAL VOC 2012 exactly as released, its bugs included; published: 68.8 mIoU on val with one scale, 70.3 with three and CRF.
+# MCC on PASCAL VOC 2012 as released, its bugs of geometry included; published: 68.8 mIoU on val with one scale, 70.3 with three and CRF.
 # Flips that the box and the flags of positive views do not know of (voc12_single_stage_as-released.py), the box of the affinity labels in
-# pixels on a grid of tokens, masks that are the same on all GPUs. mcc_fixed_voc.py puts these right.
+# pixels on a grid of tokens. mcc_fixed_voc.py puts these right.
 _base_ = [
     '_base_/models/mcc_deit-b.py', '_base_/datasets/voc12_single_stage_as-released.py', '_base_/schedules/single_stage.py',
     '_base_/single_stage_runtime.py'

@@ -7,14 +7,13 @@ from mmwsss.structures import WSSSDataSample
 
 TINY = dict(embed_dims=16, num_layers=3, num_heads=2, feedforward_channels=32)
 SIDE = 64
+BACKBONE = dict(type='mmwsss.TokenViT', arch=TINY, img_size=SIDE, patch_size=8, final_norm=True, aux_layer=-2, frozen_pos_embed=True)
 
 
 def build(kind='SingleStage', num_classes=5, **options):
     """A network for images of 64x64 with a grid of 8x8 tokens."""
-    backbone = dict(
-        type='mmwsss.TokenViT', arch=TINY, img_size=SIDE, patch_size=8, final_norm=True, aux_layer=-2, frozen_pos_embed=True)
     contrast = {} if kind in ('SingleStage', 'CoSA') else dict(projector=dict(out_channels=12, hidden_channels=16, bottleneck_channels=8))
-    settings = dict(type=f'mmwsss.{kind}', backbone=backbone, num_classes=num_classes, decode_head=dict(channels=8, dilation=2))
+    settings = dict(type=f'mmwsss.{kind}', backbone=BACKBONE, num_classes=num_classes, decode_head=dict(channels=8, dilation=2))
     model = MODELS.build({**settings, **contrast, **options})
     model.backbone.init_weights()
     # maps with contrast, some above and some below the thresholds

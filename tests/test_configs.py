@@ -51,6 +51,40 @@ def dicts(node, scope=None, path=''):
             yield from dicts(value, scope, f'{path}.{index}')
 
 
+SINGLE_STAGE = [path for path in FILES if path.stem.startswith(('mcc', 'toco', 'cosa'))]
+
+
+@pytest.mark.parametrize('path', SINGLE_STAGE, ids=lambda path: path.stem)
+def test_single_stage_parts_may_wait_for_their_losses(path):
+    """Several processes need to be told that some parameters have no gradient at first."""
+    assert Config.fromfile(path).find_unused_parameters is True
+
+
+@pytest.mark.parametrize('name, settings', [
+    ('mcc_voc', dict(iters=20_000, batch=4, high=0.7, low=0.25, starts=2_001, mask=(4, 0.95, 8))),
+    ('mcc_paper_voc', dict(iters=20_000, batch=4, high=0.7, low=0.25, mask=(4, 0.75, 8))),
+    ('mcc_coco', dict(iters=80_000, batch=8, high=0.65, low=0.25, starts=8_001)),
+    ('cosa_voc', dict(iters=32_000, batch=4, high=0.7, low=0.2, aux=(0.7, 0.25), starts=6_001)),
+    ('cosa_coco', dict(iters=60_000, batch=8, high=0.65, low=0.25, aux=(0.7, 0.25), starts=10_001)),
+])
+def test_single_stage_recipes(name, settings):
+    """MCC section 5 and 9, CoSA section 6."""
+    config = Config.fromfile(CONFIGS / f'{name}.py')
+    model, labels = config.model, config.model.pseudo_label
+    assert (config.train_cfg.max_iters, config.train_dataloader.batch_size) == (settings['iters'], settings['batch'])
+    assert (labels.get('high', 0.7), labels.get('low', 0.25)) == (settings['high'], settings['low'])
+    optimizer, schedule = config.optim_wrapper.optimizer, config.param_scheduler[0]
+    assert (optimizer.type, optimizer.lr, optimizer.weight_decay) == ('AdamW', 6e-5, 0.01)
+    assert config.optim_wrapper.type == 'mmengine.OptimWrapper'
+    assert (schedule.type, schedule.warmup, schedule.power, schedule.end) == ('mmwsss.WarmupPolyLR', 1500, 0.9, settings['iters'])
+    if 'starts' in settings:
+        assert model.loss_starts.seg == settings['starts']
+    if 'mask' in settings:
+        assert (model.get('mask_scale', 4), model.mask_ratio, model.get('num_masks', 8)) == settings['mask']
+    if 'aux' in settings:
+        assert (labels.get('aux_high', 0.7), labels.get('aux_low', 0.25)) == settings['aux']
+
+
 @EVERY
 def test_types_have_a_scope(path):
     for place, scope, node in dicts(Config.fromfile(path)._cfg_dict):

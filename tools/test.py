@@ -70,7 +70,9 @@ def main():
         cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
         in_tta = True
     if args.crf:
-        cfg.test_cfg = dict(type='mmwsss.CRFTestLoop', crf=dict(preset=args.crf, prune=args.crf_prune))
+        evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, (list, tuple)) else [cfg.test_evaluator]
+        cfg.test_cfg = dict(type='mmwsss.CRFTestLoop', crf=dict(preset=args.crf, prune=args.crf_prune),
+                            use_image_tags=any(entry.get('use_image_tags') for entry in evaluators))
     if args.out and not args.submission:
         if args.protocol:
             kind = 'masks' if find_protocol(args.protocol).task == 'seg' else 'cams'

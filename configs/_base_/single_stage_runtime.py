@@ -6,3 +6,4 @@ custom_hooks = [
     dict(type='mmwsss.ValidationTableHook'), dict(type='mmwsss.TrainingPictureHook', interval=500)
 ]
 log_processor = dict(by_epoch=False)
+find_unused_parameters = True  # decoder and projector learn nothing until their losses start

@@ -62,7 +62,7 @@ def fit_threshold(values, mode='kmeans2', *, counts=None, floor=0.05, components
         return None
     if mode == 'released':
         fit = fit_mixture(values, start_spread(values, counts, components or 3), counts=counts, max_iters=max_iters or 100)
-        return released_thresholds(fit, values)
+        return released_thresholds(fit, values) if fit.converged else None
     if mode == 'kmeans2':
         fit = fit_mixture(values, start_two_means(values, counts), counts=counts, max_iters=max_iters or 100)
     else:

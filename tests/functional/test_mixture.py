@@ -115,3 +115,8 @@ def test_crossing_without_a_root_is_the_middle():
 def test_wrong_options(options):
     with pytest.raises(ValueError, match='threshold fit is one of|components is 2 or 3'):
         fit_threshold(torch.rand(9), **options)
+
+
+@pytest.mark.parametrize('mode', ['released', 'kmeans2', 'mle2'])
+def test_a_fit_that_does_not_converge_says_nothing(golden, mode):
+    assert fit_threshold(golden['B_x'], mode, max_iters=1) is None

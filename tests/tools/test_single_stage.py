@@ -2,6 +2,7 @@
 import pytest
 import torch
 
+from mmwsss.engine.loops import CRFTestLoop
 from mmwsss.evaluation.protocols import PROTOCOLS
 from mmwsss.utils.io import read_cam, read_id_list, read_json, read_mask
 from tests.tools.conftest import train
@@ -37,12 +38,15 @@ def test_masks_and_metrics(network, toy_root, tmp_path):
     assert all(read_mask(tmp_path / 'masks' / f'{name}.png', 9).ndim == 2 for name in ids)
 
 
-def test_scales_and_crf(network, toy_root, tmp_path):
+def test_scales_and_crf(network, toy_root, tmp_path, monkeypatch):
+    """The number with image tags has a CRF of its own too."""
+    run, used = CRFTestLoop.run, []
+    monkeypatch.setattr(CRFTestLoop, 'run', lambda loop: used.append(loop.use_image_tags) or run(loop))
     result = run_tool('test.py', network.config, network.checkpoint, '--work-dir', tmp_path, '--tta', '--crf', 'toco_test',
                       options=network.options)
     assert result.code == 0, result
     metrics = read_json(tmp_path / 'metrics.json')
-    assert 'seg/mIoU' in metrics and 'cam/mIoU' not in metrics
+    assert 'seg/mIoU_image_tags' in metrics and 'cam/mIoU' not in metrics and used == [True]
 
 
 def test_cam_files(network, toy_root, tmp_path):

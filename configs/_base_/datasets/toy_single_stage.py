@@ -34,7 +34,7 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 val_evaluator = [
-    dict(type='mmwsss.SegMetric'),
+    dict(type='mmwsss.SegMetric', use_image_tags=True),
     dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)]),
     dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)], field='pred_aux_cams', prefix='aux_cam'),
     dict(type='mmwsss.TagMetric'),
@@ -45,5 +45,5 @@ tta_options = {
     'model.test_cfg.outputs': ('seg', ),
     'model.test_cfg.seg_scales': (1.0, 1.25),
     'model.test_cfg.seg_flip': True,
-    'test_evaluator': [dict(type='mmwsss.SegMetric')],
+    'test_evaluator': [dict(type='mmwsss.SegMetric', use_image_tags=True)],
 }

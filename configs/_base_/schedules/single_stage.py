@@ -1,6 +1,5 @@
 # AdamW as ToCo, MCC and CoSA run it: weight decay on everything, ten times the rate in all heads, warm-up of 1,500 steps inside a
-# polynomial. The decoder has no gradient before its loss starts.
-find_unused_parameters = True
+# polynomial.
 max_iters = 20000
 optim_wrapper = dict(
     type='mmengine.OptimWrapper',

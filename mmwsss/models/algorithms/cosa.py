@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmwsss.functional.pseudo_labels import IGNORE, box_mask, boxes_on_grid, gated_maximum, labels_two_pass
-from mmwsss.functional.reliability import single_threshold_label
+from mmwsss.functional.reliability import XI_RANGE, single_threshold_label
 from mmwsss.registry import MODELS
 
 from .single_stage import SingleStage, to_class_ids
@@ -59,6 +59,7 @@ class CoSA(SingleStage):
                             seg_scales=(1., 0.5, 1.5, 0.75, 1.25), seg_flip=True, seg_fusion='sum_logits', network='assignment',
                             export='main')
     uses_cams = ('seg', 'cam', 'aux_cam', 'energy', 'separation')
+    fuse_at_input_size = True
 
     def __init__(self, backbone, num_classes, *, momentum=0.9994, detach='none', c2s_weights=(0.5, 0.5), cam_loss=None,
                  reliability_loss=None, aux_reliability='aux', separation_loss=None, dynamic_threshold=None, seg_loss=None,
@@ -231,7 +232,7 @@ class CoSA(SingleStage):
     def decoder_losses(self, strong, features, maps, tags, boxes, labels):
         """``loss_seg`` against both CPL and ``loss_energy``."""
         losses = {}
-        logits = F.interpolate(self.seg_logits(features).float(), size=labels[0].shape[-2:], mode='bilinear', align_corners=False)
+        logits = self.to_image_size(self.seg_logits(features).float(), strong.shape[-2:], labels[0].shape[-2:])
         if self.active('seg'):
             if self.reliability_loss is None:
                 terms = [self.seg_loss(logits, label) for label in labels]
@@ -287,6 +288,7 @@ class CoSA(SingleStage):
             if dynamic is not None:
                 names = ('low', 'high') if dynamic.mode == 'released' else ('xi', )
                 values.update(zip(names, dynamic.thresholds.tolist()))
+            values['xi'] = min(max(values['xi'], XI_RANGE[0]), XI_RANGE[1])  # labels at the threshold that weighs them
             result.append(values)
         return tuple(result)
 

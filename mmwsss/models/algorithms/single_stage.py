@@ -74,6 +74,7 @@ class SingleStage(TagClassifier):
                             seg_flip=False, seg_fusion='max_of_flip_sums', outputs=OUTPUTS)
     uses_cams = ('affinity', 'seg', 'energy')
     aux_scales = 'all'
+    fuse_at_input_size = False  # segmentation scores are fused at the size of the image, not of the input
 
     def __init__(self, backbone, num_classes, *, decode_head=None, seg_loss=None, affinity_loss=None, energy_loss=None, loss_weights=None,
                  loss_starts=None, pseudo_label=None, test_cfg=None, data_preprocessor=None, init_cfg=None):
@@ -167,29 +168,34 @@ class SingleStage(TagClassifier):
         aux_scales = self.aux_scales if aux_scales is None else aux_scales
         fusion = None if seg_fusion is None else ScoreFusion(seg_fusion)
         cams = aux_cams = inputs.new_zeros(len(inputs), len(classes), *size, dtype=torch.float32)
-        for views in self._pyramid(inputs, scales, flip, features):
+        for view_size, views in self._pyramid(inputs, scales, flip, features):
             if len(classes):
-                main, aux = (torch.stack(_upsample_views(maps, size)).amax(0).relu_()
+                main, aux = (torch.stack(self._upsample_views(maps, view_size, size)).amax(0).relu_()
                              for maps in zip(*(self.raw_cams(view, classes) for view in views)))
                 cams = cams + main
                 aux_cams = aux if aux_scales == 'last' else aux_cams + aux
             if fusion is not None:
-                fusion.add(_upsample_views([self.seg_logits(view)[:, seg_labels] for view in views], size), dim=1)
+                fusion.add(self._upsample_views([self.seg_logits(view)[:, seg_labels] for view in views], view_size, size), dim=1)
         if len(classes):
             cams, aux_cams = minmax_normalize(cams, eps=1e-5), minmax_normalize(aux_cams, eps=1e-5)
         return MultiScaleMaps(classes, cams, aux_cams, None if fusion is None else fusion.result())
 
     def _pyramid(self, inputs, scales, flip, features):
-        """Features of each scale: [of the image, of its flip]."""
+        """Size and features of each scale: (h,w), [of the image, of its flip]."""
         for scale in scales:
             if scale == 1 and features is not None:
-                yield [features, self.features(inputs.flip(-1))] if flip else [features]
+                yield inputs.shape[-2:], [features, self.features(inputs.flip(-1))] if flip else [features]
                 continue
             x = inputs if scale == 1 else F.interpolate(inputs, size=[int(scale * side) for side in inputs.shape[-2:]], mode='bilinear',
                                                         align_corners=False)
             both = self.features(torch.cat([x, x.flip(-1)]) if flip else x)
-            yield [both._replace(class_tokens=tokens, patch_map=patches, aux_map=aux) for tokens, patches, aux in zip(
+            yield x.shape[-2:], [both._replace(class_tokens=tokens, patch_map=patches, aux_map=aux) for tokens, patches, aux in zip(
                 both.class_tokens.split(len(x)), both.patch_map.split(len(x)), both.aux_map.split(len(x)))]
+
+    def _upsample_views(self, maps, view_size, size):
+        """Maps (B,K,h,w) of a view of ``view_size`` and, if there is a second one, of its flip, float32 at ``size``, the flip undone."""
+        resized = [self.to_image_size(part.float(), view_size, size) for part in maps]
+        return [part.flip(-1) if flipped else part for flipped, part in enumerate(resized)]
 
     # Training --------------------------------------------------------------------------------------------------------------
 
@@ -230,7 +236,7 @@ class SingleStage(TagClassifier):
     def segmentation_losses(self, image, features, boxes, labels):
         """``loss_seg`` and ``loss_energy`` of the decoder against pixel labels (B,H,W)."""
         losses = {}
-        logits = F.interpolate(self.seg_logits(features).float(), size=labels.shape[-2:], mode='bilinear', align_corners=False)
+        logits = self.to_image_size(self.seg_logits(features).float(), image.shape[-2:], labels.shape[-2:])
         if self.active('seg'):
             losses['loss_seg'] = self.loss_weights['seg'] * self.seg_loss(logits, labels)
         if self.active('energy'):
@@ -308,7 +314,7 @@ class SingleStage(TagClassifier):
         tags, boxes = self.gt_tags(samples, image), self.boxes(samples, image)
         maps = network.multi_scale_maps(image, self.present_classes(tags), scales=self.pseudo_label['scales'],
                                         flip=self.pseudo_label['flip'])
-        seg_logits = upsample_cams(network.seg_logits(network.features(image)).float(), image.shape[-2:])
+        seg_logits = network.to_image_size(network.seg_logits(network.features(image)).float(), image.shape[-2:], image.shape[-2:])
         return dict(image=self.pixels(image, rounding='round')[0].byte(), classes=maps.classes, cam=maps.cams[0], aux_cam=maps.aux_cams[0],
                     pseudo_label=self.pseudo_labels(image, tags, boxes, maps)[0], prediction=seg_logits[0].argmax(0))
 
@@ -365,13 +371,14 @@ class SingleStage(TagClassifier):
             seg_logits = None
             if 'seg' in outputs:
                 seg_logits = network.multi_scale_maps(
-                    image, classes[:0], scales=options['seg_scales'], flip=options['seg_flip'], features=features, size=size,
-                    seg_fusion=options['seg_fusion']).seg_logits
+                    image, classes[:0], scales=options['seg_scales'], flip=options['seg_flip'], features=features,
+                    size=None if self.fuse_at_input_size else size, seg_fusion=options['seg_fusion']).seg_logits
             if set(outputs) == {'seg'}:
                 classes, keys = classes[:0], [[] for _ in keys]
             # maps are made and normalised at the size of the input, then resized
             maps = network.multi_scale_maps(image, classes, scales=options['scales'] if len(classes) else (), flip=options['flip'],
                                             features=features)
+        seg_logits = seg_logits if seg_logits is None else _resize(seg_logits, size)
         return scores, keys, maps._replace(cams=_resize(maps.cams, size), aux_cams=_resize(maps.aux_cams, size), seg_logits=seg_logits)
 
 
@@ -405,12 +412,6 @@ def _resize(maps, size):
     if maps.shape[-2:] == tuple(size):
         return maps
     return upsample_cams(maps, size) if maps.shape[1] else maps.new_zeros(len(maps), 0, *size)
-
-
-def _upsample_views(maps, size):
-    """Maps (B,K,h,w) of an image and, if there is a second one, of its flip, in float32 at ``size``, the flip undone."""
-    return [upsample_cams(part.float(), size).flip(-1) if flipped else upsample_cams(part.float(), size)
-            for flipped, part in enumerate(maps)]
 
 
 def _maps_of_images(classes, cams, keys):

@@ -89,7 +89,7 @@ class Toy(SingleStage):
 
     def __init__(self, golden):
         torch.nn.Module.__init__(self)
-        self.num_classes, self.golden = 4, golden
+        self.num_classes, self.golden, self.backbone, self.test_cfg = 4, golden, torch.nn.Identity(), {}
 
     def features(self, inputs):
         maps = F.conv2d(inputs, self.golden['net_f.weight'], self.golden['net_f.bias'], stride=4).tanh()
@@ -355,12 +355,13 @@ def test_labels_of_one_threshold_ignore_nothing():
     assert set(label.unique().tolist()) == {0, 2, 4} and torch.equal(label > 0, plain > 0)
 
 
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize('options', [{}, PAPER], ids=['released', 'paper'])
-def test_autocast(options):
+def test_autocast(options, dtype):
     """Half precision overflows at -1e5 and at the logits over 0.01."""
     model = cosa(**options)
     torch.nn.init.normal_(model.assignment.decode_head.conv8.weight, std=300.)
-    with torch.autocast('cpu', torch.bfloat16):
+    with torch.autocast('cpu', dtype):
         losses = step(model)
     sum(losses.values()).backward()
     assert all(loss.isfinite() for loss in losses.values())
@@ -392,3 +393,24 @@ def test_options(options, message):
 
 def test_it_is_a_single_stage_network():
     assert issubclass(CoSA, SingleStage)
+
+
+@pytest.mark.parametrize('xi, expected', [(0., 0.05), (0.3, 0.3), (1., 0.95)])
+def test_labels_and_weights_share_a_threshold_that_leaves_both_sides_a_width(xi, expected):
+    model = cosa(pseudo_label=dict(labels='single', xi=xi, aux_xi=xi))
+    assert [entry['xi'] for entry in model.current_thresholds()] == [expected, expected]
+
+
+def test_segmentation_is_fused_at_the_size_of_the_input():
+    """Then resized to the labels, as released."""
+    model = cosa(test_cfg=dict(size=(64, 64), scales=(1., ), seg_scales=(1., 0.5), seg_flip=False)).eval()
+    image, sample = pictures(1), samples(TAGS[:1])[0]
+    sample.set_metainfo(dict(ori_shape=(50, 90)))
+    predicted = model.predict(image, [sample])[0].seg_logits.data
+    network = model.assignment
+    with torch.no_grad():
+        views = [image, F.interpolate(image, size=(32, 32), mode='bilinear', align_corners=False)]
+        fused = sum(F.interpolate(network.seg_logits(network.features(view)), size=(64, 64), mode='bilinear', align_corners=False)
+                    for view in views)
+        expected = F.interpolate(fused, size=(50, 90), mode='bilinear', align_corners=False)[0]
+    torch.testing.assert_close(predicted, expected)

@@ -5,10 +5,11 @@ import torch
 from torch.nn import functional as F
 
 from mmwsss.apis import infer_cams, infer_masks
+from mmwsss.functional.cam import minmax_normalize
 from mmwsss.functional.par import pixel_adaptive_refinement
 from mmwsss.functional.pseudo_labels import boxes_on_grid, labels_two_pass
 from mmwsss.models.algorithms.single_stage import cam_schedule, to_class_ids
-from tests.single_stage_models import SIDE, build, pictures, samples
+from tests.single_stage_models import BACKBONE, SIDE, build, pictures, samples
 
 TAGS = [[1, 0, 0, 1, 0], [0, 0, 1, 0, 0]]
 BOXES = [(0, 64, 0, 64), (9, 50, 0, 33)]
@@ -267,3 +268,26 @@ def test_no_other_cam_method():
     model.set_cam(None)
     with pytest.raises(ValueError, match='no other CAM method'):
         model.set_cam(dict(type='mmwsss.GradientAttention'))
+
+
+def test_padding_of_the_backbone_is_cut_off():
+    """Maps of a backbone that pads are those of the padded image without its margin, in every view and in training."""
+    model = build(loss_weights=dict(energy=0.))
+    padded = build(loss_weights=dict(energy=0.), backbone=dict(BACKBONE, pad_to_patch=True))
+    padded.load_state_dict(model.state_dict())
+    image = pictures(1)[..., :52, :59]
+    wide = F.pad(image, (0, 5, 0, 4))
+    with torch.no_grad():
+        features = model.features(wide)
+        maps, flipped = (padded.multi_scale_maps(view, scales=(1., ), flip=True, seg_fusion='sum_logits')
+                         for view in (image, image.flip(-1)))
+        single = padded.multi_scale_maps(image, scales=(1., ), flip=False, seg_fusion='sum_logits')
+    whole = [F.interpolate(part, size=(56, 64), mode='bilinear', align_corners=False)[..., :52, :59]
+             for part in (model.raw_cams(features)[0], model.seg_logits(features))]
+    torch.testing.assert_close(single.cams, minmax_normalize(whole[0].relu(), eps=1e-5))
+    torch.testing.assert_close(single.seg_logits, whole[1])
+    torch.testing.assert_close(maps.cams, flipped.cams.flip(-1))
+    torch.testing.assert_close(maps.seg_logits, flipped.seg_logits.flip(-1))
+    labels = torch.randint(0, 6, (1, 52, 59))
+    loss = padded.segmentation_losses(image, padded.features(image), None, labels)['loss_seg']
+    torch.testing.assert_close(loss, padded.loss_weights['seg'] * padded.seg_loss(whole[1], labels))
