@@ -12,7 +12,7 @@ from rich.progress import track
 
 from mmwsss.apis.affinity_labels import AffinityLabelMaker
 from mmwsss.datasets.class_names import load_class_names
-from mmwsss.datasets.file_lookup import find_files
+from mmwsss.datasets.file_lookup import IMAGE_SUFFIXES, find_files
 from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import read_id_list
@@ -56,7 +56,7 @@ def main(argv=None):
         raise FileNotFoundError(f'{args.cams}: no CAM file <id>.npz in it; write them with tools/generate_cams.py')
     # everything that is missing is named before anything runs
     cams = find_files(args.cams, ids, ('.npz', ), what='CAM file', hint='Write them with tools/generate_cams.py')
-    images = find_files(args.images, ids, ('.jpg', '.jpeg', '.png'), what='image')
+    images = find_files(args.images, ids, IMAGE_SUFFIXES, what='image')
     given = {name: getattr(args, name) for name in OPTIONS[args.method] if getattr(args, name) is not None}
     maker = AffinityLabelMaker(args.out, args.method, crf=dict(preset=args.preset or args.method, backend=args.backend),
                                num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1, **given)

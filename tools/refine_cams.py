@@ -10,7 +10,7 @@ from rich.progress import track
 from mmwsss.apis import init_model
 from mmwsss.apis.refine import MaskMaker
 from mmwsss.datasets.class_names import load_class_names
-from mmwsss.datasets.file_lookup import find_files
+from mmwsss.datasets.file_lookup import IMAGE_SUFFIXES, find_files
 from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import read_id_list
@@ -68,7 +68,7 @@ def main():
         raise FileNotFoundError(f'{args.cams}: no CAM file <id>.npz in it; write them with tools/generate_cams.py')
     # everything that is missing is named before anything runs
     cams = find_files(args.cams, ids, ('.npz', ), what='CAM file', hint='Write them with tools/generate_cams.py')
-    images = find_files(args.images, ids, ('.jpg', '.jpeg', '.png'), what='image')
+    images = find_files(args.images, ids, IMAGE_SUFFIXES, what='image')
     maker = MaskMaker(
         args.out, args.method, background=BACKGROUNDS[args.method] if args.background is None else args.background,
         unsure=args.unsure, crf=dict(preset=args.preset), par_rule=args.rule, high=args.high, low=args.low,

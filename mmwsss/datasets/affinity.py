@@ -3,7 +3,7 @@ from pathlib import Path
 
 from mmengine.dataset import BaseDataset
 
-from mmwsss.datasets.file_lookup import find_files, image_id, list_image_ids
+from mmwsss.datasets.file_lookup import IMAGE_SUFFIXES, find_files, image_id, list_image_ids
 from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
 from mmwsss.utils.io import read_id_list
@@ -31,7 +31,7 @@ class AffinityDataset(SeededItems, BaseDataset):
         ValueError: No folder of the files.
     """
 
-    def __init__(self, *, data_root='', data_prefix=None, ann_file='', img_suffix=('.jpg', '.jpeg', '.png'),
+    def __init__(self, *, data_root='', data_prefix=None, ann_file='', img_suffix=IMAGE_SUFFIXES,
                  affinity_suffix=('.npz', '.png'), pipeline=(), indices=None, serialize_data=True, lazy_init=False):
         prefix = {'img_path': 'JPEGImages', **(data_prefix or {})}
         if prefix.get('affinity_path') is None:

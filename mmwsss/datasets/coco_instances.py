@@ -1,4 +1,5 @@
 """Instance annotations of MS COCO as image tags and label maps, without the annotation file in memory (pipeline spec 7.6)."""
+import math
 from array import array
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,8 @@ CATEGORY_IDS = tuple(number for number in range(1, 91) if number not in (12, 26,
 LABELS = {category: label for label, category in enumerate(CATEGORY_IDS, 1)}
 CROWDS = ('paint', 'ignore')
 FEWEST_COORDINATES = 6  # of a polygon
+FARTHEST = 1e6  # pixels; pycocotools has no bounds check: coordinates far out, NaN or None end the process
+NUMBERS = frozenset({int, float})
 
 
 class COCOImage(NamedTuple):
@@ -41,7 +44,8 @@ def index_annotations(path, report, tell=None):
 
     Args:
         path (str | Path): ``instances_*.json``.
-        report (CheckReport): Takes categories outside the 80, annotations of missing images, bad shapes and repeated images.
+        report (CheckReport): Takes categories outside the 80, annotations of missing images, bad shapes, run lengths that do not fit their
+            image, malformed entries and repeated images.
         tell (Callable, optional): Called with ``completed=``, the number of bytes read so far.
 
     Returns:
@@ -51,7 +55,7 @@ def index_annotations(path, report, tell=None):
         FileNotFoundError: No such file.
         ValueError: Not JSON, or cut off; names the file.
     """
-    images, owners, labels, starts, lengths, numbers = {}, array('q'), array('B'), array('q'), array('l'), {}
+    images, owners, labels, starts, lengths, numbers, early = {}, array('q'), array('B'), array('q'), array('l'), {}, []
     for name, element, start, length in JSONArrays(path, ('images', 'annotations', 'categories')):
         if name == 'images':
             _add_image(element, images, numbers, path, report)
@@ -60,10 +64,17 @@ def index_annotations(path, report, tell=None):
         else:
             wrong = annotation_problem(element)
             if wrong:
-                report.problem(wrong[0], path, f'annotation {element.get("id")}: {wrong[1]}')
+                name = element.get('id') if isinstance(element, dict) else f'at byte {start}'
+                report.problem(wrong[0], path, f'annotation {name}: {wrong[1]}')
                 continue
             shape = element['segmentation']
-            if isinstance(shape, list) and (not shape or len(areal(shape)) < len(shape)):
+            if isinstance(shape, dict):
+                run = element.get('id'), element['image_id'], rle_extent(shape)
+                if element['image_id'] in images:
+                    _check_runs(*run, images, path, report)
+                else:
+                    early.append(run)  # the file may list its images last
+            elif not shape or len(areal(shape)) < len(shape):
                 report.note('polygons of fewer than three points: not painted, their tags count', path, f'annotation {element.get("id")}')
             owners.append(element['image_id'])
             labels.append(LABELS[element['category_id']])
@@ -71,6 +82,9 @@ def index_annotations(path, report, tell=None):
             lengths.append(length)
             if tell is not None and not len(starts) % 1000:
                 tell(completed=start)
+    for run in early:
+        if run[1] in images:  # else reported below
+            _check_runs(*run, images, path, report)
     order = np.argsort(np.frombuffer(owners, np.int64) if len(owners) else np.zeros(0, np.int64), kind='stable')
     grouped = {}
     for index in order.tolist():
@@ -85,15 +99,82 @@ def index_annotations(path, report, tell=None):
 
 def annotation_problem(annotation):
     """What is wrong with an annotation: (kind, detail), or None."""
+    if not isinstance(annotation, dict):
+        return 'annotation that is no object', repr(annotation)[:60]
     lacking = [key for key in ('image_id', 'category_id', 'segmentation') if key not in annotation]
     if lacking:
         return 'annotation without a field', ', '.join(lacking)
-    if annotation['category_id'] not in LABELS:
+    if not _is_id(annotation['image_id']):
+        return 'annotation whose image_id is no integer', f'image_id {annotation["image_id"]!r}'
+    if type(annotation['category_id']) not in NUMBERS or annotation['category_id'] not in LABELS:
         return 'category outside the 80 of COCO 2014', f'category_id {annotation["category_id"]!r}'
+    if type(annotation.get('area', 0)) not in NUMBERS:
+        return 'annotation whose area is no number', f'area {annotation["area"]!r}'
     shape = annotation['segmentation']
-    known = all(isinstance(polygon, list) for polygon in shape) if isinstance(shape, list) else \
-        isinstance(shape, dict) and len(shape.get('size', ())) == 2 and 'counts' in shape
+    known = all(map(_is_polygon, shape)) if isinstance(shape, list) else isinstance(shape, dict) and _is_rle(shape)
     return None if known else ('segmentation that is neither a list of polygons nor RLE', repr(shape)[:60])
+
+
+def _is_id(value):
+    return type(value) is int and -1 << 63 <= value < 1 << 63  # what an array of 'q' holds
+
+
+def _is_polygon(value):
+    return isinstance(value, list) and NUMBERS.issuperset(map(type, value)) and (
+        not value or max(map(abs, value)) < FARTHEST and math.isfinite(sum(value)))  # max() overlooks NaN
+
+
+def _is_rle(shape):
+    size, counts = shape.get('size'), shape.get('counts')
+    return isinstance(size, list) and list(map(type, size)) == [int, int] and (
+        isinstance(counts, str) or isinstance(counts, list) and set(map(type, counts)) <= {int})
+
+
+def rle_extent(shape):
+    """Height, width and number of pixels of run lengths; -1 pixels where they are damaged.
+
+    pycocotools checks none of them: runs that end early leave the rest of the mask uninitialised.
+
+    Args:
+        shape (dict): ``size`` (H, W) and ``counts``, a list, or the string that pycocotools packs them into.
+    """
+    try:
+        counts = shape['counts'] if isinstance(shape['counts'], list) else unpack_runs(shape['counts'])
+    except ValueError:
+        counts = [-1]
+    return *shape['size'], -1 if min(counts, default=0) < 0 else sum(counts)
+
+
+def unpack_runs(text):
+    """Run lengths of an RLE string: five bits a character, the sixth says that more follow; from the fourth run on, the difference to the
+    run before the last.
+
+    Raises:
+        ValueError: Characters that are none of its alphabet, or an end within a run.
+    """
+    runs, value, shift = [], 0, 0
+    for character in text:
+        code = ord(character) - 48
+        if not 0 <= code < 64:
+            raise ValueError(f'{character!r} is no character of an RLE string')
+        value |= (code & 31) << shift
+        shift += 5
+        if not code & 32:
+            value -= (code >> 4 & 1) << shift  # sign
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value, shift = 0, 0
+    if shift:
+        raise ValueError('the RLE string ends within a run')
+    return runs
+
+
+def _check_runs(name, owner, extent, images, path, report):
+    """Report run lengths of another size than their image."""
+    height, width = images[owner][1]
+    if extent != (height, width, height * width):
+        pixels = 'damaged runs' if extent[2] < 0 else f'runs of {extent[2]} pixels'
+        report.problem('RLE that does not fit its image (width x height)', path,
+                       f'annotation {name}: its mask is {extent[1]}x{extent[0]} with {pixels}, the image {width}x{height}')
 
 
 def areal(polygons):
@@ -187,9 +268,18 @@ def rle_module():
 
 
 def _add_image(element, images, numbers, path, report):
+    if not isinstance(element, dict):
+        report.problem('image that is no object', path, repr(element)[:60])
+        return
     lacking = [key for key in ('id', 'file_name', 'height', 'width') if key not in element]
     if lacking:
         report.problem('image without a field', path, f'image {element.get("id")}: {", ".join(lacking)}')
+        return
+    wrong = [key for key, known in (('id', _is_id), ('file_name', _is_name), ('height', _is_length), ('width', _is_length))
+             if not known(element[key])]
+    if wrong:
+        report.problem('image with a field of another type (integers, file_name text)', path,
+                       f'image {element["id"]!r}: {wrong[0]} {element[wrong[0]]!r}')
         return
     file_name = element['file_name']
     stem = Path(file_name).stem
@@ -199,9 +289,20 @@ def _add_image(element, images, numbers, path, report):
     images[element['id']] = file_name, (element['height'], element['width'])
 
 
+def _is_name(value):
+    return isinstance(value, str) and bool(Path(value).stem)
+
+
+def _is_length(value):
+    return type(value) is int and value > 0
+
+
 def _check_category(element, path, report):
+    if not isinstance(element, dict):
+        report.problem('category that is no object', path, repr(element)[:60])
+        return
     number, name = element.get('id'), element.get('name')
-    if number not in LABELS:
+    if type(number) is not int or number not in LABELS:
         report.problem('category outside the 80 of COCO 2014', path, f'category_id {number!r}, {name!r}')
     elif name != COCO_CLASSES[LABELS[number]]:
         report.problem('category of another name than in COCO 2014', path, f'{number}: {name!r}, expected {COCO_CLASSES[LABELS[number]]!r}')

@@ -52,7 +52,7 @@ def find_files(folder, names, suffixes, *, what, hint=''):
 
 
 def list_image_ids(folder, suffixes, *, what, hint=''):
-    """Ids of all files of ``folder`` with one of ``suffixes``, sorted.
+    """Ids of all files of ``folder`` and its subfolders with one of ``suffixes``, sorted; ``/`` stands between folders.
 
     Raises:
         FileNotFoundError: No such folder, or none of its files fits.
@@ -60,7 +60,8 @@ def list_image_ids(folder, suffixes, *, what, hint=''):
     folder, hint = Path(folder), hint and f'. {hint}'
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder}: {what} folder not found{hint}')
-    ids = sorted(stem for stem, suffix in map(os.path.splitext, os.listdir(folder)) if suffix.lower() in suffixes)
+    ids = sorted((Path(place, stem).relative_to(folder)).as_posix() for place, _, names in os.walk(folder)
+                 for stem, suffix in map(os.path.splitext, names) if suffix.lower() in suffixes)
     if not ids:
         raise FileNotFoundError(f'{folder}: no {what} with suffix {" or ".join(suffixes)} in this folder{hint}')
     return ids

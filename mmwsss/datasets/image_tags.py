@@ -5,7 +5,7 @@ from pathlib import Path
 from mmengine.dataset import BaseDataset
 
 from mmwsss.datasets.class_names import load_class_names
-from mmwsss.datasets.file_lookup import find_files, image_id
+from mmwsss.datasets.file_lookup import IMAGE_SUFFIXES, find_files, image_id
 from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
 from mmwsss.utils.io import read_id_list, read_tags, voc_palette
@@ -43,7 +43,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
     """
 
     def __init__(self, *, data_root='', data_prefix=None, ann_file='', tags_file='image_tags.csv', classes=None, metainfo=None,
-                 img_suffix=('.jpg', '.jpeg', '.png'), seg_map_suffix='.png', pipeline=(), test_mode=False, indices=None,
+                 img_suffix=IMAGE_SUFFIXES, seg_map_suffix='.png', pipeline=(), test_mode=False, indices=None,
                  serialize_data=True, lazy_init=False, setup_hint=''):
         self.setup_hint = setup_hint
         self.img_suffix = (img_suffix, ) if isinstance(img_suffix, str) else tuple(img_suffix)

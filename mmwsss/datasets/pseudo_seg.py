@@ -4,7 +4,7 @@ from pathlib import Path
 from mmseg.datasets import BaseSegDataset
 
 from mmwsss.datasets.class_names import load_class_names
-from mmwsss.datasets.file_lookup import find_files, image_id, list_image_ids
+from mmwsss.datasets.file_lookup import IMAGE_SUFFIXES, find_files, image_id, list_image_ids
 from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
 from mmwsss.utils.io import read_id_list, voc_palette
@@ -35,7 +35,7 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
         ValueError: No classes, or no folder of pseudo masks in training.
     """
 
-    def __init__(self, *, data_root='', data_prefix=None, ann_file='', classes=None, metainfo=None, img_suffix=('.jpg', '.jpeg', '.png'),
+    def __init__(self, *, data_root='', data_prefix=None, ann_file='', classes=None, metainfo=None, img_suffix=IMAGE_SUFFIXES,
                  seg_map_suffix='.png', pipeline=(), test_mode=False, indices=None, serialize_data=True, lazy_init=False):
         prefix = {'img_path': 'JPEGImages', **(data_prefix or {})}
         pseudo = prefix.pop('pseudo_mask_path', None)

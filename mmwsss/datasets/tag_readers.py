@@ -9,8 +9,11 @@ from mmwsss.utils.io import read_json, tag_rows
 
 ONE_TAG_HEADERS = ('tag', 'label', 'class', 'category')  # a column of one tag a row, whatever blanks are in it
 UNTAGGED_FOLDERS = ('background', 'untagged')
+DATA_FOLDERS = ('JPEGImages', 'ImageSets', 'SegmentationClass', 'SegmentationClassAug', 'Annotations')  # of a data set, so no tags
+TAG_TABLE = 'image_tags.csv'  # marks a folder as a data set that was made inside the source
 YES, NO = ('1', '1.0', 'true', 'yes', 'x'), ('0', '0.0', 'false', 'no', '', '-1')
 MALFORMED = 'a row that cannot be read'
+TWICE = 'image listed twice'
 
 
 class TagSource(NamedTuple):
@@ -28,7 +31,7 @@ def read_tag_source(path, report, classes=None):
     tag, or tags separated by ``;``, ``|`` or blanks (a column ``label``, ``tag``, ``class`` or ``category`` is never split at blanks); or
     one column of 0 and 1 per tag. JSON: ``{"image": ["tag", ...]}``; MMPretrain's multi-label format (``data_list`` with ``img_path`` and
     ``gt_label``); COCO (``images``, ``annotations``, ``categories``). A folder: one subfolder per tag; a photo that lies in several has
-    several tags; one in ``untagged`` or ``background`` has none.
+    several tags; one in ``untagged`` or ``background`` has none; ``JPEGImages`` and the like, which the converter writes, are left out.
 
     Args:
         path (str | Path): The source.
@@ -49,11 +52,13 @@ def read_tag_source(path, report, classes=None):
         raise FileNotFoundError(f'{path}: neither a file nor a folder of tags')
     if path.suffix.lower() != '.json':
         return _read_csv(path, report)
-    content = read_json(path)
-    if isinstance(content, dict) and 'data_list' in content:
-        return _read_mmpretrain(path, content, report, classes)
-    if isinstance(content, dict) and {'images', 'annotations', 'categories'} <= content.keys():
-        return _read_coco(path, content, report)
+    repeated = []
+    content = read_json(path, repeated)
+    of_program = isinstance(content, dict) and ('data_list' in content or {'images', 'annotations', 'categories'} <= content.keys())
+    for name in repeated:
+        report.problem('JSON object with a key twice' if of_program else TWICE, path, repr(name))
+    if of_program:
+        return _read_mmpretrain(path, content, report, classes) if 'data_list' in content else _read_coco(path, content, report)
     if not isinstance(content, dict):
         raise ValueError(f'{path}: expected an object: image -> tags, MMPretrain\'s "data_list", or COCO\'s "images" and "annotations"')
     table = {}
@@ -85,7 +90,7 @@ def _read_csv(path, report):
         table = {}
         for number, name, tags, wrong in tag_rows(lines):
             if wrong:
-                report.problem('image listed twice' if 'listed twice' in wrong else MALFORMED, f'{path}, line {number}', wrong)
+                report.problem(TWICE if 'listed twice' in wrong else MALFORMED, f'{path}, line {number}', wrong)
             else:
                 table[name] = _unique(tags)
         return TagSource('CSV of tags', table, None, None)
@@ -122,7 +127,7 @@ def _read_columns(path, header, rows, report):
         elif wrong:
             report.problem(MALFORMED, where, f'{wrong[0]!r} is neither 0 nor 1')
         elif row[0] in table:
-            report.problem('image listed twice', where, f'{row[0]!r}, first in line {lines[row[0]]}')
+            report.problem(TWICE, where, f'{row[0]!r}, first in line {lines[row[0]]}')
         else:
             table[row[0]] = [tag for tag, field in zip(header[1:], row[1:]) if field.casefold() in YES]
             lines[row[0]] = number
@@ -131,7 +136,14 @@ def _read_columns(path, header, rows, report):
 
 def _read_mmpretrain(path, content, report, classes):
     """MMPretrain: ``metainfo.classes`` and ``data_list`` with numbers."""
-    listed = content.get('metainfo', {}).get('classes', classes)
+    kind, information = "MMPretrain's multi-label JSON", content.get('metainfo', {})
+    listed = information.get('classes', classes) if isinstance(information, dict) else None
+    if not isinstance(information, dict) or not isinstance(listed, (list, tuple, type(None))):
+        report.problem('"metainfo" that is no object with a list "classes"', path, repr(information)[:60])
+        return TagSource(kind, {}, None, None)
+    if not isinstance(content['data_list'], list):
+        report.problem('"data_list" that is no list', path, repr(content['data_list'])[:60])
+        return TagSource(kind, {}, None, None)
     if not listed:
         raise ValueError(f'{path}: no classes in "metainfo", give them with --classes')
     names, table = tuple(str(name) for name in listed), {}
@@ -139,43 +151,64 @@ def _read_mmpretrain(path, content, report, classes):
         where = f'{path}, data_list[{number}]'
         labels = entry.get('gt_label', []) if isinstance(entry, dict) else None
         labels = [labels] if isinstance(labels, int) else labels
-        if not isinstance(labels, list) or 'img_path' not in entry:
+        if not isinstance(labels, list) or not isinstance(entry.get('img_path'), str):
             report.problem(MALFORMED, where, 'expected "img_path" and "gt_label"')
             continue
         wrong = [label for label in labels if not isinstance(label, int) or not 0 <= label < len(names)]
         if wrong:
             report.problem(f'label outside the {len(names)} classes', where, f'{entry["img_path"]}: {wrong[0]!r}')
         elif entry['img_path'] in table:
-            report.problem('image listed twice', where, repr(entry['img_path']))
+            report.problem(TWICE, where, repr(entry['img_path']))
         else:
             table[entry['img_path']] = _unique([names[label] for label in labels])
-    return TagSource("MMPretrain's multi-label JSON", table, tuple(name for name in names if name != 'background'), None)
+    return TagSource(kind, table, tuple(name for name in names if name != 'background'), None)
 
 
 def _read_coco(path, content, report):
     """COCO: tags are the categories of an image's annotations."""
-    names = {entry['id']: entry['name'] for entry in sorted(content['categories'], key=lambda entry: entry['id'])}
-    files = {entry['id']: entry['file_name'] for entry in content['images']}
-    table = {name: [] for name in files.values()}
-    if len(table) < len(files):
-        twice = sorted(name for name in table if list(files.values()).count(name) > 1)
-        for name in twice:
-            report.problem('image listed twice', path, repr(name))
-    for number, entry in enumerate(content['annotations']):
-        where, image, category = f'{path}, annotations[{number}]', entry.get('image_id'), entry.get('category_id')
+    names, files, table = {}, {}, {}
+    for where, entry in _coco_entries(path, content, 'categories', {'id': (int, str), 'name': str}, report):
+        if entry['id'] in names:
+            report.problem('category listed twice', where, f'id {entry["id"]!r}, {entry["name"]!r}')
+        names[entry['id']] = entry['name']
+    for where, entry in _coco_entries(path, content, 'images', {'id': (int, str), 'file_name': str}, report):
+        if entry['id'] in files or entry['file_name'] in table:
+            report.problem(TWICE, where, f'id {entry["id"]!r}, {entry["file_name"]!r}')
+        files[entry['id']] = entry['file_name']
+        table[entry['file_name']] = []
+    for where, entry in _coco_entries(path, content, 'annotations', {'image_id': (int, str), 'category_id': (int, str)}, report):
+        image, category = entry['image_id'], entry['category_id']
         if image not in files:
             report.problem('annotation of a missing image', where, f'image_id {image!r}')
         elif category not in names:
             report.problem('annotation of an unknown category', where, f'{files[image]}: category_id {category!r}')
         else:
             table[files[image]].append(names[category])
-    order = list(names.values())
+    order = [names[number] for number in sorted(names, key=lambda number: (isinstance(number, str), number))]
     return TagSource('COCO annotations', {name: sorted(set(tags), key=order.index) for name, tags in table.items()}, tuple(order), None)
+
+
+def _coco_entries(path, content, key, fields, report):
+    """Entries of an array that have their fields: (place for messages, entry); the others are reported."""
+    if not isinstance(content[key], list):
+        report.problem(f'"{key}" that is no list', path, repr(content[key])[:60])
+        return
+    for number, entry in enumerate(content[key]):
+        where = f'{path}, {key}[{number}]'
+        wrong = [name for name, types in fields.items() if not isinstance(entry, dict) or not isinstance(entry.get(name), types)]
+        if wrong:
+            report.problem(MALFORMED, where, f'expected {" and ".join(fields)}, found {repr(entry)[:60]}')
+        else:
+            yield where, entry
 
 
 def _read_folders(path, report):
     """A folder per tag."""
     folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith('.'))
+    own = [folder for folder in folders if folder.name in DATA_FOLDERS or (folder / TAG_TABLE).is_file()]
+    for folder in own:
+        report.note('folder of a data set, not of a tag (left out)', folder)
+    folders = [folder for folder in folders if folder not in own]
     if not folders:
         report.problem('no folder of a tag in it', path)
     table, files = {}, {}

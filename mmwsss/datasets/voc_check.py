@@ -6,7 +6,7 @@ import numpy as np
 
 from mmwsss.datasets.tag_sources import tags_from_xml
 from mmwsss.datasets.voc import VOC_CLASSES, voc_tags
-from mmwsss.utils.file_check import check_image, check_mask
+from mmwsss.utils.file_check import MaskCheck, check_image, check_mask
 from mmwsss.utils.io import write_mask
 
 REPAIRABLE = 'not a palette PNG'  # part of a kind of problem: the labels are known all the same
@@ -16,7 +16,7 @@ class VOCFiles(NamedTuple):
     """Files of one image; None for those that are not checked."""
     img_id: str
     image: Path | None
-    mask: Path | None
+    mask: Path | None  # PNG, or ``cls/<id>.mat`` of SBD
     annotation: Path | None
     decode: bool = False  # the whole image, not only its two ends
 
@@ -44,7 +44,7 @@ def check_voc_image(files):
             problems.append(('image not found' if wrong == 'image not found' else 'truncated or unreadable image', files.image,
                              '' if wrong == 'image not found' else wrong))
     if files.mask is not None:
-        checked = check_mask(files.mask, len(VOC_CLASSES), size)
+        checked = check_sbd_mask(files.mask, size) if files.mask.suffix == '.mat' else check_mask(files.mask, len(VOC_CLASSES), size)
         if checked.problem is not None:
             problems.append((checked.problem[0], files.mask, checked.problem[1]))
         if checked.labels is not None:
@@ -90,23 +90,40 @@ def augmented_split(voc_train, voc_val, sbd):
     return sorted({*voc_train, *sbd} - set(voc_val))
 
 
-def write_sbd_masks(batch):
-    """Write the masks of several SBD annotations; pairs (``cls/<id>.mat``, PNG to write).
+def read_sbd_labels(path):
+    """(H,W) label map of an SBD annotation ``cls/<id>.mat``, 0..20.
 
-    Returns:
-        list: (file, what is wrong) of annotations that cannot be used.
+    Raises:
+        ValueError: Damaged file, or no class annotation of SBD; names the file.
     """
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-    problems = []
+    try:
+        labels = np.asarray(loadmat(path, squeeze_me=True, struct_as_record=False)['GTcls'].Segmentation)
+    except Exception as error:  # noqa: BLE001  scipy raises whatever its parser runs into: IndexError, zlib.error, NotImplementedError, ...
+        raise ValueError(f'{path}: {error or type(error).__name__}') from error
+    if labels.ndim != 2 or labels.dtype.kind not in 'ui' or not 0 <= labels.min(initial=0) <= labels.max(initial=0) < len(VOC_CLASSES):
+        raise ValueError(f'{path}: expected a map of the classes 0..{len(VOC_CLASSES) - 1}')
+    return labels
+
+
+def check_sbd_mask(path, size=None):
+    """Like :func:`mmwsss.utils.file_check.check_mask`, of an SBD annotation."""
+    try:
+        labels = read_sbd_labels(path)
+    except ValueError as error:
+        return MaskCheck(None, ('not a class annotation of SBD', str(error).removeprefix(f'{path}: ')))
+    if size is not None and labels.shape != tuple(size):
+        return MaskCheck(None, ('mask and image differ in size (width x height)',
+                                f'{labels.shape[1]}x{labels.shape[0]} and {size[1]}x{size[0]}'))
+    return MaskCheck(labels, None)
+
+
+def write_sbd_masks(batch):
+    """Write the masks of several SBD annotations, for worker processes; pairs (``cls/<id>.mat``, PNG to write).
+
+    Raises:
+        ValueError: See :func:`read_sbd_labels`.
+    """
     for source, target in batch:
-        try:
-            labels = loadmat(source, squeeze_me=True, struct_as_record=False)['GTcls'].Segmentation
-        except (MatReadError, KeyError, AttributeError, TypeError, ValueError, OSError) as error:
-            problems.append((source, str(error) or type(error).__name__))
-            continue
-        if labels.ndim != 2 or labels.max(initial=0) >= len(VOC_CLASSES):
-            problems.append((source, f'expected a map of the classes 0..{len(VOC_CLASSES) - 1}'))
-            continue
-        write_mask(target, labels)
-    return problems
+        write_mask(target, read_sbd_labels(source))
+    return len(batch)

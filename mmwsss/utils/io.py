@@ -12,6 +12,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -62,14 +63,25 @@ def write_json(path, data):
         file.write(text)
 
 
-def read_json(path):
+def read_json(path, repeated=None):
     """Read a JSON file.
+
+    Args:
+        path (str | Path): UTF-8 file.
+        repeated (list, optional): Takes the keys that an object has more than once, of which only the last value is returned.
 
     Raises:
         ValueError: The file is not JSON; names the file and the position.
     """
+    def build(pairs):
+        table = dict(pairs)
+        if len(table) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            repeated.extend(key for key, count in counts.items() if count > 1)
+        return table
+
     try:
-        return json.loads(Path(path).read_text(encoding='utf-8-sig'))
+        return json.loads(Path(path).read_text(encoding='utf-8-sig'), object_pairs_hook=None if repeated is None else build)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f'{path}: not a JSON file ({error})') from error
 
@@ -272,9 +284,12 @@ def read_tags(path):
     if not path.is_file():
         raise FileNotFoundError(f'{path}: tag file not found (CSV with the header "image,tags", or JSON)')
     if path.suffix.lower() == '.json':
-        table = read_json(path)
+        repeated = []
+        table = read_json(path, repeated)
         if not isinstance(table, dict) or not all(isinstance(tags, list) for tags in table.values()):
             raise ValueError(f'{path}: expected an object that maps image names to lists of tags')
+        if repeated:
+            raise ValueError(f'{path}: image {repeated[0]!r} is listed twice; join its tags')
         return {str(name): [str(tag) for tag in tags] for name, tags in table.items()}
     try:
         lines = path.read_text(encoding='utf-8-sig').splitlines() or ['']

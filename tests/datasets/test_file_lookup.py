@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from mmwsss.datasets.file_lookup import find_files, image_id, list_image_ids
+from mmwsss.datasets.file_lookup import IMAGE_SUFFIXES, find_files, image_id, list_image_ids
 
 
 @pytest.mark.parametrize('name, expected', [('a', 'a'), ('a.jpg', 'a'), ('x/a.JPEG', 'x/a'), ('10.5', '10.5'), ('a.tga', 'a.tga')])
@@ -40,3 +40,9 @@ def test_list(tmp_path):
     for name in ('b.jpg', 'a.PNG', 'notes.txt'):
         (tmp_path / name).touch()
     assert list_image_ids(tmp_path, ('.jpg', '.png'), what='image') == ['a', 'b']
+    (tmp_path / 'trip' / 'north').mkdir(parents=True)
+    for name in ('trip/d.JPG', 'trip/north/e.webp'):
+        (tmp_path / name).touch()
+    ids = list_image_ids(tmp_path, IMAGE_SUFFIXES, what='image')
+    assert ids == sorted(ids) and {'a', 'b', 'trip/d', 'trip/north/e'} <= set(ids)
+    assert find_files(tmp_path, ['trip/north/e'], IMAGE_SUFFIXES, what='image') == [str(tmp_path / 'trip/north/e.webp')]

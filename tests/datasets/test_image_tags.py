@@ -168,7 +168,7 @@ def test_at_most_20_missing_images_are_named(photos):
     (photos / 'image_tags.csv').write_text('image,tags\na,dog\n' + ''.join(f'{name},dog\n' for name in names))
     with pytest.raises(FileNotFoundError) as error:
         build(photos)
-    assert '25 of 26 image files not found (suffix .jpg or .jpeg or .png): x00, x01' in str(error.value)
+    assert '25 of 26 image files not found (suffix .jpg or .jpeg or .png or .bmp or .tif or .tiff or .webp): x00, x01' in str(error.value)
     assert 'x19, ...' in str(error.value) and 'x20' not in str(error.value)
 
 

@@ -3,7 +3,7 @@ import csv
 
 import pytest
 
-from mmwsss.utils.io import read_tags, write_tags
+from mmwsss.utils.io import read_json, read_tags, write_tags
 
 TWO = ['traffic light', 'car']
 
@@ -93,3 +93,14 @@ def test_json(tmp_path):
     file.write_text('["a"]')
     with pytest.raises(ValueError, match='tags.json'):
         read_tags(file)
+
+
+def test_an_image_twice_in_json_is_named(tmp_path):
+    file = tmp_path / 'tags.json'
+    file.write_text('{"a": ["dog"], "b": [], "a": ["cat"]}')
+    with pytest.raises(ValueError, match="tags.json: image 'a' is listed twice"):
+        read_tags(file)
+    repeated = []
+    assert read_json(file) == read_json(file, repeated) == {'a': ['cat'], 'b': []} and repeated == ['a']
+    file.write_text('{"a": [{"x": 1, "y": 2, "x": 3}]}')
+    assert read_json(file, repeated) == {'a': [{'x': 3, 'y': 2}]} and repeated == ['a', 'x']

@@ -9,6 +9,7 @@ Every problem is listed in one report with the file it is about; then the exit c
     JPEGImages/<id>.jpg                         links to the images
     ImageSets/Segmentation/{train,val}.txt      images with an annotation: 82,081 and 40,137
     ImageSets/Segmentation/{train,val}_empty.txt    the others: 702 and 367
+    ImageSets/Segmentation/val_part.txt         the first 5,000 of val.txt, which single-stage configs validate on during training
     image_tags.csv                              all images, an empty field where nothing is annotated
 
 It can be interrupted: masks that exist are kept.
@@ -36,6 +37,7 @@ from mmwsss.utils.tables import text_table
 
 COCO_SPLIT_SIZES = {'train': (82_783, 82_081), 'val': (40_504, 40_137)}  # images, images with an annotation
 LISTS = Path('ImageSets', 'Segmentation')
+PART = 5_000  # ids of val_part.txt
 CHUNK = 32
 
 
@@ -83,6 +85,8 @@ def read_annotations(args, report):
                 f'{official.format(*numbers)}, officially {official.format(*COCO_SPLIT_SIZES[split])}')
         if not images:
             report.problem('no image in an annotation file', path)
+        elif not numbers[1]:
+            report.problem('no annotated image in an annotation file, so its list would be empty', path)
     twice = Counter(image.img_id for _, images in splits.values() for image in images)
     for name in sorted(name for name, count in twice.items() if count > 1 and len(splits) > 1):
         report.problem('image of both splits', name)
@@ -168,8 +172,11 @@ def write_results(args, splits):
     for split, (_, images) in splits.items():
         counts[split] = Counter(COCO_CLASSES[label] for image in images for label in image.labels)
         table.update({image.img_id: [COCO_CLASSES[label] for label in image.labels] for image in images})
-        for name, chosen in ((split, True), (f'{split}_empty', False)):
-            ids = [image.img_id for image in images if bool(image.labels) == chosen]
+        names = {split: [image.img_id for image in images if image.labels],
+                 f'{split}_empty': [image.img_id for image in images if not image.labels]}
+        if split == 'val':
+            names['val_part'] = names['val'][:PART]
+        for name, ids in names.items():
             if ids:
                 with atomic_open(args.root / LISTS / f'{name}.txt', 'w', encoding='utf-8', newline='\n') as file:
                     file.write('\n'.join(ids) + '\n')

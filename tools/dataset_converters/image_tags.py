@@ -3,9 +3,9 @@
     python tools/dataset_converters/image_tags.py tags.csv --images photos --out data/my_photos
 
 The tags: a CSV (image and tags, a row per image and tag, or a column of 0 and 1 per tag), a JSON (image -> tags, MMPretrain's multi-label
-format, COCO), or a folder with one folder of photos per tag. Every problem is listed in one report with the file it is about; then the
-exit code is 1 and nothing is written. Otherwise it writes image_tags.csv, classes.txt, all.txt (ids) and, unless the photos lie there
-already, JPEGImages with links to them.
+format, COCO), or a folder with one folder of photos per tag; what this tool writes into that folder is no tag. Every problem is listed in
+one report with the file it is about; then the exit code is 1 and nothing is written. Otherwise it writes image_tags.csv, classes.txt,
+all.txt (ids) and, unless the photos lie there already, JPEGImages with links to them.
 """
 import mmwsss  # noqa: F401, I001  first: checks the installation
 import argparse
@@ -113,7 +113,7 @@ def check_classes(args, out, source, table, report):
                 report.problem(f'unknown tag (not in {listed})', image, f'{tag!r}' + (f', did you mean {near[0]!r}?' if near else ''))
             if any(mark in tag for mark in '";\n\r'):
                 report.problem('a tag holds no quote, ";" or line end', image, repr(tag))
-    if not classes:
+    if not classes and table:
         report.problem('no image has a tag, so there are no classes', args.source)
     if len(classes) > MOST_CLASSES:
         report.problem(f'more than {MOST_CLASSES} classes do not fit a mask', args.source, len(classes))
@@ -137,7 +137,7 @@ def main(argv=None):
     source = read_tag_source(args.source, report, load_class_names(args.classes)[1:] if args.classes else None)
     renamed = dict(pair.partition('=')[::2] for pair in args.rename)
     table = {name: list(dict.fromkeys(renamed.get(tag, tag) for tag in tags)) for name, tags in source.table.items()}
-    if not table:
+    if not table and not report.num_problems:  # else the report says why
         report.problem('no image in it', args.source)
     classes = check_classes(args, out, source, table, report)
     found = {name: (name, path) for name, path in source.files.items()} if source.files is not None else \

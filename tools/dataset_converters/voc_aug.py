@@ -2,7 +2,7 @@
 
     python tools/dataset_converters/voc_aug.py data/VOCdevkit/VOC2012 --sbd data/benchmark_RELEASE/dataset
 
-Every problem is listed in one report with the file it is about; then the exit code is 1 and no list or table is written. Otherwise
+Every problem is listed in one report with the file it is about; then the exit code is 1 and nothing is written. Otherwise
 
     SegmentationClassAug/<id>.png        with --sbd: VOC's own masks, and those of SBD for all other images
 
@@ -65,16 +65,14 @@ def read_lists(args, masks, report):
     """Split -> ids; ``train_aug`` is derived where there is no list."""
     files = find_lists(args)
     wanted = args.split or [split for split, path in files.items() if path is not None or split == 'train_aug']
-    lists = {split: check_id_list(path, report, args.fix) for split, path in files.items()
+    lists = {split: read_list(path, report, args.fix) for split, path in files.items()
              if path is not None and (split in wanted or split in ('train', 'val'))}
-    if 'train_aug' in wanted and 'train_aug' not in lists:
-        if 'train' in lists and 'val' in lists and args.sbd is not None:
-            lists['train_aug'] = augmented_split(lists['train'], lists['val'], sbd_ids(args.sbd, report, args.fix))
-        elif 'val' in lists and masks.is_dir() and not (args.any_size or args.split is None and 'train' not in lists):
-            lists['train_aug'] = augmented_split([], lists['val'], [path.stem for path in masks.glob('*.png')])
-            report.note('no list train_aug.txt; made from the masks that val does not use', args.root / LISTS)
-        elif args.split is not None:
-            report.problem('no list of train_aug; give --sbd, or a folder of all 12,031 masks', args.root / LISTS)
+    # without any list there is one problem, in main(); a list that cannot be read has an entry already
+    if 'train_aug' in wanted and 'train_aug' not in lists and (lists or args.split) and None not in lists.values():
+        derived = derived_train_aug(args, masks, lists, report)
+        if derived is not None:
+            lists['train_aug'] = derived
+    lists = {split: ids or [] for split, ids in lists.items()}
     for split in wanted:
         if files[split] is None and split not in lists and args.split is not None and split != 'train_aug':
             report.problem('image list not found', args.root / LISTS / f'{split}.txt')
@@ -87,9 +85,27 @@ def read_lists(args, masks, report):
     return lists
 
 
-def sbd_ids(folder, report, fix):
-    """Ids of both lists of SBD."""
-    return [name for split in ('train', 'val') for name in check_id_list(folder / f'{split}.txt', report, fix)]
+def read_list(path, report, fix):
+    """Ids of a list, None if it cannot be read."""
+    try:
+        return check_id_list(path, report, fix)
+    except (OSError, ValueError) as error:
+        report.problem('image list that cannot be read', path, str(error).removeprefix(f'{path}: '))
+        return None
+
+
+def derived_train_aug(args, masks, lists, report):
+    """Ids of ``train_aug`` from the lists of VOC and SBD, or from the masks; None where that cannot be, with an entry in the report."""
+    if 'train' in lists and 'val' in lists and args.sbd is not None:
+        sbd = [read_list(args.sbd / f'{split}.txt', report, args.fix) for split in ('train', 'val')]
+        return None if None in sbd else augmented_split(lists['train'], lists['val'], sbd[0] + sbd[1])
+    if 'val' in lists and masks.is_dir() and not (args.any_size or args.split is None and 'train' not in lists):
+        report.note('no list train_aug.txt; made from the masks that val does not use', args.root / LISTS)
+        return augmented_split([], lists['val'], [path.stem for path in masks.glob('*.png')])
+    complain = report.note if args.any_size and args.split is None else report.problem
+    complain('no list of train_aug, which the configs train on: give --sbd and the lists of train and val, or the 12,031 masks of '
+             'SegmentationClassAug', args.root / LISTS / 'train_aug.txt')
+    return None
 
 
 def check_overlap(lists, report):
@@ -105,30 +121,31 @@ def check_overlap(lists, report):
 # The files ----------------------------------------------------------------------------------------------------------------
 
 
-def make_masks(args, masks, lists, report):
+def mask_source(args, masks, name):
+    """File that the mask of an image comes from: SegmentationClassAug, else, with ``--sbd``, VOC's own or that of SBD; None without any."""
+    target = masks / f'{name}.png'
+    if args.sbd is None:
+        return target if masks.is_dir() else None
+    places = target, args.root / 'SegmentationClass' / f'{name}.png', args.sbd / 'cls' / f'{name}.mat'
+    return next((path for path in places if path.is_file()), None)
+
+
+def make_masks(args, masks, lists):
     """Make SegmentationClassAug from SBD and from VOC's own masks; files that exist are kept, so that it can be interrupted."""
-    own, jobs = args.root / 'SegmentationClass', []
-    for name in dict.fromkeys(name for split in ('train_aug', 'train', 'val') for name in lists.get(split, ())):
-        target, source = masks / f'{name}.png', args.sbd / 'cls' / f'{name}.mat'
-        if target.is_file():
-            continue
-        if (own / f'{name}.png').is_file():
-            masks.mkdir(parents=True, exist_ok=True)
-            with atomic_open(target) as file:
-                file.write((own / f'{name}.png').read_bytes())
-        else:
+    jobs = []
+    for name in annotated_ids(lists):
+        source, target = mask_source(args, masks, name), masks / f'{name}.png'
+        if source.suffix == '.mat':
             jobs.append((source, target))
-    for problems in run(args, write_sbd_masks, jobs, 'masks from SBD'):
-        for path, detail in problems:
-            report.problem('not a class annotation of SBD', path, detail)
+        elif source != target:
+            with atomic_open(target) as file:
+                file.write(source.read_bytes())
+    run(args, write_sbd_masks, jobs, 'masks from SBD')
 
 
-def missing_annotations(args, masks, lists, report):
-    """Report what SBD and VOC lack for the masks of the lists."""
-    for name in dict.fromkeys(name for split in ('train_aug', 'train', 'val') for name in lists.get(split, ())):
-        places = masks / f'{name}.png', args.root / 'SegmentationClass' / f'{name}.png', args.sbd / 'cls' / f'{name}.mat'
-        if not any(path.is_file() for path in places):
-            report.problem('no mask in VOC and no annotation in SBD', name)
+def annotated_ids(lists):
+    """Ids of every list but ``test``, each once."""
+    return list(dict.fromkeys(name for split, ids in lists.items() if split != 'test' for name in ids))
 
 
 def run(args, function, jobs, title):
@@ -148,12 +165,14 @@ def check_files(args, masks, source, lists, report):
     images, annotations = args.root / 'JPEGImages', args.root / 'Annotations'
     if not args.without_images and not images.is_dir():
         report.problem(f'folder not found. {voc_setup_hint(args.root)}', images)
-    if not masks.is_dir():
+    if not masks.is_dir() and args.sbd is None:
         (report.problem if source == 'mask' else report.note)('no folder of masks: nothing can be evaluated', masks)
     with_image = not args.without_images and images.is_dir()
-    annotated = dict.fromkeys(name for split, ids in lists.items() if split != 'test' for name in ids)
-    jobs = [VOCFiles(name, images / f'{name}.jpg' if with_image else None,
-                     masks / f'{name}.png' if name in annotated and masks.is_dir() else None,
+    annotated = {name: mask_source(args, masks, name) for name in annotated_ids(lists)}
+    for name, path in annotated.items():
+        if path is None and args.sbd is not None:
+            report.problem('no mask in VOC and no annotation in SBD', name)
+    jobs = [VOCFiles(name, images / f'{name}.jpg' if with_image else None, annotated.get(name),
                      annotations / f'{name}.xml' if name in annotated and (source == 'xml' or annotations.is_dir()) else None, args.decode)
             for name in dict.fromkeys(name for ids in lists.values() for name in ids)]
     findings = [finding for chunk in run(args, check_voc_images, jobs, 'checking') for finding in chunk]
@@ -161,7 +180,7 @@ def check_files(args, masks, source, lists, report):
     for finding in findings:
         for kind, path, detail in finding.problems:
             if args.fix and kind.endswith(REPAIRABLE):
-                repairs.append(path)
+                repairs.append(masks / path.name)  # VOC's own mask stays as it is, its copy is translated
                 report.note(f'{kind}: translated', path, detail)
             else:
                 report.problem(kind + (' (--fix translates it)' if kind.endswith(REPAIRABLE) else ''), path, detail)
@@ -202,10 +221,6 @@ def main(argv=None):
     lists = read_lists(args, masks, report)
     if not lists:
         report.problem(f'no image list, expected {LISTS}/train.txt and others. {voc_setup_hint(args.root)}', args.root)
-    if args.sbd is not None:
-        missing_annotations(args, masks, lists, report)
-        if not report.num_problems:
-            make_masks(args, masks, lists, report)
     findings, repairs = check_files(args, masks, source, lists, report)
     different = differences(findings)
     if different:
@@ -215,6 +230,8 @@ def main(argv=None):
     sys.stderr.write(report.text() + '\n')
     if report.num_problems:
         return 1
+    if args.sbd is not None:
+        make_masks(args, masks, lists)
     run(args, repair_masks, repairs, 'translating masks')
     write_results(args, source, lists, findings, different)
     return 0

@@ -1,5 +1,5 @@
 # MS COCO 2014 with image tags, the augmentation of VOC as released. Validation during training: the first 5,000 images of val2014, listed
-# in ImageSets/Segmentation/val_part.txt (head -n 5000 val.txt > val_part.txt); tools/test.py --split val judges all.
+# in ImageSets/Segmentation/val_part.txt, which coco14.py writes; tools/test.py --split val judges all.
 _base_ = ['voc12_single_stage_as-released.py']
 data_root = 'data/coco14'
 train_dataloader = dict(

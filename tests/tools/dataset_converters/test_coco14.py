@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from mmwsss.datasets import COCO14TagDataset
-from mmwsss.datasets.coco_instances import CATEGORY_IDS
+from mmwsss.datasets.coco_instances import CATEGORY_IDS, COCOMaskJob, rle_extent, write_coco_masks
 from mmwsss.datasets.transforms import LoadImage, LoadMask, PackTagInputs
 from mmwsss.utils.io import read_id_list, read_json, read_mask, read_tags
 from tests.datasets.coco_tree import SIZE, annotation_file, change_annotations, codes, make_coco_tree, square, stem
@@ -43,8 +43,9 @@ def test_masks_tags_and_lists(root, overlap):
     assert result.code == 0 and '0 problems' in result.err, result
     assert read_tags(root / 'image_tags.csv') == {
         NINE: ['person', 'stop sign', 'bottle'], TWENTY_FIVE: ['toothbrush'], THIRTY: [], VAL: ['stop sign']}
-    lists = {name: read_id_list(root / 'ImageSets' / 'Segmentation' / f'{name}.txt') for name in ('train', 'val', 'train_empty')}
-    assert lists == {'train': [NINE, TWENTY_FIVE], 'val': [VAL], 'train_empty': [THIRTY]}
+    names = 'train', 'val', 'val_part', 'train_empty'
+    lists = {name: read_id_list(root / 'ImageSets' / 'Segmentation' / f'{name}.txt') for name in names}
+    assert lists == {'train': [NINE, TWENTY_FIVE], 'val': [VAL], 'val_part': [VAL], 'train_empty': [THIRTY]}
     for split, number in (('train', 9), ('train', 25), ('train', 30), ('val', 42)):
         path = root / 'SegmentationClass' / f'{stem(split, number)}.png'
         np.testing.assert_array_equal(read_mask(path, 81), plain_mask(root, split, number, overlap))
@@ -86,6 +87,16 @@ def test_it_can_be_resumed(root):
     assert one_line(coco14(root, '--overlap', 'smallest'), 'made with other settings (overlap)')
 
 
+def test_the_part_that_training_validates_on(root):
+    def change(content):
+        content['images'] = [dict(content['images'][0], id=number, file_name=f'{stem("val", number)}.jpg') for number in range(5010)]
+        content['annotations'] = [dict(content['annotations'][0], id=number, image_id=number) for number in range(5009, 1, -1)]
+    change_annotations(root, 'val', change)
+    assert coco14(root, '--split', 'val', '--tags-only', '--without-images').code == 0
+    everything, part = (read_id_list(root / 'ImageSets' / 'Segmentation' / f'{name}.txt') for name in ('val', 'val_part'))
+    assert len(everything) == 5008 and part == everything[:5000] and part[0] == stem('val', 2)
+
+
 def test_tags_only(root):
     assert coco14(root, '--tags-only', '--without-images').code == 0
     assert sorted(path.name for path in root.iterdir()) == ['ImageSets', 'annotations', 'image_tags.csv', 'train2014', 'val2014']
@@ -123,6 +134,20 @@ def edit(split='train', **fields):
     return lambda root: change_annotations(root, split, change)
 
 
+def edit_image(**fields):
+    """Change fields of the validation image."""
+    return lambda root: change_annotations(root, 'val', lambda content: content['images'][0].update(fields))
+
+
+def images_last(root):
+    """A file whose annotations come before its images, with an RLE of another size."""
+    def change(content):
+        content['annotations'][0]['segmentation'] = {'size': [3, 3], 'counts': [4, 5]}
+        content['images'] = content.pop('images')
+    change_annotations(root, 'train', change)
+
+
+NO_FIT, NO_SHAPE, WRONG_IMAGE = 'RLE that does not fit its image', 'segmentation that is neither', 'image with a field of another type'
 BAD = {
     'category outside the 80 of COCO 2014': (edit(category_id=12), 'annotation 1: category_id 12'),
     'annotations of an image that the file does not list': (edit(image_id=77), 'image 77, 1 annotations'),
@@ -141,7 +166,30 @@ BAD = {
     'no image in an annotation file': (lambda root: annotation_file(root, 'val').write_text('{}'), 'instances_val2014.json'),
     'category of another name': (lambda root: change_annotations(
         root, 'train', lambda content: content['categories'][0].update(name='animal')), "1: 'animal', expected 'person'"),
-    'annotations that cannot be decoded': (edit(segmentation={'size': [3, 3], 'counts': [4, 5]}), f'{NINE}.png: annotation 1'),
+    f'{NO_FIT}: size': (edit(segmentation={'size': [3, 3], 'counts': [4, 5]}),
+                        'annotation 1: its mask is 3x3 with runs of 9 pixels, the image 60x40'),
+    f'{NO_FIT}: images last': (images_last, 'annotation 1: its mask is 3x3 with runs of 9 pixels, the image 60x40'),
+    f'{NO_FIT}: an early end': (edit(segmentation={'size': [*SIZE], 'counts': [4, 5]}), 'with runs of 9 pixels, the image 60x40'),
+    f'{NO_FIT}: no RLE string': (edit(segmentation={'size': [*SIZE], 'counts': '!!'}), 'with damaged runs, the image 60x40'),
+    f'{NO_SHAPE}: size': (edit(segmentation={'size': 5, 'counts': [5]}), "annotation 1: {'size': 5"),
+    f'{NO_SHAPE}: None': (edit(segmentation=[[1, 2, None, 4, 5, 6]]), 'annotation 1: [[1, 2, None'),
+    f'{NO_SHAPE}: NaN': (edit(segmentation=[[1, 2, 3, float('nan'), 5, 6]]), 'annotation 1: [[1, 2, 3, nan'),
+    f'{NO_SHAPE}: far out': (edit(segmentation=[[1, 2, 1e30, 4, 5, 6]]), 'annotation 1: [[1, 2, 1e+30'),
+    'annotation that is no object': (lambda root: change_annotations(root, 'val', lambda content: content['annotations'].append('box')),
+                                     "instances_val2014.json: annotation at byte "),
+    'annotation whose image_id is no integer': (edit(image_id='9'), "annotation 1: image_id '9'"),
+    'annotation whose area is no number': (edit(area='9'), "annotation 1: area '9'"),
+    'category outside the 80 of COCO 2014: a list': (edit(category_id=[1]), 'annotation 1: category_id [1]'),
+    'category outside the 80 of COCO 2014: id': (lambda root: change_annotations(
+        root, 'train', lambda content: content['categories'][0].update(id=[1])), "category_id [1], 'person'"),
+    'category that is no object': (lambda root: change_annotations(root, 'val', lambda content: content['categories'].append(3)),
+                                   'instances_val2014.json: 3'),
+    'image that is no object': (lambda root: change_annotations(root, 'val', lambda content: content['images'].append([1])), '[1]'),
+    f'{WRONG_IMAGE}: id': (edit_image(id='42'), "image '42': id '42'"),
+    f'{WRONG_IMAGE}: file_name': (edit_image(file_name=42), 'image 42: file_name 42'),
+    f'{WRONG_IMAGE}: height': (edit_image(height='40'), "image 42: height '40'"),
+    'no annotated image in an annotation file': (lambda root: change_annotations(
+        root, 'train', lambda content: content.pop('annotations')), 'instances_train2014.json'),
 }
 
 
@@ -151,9 +199,33 @@ def test_bad_input(kind, root):
     change(root)
     result = coco14(root)
     assert result.code == 1 and 'Traceback' not in result.err
-    assert f'problem: {kind}' in result.err and detail in result.err, result.err
-    assert not (root / 'image_tags.csv').exists() and not (root / 'ImageSets').exists()
-    assert not (root / 'SegmentationClass' / f'{NINE}.png').exists()
+    assert f'problem: {kind.partition(":")[0]}' in result.err and detail in result.err, result.err
+    assert sorted(path.name for path in root.iterdir()) == ['annotations', 'train2014', 'val2014']
+
+
+@pytest.mark.parametrize('packed', [False, True])
+def test_the_extent_of_run_lengths(packed):
+    generator = np.random.default_rng(0)
+    for density in (0, 0.02, 0.5, 1):
+        rle = codes.encode(np.asfortranarray(generator.random((37, 300)) < density, dtype=np.uint8))
+        shape = {'size': rle['size'], 'counts': rle['counts'].decode()}
+        if not packed:
+            shape['counts'] = [11_000, 100]
+        assert rle_extent(shape) == (37, 300, 37 * 300)
+    assert rle_extent({'size': [2, 2], 'counts': '\u00e9'})[2] == rle_extent({'size': [2, 2], 'counts': 'P'})[2] == -1
+    assert rle_extent({'size': [2, 2], 'counts': [5, -1]}) == (2, 2, -1) and rle_extent({'size': [2, 2], 'counts': []}) == (2, 2, 0)
+
+
+def test_a_segmentation_that_cannot_be_decoded_is_named(root):
+    edit(segmentation={'size': [3, 3], 'counts': [4, 5]})(root)
+    file = annotation_file(root, 'train')
+    data = file.read_text(encoding='utf-8')
+    start = data.index('{"id": 1, "image_id": 9')
+    length = data.index('}, {"id": 2') + 1 - start
+    place = len(data[:start].encode()), len(data[start:start + length].encode())
+    job = COCOMaskJob(str(file), (place, ), SIZE, str(root / 'a.png'), 'first', 'paint')
+    assert write_coco_masks([job]) == [(str(root / 'a.png'), 'annotation 1: its mask is 3x3, the image 60x40')]
+    assert not (root / 'a.png').exists()
 
 
 def test_one_report_of_everything(root, tmp_path):

@@ -99,6 +99,32 @@ def test_a_folder_per_tag(tmp_path):
     assert f'empty folder\n  {root}/bird' in result.err
 
 
+def test_a_folder_per_tag_can_be_read_again(tmp_path):
+    root = tmp_path / 'folders'
+    for number, name in enumerate(('dog', 'cat')):
+        save(root / name / f'{number}.jpg', number)
+    save(root / 'SegmentationClass' / '0.png')
+    command = 'dataset_converters/image_tags.py', root, '--workers', 0
+    for tables in ((), ('classes.txt', ), ()):  # the second time, classes come from the folders again
+        for name in tables:
+            (root / name).unlink()
+        result = run_tool(*command)
+        assert result.code == 0 and '0 problems' in result.err, result
+        assert read_tags(root / 'image_tags.csv') == {'1.jpg': ['cat'], '0.jpg': ['dog']}
+        assert (root / 'classes.txt').read_text().split() == ['background', 'cat', 'dog']
+    assert f'not of a tag (left out) (2)\n  {root}/JPEGImages' in result.err
+    for _ in range(2):
+        result = run_tool(*command, '--out', root / 'out')
+        assert result.code == 0 and read_tags(root / 'out/image_tags.csv') == {'1.jpg': ['cat'], '0.jpg': ['dog']}, result
+    assert f'{root}/out' in result.err
+
+
+def test_a_folder_without_tags(tmp_path):
+    save(tmp_path / 'folders/JPEGImages/a.jpg')
+    result = run_tool('dataset_converters/image_tags.py', tmp_path / 'folders', '--workers', 0)
+    assert result.code == 1 and '1 problem,' in result.err and 'no folder of a tag in it' in result.err
+
+
 def test_notes(photos, tmp_path):
     (tmp_path / 'tags.csv').write_bytes('\ufeffimage,tags\r\na,dog car\r\nb,Dog car person\r\nd,dogs persn car\r\n'.encode())
     result = image_tags(tmp_path / 'tags.csv', photos)
@@ -151,6 +177,22 @@ def with_json(change, content):
     return write
 
 
+def with_text(text):
+    def write(photos):
+        (photos.parent / 'source.csv').unlink()
+        (photos.parent / 'source.json').write_text(text)
+    return write
+
+
+TWICE = '{"a": ["dog"], "b": ["cat"], "a": ["cat"]}'
+BAD_COCO = {
+    'image without a name': (lambda data: data['images'][0].pop('file_name'), "images[0]: expected id and file_name, found {'id': 5"),
+    'image that is no object': (lambda data: data['images'].append(3), 'images[4]: expected id and file_name, found 3'),
+    'category without a name': (lambda data: data['categories'][0].pop('name'), "categories[0]: expected id and name, found {'id': 9"),
+    'category whose id is a list': (lambda data: data['categories'][0].update(id=[9]), 'categories[0]: expected id and name'),
+    'annotation that is no object': (lambda data: data['annotations'].append(None), 'annotations[5]: expected image_id and category_id'),
+    'annotation of a list': (lambda data: data['annotations'][0].update(image_id=[5]), 'annotations[0]: expected image_id and'),
+}
 BAD = {
     'a row that cannot be read': (with_table('image,tags\na,dog,cat\n'), 'source.csv, line 2: '),
     'image listed twice': (with_table('image,tags\na,dog\na,cat\n'), "line 3: image 'a' is listed twice"),
@@ -168,6 +210,19 @@ BAD = {
                                           'annotations[0]: a.jpg: category_id 1'),
     'label outside the 3 classes': (with_json(lambda data: data['data_list'][0].update(gt_label=[3]), mmpretrain),
                                     'data_list[0]: a.jpg: 3'),
+    'image listed twice: JSON': (with_text(TWICE), "source.json: 'a'"),
+    'image listed twice: id of COCO': (with_json(lambda data: data['images'][1].update(id=5), coco), "images[1]: id 5, 'b.jpg'"),
+    'image listed twice: file of COCO': (with_json(lambda data: data['images'][1].update(file_name='a.jpg'), coco),
+                                         "images[1]: id 6, 'a.jpg'"),
+    'category listed twice': (with_json(lambda data: data['categories'][1].update(id=9), coco), "categories[1]: id 9, 'dog'"),
+    'JSON object with a key twice': (with_text(SOURCES['coco.json'].replace('{"id": 9', '{"id": 1, "id": 9')), "source.json: 'id'"),
+    **{f'a row that cannot be read: {name}': (with_json(change, coco), detail) for name, (change, detail) in BAD_COCO.items()},
+    '"images" that is no list': (with_json(lambda data: data.update(images={}), coco), 'source.json: {}'),
+    '"metainfo" that is no object': (with_json(lambda data: data.update(metainfo=['cat']), mmpretrain), "source.json: ['cat']"),
+    '"metainfo" that is no object: classes': (with_json(lambda data: data.update(metainfo={'classes': 3}), mmpretrain), "{'classes': 3}"),
+    '"data_list" that is no list': (with_json(lambda data: data.update(data_list=3), mmpretrain), 'source.json: 3'),
+    'a row that cannot be read: img_path': (with_json(lambda data: data['data_list'][0].update(img_path=['a']), mmpretrain),
+                                            'data_list[0]: expected "img_path"'),
     'column without a name, or two of one name': (with_table('image,dog,dog\na,0,1\n'), "'dog'"),
     'empty folder': (lambda photos: [path.unlink() for path in photos.rglob('*.jpg')], 'photos'),
     'folder of photos not found': (lambda photos: photos.rename(photos.parent / 'elsewhere'), 'photos'),
@@ -182,6 +237,7 @@ def test_bad_input(kind, photos, tmp_path):
     change(photos)
     result = image_tags(next(tmp_path.glob('source.*')), photos)
     assert result.code == 1 and 'Traceback' not in result.err, result
+    kind = kind.partition(':')[0]
     assert f'problem: {kind}' in result.err and detail in result.err.split(f'problem: {kind}')[1], result.err
     assert wrote(photos) in ([], ['JPEGImages'])
 

@@ -61,33 +61,106 @@ def test_a_list_of_train_aug_from_all_masks(root):
     assert read_id_list(split_file(root, 'train_aug')) == [ONE, TWO]
 
 
-def test_masks_and_list_from_sbd(root, tmp_path):
-    masks = root / 'SegmentationClassAug'
-    own = root / 'SegmentationClass'
+@pytest.fixture
+def sbd(root, tmp_path):
+    """SBD with the mask of the second image, and a VOC folder as unpacked: own masks of the others, no train_aug. Returns its folder."""
+    masks, own = root / 'SegmentationClassAug', root / 'SegmentationClass'
     own.mkdir()
     for name in (ONE, THREE):
         (masks / f'{name}.png').rename(own / f'{name}.png')
     (masks / f'{TWO}.png').unlink()
+    masks.rmdir()
     split_file(root, 'train_aug').unlink()
-    sbd = tmp_path / 'dataset'
-    (sbd / 'cls').mkdir(parents=True)
-    (sbd / 'train.txt').write_text(f'{TWO}\n')
-    (sbd / 'val.txt').write_text(f'{THREE}\n')
-    labels = np.zeros((6, 8), np.uint8)
-    labels[2:4, 3:] = 20
-    savemat(sbd / 'cls' / f'{TWO}.mat', {'GTcls': {'Segmentation': labels}})
+    folder = tmp_path / 'dataset'
+    (folder / 'cls').mkdir(parents=True)
+    (folder / 'train.txt').write_text(f'{TWO}\n')
+    (folder / 'val.txt').write_text(f'{THREE}\n')
+    savemat(folder / 'cls' / f'{TWO}.mat', {'GTcls': {'Segmentation': SBD_LABELS}})
+    return folder
+
+
+SBD_LABELS = np.zeros((6, 8), np.uint8)
+SBD_LABELS[2:4, 3:] = 20
+
+
+def test_masks_and_list_from_sbd(root, sbd):
+    masks = root / 'SegmentationClassAug'
     result = voc_aug(root, '--sbd', sbd)
     assert result.code == 0, result
     assert read_id_list(split_file(root, 'train_aug')) == [ONE, TWO]
-    np.testing.assert_array_equal(read_mask(masks / f'{TWO}.png'), labels)
+    np.testing.assert_array_equal(read_mask(masks / f'{TWO}.png'), SBD_LABELS)
     np.testing.assert_array_equal(read_mask(masks / f'{ONE}.png'), np.full((6, 8), 8))
-    (masks / f'{TWO}.png').unlink()
-    (sbd / 'cls' / f'{TWO}.mat').write_bytes(b'no matrix')
+    assert f'{TWO},,' not in (root / 'tag_differences.csv').read_text()  # annotation and SBD show a tvmonitor
+    (masks / f'{ONE}.png').unlink()  # interrupted
+    before = (masks / f'{TWO}.png').stat().st_mtime_ns
+    assert voc_aug(root, '--sbd', sbd).code == 0 and (masks / f'{ONE}.png').is_file()
+    assert (masks / f'{TWO}.png').stat().st_mtime_ns == before
+
+
+def test_tags_of_sbd_masks_before_they_are_written(root, sbd):
+    assert voc_aug(root, '--sbd', sbd, '--source', 'mask').code == 0
+    assert read_tags(root / 'image_tags.csv') == {ONE: ['cat'], TWO: ['tvmonitor'], THREE: ['cat']}
+
+
+def save_labels(sbd, labels):
+    savemat(sbd / 'cls' / f'{TWO}.mat', {'GTcls': {'Segmentation': labels}})
+
+
+BAD_SBD = {
+    'not a class annotation of SBD': lambda root, sbd: (sbd / 'cls' / f'{TWO}.mat').write_bytes(b'no matrix'),
+    'not a class annotation of SBD: 40 bytes': lambda root, sbd: (sbd / 'cls' / f'{TWO}.mat').write_bytes(bytes(40)),
+    'not a class annotation of SBD: v7.3': lambda root, sbd: (sbd / 'cls' / f'{TWO}.mat').write_bytes(
+        b'MATLAB 7.3 MAT-file'.ljust(124) + b'\x00\x02IM' + bytes(400)),
+    'not a class annotation of SBD: cut off': lambda root, sbd: cut(sbd / 'cls' / f'{TWO}.mat'),
+    'not a class annotation of SBD: class': lambda root, sbd: save_labels(sbd, np.full((6, 8), 21, np.uint8)),
+    'not a class annotation of SBD: text': lambda root, sbd: save_labels(sbd, 'none'),
+    'mask and image differ in size': lambda root, sbd: save_labels(sbd, np.zeros((8, 6), np.uint8)),
+    'no mask in VOC and no annotation in SBD': lambda root, sbd: (sbd / 'cls' / f'{TWO}.mat').unlink(),
+    'truncated or unreadable image': lambda root, sbd: cut(root / 'JPEGImages' / f'{TWO}.jpg'),
+    'unreadable annotation': lambda root, sbd: (root / 'Annotations' / f'{TWO}.xml').write_text('<annotation>'),
+    'colour-encoded mask, not a palette PNG': lambda root, sbd: save_colors(root / 'SegmentationClass' / f'{ONE}.png', 'RGB'),
+    'image list that cannot be read': lambda root, sbd: (sbd / 'val.txt').write_bytes(b'\xe4\n'),
+    'image list that cannot be read: none': lambda root, sbd: (sbd / 'val.txt').unlink(),
+}
+
+
+@pytest.mark.parametrize('kind', BAD_SBD)
+def test_no_mask_is_written_beside_a_problem(kind, root, sbd):
+    BAD_SBD[kind](root, sbd)
     result = voc_aug(root, '--sbd', sbd)
-    assert result.code == 1 and f'not a class annotation of SBD\n  {sbd}/cls/{TWO}.mat' in result.err
-    (sbd / 'cls' / f'{TWO}.mat').unlink()
-    result = voc_aug(root, '--sbd', sbd)
-    assert result.code == 1 and f'no mask in VOC and no annotation in SBD\n  {TWO}' in result.err
+    assert result.code == 1 and 'Traceback' not in result.err and '1 problem,' in result.err, result
+    assert f'problem: {kind.partition(":")[0]}' in result.err
+    assert not (root / 'SegmentationClassAug').exists() and not written(root)
+
+
+def test_copies_of_own_masks_are_repaired(root, sbd):
+    own = root / 'SegmentationClass' / f'{ONE}.png'
+    save_colors(own, 'RGB')
+    assert voc_aug(root, '--sbd', sbd, '--fix').code == 0
+    assert Image.open(own).mode == 'RGB' and Image.open(mask_of(root)).mode == 'P'
+    np.testing.assert_array_equal(read_mask(mask_of(root)), np.full((6, 8), 8))
+
+
+def test_train_aug_that_cannot_be_made(root, sbd):
+    result = voc_aug(root)
+    assert result.code == 1 and '1 problem,' in result.err and 'problem: no list of train_aug' in result.err, result
+    assert not written(root)
+    result = voc_aug(root, '--split', 'train', 'val')
+    assert result.code == 0 and 'no list of train_aug' not in result.err
+    result = voc_aug(root, '--any-size')
+    assert result.code == 0 and 'note: no list of train_aug' in result.err and not split_file(root, 'train_aug').exists()
+    result = voc_aug(root, '--any-size', '--split', 'train_aug')
+    assert result.code == 1 and 'problem: no list of train_aug' in result.err
+
+
+def test_a_list_in_another_encoding_hides_nothing(root):
+    split_file(root, 'val').write_bytes(b'h\xe4us\n')
+    BAD['truncated or unreadable image'](root)
+    result = voc_aug(root)
+    assert result.code == 1 and '2 problems' in result.err and 'truncated or unreadable image' in result.err, result
+    assert f'image list that cannot be read\n  {split_file(root, "val")}: not a UTF-8 text file' in result.err
+    split_file(root, 'train_aug').unlink()
+    assert '2 problems' in voc_aug(root).err and not written(root)
 
 
 BAD = {
@@ -193,7 +266,7 @@ def test_parts_and_missing_folders(root, tmp_path):
     split_file(root, 'train').rename(root / 'train.txt')
     split_file(root, 'train_aug').unlink()
     split_file(root, 'val').unlink()
-    result = voc_aug(root, '--without-images', '--out', tmp_path / 'out')
+    result = voc_aug(root, '--without-images', '--any-size', '--out', tmp_path / 'out')
     assert result.code == 0 and read_tags(tmp_path / 'out' / 'image_tags.csv') == {ONE: ['cat']}, result
     result = voc_aug(root, '--split', 'val')
     assert result.code == 1 and 'val.txt' in result.err
