@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 
 from mmwsss.utils.checkpoint import unwrap_state_dict
-from mmwsss.utils.checkpoint_formats import FORMATS, default_format, recognise, released_classes
+from mmwsss.utils.checkpoint_formats import FORMATS, converted_from, default_format, recognise, released_classes
 from mmwsss.utils.compat import load_weights_only
 from mmwsss.utils.io import atomic_open
 
@@ -33,7 +33,8 @@ def convert_checkpoint(source, target, *, to='mmwsss', name=None):
         source (str | Path): Checkpoint, of ours or released; nothing in it is run.
         target (str | Path): File to write, atomically.
         to (str): ``'mmwsss'``: a released checkpoint becomes ours; ``'released'``: ours becomes one that the authors' code reads.
-        name (str, optional): Format; recognised by the names of the weights, or by the config inside our checkpoint.
+        name (str, optional): Format; recognised by the names of the weights; of our checkpoint, by its ``converted_from`` or
+            the config inside.
 
     Returns:
         Conversion
@@ -84,12 +85,15 @@ def _to_released(source, content, weights, name):
     found = recognise(weights)
     if found is not None:
         raise ValueError(f'{source}: is a released checkpoint already ({FORMATS[found].title})')
+    kind = _model_type(content.get('meta', {}).get('cfg'))
+    own = converted_from(content) or (None if kind is None else default_format(kind, weights))
     if name is None:
-        kind = _model_type(content.get('meta', {}).get('cfg'))
-        name = None if kind is None else default_format(kind, weights)
+        name = own
         if name is None:
             raise ValueError(f'{source}: {"no config inside tells the model" if kind is None else f"{kind} was released in no format"}; '
                              f'choose one with --format: {", ".join(FORMATS)}')
+    elif own not in (None, name) and (kind or '').rpartition('.')[2] != 'AReAM':  # which is trained with V2's network or that of +
+        raise ValueError(f'{source}: is one of {own} ({FORMATS[own].title}), not of {name}; leave --format out')
     try:
         released, left_out = FORMATS[name].release(weights)
     except KeyError as error:

@@ -9,8 +9,9 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 
 from mmwsss.functional.thresholds import labels_at_threshold
-from mmwsss.models.released_weights import accept_released_weights
+from mmwsss.models.released_weights import accept_released_weights, warn_of_origin
 from mmwsss.registry import MODELS, TRANSFORMS
+from mmwsss.utils.checkpoint_formats import converted_from
 from mmwsss.utils.io import read_image
 
 from .config import load_config
@@ -62,7 +63,8 @@ def load_weights(model, checkpoint, *, partial=False):
 
     Args:
         model (BaseModel): Ours or MMSegmentation's; released weights of the papers are translated.
-        checkpoint (str | Path): File or URL. What the model has no use for is logged.
+        checkpoint (str | Path): File or URL. What the model has no use for is logged, and a method of the same network that is not the
+            model's (:func:`mmwsss.models.released_weights.warn_of_origin`).
         partial (bool): Accept a checkpoint without some of the weights, such as those of a backbone alone; the rest stays as it is.
 
     Returns:
@@ -86,6 +88,9 @@ def load_weights(model, checkpoint, *, partial=False):
     if missing and not partial:
         raise ValueError(f'{checkpoint}: has no weights for {len(missing)} entries of {type(model).__name__}, first {missing[0]}; choose '
                          'the config that belongs to the checkpoint')
+    origin = converted_from(content)
+    if origin is not None:
+        warn_of_origin(model, origin)
     if keys.unexpected_keys:
         print_log(f'{checkpoint}: {len(keys.unexpected_keys)} entries that {type(model).__name__} has no use for, first '
                   f'{keys.unexpected_keys[0]}', logger='current')

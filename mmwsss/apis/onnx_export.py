@@ -15,6 +15,8 @@ from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.io import atomic_open
 
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
+# the options of the maps that are left go with them: configs are merged
+OTHER_MAPS = 'model.test_cfg.cam._delete_=True model.test_cfg.cam.type=mmwsss.TSCAM'
 TAG_OUTPUTS, SEG_OUTPUTS = ('scores', 'cams'), ('logits', 'labels')
 
 
@@ -51,7 +53,7 @@ class ExportedNetwork(nn.Module):
             self.output_names = TAG_OUTPUTS
             if getattr(model.cam, 'layer_inputs', 0) != 0:
                 raise ValueError(f'the maps of {type(model.cam).__name__} are gradients, which ONNX does not express: choose other maps, '
-                                 'e.g. --cfg-options model.test_cfg.cam.type=mmwsss.TSCAM')
+                                 f'e.g. --cfg-options {OTHER_MAPS}')
         elif isinstance(model, EncoderDecoder):
             self.output_names = SEG_OUTPUTS
         else:

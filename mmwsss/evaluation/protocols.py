@@ -29,7 +29,8 @@ class Protocol(NamedTuple):
         source (str): Specification and section.
         scales (tuple[float]): Of the test images; empty: as the config says.
         flip (bool): Each scale also mirrored.
-        size (tuple[int] | None): (H,W) that images are squashed to first; None: original size.
+        size (tuple[int] | None): (H,W) that images are squashed to first; None: original size, or as the config says where ``scales`` is
+            empty.
         fusion (str | None): Rule of :class:`mmwsss.functional.fusion.ScoreFusion` for the segmentation scores.
         crf (str | None): Preset of :class:`mmwsss.models.refiners.DenseCRF`.
         rule (str | float | None): Background threshold of maps: ``'best'``, ``'greedy'`` or a number.
@@ -72,6 +73,8 @@ _TOCO_CAM = dict(task='cam', tags=GROUND_TRUTH, size=(448, 448), scales=(1., 0.5
 _TOCO_VOC = dict(task='seg', data='voc', split='val', scales=(1., 1.5, 1.25), flip=True, fusion='max_of_flip_sums', source='mcc 6')
 _TOCO_COCO = dict(task='seg', data='coco', split='val', size=(448, 448), scales=(1., 1.25, 1.5), flip=True, fusion='sum_of_flip_maxima',
                   source='mcc 6')
+_MCT_SEG = dict(task='seg', split='val', scales=(0.5, 0.75, 1., 1.25, 1.5), fusion='max_softmax', crf='mct_test', mean='all',
+                source='pipeline 5.4')
 _COSA = dict(task='seg', split='val', size=(448, 448), scales=(1., 0.5, 1.5, 0.75, 1.25), flip=True, fusion='sum_logits',
              tags=SECOND_NUMBER, source='cosa 7')
 _MASK = dict(task='mask', split='train', tags=GROUND_TRUTH)
@@ -79,6 +82,8 @@ _MASK = dict(task='mask', split='train', tags=GROUND_TRUTH)
 PROTOCOLS = {
     'mctformer-voc-train-cam': Protocol(
         **{**_MCT_PLUS, 'scales': (1., )}, paper='MCTformer V1 and V2, seeds', data='voc'),
+    'mctformer-coco-train-cam': Protocol(
+        **{**_MCT_PLUS, 'scales': (1., ), 'source': 'mctformer_plus 3, 4, 5'}, paper='MCTformer V2, seeds', data='coco'),
     'mctformer-plus-voc-train-cam': Protocol(**_MCT_PLUS, paper='MCTformer+, seeds', data='voc'),
     'mctformer-plus-coco-train-cam': Protocol(**_MCT_PLUS, paper='MCTformer+, seeds', data='coco'),
     'aream-voc-train-cam': Protocol(
@@ -108,11 +113,11 @@ PROTOCOLS = {
     'toco-voc-train-mask': Protocol(
         **_MASK, ignored_prediction='drop', source='pipeline 7.2', paper='ToCo, MCC and CoSA, labels of training without unsure pixels',
         data='voc'),
-    'mctformer-voc-val': Protocol(
-        task='seg', data='voc', split='val', scales=(0.5, 0.75, 1., 1.25, 1.5), fusion='max_softmax', crf='mct_test', mean='all',
-        source='pipeline 5.4', paper='MCTformer and MCTformer+, DeepLab-V1 with ResNet38'),
+    'mctformer-voc-val': Protocol(**_MCT_SEG, data='voc', paper='MCTformer and MCTformer+, DeepLab-V1 with ResNet38'),
+    'mctformer-coco-val': Protocol(
+        **_MCT_SEG, data='coco', paper='MCTformer and MCTformer+, DeepLab-V1 with ResNet38; no COCO settings released, those of VOC'),
     'seam-voc-val': Protocol(
-        task='seg', data='voc', split='val', scales=(0.5, 0.75, 1., 1.25, 1.5, 1.75), flip=True, fusion='sum_logits', crf='ssc_test',
+        task='seg', data='voc', split='val', scales=(0.5, 0.75, 1., 1.25, 1.5, 1.75), flip=True, fusion='mean_logits', crf='ssc_test',
         mean='all', source='pipeline 5.4', paper='SEAM, DeepLab-V1 with ResNet38'),
     'deeplabv2-voc-val': Protocol(
         task='seg', data='voc', split='val', fusion='sum_logits', crf='deeplabv2_test', source='pipeline 3, 6.1',
@@ -205,8 +210,9 @@ def describe(name):
     scales = ', '.join(f'{scale:g}' for scale in protocol.scales)
     parts = [f'{DATA[protocol.data][0]} {protocol.split}']
     if protocol.task != 'mask':
-        parts.append('original size' if protocol.size is None else f'squashed to {protocol.size[0]} x {protocol.size[1]}')
-        parts.append(f'scales {scales}{" with flip" if protocol.flip else ""}' if scales else 'scales as in the config')
+        if scales:
+            parts.append('original size' if protocol.size is None else f'squashed to {protocol.size[0]} x {protocol.size[1]}')
+        parts.append(f'scales {scales}{" with flip" if protocol.flip else ""}' if scales else 'size and scales as in the config')
     if protocol.fusion is not None and len(protocol.scales) * (1 + protocol.flip) > 1:
         parts.append(f'fusion {protocol.fusion}')
     if protocol.task == 'seg':

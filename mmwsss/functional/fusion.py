@@ -6,6 +6,7 @@ RULES = {
     'max_softmax': ('max', 'max'),
     'mean_softmax': ('sum', 'sum'),
     'sum_logits': ('sum', 'sum'),
+    'mean_logits': ('sum', 'sum'),
     'max_of_flip_sums': ('sum', 'max'),
     'sum_of_flip_maxima': ('max', 'sum'),
 }
@@ -15,9 +16,10 @@ class ScoreFusion:
     """Fuses scores view by view, so that only the running result is in memory.
 
     Args:
-        rule (str): ``'max_softmax'``: largest softmax over scales and flips (MCTformer); ``'mean_softmax'``; ``'sum_logits'`` (SSC, CoSA);
-            ``'max_of_flip_sums'``: logits of both flips summed, largest over scales (ToCo and MCC on VOC); ``'sum_of_flip_maxima'``: the
-            reverse (ToCo and MCC on COCO).
+        rule (str): ``'max_softmax'``: largest softmax over scales and flips (MCTformer); ``'mean_softmax'``; ``'sum_logits'`` (CoSA);
+            ``'mean_logits'`` (SSC): the same labels, but a softmax that does not sharpen with the number of views, which a dense CRF
+            feels; ``'max_of_flip_sums'``: logits of both flips summed, largest over scales (ToCo and MCC on VOC);
+            ``'sum_of_flip_maxima'``: the reverse (ToCo and MCC on COCO).
 
     Raises:
         ValueError: Unknown rule.
@@ -42,10 +44,8 @@ class ScoreFusion:
     def result(self):
         """Fused scores whose softmax the dense CRF may take: fused logits, or logarithms of fused probabilities (a factor per pixel, which
         a mean field does not feel)."""
-        if not self.rule.endswith('softmax'):
-            return self._fused
-        fused = self._fused / self._count if self.rule == 'mean_softmax' else self._fused
-        return fused.clamp_min(1e-12).log()
+        fused = self._fused / self._count if self.rule.startswith('mean') else self._fused
+        return fused.clamp_min(1e-12).log() if self.rule.endswith('softmax') else fused
 
 
 def _combine(views, how):

@@ -1,8 +1,10 @@
 """Released checkpoints loaded into our models, by any loader that calls ``load_state_dict``."""
+import logging
+
 from mmengine.logging import print_log
 
 from mmwsss.utils.checkpoint import is_bare_vit, unwrap_state_dict
-from mmwsss.utils.checkpoint_formats import FORMATS, recognise, released_classes, translate_checkpoint
+from mmwsss.utils.checkpoint_formats import FORMATS, default_format, recognise, released_classes, translate_checkpoint
 
 MOST_NAMES = 20
 
@@ -17,7 +19,8 @@ def accept_released_weights(model):
         model (nn.Module): One of our algorithms, or a segmentation network of MMSegmentation.
 
     Returns:
-        The model. Loading raises a ValueError for a checkpoint of another method or number of classes.
+        The model. Loading raises a ValueError for a checkpoint of another network or number of classes, and warns of one of the same
+        network whose maps are made otherwise (:func:`warn_of_origin`).
     """
     if not getattr(model, 'accepts_released_weights', False):
         model.accepts_released_weights = True
@@ -36,6 +39,30 @@ def readable_formats(model):
     names = {kind.__name__ for head in heads for kind in type(head).__mro__} | {str(head) for head in heads if head is None}
     kinds |= {f'{kind}/{head}' for kind in kinds for head in names}
     return [name for name, entry in FORMATS.items() if kinds & set(entry.models)]
+
+
+def warn_of_origin(model, name):
+    """Log that weights fit a model whose released ones they are not: MCTformer V1, V2, + and AReAM are one network to the loader.
+
+    To start a training from them is sound, so it is not refused; maps tested with them are not those of either paper.
+
+    Args:
+        model (nn.Module): That loads them.
+        name (str): Key of :data:`FORMATS`, of the weights.
+    """
+    own = native_format(model)
+    if own in (None, name):
+        return
+    entry = FORMATS[name]
+    print_log(f'this is a checkpoint of {entry.title}, which belongs to configs/{entry.config} or a sibling with the same number of '
+              f'classes; the model is {type(model).__name__} (format {own}): its maps are made otherwise. Right to start a training from, '
+              'wrong to test', logger='current', level=logging.WARNING)
+
+
+def native_format(model):
+    """Format in which weights of a model, or of the nearest parent of its class, were released; None if there is none."""
+    state = dict(model.named_parameters())
+    return next(filter(None, (default_format(kind.__name__, state) for kind in type(model).__mro__)), None)
 
 
 def _translate(model, state_dict, prefix, *unused_arguments):
@@ -60,6 +87,7 @@ def _translate_format(model, state, name):
     found, expected = released_classes(translated, name), getattr(model, 'num_classes', None)
     if found is not None and expected is not None and found != expected:
         raise ValueError(f'the checkpoint was trained on {found} classes, the config has {expected}: choose the config of its data set')
+    warn_of_origin(model, name)
     if left_out:
         more = f' and {len(left_out) - MOST_NAMES} more' if len(left_out) > MOST_NAMES else ''
         print_log(f'released weights of {entry.title}: {type(model).__name__} has no use for '

@@ -134,6 +134,20 @@ def released_classes(state, name):
     return None if name in WITHOUT_CLASSES or key not in state else state[key].shape[dim]
 
 
+def converted_from(checkpoint):
+    """Format that a file of ours was converted from: its names are ours, whichever of several formats that share them it was.
+
+    Args:
+        checkpoint (dict): A file's content.
+
+    Returns:
+        str | None: Key of :data:`FORMATS`; None for a file that ``convert.py`` did not write.
+    """
+    meta = checkpoint.get('meta')
+    name = meta.get('converted_from') if isinstance(meta, dict) else None
+    return name if isinstance(name, str) and name in FORMATS else None
+
+
 def default_format(model_type, state):
     """Format in which weights of a model of ours were released.
 

@@ -1,13 +1,15 @@
 """ONNX files against the public predictions of the models."""
 import importlib.util
 import json
+from argparse import ArgumentParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import ConfigDict, DictAction
 
-from mmwsss.apis import onnx_export
+from mmwsss.apis import init_model, onnx_export
 from mmwsss.apis.onnx_export import compare_outputs, export_onnx
 from mmwsss.models.released_weights import accept_released_weights
 from mmwsss.registry import MODELS
@@ -85,6 +87,23 @@ def test_differences():
     results = np.array([0.2, 0.7]), np.array([-50., 11.]), np.array([[0, 1, 0, 3]])
     assert compare_outputs(expected, results) == pytest.approx(dict(scores=0.1, logits=0.02, labels=0.25))
     assert compare_outputs({'cams': np.zeros(2)}, [np.array([0, np.nan])])['cams'] != 0
+
+
+def test_advice_for_maps_that_are_gradients():
+    """What the message tells to type gives a model that can be exported, though the options of the other maps are in the config."""
+    config = Path(__file__).parents[2] / 'configs' / 'acr_toy.py'
+    with pytest.raises(ValueError, match='maps of GradientAttention are gradients') as error:
+        onnx_export.ExportedNetwork(init_model(config))
+    advice = str(error.value).partition('--cfg-options ')[2].split()
+    assert advice == onnx_export.OTHER_MAPS.split()
+    parser = ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    model = init_model(config, cfg_options=parser.parse_args(['--cfg-options', *advice]).cfg_options)
+    with torch.no_grad(), onnx_export._all_classes(model):
+        scores, cams = onnx_export.ExportedNetwork(model)(255 * torch.rand(1, 3, 96, 96))
+    assert type(model.cam).__name__ == 'TSCAM' and scores.shape == (1, 8) and cams.shape[-2:] == (96, 96)
+    guide = (Path(__file__).parents[2] / 'docs' / 'user_guides' / 'checkpoints.md').read_text(encoding='utf-8')
+    assert onnx_export.OTHER_MAPS in guide
 
 
 def test_what_cannot_be_exported(tmp_path, monkeypatch):

@@ -53,6 +53,26 @@ def test_segmentation_network():
     assert config.test_dataloader.dataset.ann_file.endswith('test.txt')
 
 
+def test_published_coco_numbers():
+    config, inside = config_with('deeplabv1_r38_coco_pseudo', 'mctformer-coco-val')
+    assert inside and config.model.rule == 'max_softmax' and config.test_cfg['crf'] == dict(preset='mct_test')
+    sizes, flips, *_ = config.test_dataloader.dataset.pipeline[1].transforms
+    assert [step.scale_factor for step in sizes] == [0.5, 0.75, 1., 1.25, 1.5] and [step.prob for step in flips] == [0.]
+    assert config.test_evaluator[0]['protocol'] == 'mctformer-coco-val'
+    assert config.test_dataloader.dataset.ann_file.endswith('/val.txt')
+    config, inside = config_with('mctformer_v2_coco', 'mctformer-coco-train-cam')
+    dataset = config.test_dataloader.dataset
+    assert not inside and dataset.ann_file.endswith('/train.txt') and config.model.test_cfg.flip is True
+    assert next(step for step in dataset.pipeline if step['type'].endswith('MultiScaleViews')).scales == (1., )
+    assert config.test_evaluator[0]['rule'] == 'greedy' and len(config.test_evaluator[0]['thresholds']) == 60
+
+
+def test_localisation_keeps_the_size_of_the_config():
+    before = load_config(CONFIGS / 'mctformer_plus_openimages.py').test_dataloader.dataset.pipeline
+    config, _ = config_with('mctformer_plus_openimages', 'openimages-wsol-test')
+    assert config.test_dataloader.dataset.pipeline == before and before[1].scale == (448, 448)
+
+
 def test_single_stage_network():
     config, inside = config_with('mcc_voc', 'mcc-voc-val')
     options = config.model.test_cfg

@@ -56,6 +56,11 @@ def test_settings_of_the_papers():
     assert (len(cosa.scales), cosa.size, cosa.crf, cosa.tags) == (5, (448, 448), 'cosa_test', SECOND_NUMBER)
     seg = PROTOCOLS['mctformer-voc-val']
     assert (seg.scales, seg.flip, seg.fusion, seg.crf) == ((0.5, 0.75, 1, 1.25, 1.5), False, 'max_softmax', 'mct_test')
+    coco = PROTOCOLS['mctformer-coco-val']
+    assert coco == seg._replace(data='coco', paper=coco.paper)
+    assert PROTOCOLS['seam-voc-val'].fusion == 'mean_logits' and len(PROTOCOLS['seam-voc-val'].scales) == 6
+    seeds, voc = PROTOCOLS['mctformer-coco-train-cam'], PROTOCOLS['mctformer-voc-train-cam']
+    assert seeds == voc._replace(data='coco', paper=seeds.paper, source=seeds.source) and (seeds.scales, seeds.flip) == ((1, ), True)
     assert PROTOCOLS['irn-voc-train-cam'].threshold_values == (0.15, )
 
 
@@ -75,7 +80,7 @@ def test_descriptions():
                                        'toco_test; mean over present classes; tags not used')
     assert describe('acr-voc-train-cam') == ('PASCAL VOC 2012 train; squashed to 384 x 384; scales 1 with flip; threshold best of 100 '
                                              'from 0; mean over all classes; tags ground truth')
-    assert 'scales as in the config' in describe('openimages-wsol-test')
+    assert describe('openimages-wsol-test') == 'OpenImages-WSOL test; size and scales as in the config; tags ground truth'
 
 
 def sample(labels):
@@ -118,3 +123,7 @@ def test_the_guide_lists_every_protocol():
         assert f'{DATA[protocol.data][0]} {protocol.split}' in rows[name] and f' {protocol.tags} |' in rows[name], name
         assert protocol.crf is None or f'`{protocol.crf}`' in rows[name]
         assert ', '.join(f'{scale:g}' for scale in protocol.scales) in rows[name] or protocol.task == 'mask'
+        size = '-' if protocol.task == 'mask' else 'as in the config' if not protocol.scales else 'original' if protocol.size is None else \
+            f'{protocol.size[0]}x{protocol.size[1]}'
+        assert rows[name].split('|')[5].strip() == size, name
+        assert not protocol.fusion or len(protocol.scales) == 1 or f'`{protocol.fusion}`' in rows[name], name

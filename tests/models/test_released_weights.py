@@ -1,11 +1,13 @@
 """Released checkpoints in our models: recognised, translated, refused with an explanation; and the way back."""
+import logging
+
 import pytest
 import torch
 from mmengine.runner import load_checkpoint
 
 import mmwsss.models  # noqa: F401  registers the components
 from mmwsss.apis import load_weights
-from mmwsss.models.released_weights import accept_released_weights, readable_formats
+from mmwsss.models.released_weights import accept_released_weights, native_format, readable_formats, warn_of_origin
 from mmwsss.registry import MODELS
 from mmwsss.utils.checkpoint_formats import FORMATS, default_format, recognise, released_classes, translate_checkpoint
 
@@ -113,6 +115,44 @@ def test_foreign_methods_are_named(tmp_path):
         load_weights(make('resnet38_seg'), saved(state, 'irn', tmp_path))
     with pytest.raises(ValueError, match='released one of IRN; ResNet here reads none'):
         load_weights(MODELS.build(dict(type='mmseg.ResNet', depth=18)), saved(state, 'irn', tmp_path))
+
+
+@pytest.mark.parametrize('weights_of, model_of, title, config', [
+    ('mctformer_plus', 'mctformer_v2', 'MCTformer+', 'mctformer_plus_voc.py'),
+    ('mctformer_plus', 'mctformer_v2-aream', 'MCTformer+', 'mctformer_plus_voc.py'),
+    ('mctformer_plus', 'mctformer_v1', 'MCTformer+', 'mctformer_plus_voc.py'),
+    ('mctformer_v2', 'mctformer_plus', 'MCTformer V2', 'mctformer_v2_voc.py')])
+def test_one_network_two_methods(weights_of, model_of, title, config, monkeypatch, tmp_path):
+    """V2, + and AReAM load each other's weights, released or converted, with one warning that names file and model."""
+    messages = []
+    monkeypatch.setattr('mmwsss.models.released_weights.print_log', lambda message, level=None, **_: messages.append((level, message)))
+    released, _ = release(weights_of, make(weights_of))
+    converted = dict(state_dict=translate_checkpoint(released, weights_of)[0], meta=dict(converted_from=weights_of))
+    torch.save(converted, tmp_path / 'converted.pth')
+    for file in (saved(released, weights_of, tmp_path), tmp_path / 'converted.pth'):
+        messages.clear()
+        load_weights(make(model_of), file)
+        warnings = [message for level, message in messages if level == logging.WARNING]
+        assert len(warnings) == 1 and warnings[0].startswith(f'this is a checkpoint of {title}') and f'configs/{config}' in warnings[0]
+        assert f'the model is {CONFIGS[model_of]["type"].removeprefix("mmwsss.")} (format {model_of.partition("-")[0]})' in warnings[0]
+        messages.clear()
+        load_weights(make(weights_of), file)
+        assert not [message for level, message in messages if level == logging.WARNING]
+
+
+@pytest.mark.parametrize('case', CONFIGS)
+def test_native_format(case, monkeypatch):
+    """No warning for weights in the format of the model, children of its class included."""
+    messages = []
+    monkeypatch.setattr('mmwsss.models.released_weights.print_log', lambda message, **_: messages.append(message))
+    model = make(case)
+    assert native_format(model) == case.partition('-')[0]
+    warn_of_origin(model, case.partition('-')[0])
+    model.__class__ = type('Child', (type(model), ), {})
+    assert native_format(model) == case.partition('-')[0]
+    model = torch.nn.Linear(1, 1)  # released in no format
+    warn_of_origin(model, 'mcc')
+    assert native_format(model) is None and not messages
 
 
 def test_unused_names_are_listed(monkeypatch, tmp_path):

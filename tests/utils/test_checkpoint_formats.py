@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmwsss.utils.checkpoint_acr import find_acr, translate_acr_keys
-from mmwsss.utils.checkpoint_formats import FORMATS, default_format, recognise, translate_checkpoint
+from mmwsss.utils.checkpoint_formats import FORMATS, converted_from, default_format, recognise, translate_checkpoint
 from tests.mctformer_golden import golden, state_of
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
@@ -59,6 +59,13 @@ def test_acr_under_any_wrapper(prefix, head):
     assert ours['class_head.weight'].shape == (20, 16) and 'backbone.layers.0.ln1.weight' in ours and 'backbone.pos_embed' in ours
     assert sorted(unused) == sorted([f'{prefix}head.bias', f'{prefix}head.weight', 'scratch.layer.weight'])
     assert recognise({f'{prefix}{name}': value for name, value in vit.items()}) is None  # no class head: weights of a backbone
+
+
+def test_origin_of_converted_files():
+    assert converted_from(dict(state_dict={}, meta=dict(converted_from='mctformer_plus'))) == 'mctformer_plus'
+    for content in ({}, dict(meta=None), dict(meta={}), dict(meta=torch.ones(1)), dict(meta=dict(converted_from='other')),
+                    dict(meta=dict(converted_from=['mcc']))):
+        assert converted_from(content) is None
 
 
 def test_unknown_states():

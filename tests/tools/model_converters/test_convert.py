@@ -27,7 +27,13 @@ def test_there_and_back(tmp_path):
     model.load_state_dict(ours['state_dict'], strict=True)
     result = run_tool(CONVERT, tmp_path / 'ours.pth', tmp_path / 'again.pth', '--to', 'released', '--format', 'mctformer_plus')
     assert result.code == 0, result
-    again = load(tmp_path / 'again.pth')['model']
+    result = run_tool(CONVERT, tmp_path / 'ours.pth', tmp_path / 'same.pth', '--to', 'released')  # by its meta.converted_from
+    assert result.code == 0 and '(mctformer_plus)' in result.out, result
+    again, same = load(tmp_path / 'again.pth')['model'], load(tmp_path / 'same.pth')['model']
+    assert set(again) == set(same) and all(torch.equal(again[name], same[name]) for name in again)
+    one_line(run_tool(CONVERT, tmp_path / 'ours.pth', tmp_path / 'v2.pth', '--to', 'released', '--format', 'mctformer_v2'),
+             'ours.pth: is one of mctformer_plus (MCTformer+), not of mctformer_v2')
+    assert not (tmp_path / 'v2.pth').exists()
     used = set(released) - {'norm.weight', 'norm.bias', 'pos_embed'}
     assert set(again) == set(released) and all(torch.equal(again[name], released[name]) for name in used)
     assert again['pos_embed'].shape == released['pos_embed'].shape
@@ -38,8 +44,21 @@ def test_format_of_a_trained_model(classifier, tmp_path):
     result = run_tool(CONVERT, classifier.checkpoint, tmp_path / 'released.pth', '--to', 'released')
     assert result.code == 0 and '(mctformer_plus)' in result.out, result
     assert run_tool(CONVERT, tmp_path / 'released.pth', tmp_path / 'ours.pth').code == 0
+    one_line(run_tool(CONVERT, classifier.checkpoint, tmp_path / 'v2.pth', '--to', 'released', '--format', 'mctformer_v2'),
+             'is one of mctformer_plus (MCTformer+), not of mctformer_v2')
     ours, trained = load(tmp_path / 'ours.pth')['state_dict'], load_weights_only(classifier.checkpoint)['state_dict']
     assert set(ours) == set(trained) and all(torch.equal(ours[name], trained[name].cpu()) for name in trained)
+
+
+def test_aream_is_written_as_either(tmp_path):
+    """Our AReAM is trained with the network of V2 or of +: the config inside decides between them no more than by default."""
+    torch.save(state_of(golden('mctformer_plus_model')), tmp_path / 'released.pth')
+    assert run_tool(CONVERT, tmp_path / 'released.pth', tmp_path / 'ours.pth').code == 0
+    state = load(tmp_path / 'ours.pth')['state_dict']
+    torch.save(dict(state_dict=state, meta=dict(cfg="model = dict(type='mmwsss.AReAM')")), tmp_path / 'trained.pth')
+    for options, name in (((), 'mctformer_v2'), (('--format', 'mctformer_plus'), 'mctformer_plus')):
+        result = run_tool(CONVERT, tmp_path / 'trained.pth', tmp_path / 'out.pth', '--to', 'released', *options)
+        assert result.code == 0 and f'({name})' in result.out, result
 
 
 def test_bad_input(tmp_path):
