@@ -90,13 +90,13 @@ class LayerAnalysis:
         if self.size is not None:
             view = F.interpolate(view, self.size, mode='bilinear', align_corners=False, antialias=True)
         keys = self.model.gt_tags([sample], view)[0].nonzero().flatten().tolist()
-        attention = self.network.backbone(view, attention=[AttentionRequest('all', kind='deferred')])
-        grid, attention = attention.patch_map.shape[-2:], attention.attention[0]
+        features = self.network.backbone(view, attention=[AttentionRequest('all', kind='deferred')])
+        grid, attention = features.patch_map.shape[-2:], features.attention[0]
         maps = self._maps(view, keys, grid)
         cams = minmax_normalize(maps)
         refined = refine_by_layer(attention, cams, self.mode)  # (1,L,K,h,w)
         attended = self._read_attention(attention, grid)
-        self._read_entropy(attention, refined, view, keys, grid)
+        self._read_entropy(features, refined, keys)
         if 'gt_sem_seg' in sample:
             mask = sample.gt_sem_seg.data[0].to(view.device)
             _, weights = layer_weights(layer_entropy(refined))
@@ -129,13 +129,13 @@ class LayerAnalysis:
         self._statistics['spread'].append(deviations)
         return torch.stack(attended)
 
-    def _read_entropy(self, attention, refined, view, keys, grid):
+    def _read_entropy(self, features, refined, keys):
         """Entropy and weight of every layer; an image without tags says nothing."""
         if not keys:
             return
         if self.form == 'sum':
-            head = self.network.patch_head(self.network.backbone(view).patch_map)[:, keys]
-            refined = refine_by_layer(attention, head.float(), self.mode)
+            head = self.network.patch_head(features.patch_map)[:, keys]
+            refined = refine_by_layer(features.attention[0], head.float(), self.mode)
         entropy = layer_entropy(refined, self.form)
         self._statistics['entropy'].append(entropy[0].tolist())
         flat = layer_entropy(torch.zeros_like(refined[:, :1]), self.form)

@@ -60,7 +60,7 @@ def list_image_ids(folder, suffixes, *, what, hint=''):
     folder, hint = Path(folder), hint and f'. {hint}'
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder}: {what} folder not found{hint}')
-    ids = sorted((Path(place, stem).relative_to(folder)).as_posix() for place, _, names in os.walk(folder)
+    ids = sorted(Path(place, stem).relative_to(folder).as_posix() for place, _, names in os.walk(folder)
                  for stem, suffix in map(os.path.splitext, names) if suffix.lower() in suffixes)
     if not ids:
         raise FileNotFoundError(f'{folder}: no {what} with suffix {" or ".join(suffixes)} in this folder{hint}')
