@@ -141,7 +141,7 @@ class SingleStage(TagClassifier):
 
     @torch.no_grad()
     def multi_scale_maps(self, inputs, classes=None, *, scales=(1., 0.5, 1.5), flip=True, features=None, size=None, seg_fusion=None,
-                         seg_labels=None, aux_scales=None):
+                         seg_labels=None, seg_scales=None, seg_flip=None, seg_size=None, aux_scales=None):
         """Class activation maps, and if asked segmentation scores, of an image pyramid (MCC section 3; CoSA section 3).
 
         Of each scale and its flip the larger value counts, rectified; scales add up; each map is normalised to [0,1). Everything that
@@ -153,9 +153,11 @@ class SingleStage(TagClassifier):
             scales (Sequence[float]): Of the pyramid.
             flip (bool): Add the horizontal flip of each scale.
             features (TokenFeatures, optional): Of ``inputs``, where they have been computed: saves a pass.
-            size (tuple[int], optional): Of the results; (H,W) by default.
+            size (tuple[int], optional): Of the maps; (H,W) by default.
             seg_fusion (str, optional): Rule of :class:`ScoreFusion` for the segmentation logits; None: none are made.
             seg_labels (Tensor, optional): Labels (0 background) whose segmentation logits are made, in this order; all C+1 by default.
+            seg_scales, seg_flip, seg_size (optional): Of the segmentation, where they are not those of the maps. A scale that both need is
+                computed once.
             aux_scales (str, optional): ``'last'`` keeps the auxiliary maps of the last scale only (CoSA as released), ``'all'`` adds all.
                 Default: the attribute ``aux_scales``.
 
@@ -163,33 +165,39 @@ class SingleStage(TagClassifier):
             MultiScaleMaps: float32, no gradient.
         """
         size = tuple(inputs.shape[-2:] if size is None else size)
+        seg_scales, seg_flip, seg_size = (
+            value if other is None else other for value, other in ((scales, seg_scales), (flip, seg_flip), (size, seg_size)))
         classes = torch.arange(self.num_classes, device=inputs.device) if classes is None else classes
         seg_labels = slice(None) if seg_labels is None else seg_labels
         aux_scales = self.aux_scales if aux_scales is None else aux_scales
         fusion = None if seg_fusion is None else ScoreFusion(seg_fusion)
         cams = aux_cams = inputs.new_zeros(len(inputs), len(classes), *size, dtype=torch.float32)
-        for view_size, views in self._pyramid(inputs, scales, flip, features):
-            if len(classes):
+        flips = dict.fromkeys(scales if len(classes) else (), flip)  # whether the flip of a scale is seen
+        if fusion is not None:
+            flips.update({scale: seg_flip or flips.get(scale, False) for scale in seg_scales})
+        for scale, view_size, views in self._pyramid(inputs, flips, features):
+            if len(classes) and scale in scales:
                 main, aux = (torch.stack(self._upsample_views(maps, view_size, size)).amax(0).relu_()
-                             for maps in zip(*(self.raw_cams(view, classes) for view in views)))
+                             for maps in zip(*(self.raw_cams(view, classes) for view in views[:1 + flip])))
                 cams = cams + main
                 aux_cams = aux if aux_scales == 'last' else aux_cams + aux
-            if fusion is not None:
-                fusion.add(self._upsample_views([self.seg_logits(view)[:, seg_labels] for view in views], view_size, size), dim=1)
+            if fusion is not None and scale in seg_scales:
+                logits = [self.seg_logits(view)[:, seg_labels] for view in views[:1 + seg_flip]]
+                fusion.add(self._upsample_views(logits, view_size, seg_size), dim=1)
         if len(classes):
             cams, aux_cams = minmax_normalize(cams, eps=1e-5), minmax_normalize(aux_cams, eps=1e-5)
         return MultiScaleMaps(classes, cams, aux_cams, None if fusion is None else fusion.result())
 
-    def _pyramid(self, inputs, scales, flip, features):
-        """Size and features of each scale: (h,w), [of the image, of its flip]."""
-        for scale in scales:
+    def _pyramid(self, inputs, flips, features):
+        """Each scale of ``{scale: flip}``, its size (h,w) and its features: [of the image, of its flip]."""
+        for scale, flip in flips.items():
             if scale == 1 and features is not None:
-                yield inputs.shape[-2:], [features, self.features(inputs.flip(-1))] if flip else [features]
+                yield scale, inputs.shape[-2:], [features, self.features(inputs.flip(-1))] if flip else [features]
                 continue
             x = inputs if scale == 1 else F.interpolate(inputs, size=[int(scale * side) for side in inputs.shape[-2:]], mode='bilinear',
                                                         align_corners=False)
             both = self.features(torch.cat([x, x.flip(-1)]) if flip else x)
-            yield x.shape[-2:], [both._replace(class_tokens=tokens, patch_map=patches, aux_map=aux) for tokens, patches, aux in zip(
+            yield scale, x.shape[-2:], [both._replace(class_tokens=tokens, patch_map=patches, aux_map=aux) for tokens, patches, aux in zip(
                 both.class_tokens.split(len(x)), both.patch_map.split(len(x)), both.aux_map.split(len(x)))]
 
     def _upsample_views(self, maps, view_size, size):
@@ -368,17 +376,14 @@ class SingleStage(TagClassifier):
             scores = network.tag_logits(features)[0].float().sigmoid()
             keys = self._keys(scores, data_samples)
             classes = torch.tensor(sorted({key for image_keys in keys for key in image_keys}), dtype=torch.long, device=image.device)
-            seg_logits = None
-            if 'seg' in outputs:
-                seg_logits = network.multi_scale_maps(
-                    image, classes[:0], scales=options['seg_scales'], flip=options['seg_flip'], features=features,
-                    size=None if self.fuse_at_input_size else size, seg_fusion=options['seg_fusion']).seg_logits
             if set(outputs) == {'seg'}:
                 classes, keys = classes[:0], [[] for _ in keys]
             # maps are made and normalised at the size of the input, then resized
-            maps = network.multi_scale_maps(image, classes, scales=options['scales'] if len(classes) else (), flip=options['flip'],
-                                            features=features)
-        seg_logits = seg_logits if seg_logits is None else _resize(seg_logits, size)
+            maps = network.multi_scale_maps(
+                image, classes, scales=options['scales'], flip=options['flip'], features=features,
+                seg_fusion=options['seg_fusion'] if 'seg' in outputs else None, seg_scales=options['seg_scales'],
+                seg_flip=options['seg_flip'], seg_size=None if self.fuse_at_input_size else size)
+        seg_logits = None if maps.seg_logits is None else _resize(maps.seg_logits, size)
         return scores, keys, maps._replace(cams=_resize(maps.cams, size), aux_cams=_resize(maps.aux_cams, size), seg_logits=seg_logits)
 
 

@@ -86,6 +86,22 @@ def test_segmentation_of_several_scales(rule):
     assert maps.cams.shape == (2, 0, *size)
 
 
+@pytest.mark.parametrize(('flip', 'seg_flip'), [(True, True), (True, False), (False, True)])
+@torch.no_grad()
+def test_maps_and_segmentation_share_their_passes(flip, seg_flip, monkeypatch):
+    model, images, size = build(), pictures(2), (50, 70)
+    cams = model.multi_scale_maps(images, scales=(1.25, 1.), flip=flip)
+    seg = model.multi_scale_maps(images, scales=(0.5, 1.), flip=seg_flip, size=size, seg_fusion='sum_logits').seg_logits
+    features = model.features(images)
+    passes, forward = [], model.backbone.forward
+    monkeypatch.setattr(model.backbone, 'forward', lambda x: passes.append((x.shape[-1], len(x))) or forward(x))
+    maps = model.multi_scale_maps(images, scales=(1.25, 1.), flip=flip, features=features, seg_fusion='sum_logits', seg_scales=(0.5, 1.),
+                                  seg_flip=seg_flip, seg_size=size)
+    for ours, theirs in ((maps.cams, cams.cams), (maps.aux_cams, cams.aux_cams), (maps.seg_logits, seg)):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    assert passes == [(int(1.25 * SIDE), 2 * (1 + flip)), (SIDE, 2), (SIDE // 2, 2 * (1 + seg_flip))]
+
+
 # labels ----------------------------------------------------------------------------------------------------------------------------
 
 
