@@ -19,14 +19,14 @@ model = dict(
     mask_ratio=0.75,
     loss_weights=dict(seg=1., energy=0.),
     loss_starts=dict(affinity=150, contrast=150, seg=150),
-    pseudo_label=dict(high=0.6, low=0.3, scales=(1.0, ), downscale=1),
+    pseudo_label=dict(high=0.6, low=0.3, scales=(1.0, ), downscale=2),
     test_cfg=dict(scales=(1.0, ), flip=True, seg_flip=True))
 optim_wrapper = dict(
     type='mmengine.OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
     paramwise_cfg=dict(
         norm_decay_mult=0., bias_decay_mult=0., custom_keys={'cls_token': dict(decay_mult=0.), 'pos_embed': dict(decay_mult=0.)}))
-max_iters = 900
+max_iters = 600
 train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters, val_interval=300)
 param_scheduler = [dict(type='mmwsss.WarmupPolyLR', warmup=50, warmup_ratio=0.01, power=0.9, end=max_iters, by_epoch=False)]
 val_cfg = dict()
