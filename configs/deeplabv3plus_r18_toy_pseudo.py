@@ -13,10 +13,10 @@ model = dict(
         loss_decode=dict(avg_non_ignore=True)),
     auxiliary_head=None)
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-3, weight_decay=0.01), clip_grad=None)
-max_iters = 600
+max_iters = 450
 param_scheduler = [dict(type='mmengine.PolyLR', eta_min=0., power=0.9, begin=0, end=max_iters + 1, by_epoch=False)]
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=100))
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=150))
 # weights averaged over the last 50 steps or so: half a point to one of mIoU
 custom_hooks = [
     dict(type='mmwsss.EpochSeedHook'),
