@@ -150,7 +150,7 @@ class SingleStage(TagClassifier):
         Args:
             inputs (Tensor): (B,3,H,W); scales have int(s H) x int(s W) pixels (bilinear).
             classes (Tensor, optional): (U,) class ids; all C by default.
-            scales (Sequence[float]): Of the pyramid.
+            scales (Sequence[float]): Of the pyramid, distinct.
             flip (bool): Add the horizontal flip of each scale.
             features (TokenFeatures, optional): Of ``inputs``, where they have been computed: saves a pass.
             size (tuple[int], optional): Of the maps; (H,W) by default.
@@ -165,8 +165,9 @@ class SingleStage(TagClassifier):
             MultiScaleMaps: float32, no gradient.
         """
         size = tuple(inputs.shape[-2:] if size is None else size)
-        seg_scales, seg_flip, seg_size = (
-            value if other is None else other for value, other in ((scales, seg_scales), (flip, seg_flip), (size, seg_size)))
+        seg_scales = scales if seg_scales is None else seg_scales
+        seg_flip = flip if seg_flip is None else seg_flip
+        seg_size = size if seg_size is None else seg_size
         classes = torch.arange(self.num_classes, device=inputs.device) if classes is None else classes
         seg_labels = slice(None) if seg_labels is None else seg_labels
         aux_scales = self.aux_scales if aux_scales is None else aux_scales
@@ -320,9 +321,10 @@ class SingleStage(TagClassifier):
         image = (inputs if isinstance(inputs, Tensor) else inputs[0])[:1]
         network, samples = self.predictor(), data_samples[:1]
         tags, boxes = self.gt_tags(samples, image), self.boxes(samples, image)
+        features = network.features(image)
         maps = network.multi_scale_maps(image, self.present_classes(tags), scales=self.pseudo_label['scales'],
-                                        flip=self.pseudo_label['flip'])
-        seg_logits = network.to_image_size(network.seg_logits(network.features(image)).float(), image.shape[-2:], image.shape[-2:])
+                                        flip=self.pseudo_label['flip'], features=features)
+        seg_logits = network.to_image_size(network.seg_logits(features).float(), image.shape[-2:], image.shape[-2:])
         return dict(image=self.pixels(image, rounding='round')[0].byte(), classes=maps.classes, cam=maps.cams[0], aux_cam=maps.aux_cams[0],
                     pseudo_label=self.pseudo_labels(image, tags, boxes, maps)[0], prediction=seg_logits[0].argmax(0))
 
