@@ -1,4 +1,4 @@
-# Tags to segmentation on the toy shapes in six minutes: `make demo`. Masks by dense CRF, without the affinity network of
+# Tags to segmentation on the toy shapes in about six minutes: `make demo`. Masks by dense CRF, without the affinity network of
 # mctformer_plus_toy.py; pixels that are unsure are ignored in training. Random weights everywhere, nothing is downloaded.
 title = 'MCTformer+ on toy shapes, the demo'
 data = 'data/toy_shapes'
