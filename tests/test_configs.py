@@ -15,16 +15,16 @@ from mmengine.structures import PixelData
 import mmwsss.models  # noqa: F401  registers the components
 from mmwsss.apis import load_config
 from mmwsss.apis.pipeline import PLACEHOLDER, Pipeline
-from mmwsss.datasets.coco import COCO_CLASSES
 from mmwsss.datasets.openimages import NUM_CLASSES as OPENIMAGES_CLASSES
-from mmwsss.datasets.voc import VOC_CLASSES
-from mmwsss.models.algorithms import AffinityPropagator, TagClassifier
+from mmwsss.models.affinity import AffinityPropagator
+from mmwsss.models.algorithms import TagClassifier
 from mmwsss.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from mmwsss.structures import WSSSDataSample
+from mmwsss.utils.class_lists import COCO_CLASSES, VOC_CLASSES
 from tests.mctformer_golden import golden
 from tests.tools.program import CONFIGS, TOOLS
 
-FILES = sorted(CONFIGS.glob('*.py'))
+FILES = sorted([*CONFIGS.glob('*.py'), *CONFIGS.glob('ablations/*.py'), *CONFIGS.glob('msrc21/*.py')])
 PIPELINES = sorted((CONFIGS / 'pipelines').glob('*.py'))
 EVERY = pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
 WITHOUT_SCOPE = {'Pretrained', *(name for name in dir(torch.optim) if name[0].isupper())}

@@ -8,14 +8,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'mmwsss'
-# tools -> apis -> engine -> middle -> {functional, structures} -> {registry, utils}
-LAYERS = {'utils': 0, 'registry': 0, 'version': 0, 'functional': 1, 'structures': 1, 'models': 2, 'datasets': 2, 'evaluation': 2,
-          'visualization': 2, 'engine': 3, 'apis': 4}
+# tools -> apis -> engine -> middle -> {checkpoints, functional, structures} -> {registry, utils}
+LAYERS = {'utils': 0, 'registry': 0, 'version': 0, 'checkpoints': 1, 'functional': 1, 'structures': 1, 'models': 2,
+          'datasets': 2, 'evaluation': 2, 'preparation': 2, 'visualization': 2, 'engine': 3, 'apis': 4}
 ONE_CLASS_A_FILE = ('models', 'datasets', 'evaluation', 'engine')
 ASSIGNMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign)
 MODULES = {path.relative_to(ROOT).with_suffix('').as_posix().replace('/', '.').removesuffix('.__init__'): path
            for path in sorted(PACKAGE.rglob('*.py'))}
-TOOLS = sorted((ROOT / 'tools').rglob('*.py'))
+TOOLS = sorted([*(ROOT / 'tools').rglob('*.py'), *(ROOT / 'benchmarks').rglob('*.py')])
 
 
 @cache

@@ -12,9 +12,9 @@ from rich.progress import track
 
 from mmwsss.apis.affinity_labels import AffinityLabelMaker
 from mmwsss.datasets.class_names import load_class_names
-from mmwsss.datasets.file_lookup import IMAGE_SUFFIXES, find_files
 from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files
 from mmwsss.utils.io import read_id_list
 from mmwsss.utils.output_folder import claim_output_folder
 from mmwsss.utils.pool import bounded_map

@@ -10,9 +10,9 @@ from rich.progress import track
 from mmwsss.apis import init_model
 from mmwsss.apis.refine import MaskMaker
 from mmwsss.datasets.class_names import load_class_names
-from mmwsss.datasets.file_lookup import IMAGE_SUFFIXES, find_files
 from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files
 from mmwsss.utils.io import read_id_list
 from mmwsss.utils.output_folder import claim_output_folder
 from mmwsss.utils.pool import bounded_map

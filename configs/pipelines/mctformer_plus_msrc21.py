@@ -6,9 +6,9 @@ data = 'data/msrc21'
 classes = (
     'background', 'aeroplane', 'bicycle', 'bird', 'boat', 'body', 'book', 'car', 'cat', 'chair', 'cow', 'dog', 'face', 'flower', 'sheep',
     'sign')
-classifier = '{configs}/mctformer_plus_msrc21.py'
-affinity = '{configs}/psa_msrc21.py'
-segmentor = '{configs}/deeplabv3plus_r18_msrc21_pseudo.py'
+classifier = '{configs}/msrc21/mctformer_plus_msrc21.py'
+affinity = '{configs}/msrc21/psa_msrc21.py'
+segmentor = '{configs}/msrc21/deeplabv3plus_r18_msrc21_pseudo.py'
 refine = ['--cams', '{cams}', '--images', f'{data}/JPEGImages', '--classes', f'{data}/classes.txt']
 evaluate = ['--gt', f'{data}/SegmentationClass', '--list', f'{data}/ImageSets/Segmentation/train.txt', '--classes', f'{data}/classes.txt']
 background = ['--background', '{classifier:cam/best_threshold}']

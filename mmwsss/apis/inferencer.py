@@ -8,10 +8,10 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 
+from mmwsss.checkpoints.formats import converted_from
+from mmwsss.checkpoints.released_weights import accept_released_weights, warn_of_origin
 from mmwsss.functional.thresholds import labels_at_threshold
-from mmwsss.models.released_weights import accept_released_weights, warn_of_origin
 from mmwsss.registry import MODELS, TRANSFORMS
-from mmwsss.utils.checkpoint_formats import converted_from
 from mmwsss.utils.io import read_image
 
 from .config import load_config
@@ -64,7 +64,7 @@ def load_weights(model, checkpoint, *, partial=False):
     Args:
         model (BaseModel): Ours or MMSegmentation's; released weights of the papers are translated.
         checkpoint (str | Path): File or URL. What the model has no use for is logged, and a method of the same network that is not the
-            model's (:func:`mmwsss.models.released_weights.warn_of_origin`).
+            model's (:func:`mmwsss.checkpoints.released_weights.warn_of_origin`).
         partial (bool): Accept a checkpoint without some of the weights, such as those of a backbone alone; the rest stays as it is.
 
     Returns:

@@ -7,8 +7,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import distributed
 
+from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.models.algorithms.base import TagClassifier
-from mmwsss.models.released_weights import accept_released_weights
 
 LOOPS = {'train': ('train_loop', 'val_loop'), 'test': ('test_loop', ), None: ()}
 

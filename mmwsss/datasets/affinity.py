@@ -3,9 +3,9 @@ from pathlib import Path
 
 from mmengine.dataset import BaseDataset
 
-from mmwsss.datasets.file_lookup import IMAGE_SUFFIXES, find_files, image_id, list_image_ids
 from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, image_id, list_image_ids
 from mmwsss.utils.io import read_id_list
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from mmengine.dataset import BaseDataset
 
 from mmwsss.datasets.class_names import load_class_names
-from mmwsss.datasets.file_lookup import IMAGE_SUFFIXES, find_files, image_id
 from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, image_id
 from mmwsss.utils.io import read_id_list, read_tags, voc_palette
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmwsss.datasets.file_lookup import find_files, image_id
 from mmwsss.datasets.image_tags import ImageTagDataset
 from mmwsss.registry import DATASETS
+from mmwsss.utils.file_lookup import find_files, image_id
 
 OPENIMAGES_SPLIT_SIZES = {'train': 29_819, 'val': 2_500, 'test': 5_000}
 NUM_CLASSES = 100

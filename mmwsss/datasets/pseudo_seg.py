@@ -4,9 +4,9 @@ from pathlib import Path
 from mmseg.datasets import BaseSegDataset
 
 from mmwsss.datasets.class_names import load_class_names
-from mmwsss.datasets.file_lookup import IMAGE_SUFFIXES, find_files, image_id, list_image_ids
 from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, image_id, list_image_ids
 from mmwsss.utils.io import read_id_list, voc_palette
 
 

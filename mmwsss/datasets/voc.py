@@ -4,14 +4,13 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmwsss.datasets.file_lookup import find_files
 from mmwsss.datasets.image_tags import ImageTagDataset
-from mmwsss.datasets.tag_sources import tags_from_mask, tags_from_xml
 from mmwsss.registry import DATASETS
+from mmwsss.utils.class_lists import VOC_CLASSES
+from mmwsss.utils.file_lookup import find_files
 from mmwsss.utils.io import read_id_list, voc_palette
+from mmwsss.utils.tag_sources import voc_tags
 
-VOC_CLASSES = ('background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow', 'diningtable', 'dog',
-               'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
 VOC_SPLIT_SIZES = {'train_aug': 10582, 'train': 1464, 'val': 1449, 'test': 1456}
 
 
@@ -96,21 +95,6 @@ def find_voc_annotations(root, ids, source, *, masks=None):
     if source == 'mask':
         return find_files(masks or Path(root, 'SegmentationClassAug'), ids, ('.png', ), what='mask', hint=hint)
     return find_files(Path(root, 'Annotations'), ids, ('.xml', ), what='annotation', hint=hint)
-
-
-def voc_tags(path):
-    """Tag names of an object annotation (``.xml``) or a label map (``.png``), in order of the classes.
-
-    Raises:
-        ValueError: Damaged file, or an object that is no VOC class; names file and object.
-    """
-    if Path(path).suffix == '.png':
-        return [VOC_CLASSES[tag + 1] for tag in tags_from_mask(path, len(VOC_CLASSES))]
-    tags = tags_from_xml(path)
-    wrong = [tag for tag in tags if tag not in VOC_CLASSES[1:]]
-    if wrong:
-        raise ValueError(f'{path}: object {wrong[0]!r} is no class of VOC 2012')
-    return sorted(tags, key=VOC_CLASSES.index)
 
 
 def voc_setup_hint(root):

@@ -1,4 +1,4 @@
-"""Pairwise affinities of neighbouring cells: pairs, labels, losses and the random walk of PSA and IRN.
+"""Pairwise affinities of neighbouring cells: pairs, labels and losses of PSA and IRN.
 
 Sources: PSA, Ahn and Kwak, "Learning Pixel-level Semantic Affinity with Image-level Supervision", CVPR 2018; IRN, Ahn, Cho and Kwak,
 "Weakly Supervised Learning of Instance Segmentation with Inter-pixel Relations", CVPR 2019; the released code of both.
@@ -9,7 +9,6 @@ With ``full_border=False`` the from cells are rows 0..h-r and columns r-1..w-r o
 inside: M=(h-r+1)(w-2r+2), 0 for a grid smaller than that. With ``full_border=True`` M=hw, and a pair that leaves the grid has affinity 0
 and no label.
 """
-import warnings
 from functools import cache
 from typing import NamedTuple
 
@@ -81,7 +80,7 @@ def _path_tree(radius):
     return tuple(tree)
 
 
-class _Grid:
+class PairGrid:
     """Where the from cells of each offset and their targets lie on an (h,w) grid."""
 
     def __init__(self, shape, radius, full_border):
@@ -212,7 +211,7 @@ def pair_labels(label, radius, full_border=False, *, offsets=None):
         PairLabels: Three boolean tensors (...,P,M).
     """
     offsets = pair_offsets(radius) if offsets is None else offsets
-    grid = _Grid(label.shape[-2:], radius, full_border)
+    grid = PairGrid(label.shape[-2:], radius, full_border)
     planes = label.new_zeros((3, *label.shape[:-2], len(offsets), *grid.plane), dtype=torch.bool)
     for index, offset in enumerate(offsets):
         for plane, mask in zip(planes[..., index, :, :], _pair_masks(label, grid, offset)):
@@ -229,7 +228,7 @@ def pair_counts(label, radius, full_border=False, *, offsets=None):
     Returns:
         Tensor: (3,) int64.
     """
-    grid = _Grid(label.shape[-2:], radius, full_border)
+    grid = PairGrid(label.shape[-2:], radius, full_border)
     counts = torch.zeros(3, dtype=torch.int64, device=label.device)
     for offset in pair_offsets(radius) if offsets is None else offsets:
         counts += torch.stack([mask.sum() for mask in _pair_masks(label, grid, offset)])
@@ -268,7 +267,7 @@ class _AffinityL1(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, features, radius, full_border):
-        offsets, grid = pair_offsets(radius), _Grid(features.shape[-2:], radius, full_border)
+        offsets, grid = pair_offsets(radius), PairGrid(features.shape[-2:], radius, full_border)
         affinity = features.new_zeros((len(features), len(offsets), *grid.plane))
         for index, offset in enumerate(offsets):
             difference = grid.source(features, offset) - grid.target(features, offset)
@@ -318,7 +317,7 @@ class _LineMinimum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, maps, radius):
-        grid, tree = _Grid(maps.shape[-2:], radius, False), _path_tree(radius)
+        grid, tree = PairGrid(maps.shape[-2:], radius, False), _path_tree(radius)
         lowest = maps.new_zeros((len(maps), len(tree), *grid.plane))
         for plane, (parent, cells) in zip(lowest.unbind(1), tree):
             plane.copy_(grid.target(maps, cells[0]) if parent is None else lowest[:, parent])
@@ -375,7 +374,7 @@ def affinity_loss(affinity, label, radius, full_border=False, *, offsets=None, c
         AffinityLoss: Four scalars.
     """
     offsets = pair_offsets(radius) if offsets is None else offsets
-    grid = _Grid(label.shape[-2:], radius, full_border)
+    grid = PairGrid(label.shape[-2:], radius, full_border)
     if counts is None:
         counts = pair_counts(label, radius, full_border, offsets=offsets)
 
@@ -406,7 +405,7 @@ def displacement_loss(displacement, label, radius, *, counts=None, eps=1e-5):
         tuple[Tensor, Tensor]: Foreground and background term, scalars.
     """
     offsets = path_offsets(radius)
-    grid = _Grid(label.shape[-2:], radius, False)
+    grid = PairGrid(label.shape[-2:], radius, False)
     if counts is None:
         counts = pair_counts(label, radius, offsets=offsets)
     displacement = displacement if displacement.dtype == torch.float64 else displacement.float()
@@ -423,76 +422,3 @@ def displacement_loss(displacement, label, radius, *, counts=None, eps=1e-5):
         total = total + checkpoint(sums, displacement, offset, use_reentrant=False, preserve_rng_state=False)
     foreground, background = total / (2 * counts[[1, 0]].to(total.dtype) + eps)
     return foreground, background
-
-
-# Random walk ----------------------------------------------------------------------------------------------------------
-
-@torch.no_grad()
-def random_walk(affinity, x, radius, *, beta, num_steps, full_border=False, offsets=None):
-    """Propagate maps along affinities: x <- D^-1 A^beta x, ``num_steps`` times (spec sections 1.4, 1.5 and 2.3).
-
-    A is symmetric with unit diagonal, the power is element-wise and D holds the row sums, so each step is a mean over a cell and its
-    neighbours. It runs as one sparse product of all images and classes per step, in float32 (float64 for float64 maps); the dense matrix
-    and its powers are never formed. A cell without neighbours keeps its value. No gradient.
-
-    Args:
-        affinity (Tensor): (P,M) or (B,P,M) in [0,1].
-        x (Tensor): (K,h,w) or (B,K,h,w) scores.
-        radius (int): Cells.
-        beta (float): Exponent of the affinities.
-        num_steps (int): Steps; the papers' 2^t.
-        full_border (bool): As for ``affinity``.
-        offsets (sequence, optional): Offsets of the P planes; default :func:`pair_offsets`.
-
-    Returns:
-        Tensor: Like ``x``.
-
-    Raises:
-        ValueError: Shapes do not fit each other.
-    """
-    offsets = pair_offsets(radius) if offsets is None else offsets
-    if affinity.dim() != x.dim() - 1 or (x.dim() == 4 and len(affinity) != len(x)) or affinity.shape[-2] != len(offsets):
-        raise ValueError(f'affinity {tuple(affinity.shape)} does not fit x {tuple(x.shape)} and {len(offsets)} offsets')
-    if not x.numel():
-        return x.clone()
-    maps = x if x.dim() == 4 else x[None]
-    batch, classes, height, width = maps.shape
-    device = x.device if x.device.type in ('cpu', 'cuda') else torch.device('cpu')  # other devices lack the sparse product
-    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
-    affinity = affinity.reshape(batch, len(offsets), affinity.shape[-1]).to(device, dtype)
-    transition = _transition_matrix(affinity, (height, width), radius, beta, full_border, offsets)
-    walker = maps.to(device, dtype).flatten(2).transpose(1, 2).reshape(-1, classes).contiguous()
-    with torch.autocast(device.type, enabled=False):
-        for _ in range(num_steps):
-            walker = transition @ walker
-    return walker.view(batch, height * width, classes).transpose(1, 2).reshape(x.shape).to(x)
-
-
-def _transition_matrix(affinity, shape, radius, beta, full_border, offsets):
-    """Row-normalised A^beta of a batch as one block-diagonal CSR matrix (B*h*w, B*h*w)."""
-    height, width = shape
-    grid = _Grid(shape, radius, full_border)
-    weights = grid.split(affinity ** beta)
-    # Slots sorted by offset give sorted columns: neighbours above, the cell itself, neighbours below.
-    order = sorted(range(len(offsets)), key=lambda index: offsets[index])
-    stencil = weights.new_zeros((len(affinity), height, width, 2 * len(offsets) + 1))
-    stencil[..., len(offsets)] = 1
-    steps = [0] * stencil.shape[-1]
-    for rank, index in enumerate(order, start=1):
-        offset, ahead, back = offsets[index], len(offsets) + rank, len(offsets) - rank
-        values = grid.pairs(weights[:, index], offset)
-        grid.source(stencil[..., ahead], offset).copy_(values)
-        grid.target(stencil[..., back], offset).copy_(values)
-        steps[ahead] = offset[0] * width + offset[1]
-        steps[back] = -steps[ahead]
-    stencil = stencil.view(-1, len(steps))
-    stencil /= stencil.sum(1, keepdim=True)
-    present = stencil != 0
-    integer = torch.int32 if stencil.numel() < 2 ** 31 else torch.int64
-    cells = torch.arange(len(stencil), dtype=integer, device=stencil.device)
-    columns = cells[:, None] + torch.tensor(steps, dtype=integer, device=stencil.device)
-    starts = F.pad(present.sum(1, dtype=integer).cumsum(0, dtype=integer), (1, 0))
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='Sparse CSR tensor support is in beta')
-        return torch.sparse_csr_tensor(starts, columns.masked_select(present), stencil.masked_select(present),
-                                       (len(stencil), len(stencil)), check_invariants=False)

@@ -1,5 +1,7 @@
 """Everything that holds parameters."""
-from . import algorithms, backbones, cams, heads, losses, refiners
+from . import affinity, algorithms, backbones, cams, heads, losses, modules, refiners, segmentors
 from .data_preprocessor import ViewsDataPreprocessor
 
-__all__ = ['ViewsDataPreprocessor', 'algorithms', 'backbones', 'cams', 'heads', 'losses', 'refiners']
+__all__ = [
+    'ViewsDataPreprocessor', 'affinity', 'algorithms', 'backbones', 'cams', 'heads', 'losses', 'modules', 'refiners', 'segmentors',
+]

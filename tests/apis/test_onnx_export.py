@@ -11,7 +11,7 @@ from mmengine.config import ConfigDict, DictAction
 
 from mmwsss.apis import init_model, onnx_export
 from mmwsss.apis.onnx_export import compare_outputs, export_onnx
-from mmwsss.models.released_weights import accept_released_weights
+from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.registry import MODELS
 from tests.mctformer_golden import INIT_ARCH, build, inference, samples_with
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from benchmarks.textbook import affinity as textbook
 from mmwsss.functional import affinity as A
-from tools.analysis_tools.textbook import affinity as textbook
+from mmwsss.functional.random_walk import random_walk
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 
@@ -290,7 +291,7 @@ def test_walk_of_the_released_code(name, background, steps):
     pooled = A.block_average(planes, 8)
     if name == 'mctformer':
         torch.testing.assert_close(pooled, data['pooled_mctformer'])
-    walked = A.random_walk(A.affinity_l1(data['feat'], 5)[0], pooled, 5, beta=8, num_steps=steps)
+    walked = random_walk(A.affinity_l1(data['feat'], 5)[0], pooled, 5, beta=8, num_steps=steps)
     torch.testing.assert_close(walked[data['rows']].double(), data[f'rw_{name}'], rtol=1e-4, atol=5e-6)
     label = F.interpolate(walked[None], scale_factor=8, mode='bilinear', align_corners=False)[0].argmax(0)[:75, :101]
     assert torch.equal(label, data[f'label_{name}'].long())
@@ -301,7 +302,7 @@ def test_walk_is_the_dense_one(shape):
     features, x = torch.rand(1, 6, *shape, dtype=torch.float64), torch.rand(3, *shape, dtype=torch.float64)
     affinity = A.affinity_l1(features, 5)[0]
     dense = textbook.dense_random_walk(affinity, x, 5, beta=4, log2_steps=4)
-    torch.testing.assert_close(A.random_walk(affinity, x, 5, beta=4, num_steps=16), dense, rtol=0, atol=1e-12)
+    torch.testing.assert_close(random_walk(affinity, x, 5, beta=4, num_steps=16), dense, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize('shape', [(11, 14), (3, 6), (1, 9)])
@@ -309,7 +310,7 @@ def test_edge_walk_is_the_dense_one(shape):
     edge, x = torch.rand(shape, dtype=torch.float64), torch.rand(2, *shape, dtype=torch.float64)
     dense = textbook.dense_edge_walk(edge, x, 5, beta=3, log2_steps=5)
     affinity = A.affinity_edge(edge[None], 5, full_border=True)[0]
-    mine = A.random_walk(affinity, x * (1 - edge), 5, beta=3, num_steps=32, full_border=True, offsets=A.path_offsets(5))
+    mine = random_walk(affinity, x * (1 - edge), 5, beta=3, num_steps=32, full_border=True, offsets=A.path_offsets(5))
     torch.testing.assert_close(mine, dense, rtol=0, atol=1e-12)
 
 
@@ -319,7 +320,7 @@ def test_walk_properties(full_border):
     x = torch.rand(2, 4, 10, 13)
 
     def walk(affinity, x):
-        return A.random_walk(affinity, x, 5, beta=8, num_steps=32, full_border=full_border)
+        return random_walk(affinity, x, 5, beta=8, num_steps=32, full_border=full_border)
 
     walked = walk(affinity, x)
     torch.testing.assert_close(walk(affinity, torch.full_like(x, 0.3)), torch.full_like(x, 0.3))  # constant planes stay
@@ -333,8 +334,8 @@ def test_walk_properties(full_border):
 
 def test_walk_without_neighbours_keeps_the_seed():
     x = torch.rand(3, 4, 6)
-    assert torch.equal(A.random_walk(torch.rand(34, 0), x, 5, beta=8, num_steps=8), x)
+    assert torch.equal(random_walk(torch.rand(34, 0), x, 5, beta=8, num_steps=8), x)
     closed = torch.zeros(34, 24)
-    assert torch.equal(A.random_walk(closed, x, 5, beta=8, num_steps=8, full_border=True), x)
+    assert torch.equal(random_walk(closed, x, 5, beta=8, num_steps=8, full_border=True), x)
     with pytest.raises(ValueError, match='from cells'):
-        A.random_walk(torch.rand(34, 5), x, 5, beta=8, num_steps=8)
+        random_walk(torch.rand(34, 5), x, 5, beta=8, num_steps=8)

@@ -22,11 +22,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import mmwsss.evaluation
 import mmwsss.models  # noqa: F401  imported once here, not in every process
+from benchmarks.suites import ITEMS, LONG_ITEMS, make_case
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import write_json
 from mmwsss.utils.memory import peak_memory, reset_peak_memory
 from mmwsss.utils.tables import text_table
-from tools.analysis_tools.suites import ITEMS, LONG_ITEMS, make_case
 
 SIDES = ('ours', 'textbook')
 LONG_ROUND_S = 40.  # a round that takes longer needs no warm-up and no repetition

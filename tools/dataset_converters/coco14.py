@@ -25,10 +25,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, track
 
-from mmwsss.datasets.coco import COCO_CLASSES, coco_setup_hint
-from mmwsss.datasets.coco_instances import CROWDS, COCOMaskJob, check_coco_images, index_annotations, rle_module, write_coco_masks
-from mmwsss.functional.instance_masks import OVERLAPS
-from mmwsss.utils.check_report import CheckReport
+from mmwsss.datasets.coco import coco_setup_hint
+from mmwsss.utils.class_lists import COCO_CLASSES
+from mmwsss.preparation.coco_instances import CROWDS, COCOMaskJob, check_coco_images, index_annotations, rle_module, write_coco_masks
+from mmwsss.preparation.instance_masks import OVERLAPS
+from mmwsss.preparation.check_report import CheckReport
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open, read_tags, write_tags
 from mmwsss.utils.output_folder import claim_output_folder

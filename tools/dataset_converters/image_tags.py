@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.progress import track
 
 from mmwsss.datasets.class_names import load_class_names
-from mmwsss.datasets.file_lookup import IMAGE_SUFFIXES, image_id
-from mmwsss.datasets.tag_check import check_photos, note_balance
-from mmwsss.datasets.tag_readers import read_tag_source
-from mmwsss.utils.check_report import CheckReport
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, image_id
+from mmwsss.preparation.tag_check import check_photos, note_balance
+from mmwsss.preparation.tag_readers import read_tag_source
+from mmwsss.preparation.check_report import CheckReport
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open, write_tags
 from mmwsss.utils.pool import bounded_map

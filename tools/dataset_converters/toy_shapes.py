@@ -3,7 +3,7 @@ import mmwsss  # noqa: F401, I001  first: checks the installation
 import argparse
 import sys
 
-from mmwsss.datasets.toy_shapes import ToyDifficulty, write_toy_shapes
+from mmwsss.preparation.toy_shapes import ToyDifficulty, write_toy_shapes
 from mmwsss.utils.cli import run_main
 
 
@@ -18,7 +18,7 @@ def parse_args(argv=None):
                         help='side of square images, or smallest and largest side')
     parser.add_argument('--workers', type=int, default=2, help='processes')
     parser.add_argument('--overwrite', action='store_true', help='replace a toy set that has other settings')
-    group = parser.add_argument_group('difficulty', 'see mmwsss.datasets.toy_shapes.ToyDifficulty')
+    group = parser.add_argument_group('difficulty', 'see mmwsss.preparation.toy_shapes.ToyDifficulty')
     for name, default in ToyDifficulty._field_defaults.items():
         group.add_argument(f'--{name.replace("_", "-")}', type=type(default), default=default)
     args = parser.parse_args(argv)

@@ -19,10 +19,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from mmwsss.datasets.list_check import check_id_list
-from mmwsss.datasets.voc import VOC_CLASSES, VOC_SPLIT_SIZES, voc_setup_hint
-from mmwsss.datasets.voc_check import REPAIRABLE, VOCFiles, augmented_split, check_voc_images, repair_masks, write_sbd_masks
-from mmwsss.utils.check_report import CheckReport
+from mmwsss.preparation.list_check import check_id_list
+from mmwsss.datasets.voc import VOC_SPLIT_SIZES, voc_setup_hint
+from mmwsss.utils.class_lists import VOC_CLASSES
+from mmwsss.preparation.voc_check import REPAIRABLE, VOCFiles, augmented_split, check_voc_images, repair_masks, write_sbd_masks
+from mmwsss.preparation.check_report import CheckReport
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open, write_tags
 from mmwsss.utils.pool import bounded_map

@@ -6,8 +6,8 @@ that is no weight, or, with ``--to released``, a model trained here for the auth
 import argparse
 import sys
 
-from mmwsss.apis.conversion import convert_checkpoint
-from mmwsss.utils.checkpoint_formats import FORMATS
+from mmwsss.checkpoints.conversion import convert_checkpoint
+from mmwsss.checkpoints.formats import FORMATS
 from mmwsss.utils.cli import run_main
 
 

@@ -2,7 +2,7 @@
 from torch import nn
 from torch.nn import functional as F
 
-from mmwsss.models.released_weights import accept_released_weights
+from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.registry import MODELS
 
 from .base import TagClassifier

@@ -1,9 +1,9 @@
 """MCTformer V1 and V2: one class token per class (CVPR 2022; MCTformer+ paper sections III-A to III-C)."""
 from torch.nn import functional as F
 
+from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.attention import AttentionRequest
 from mmwsss.functional.cam import fuse_cams, refine_with_affinity
-from mmwsss.models.released_weights import accept_released_weights
 from mmwsss.registry import MODELS
 
 from .base import TagClassifier

@@ -10,11 +10,11 @@ from mmengine.structures import PixelData
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.cam import minmax_normalize, upsample_cams
 from mmwsss.functional.fusion import ScoreFusion
 from mmwsss.functional.images import denormalize
 from mmwsss.functional.pseudo_labels import IGNORE, boxes_on_grid, cam_to_label, labels_two_pass
-from mmwsss.models.released_weights import accept_released_weights
 from mmwsss.registry import MODELS
 
 from .base import DTYPES, TagClassifier

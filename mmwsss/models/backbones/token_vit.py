@@ -10,11 +10,11 @@ from mmpretrain.models.backbones import VisionTransformer
 from torch import nn
 from torch.nn import functional as F
 
+from mmwsss.checkpoints.vit import translate_vit_keys, unwrap_state_dict
 from mmwsss.functional.attention import AttentionCollector, attend
 from mmwsss.functional.rematerialize import rematerialized
 from mmwsss.functional.tokens import repeat_class_token, resize_grid, resize_position_embedding
 from mmwsss.registry import MODELS
-from mmwsss.utils.checkpoint import translate_vit_keys, unwrap_state_dict
 
 MASK_GROUPS = 4  # sequences of masked images are run in so many groups of similar length
 

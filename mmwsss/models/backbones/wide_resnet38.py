@@ -5,8 +5,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from mmwsss.checkpoints.resnet38 import load_mxnet_resnet38
 from mmwsss.registry import MODELS
-from mmwsss.utils.checkpoint_resnet38 import load_mxnet_resnet38
 
 # name, in, mid, out, stride, dilation of the first and of the second 3x3 convolution
 BASIC_BLOCKS = (

@@ -7,9 +7,9 @@ from mmengine.dataset import pseudo_collate
 from torch.nn import functional as F
 
 from mmwsss.apis import infer_cams, init_model
+from mmwsss.checkpoints.acr import release_acr_keys
 from mmwsss.functional.views import make_view
 from mmwsss.registry import MODELS
-from mmwsss.utils.checkpoint_acr import release_acr_keys
 from tests.golden_tensors import golden_tensors
 from tests.mctformer_golden import samples_with
 from tests.models.cams.networks import C, attention_of, network

@@ -3,6 +3,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from benchmarks.textbook import aream as textbook
 from mmwsss.apis import infer_cams
 from mmwsss.functional import reactivation
 from mmwsss.functional.attention import AttentionRequest
@@ -11,7 +12,6 @@ from mmwsss.registry import MODELS
 from mmwsss.utils.io import write_json
 from tests.mctformer_golden import MODEL_ARCH, build, inference, model_config, samples_with
 from tests.tools.program import CONFIGS
-from tools.analysis_tools.textbook import aream as textbook
 
 SIZE = (64, 64)
 RENAMED = {'backbone.': '', 'cls_token': 'class_tokens', 'pos_embed': 'positions', 'layers.': 'blocks.', 'attn.': '',

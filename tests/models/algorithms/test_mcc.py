@@ -2,9 +2,9 @@
 import pytest
 import torch
 
+from benchmarks.textbook.mcc import PlainMCC, losses
 from mmwsss.functional.masking import sample_key_masks
 from tests.single_stage_models import SIDE, build, pictures, samples
-from tools.analysis_tools.textbook.mcc import PlainMCC, losses
 
 TAGS = [[1, 0, 0, 1, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0]]
 BOXES = [(0, 64, 0, 64), (9, 50, 0, 33), (0, 64, 20, 64)]

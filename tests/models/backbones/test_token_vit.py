@@ -3,9 +3,9 @@ import pytest
 import torch
 from mmpretrain.models.backbones import VisionTransformer
 
+from mmwsss.checkpoints.vit import translate_official_mctformer
 from mmwsss.functional.attention import AttentionRequest, attend
 from mmwsss.models.backbones import ConvStem, TokenViT, token_vit
-from mmwsss.utils.checkpoint import translate_official_mctformer
 from tests.mctformer_golden import MODEL_ARCH, close, golden, state_of
 
 MCC_ARCH = dict(embed_dims=24, num_layers=5, num_heads=3, feedforward_channels=96)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from mmwsss.checkpoints.resnet38 import translate_mctformer_segmentation_keys
 from mmwsss.models.backbones import WideResNet38, wide_resnet38
 from mmwsss.models.heads import DeepLabV1Head
-from mmwsss.utils.checkpoint_resnet38 import translate_mctformer_segmentation_keys
 
 GOLDEN = Path(__file__).parents[2] / 'golden'
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.textbook.crf import crf_of_alphas
 from mmwsss.functional.crf import background_alpha
 from mmwsss.models.refiners import DenseCRF, dense_crf
 from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.registry import MODELS
 from tests.golden_tensors import golden_tensors
-from tools.analysis_tools.textbook.crf import crf_of_alphas
 
 HAS_PYDENSECRF = importlib.util.find_spec('pydensecrf') is not None
 reference = pytest.param('pydensecrf', marks=pytest.mark.skipif(not HAS_PYDENSECRF, reason='pydensecrf is not installed'))

@@ -2,12 +2,12 @@
 import pytest
 import torch
 
+from benchmarks.textbook.par import PlainPAR
+from benchmarks.textbook.par import labels_two_pass as plain_labels_two_pass
 from mmwsss.functional.par import pixel_adaptive_refinement
 from mmwsss.functional.pseudo_labels import labels_two_pass
 from mmwsss.models.refiners import PAR
 from mmwsss.registry import MODELS
-from tools.analysis_tools.textbook.par import PlainPAR
-from tools.analysis_tools.textbook.par import labels_two_pass as plain_labels_two_pass
 
 
 def test_component():

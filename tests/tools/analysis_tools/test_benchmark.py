@@ -5,10 +5,10 @@ import sys
 import pytest
 import torch
 
+from benchmarks.suites import ITEMS, make_case
 from mmwsss.utils.io import read_json
 from tests.tools.program import TOOLS, environment
 from tools.analysis_tools import benchmark
-from tools.analysis_tools.suites import ITEMS, make_case
 
 # what rounding or, for the binned fit and bfloat16, the approximation allows
 TOLERANCE = dict(cam=1e-4, cam_bf16=0.2, crf=0.02, gmm_binned=5e-3, gradcam=1e-4, irn_walk=1e-3, walk=1e-4)

@@ -2,8 +2,8 @@
 import pytest
 import torch
 
+from benchmarks.suites import make_case
 from mmwsss.functional.thresholds import OFFICIAL_THRESHOLDS
-from tools.analysis_tools.suites import make_case
 
 
 @pytest.mark.parametrize('item, shape', [('seg_eval', (3, 21)), ('sweep200', (3, len(OFFICIAL_THRESHOLDS), 21))])

@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from mmwsss.datasets import COCO14TagDataset
-from mmwsss.datasets.coco_instances import CATEGORY_IDS, COCOMaskJob, rle_extent, write_coco_masks
 from mmwsss.datasets.transforms import LoadImage, LoadMask, PackTagInputs
+from mmwsss.preparation.coco_instances import CATEGORY_IDS, COCOMaskJob, rle_extent, write_coco_masks
 from mmwsss.utils.io import read_id_list, read_json, read_mask, read_tags
 from tests.datasets.coco_tree import SIZE, annotation_file, change_annotations, codes, make_coco_tree, square, stem
 from tests.tools.dataset_converters.test_voc_aug import cut

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mmwsss.datasets.toy_shapes import ToyDifficulty
+from mmwsss.preparation.toy_shapes import ToyDifficulty
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import read_json
 

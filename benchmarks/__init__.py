@@ -1,0 +1,1 @@
+"""What `tools/analysis_tools/benchmark.py` compares: `suites` set the cases up, `textbook` holds the plain versions."""

@@ -1,0 +1,55 @@
+"""Id lists as people have them: with paths, extensions, repeated lines and the marks that Windows programs leave."""
+from pathlib import Path, PurePosixPath
+
+from mmwsss.utils.file_lookup import image_id
+
+PATHS = 'ids with a path or an extension (an id is the bare file name)'
+TWICE = 'ids listed twice'
+LINE_ENDS = 'Windows line ends'
+BYTE_ORDER_MARK = 'byte-order mark at the start'
+EMPTY = 'the list names no image'
+
+
+def check_id_list(path, report, repair=False):
+    """Read a list of bare ids, one a line, and report everything that is unusual.
+
+    Args:
+        path (str | Path): Text file. A line with two columns, such as ``/JPEGImages/a.jpg /SegmentationClass/a.png``, is an image.
+        report (CheckReport): Takes the problems; with ``repair`` they are notes, as the returned ids are clean.
+        repair (bool): See above.
+
+    Returns:
+        list[str]: Ids without path, extension and repetition, in order.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a UTF-8 text file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: image list not found')
+    data = path.read_bytes()
+    try:
+        text = data.decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: not a UTF-8 text file ({error})') from error
+    complain = report.note if repair else report.problem
+    if data.startswith(b'\xef\xbb\xbf'):
+        complain(BYTE_ORDER_MARK, path)
+    if b'\r' in data:
+        complain(LINE_ENDS, path)
+    lines = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words:
+            continue
+        name = image_id(PurePosixPath(words[0].replace('\\', '/')).name)
+        where = f'{path}, line {number}'
+        if name != line.strip():
+            complain(PATHS, where, f'{line.strip()!r} for {name!r}')
+        if name in lines:
+            complain(TWICE, where, f'{name!r}, first in line {lines[name]}')
+        lines.setdefault(name, number)
+    if not lines:
+        report.problem(EMPTY, path)
+    return list(lines)

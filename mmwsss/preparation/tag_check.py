@@ -1,0 +1,94 @@
+"""What can be wrong with a table of tags although every row can be read."""
+import difflib
+import re
+from collections import Counter
+
+from mmwsss.preparation.file_check import check_image
+
+SMALLEST_SIDE = 16  # pixels, a patch
+FEW = 10  # photos of a class
+NEARLY_ALL = 0.9  # share of the photos
+SIMILAR, SHORTEST = 0.8, 5  # of difflib, for names of so many letters
+
+
+def near_duplicates(names):
+    """Pairs of names that probably mean the same: another case, other marks, a plural, a typing error.
+
+    Args:
+        names (Sequence[str]): Different names. Names that differ in their digits only are no such pair.
+
+    Returns:
+        list[tuple[str, str]]
+    """
+    plain = {name: re.sub(r'[\W_]+', '', name.casefold()) for name in names}
+    without_digits = {name: re.sub(r'\d+', '0', key) for name, key in plain.items()}
+    order, pairs = sorted(names), []
+    for index, one in enumerate(order):
+        for two in order[index + 1:]:
+            a, b = plain[one], plain[two]
+            if a == b or a + 's' == b or b + 's' == a or without_digits[one] != without_digits[two] and _similar(a, b):
+                pairs.append((one, two))
+    return pairs
+
+
+def _similar(one, two):
+    if min(len(one), len(two)) < SHORTEST or abs(len(one) - len(two)) > 2:
+        return False
+    matcher = difflib.SequenceMatcher(None, one, two, False)
+    return matcher.quick_ratio() >= SIMILAR and matcher.ratio() >= SIMILAR
+
+
+def note_balance(table, classes, report):
+    """Note whatever makes classes hard to learn from tags.
+
+    Args:
+        table (dict[str, list[str]]): Tags of each image.
+        classes (Sequence[str]): Names without background.
+        report (CheckReport): Takes the notes.
+
+    Returns:
+        Counter: Images of each class.
+    """
+    counts = Counter(tag for tags in table.values() for tag in tags)
+    members = {name: frozenset(image for image, tags in table.items() if name in tags) for name in classes}
+    for one, two in near_duplicates(classes):
+        report.note('near-duplicate names (--rename A=B joins them)', f'{one!r} and {two!r}', f'{counts[one]} and {counts[two]} photos')
+    for name in classes:
+        if not counts[name]:
+            report.note('class without a photo', name)
+        elif counts[name] < FEW:
+            report.note(f'class of fewer than {FEW} photos', name, counts[name])
+        if table and counts[name] == len(table):
+            report.note('class that every photo shows: there is nothing to tell it from', name)
+        elif table and counts[name] > NEARLY_ALL * len(table):
+            report.note(f'class that more than {NEARLY_ALL:.0%} of the photos show', name, f'{counts[name]} of {len(table)}')
+    together = {}
+    for name in classes:
+        if counts[name]:
+            together.setdefault(members[name], []).append(name)
+    for names in together.values():
+        if len(names) > 1 and len(members[names[0]]) < len(table):
+            report.note('classes that always occur together cannot be told apart', ', '.join(names), f'{counts[names[0]]} photos')
+    empty = [image for image, tags in table.items() if not tags]
+    for image in empty:
+        report.note('images without tags (they count as background)', image)
+    return counts
+
+
+def check_photos(paths):
+    """Check several images, for worker processes.
+
+    Args:
+        paths (list[tuple[str, bool]]): Files, and whether to decode all of it.
+
+    Returns:
+        list: (kind, file, detail) of those with a problem.
+    """
+    problems = []
+    for path, decode in paths:
+        size, wrong = check_image(path, decode)
+        if wrong:
+            problems.append(('truncated or unreadable image', path, wrong))
+        elif min(size) < SMALLEST_SIDE:
+            problems.append((f'image of less than {SMALLEST_SIDE} pixels', path, f'{size[1]}x{size[0]} (width x height)'))
+    return problems

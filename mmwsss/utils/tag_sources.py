@@ -1,0 +1,58 @@
+"""Image tags taken from other annotations: PASCAL VOC object lists and label maps."""
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from mmwsss.utils.class_lists import VOC_CLASSES
+from mmwsss.utils.io import read_mask
+
+
+def tags_from_xml(path):
+    """Object names of a PASCAL VOC annotation, in order of appearance, each once.
+
+    Difficult and truncated objects count; parts of an object (head, hand, foot) do not.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not such an annotation; names the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: annotation not found')
+    try:
+        root = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError as error:
+        raise ValueError(f'{path}: not an XML file ({error})') from error
+    if root.tag != 'annotation':
+        raise ValueError(f'{path}: expected a PASCAL VOC <annotation>, found <{root.tag}>')
+    names = [(entry.findtext('name') or '').strip() for entry in root.findall('object')]
+    if not all(names):
+        raise ValueError(f'{path}: an <object> has no <name>')
+    return list(dict.fromkeys(names))
+
+
+def tags_from_mask(path, num_classes):
+    """0-based ids of the foreground classes of a label map, ascending.
+
+    Args:
+        path (str | Path): Mask, 0 background, 255 ignore.
+        num_classes (int): K, with background.
+    """
+    counts = np.bincount(read_mask(path, num_classes).ravel(), minlength=num_classes)
+    return (np.flatnonzero(counts[1:num_classes])).tolist()
+
+
+def voc_tags(path):
+    """Tag names of an object annotation (``.xml``) or a label map (``.png``), in order of the classes.
+
+    Raises:
+        ValueError: Damaged file, or an object that is no VOC class; names file and object.
+    """
+    if Path(path).suffix == '.png':
+        return [VOC_CLASSES[tag + 1] for tag in tags_from_mask(path, len(VOC_CLASSES))]
+    tags = tags_from_xml(path)
+    wrong = [tag for tag in tags if tag not in VOC_CLASSES[1:]]
+    if wrong:
+        raise ValueError(f'{path}: object {wrong[0]!r} is no class of VOC 2012')
+    return sorted(tags, key=VOC_CLASSES.index)
