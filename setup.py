@@ -1,4 +1,7 @@
-"""Packaging of mmwsss: ``pip install .`` also ships configs and tools inside the package (``mmwsss/.mim``)."""
+"""Packaging of mmwsss: ``pip install .`` also ships configs and tools inside the package
+(``mmwsss/.mim``).
+"""
+
 import shutil
 from pathlib import Path
 
@@ -20,7 +23,9 @@ def version():
 
 
 class BuildWithConfigs(build_py):
-    """Copy configs, tools and the model index next to the modules, where MMEngine looks for ``mmwsss::<config>``."""
+    """Copy configs, tools and the model index next to the modules, where MMEngine looks for
+    ``mmwsss::<config>``.
+    """
 
     def run(self):
         super().run()
@@ -29,14 +34,17 @@ class BuildWithConfigs(build_py):
         target = Path(self.build_lib) / 'mmwsss' / '.mim'
         shutil.rmtree(target, ignore_errors=True)  # of an earlier build
         for folder in ('configs', 'tools'):
-            shutil.copytree(ROOT / folder, target / folder, ignore=shutil.ignore_patterns('__pycache__'))
+            shutil.copytree(
+                ROOT / folder, target / folder, ignore=shutil.ignore_patterns('__pycache__')
+            )
         shutil.copy2(ROOT / 'model-index.yml', target / 'model-index.yml')
 
 
 setup(
     name='mmwsss',
     version=version(),
-    description='Weakly supervised semantic segmentation with vision transformers, on MMSegmentation and MMEngine',
+    description='Weakly supervised semantic segmentation with vision transformers, on '
+    'MMSegmentation and MMEngine',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',

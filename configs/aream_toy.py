@@ -1,9 +1,11 @@
-# AReAM from random weights on the toy shapes: minutes on two CPU cores. Refinement is on, because it is what the method teaches;
-# --cfg-options model.affinity_weight=0 trains the same network without it.
+# AReAM from random weights on the toy shapes: minutes on two CPU cores. Refinement is on, because
+# it is what the method teaches; --cfg-options model.affinity_weight=0 trains the same network
+# without it.
 _base_ = ['mctformer_plus_toy.py']
 model = dict(
     type='mmwsss.AReAM',
-    contrast_weight=0.,
+    contrast_weight=0.0,
     affinity_weight=0.2,
     affinity_start=2,
-    test_cfg=dict(attention_layers=3, fuse_sqrt=False, refine=True))
+    test_cfg=dict(attention_layers=3, fuse_sqrt=False, refine=True),
+)

@@ -1,4 +1,5 @@
-# MCC from random weights on the toy shapes, tags to segmentation in one run of minutes on two CPU cores.
+# MCC from random weights on the toy shapes, tags to segmentation in one run of minutes on two CPU
+# cores.
 _base_ = ['_base_/datasets/toy_single_stage.py', '_base_/single_stage_runtime.py']
 model = dict(
     type='mmwsss.MCC',
@@ -10,27 +11,43 @@ model = dict(
         patch_size=8,
         final_norm=True,
         aux_layer=-2,
-        stem=dict(type='mmwsss.ConvStem', channels=(24, 48, 96))),
+        stem=dict(type='mmwsss.ConvStem', channels=(24, 48, 96)),
+    ),
     decode_head=dict(channels=128, dilation=2),
     projector=dict(out_channels=128, hidden_channels=256, bottleneck_channels=64),
     contrast_loss=dict(temperature=0.5),
     num_masks=4,
     mask_scale=3,
     mask_ratio=0.75,
-    loss_weights=dict(seg=1., energy=0.),
+    loss_weights=dict(seg=1.0, energy=0.0),
     loss_starts=dict(affinity=150, contrast=150, seg=150),
-    pseudo_label=dict(high=0.6, low=0.3, scales=(1.0, ), downscale=2),
-    test_cfg=dict(scales=(1.0, ), flip=True, seg_flip=True))
+    pseudo_label=dict(high=0.6, low=0.3, scales=(1.0,), downscale=2),
+    test_cfg=dict(scales=(1.0,), flip=True, seg_flip=True),
+)
 optim_wrapper = dict(
     type='mmengine.OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
     paramwise_cfg=dict(
-        norm_decay_mult=0., bias_decay_mult=0., custom_keys={'cls_token': dict(decay_mult=0.), 'pos_embed': dict(decay_mult=0.)}))
+        norm_decay_mult=0.0,
+        bias_decay_mult=0.0,
+        custom_keys={'cls_token': dict(decay_mult=0.0), 'pos_embed': dict(decay_mult=0.0)},
+    ),
+)
 max_iters = 600
 train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters, val_interval=300)
-param_scheduler = [dict(type='mmwsss.WarmupPolyLR', warmup=50, warmup_ratio=0.01, power=0.9, end=max_iters, by_epoch=False)]
+param_scheduler = [
+    dict(
+        type='mmwsss.WarmupPolyLR',
+        warmup=50,
+        warmup_ratio=0.01,
+        power=0.9,
+        end=max_iters,
+        by_epoch=False,
+    )
+]
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=50, log_metric_by_epoch=False),
-    checkpoint=dict(type='mmengine.CheckpointHook', by_epoch=False, interval=300, max_keep_ckpts=1))
+    checkpoint=dict(type='mmengine.CheckpointHook', by_epoch=False, interval=300, max_keep_ckpts=1),
+)

@@ -1,6 +1,7 @@
-# MCTformer+ from random weights on the toy shapes: minutes on two CPU cores.
-# A convolutional stem, because a plain patch embedding hardly localises without pre-training; no patch-affinity refinement, because
-# the affinity of a shallow network from random weights is not local (measured: it lowers the CAM mIoU from 50 to 15).
+# MCTformer+ from random weights on the toy shapes: minutes on two CPU cores. A convolutional stem,
+# because a plain patch embedding hardly localises without pre-training; no patch-affinity
+# refinement, because the affinity of a shallow network from random weights is not local (measured:
+# it lowers the CAM mIoU from 50 to 15).
 _base_ = ['_base_/datasets/toy_tags.py', '_base_/default_runtime.py']
 model = dict(
     type='mmwsss.MCTformerPlus',
@@ -10,16 +11,32 @@ model = dict(
         arch=dict(embed_dims=128, num_layers=4, num_heads=4, feedforward_channels=256),
         img_size=96,
         patch_size=8,
-        stem=dict(type='mmwsss.ConvStem', channels=(24, 48, 96))),
-    test_cfg=dict(map_type='fused', refine=False))
+        stem=dict(type='mmwsss.ConvStem', channels=(24, 48, 96)),
+    ),
+    test_cfg=dict(map_type='fused', refine=False),
+)
 optim_wrapper = dict(
     type='mmengine.OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
     paramwise_cfg=dict(
-        norm_decay_mult=0., bias_decay_mult=0., custom_keys={'cls_token': dict(decay_mult=0.), 'pos_embed': dict(decay_mult=0.)}))
+        norm_decay_mult=0.0,
+        bias_decay_mult=0.0,
+        custom_keys={'cls_token': dict(decay_mult=0.0), 'pos_embed': dict(decay_mult=0.0)},
+    ),
+)
 train_cfg = dict(type='mmengine.EpochBasedTrainLoop', max_epochs=8, val_interval=8)
-param_scheduler = [dict(
-    type='mmwsss.WarmupCosineLR', warmup=1, warmup_lr=1e-5, min_lr=1e-5, lag=0, end=8, by_epoch=True, convert_to_iter_based=True)]
+param_scheduler = [
+    dict(
+        type='mmwsss.WarmupCosineLR',
+        warmup=1,
+        warmup_lr=1e-5,
+        min_lr=1e-5,
+        lag=0,
+        end=8,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    )
+]
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(checkpoint=dict(type='mmengine.CheckpointHook', interval=1, max_keep_ckpts=1))

@@ -1,8 +1,10 @@
-# UPerNet with Swin-B (ImageNet-22k) on pseudo masks of PASCAL VOC 2012, as CoSA-MS uses it; its recipe is unpublished, this is the
-# schedule of mmseg at crop 512: OUR INFERENCE.
+# UPerNet with Swin-B (ImageNet-22k) on pseudo masks of PASCAL VOC 2012, as CoSA-MS uses it; its
+# recipe is unpublished, this is the schedule of mmseg at crop 512: OUR INFERENCE.
 _base_ = [
-    'mmseg::_base_/models/upernet_swin.py', 'mmseg::_base_/schedules/schedule_40k.py', '_base_/datasets/voc12_pseudo_seg.py',
-    '_base_/default_runtime.py'
+    'mmseg::_base_/models/upernet_swin.py',
+    'mmseg::_base_/schedules/schedule_40k.py',
+    '_base_/datasets/voc12_pseudo_seg.py',
+    '_base_/default_runtime.py',
 ]
 crop_size = (512, 512)
 train_pipeline = [
@@ -27,18 +29,26 @@ model = dict(
         drop_path_rate=0.3,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/swin/swin_base_patch4_window7_224_22k_20220317-4f79f7c0.pth')),
-    decode_head=dict(in_channels=[128, 256, 512, 1024], num_classes=21, loss_decode=dict(avg_non_ignore=True)),
-    auxiliary_head=None)
+            checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/swin/swin_base_patch4_window7_224_22k_20220317-4f79f7c0.pth',
+        ),
+    ),
+    decode_head=dict(
+        in_channels=[128, 256, 512, 1024], num_classes=21, loss_decode=dict(avg_non_ignore=True)
+    ),
+    auxiliary_head=None,
+)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01),
-    paramwise_cfg=dict(custom_keys={
-        'absolute_pos_embed': dict(decay_mult=0.),
-        'relative_position_bias_table': dict(decay_mult=0.),
-        'norm': dict(decay_mult=0.),
-        'decode_head': dict(lr_mult=10.)
-    }))
+    paramwise_cfg=dict(
+        custom_keys={
+            'absolute_pos_embed': dict(decay_mult=0.0),
+            'relative_position_bias_table': dict(decay_mult=0.0),
+            'norm': dict(decay_mult=0.0),
+            'decode_head': dict(lr_mult=10.0),
+        }
+    ),
+)
 param_scheduler = [
     dict(type='mmengine.LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
-    dict(type='mmengine.PolyLR', eta_min=0., power=1.0, begin=1500, end=40001, by_epoch=False)
+    dict(type='mmengine.PolyLR', eta_min=0.0, power=1.0, begin=1500, end=40001, by_epoch=False),
 ]

@@ -1,4 +1,7 @@
-"""mmwsss: weakly supervised semantic segmentation with vision transformers, on MMSegmentation and MMEngine."""
+"""mmwsss: weakly supervised semantic segmentation with vision transformers, on MMSegmentation and
+MMEngine.
+"""
+
 from mmwsss.utils.compat import prepare_dependencies
 from mmwsss.version import __version__
 

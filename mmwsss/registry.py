@@ -1,29 +1,56 @@
 """Registries of mmwsss, which import their components lazily.
 
-Children of MMEngine's root registries, beside MMSegmentation's and MMPretrain's: a scoped name such as ``mmwsss.TokenViT``
-then resolves from any of them, which a grandchild's would not. In a config every ``type`` carries its scope:
-``mmwsss.TokenViT``, ``mmseg.EncoderDecoder``, ``mmpretrain.RandAugment``.
+Children of MMEngine's root registries, beside MMSegmentation's and MMPretrain's: a scoped name such
+as ``mmwsss.TokenViT`` then resolves from any of them, which a grandchild's would not. In a config
+every ``type`` carries its scope: ``mmwsss.TokenViT``, ``mmseg.EncoderDecoder``,
+``mmpretrain.RandAugment``.
 """
+
 from mmengine import registry as root
 from mmengine.registry import Registry
 
 MODELS = Registry('model', parent=root.MODELS, scope='mmwsss', locations=['mmwsss.models'])
 DATASETS = Registry('dataset', parent=root.DATASETS, scope='mmwsss', locations=['mmwsss.datasets'])
-TRANSFORMS = Registry('transform', parent=root.TRANSFORMS, scope='mmwsss', locations=['mmwsss.datasets.transforms'])
+TRANSFORMS = Registry(
+    'transform', parent=root.TRANSFORMS, scope='mmwsss', locations=['mmwsss.datasets.transforms']
+)
 HOOKS = Registry('hook', parent=root.HOOKS, scope='mmwsss', locations=['mmwsss.engine.hooks'])
 LOOPS = Registry('loop', parent=root.LOOPS, scope='mmwsss', locations=['mmwsss.engine.loops'])
-PARAM_SCHEDULERS = Registry('parameter scheduler', parent=root.PARAM_SCHEDULERS, scope='mmwsss',
-                            locations=['mmwsss.engine.optimizers'])
+PARAM_SCHEDULERS = Registry(
+    'parameter scheduler',
+    parent=root.PARAM_SCHEDULERS,
+    scope='mmwsss',
+    locations=['mmwsss.engine.optimizers'],
+)
 METRICS = Registry('metric', parent=root.METRICS, scope='mmwsss', locations=['mmwsss.evaluation'])
 
-# Nothing of ours yet; they exist so that MMEngine finds the scope ``mmwsss`` in every tree it searches.
-OPTIMIZERS = Registry('optimizer', parent=root.OPTIMIZERS, scope='mmwsss', locations=['mmwsss.engine'])
-OPTIM_WRAPPERS = Registry('optim_wrapper', parent=root.OPTIM_WRAPPERS, scope='mmwsss', locations=['mmwsss.engine'])
+# Nothing of ours yet; they exist so that MMEngine finds the scope ``mmwsss`` in every tree it
+# searches.
+OPTIMIZERS = Registry(
+    'optimizer', parent=root.OPTIMIZERS, scope='mmwsss', locations=['mmwsss.engine']
+)
+OPTIM_WRAPPERS = Registry(
+    'optim_wrapper', parent=root.OPTIM_WRAPPERS, scope='mmwsss', locations=['mmwsss.engine']
+)
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
-    'optimizer wrapper constructor', parent=root.OPTIM_WRAPPER_CONSTRUCTORS, scope='mmwsss', locations=['mmwsss.engine'])
-DATA_SAMPLERS = Registry('data sampler', parent=root.DATA_SAMPLERS, scope='mmwsss', locations=['mmwsss.datasets'])
-EVALUATOR = Registry('evaluator', parent=root.EVALUATOR, scope='mmwsss', locations=['mmwsss.engine'])
-LOG_PROCESSORS = Registry('log_processor', parent=root.LOG_PROCESSORS, scope='mmwsss', locations=['mmwsss.engine'])
-VISUALIZERS = Registry('visualizer', parent=root.VISUALIZERS, scope='mmwsss', locations=['mmwsss.engine'])
-VISBACKENDS = Registry('vis_backend', parent=root.VISBACKENDS, scope='mmwsss', locations=['mmwsss.engine'])
+    'optimizer wrapper constructor',
+    parent=root.OPTIM_WRAPPER_CONSTRUCTORS,
+    scope='mmwsss',
+    locations=['mmwsss.engine'],
+)
+DATA_SAMPLERS = Registry(
+    'data sampler', parent=root.DATA_SAMPLERS, scope='mmwsss', locations=['mmwsss.datasets']
+)
+EVALUATOR = Registry(
+    'evaluator', parent=root.EVALUATOR, scope='mmwsss', locations=['mmwsss.engine']
+)
+LOG_PROCESSORS = Registry(
+    'log_processor', parent=root.LOG_PROCESSORS, scope='mmwsss', locations=['mmwsss.engine']
+)
+VISUALIZERS = Registry(
+    'visualizer', parent=root.VISUALIZERS, scope='mmwsss', locations=['mmwsss.engine']
+)
+VISBACKENDS = Registry(
+    'vis_backend', parent=root.VISBACKENDS, scope='mmwsss', locations=['mmwsss.engine']
+)
 RUNNERS = Registry('runner', parent=root.RUNNERS, scope='mmwsss', locations=['mmwsss.engine'])

@@ -1,4 +1,5 @@
 """Settings of every test: one thread, fixed seeds."""
+
 import random
 
 import numpy as np
@@ -17,8 +18,11 @@ def fixed_seeds():
 
 @pytest.fixture(scope='session')
 def toy_root(tmp_path_factory):
-    """Folder of a tiny toy data set: 8 images to train, 3 to validate, 2 to test, of 64x64 to 80x80 pixels. Not to be written to."""
+    """Folder of a tiny toy data set: 8 images to train, 3 to validate, 2 to test, of 64x64 to 80x80
+    pixels. Not to be written to.
+    """
     from mmwsss.preparation.toy_shapes import write_toy_shapes
+
     root = tmp_path_factory.mktemp('toy') / 'toy_shapes'
     write_toy_shapes(root, train=8, val=3, test=2, size=(64, 80), workers=1)
     return root

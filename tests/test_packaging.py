@@ -1,4 +1,5 @@
 """What `pip install` puts on a machine, and the model index that OpenMMLab's tools read."""
+
 import re
 import shutil
 import subprocess
@@ -18,26 +19,36 @@ from mmwsss.registry import MODELS
 ROOT = Path(__file__).parents[1]
 FOLDERS = 'mmwsss', 'configs', 'tools', 'requirements'
 FILES = 'setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'LICENSE', 'model-index.yml'
-COLLECTIONS = [ROOT / name for name in yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']]
+COLLECTIONS = [
+    ROOT / name for name in yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
+]
 
 
 def names(folder, *patterns):
     """Files below a folder of the checkout, relative to the checkout."""
-    return {path.relative_to(ROOT).as_posix() for pattern in patterns for path in (ROOT / folder).rglob(pattern)
-            if '__pycache__' not in path.parts}
+    return {
+        path.relative_to(ROOT).as_posix()
+        for pattern in patterns
+        for path in (ROOT / folder).rglob(pattern)
+        if '__pycache__' not in path.parts
+    }
 
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
-    """A wheel by way of a source distribution, so that both are complete; built from a copy, which leaves nothing in the checkout."""
+    """A wheel by way of a source distribution, so that both are complete; built from a copy, which
+    leaves nothing in the checkout.
+    """
     source = tmp_path_factory.mktemp('packaging') / 'source'
     source.mkdir()
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns('__pycache__', '.mim'))
+        shutil.copytree(
+            ROOT / name, source / name, ignore=shutil.ignore_patterns('__pycache__', '.mim')
+        )
     for name in FILES:
         shutil.copy2(ROOT / name, source / name)
     run([sys.executable, 'setup.py', '-q', 'sdist'], source)
-    archive, = (source / 'dist').glob('*.tar.gz')
+    (archive,) = (source / 'dist').glob('*.tar.gz')
     options = '--no-deps', '--no-build-isolation', '--no-index', '-q'
     run([sys.executable, '-m', 'pip', 'wheel', archive, *options, '-w', source / 'wheel'], source)
     return next((source / 'wheel').glob('*.whl'))
@@ -52,29 +63,56 @@ def test_content_of_the_wheel(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         found = set(archive.namelist())
         archive.extractall(tmp_path)
-    expected = names('mmwsss', '*.py', 'py.typed') | {f'mmwsss/.mim/{name}' for name in (
-        *names('configs', '*.py', '*.yml', '*.md'), *names('tools', '*.py', '*.sh'), 'model-index.yml')}
+    expected = names('mmwsss', '*.py', 'py.typed') | {
+        f'mmwsss/.mim/{name}'
+        for name in (
+            *names('configs', '*.py', '*.yml', '*.md'),
+            *names('tools', '*.py', '*.sh'),
+            'model-index.yml',
+        )
+    }
     assert expected <= found, sorted(expected - found)
-    assert {name.split('/')[0] for name in found} == {'mmwsss', f'mmwsss-{mmwsss.__version__}.dist-info'}
+    assert {name.split('/')[0] for name in found} == {
+        'mmwsss',
+        f'mmwsss-{mmwsss.__version__}.dist-info',
+    }
     assert not [name for name in found if name.endswith('.pyc')]
-    metadata = (tmp_path / f'mmwsss-{mmwsss.__version__}.dist-info' / 'METADATA').read_text(encoding='utf-8')
+    metadata = (tmp_path / f'mmwsss-{mmwsss.__version__}.dist-info' / 'METADATA').read_text(
+        encoding='utf-8'
+    )
     required = re.findall(r'^Requires-Dist: ([\w-]+)\S*$', metadata, re.M)
-    assert {'torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmpretrain', 'numpy'} <= set(required)
+    assert {
+        'torch',
+        'onedl-mmengine',
+        'onedl-mmcv',
+        'onedl-mmsegmentation',
+        'onedl-mmpretrain',
+        'numpy',
+    } <= set(required)
     assert 'pytest' not in required and 'Provides-Extra: tests' in metadata
 
     # the installed copy runs from any folder: it finds its own configs and tools
-    script = ('from mmengine.config import Config\n'
-              'import mmwsss\n'
-              'from mmwsss.apis.pipeline import Pipeline\n'
-              'from pathlib import Path\n'
-              'home = Path(mmwsss.__file__).parent / ".mim"\n'
-              'print(home)\n'
-              'Path("mine.py").write_text("_base_ = [\'mmwsss::_base_/models/mctformer_plus_deit-s.py\']")\n'
-              'print(Config.fromfile("mine.py").model.type)\n'
-              'pipeline = Pipeline(home / "configs" / "pipelines" / "mctformer_plus_toy.py")\n'
-              'assert pipeline.tools == home / "tools", pipeline.tools\n')
-    result = subprocess.run([sys.executable, '-c', script], cwd=tmp_path, env={'PYTHONPATH': str(tmp_path), 'OMP_NUM_THREADS': '1'},
-                            capture_output=True, text=True, check=False)
+    script = (
+        'from mmengine.config import Config\n'
+        'import mmwsss\n'
+        'from mmwsss.apis.pipeline import Pipeline\n'
+        'from pathlib import Path\n'
+        'home = Path(mmwsss.__file__).parent / ".mim"\n'
+        'print(home)\n'
+        'Path("mine.py").write_text("_base_ = '
+        "['mmwsss::_base_/models/mctformer_plus_deit-s.py']\")\n"
+        'print(Config.fromfile("mine.py").model.type)\n'
+        'pipeline = Pipeline(home / "configs" / "pipelines" / "mctformer_plus_toy.py")\n'
+        'assert pipeline.tools == home / "tools", pipeline.tools\n'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', script],
+        cwd=tmp_path,
+        env={'PYTHONPATH': str(tmp_path), 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines() == [str(tmp_path / 'mmwsss' / '.mim'), 'mmwsss.MCTformerPlus']
 
@@ -85,8 +123,13 @@ def test_model_index(path):
     index = yaml.safe_load(path.read_text())
     collections = {collection['Name']: collection for collection in index['Collections']}
     for collection in collections.values():
-        assert (ROOT / collection['README']).is_file() and (ROOT / collection['Code']['URL']).is_file()
-        assert collection['Paper']['URL'].startswith('https://arxiv.org/abs/') and collection['Code']['Version'] == f'v{mmwsss.__version__}'
+        assert (ROOT / collection['README']).is_file() and (
+            ROOT / collection['Code']['URL']
+        ).is_file()
+        assert (
+            collection['Paper']['URL'].startswith('https://arxiv.org/abs/')
+            and collection['Code']['Version'] == f'v{mmwsss.__version__}'
+        )
     for entry in index['Models']:
         assert entry['In Collection'] in collections and 'Weights' not in entry
         config = load_config(ROOT / entry['Config'])
@@ -96,12 +139,30 @@ def test_model_index(path):
         meta = entry['Metadata']
         assert meta['Parameters'] == sum(weight.numel() for weight in model.parameters())
         assert meta['Batch Size'] == config.train_dataloader.batch_size
-        assert (meta.get('Epochs'), meta.get('Iterations')) == (config.train_cfg.get('max_epochs'), config.train_cfg.get('max_iters'))
-        assert all('published by the authors' in name for result in entry['Results'] for name in result['Metrics'])
+        assert (meta.get('Epochs'), meta.get('Iterations')) == (
+            config.train_cfg.get('max_epochs'),
+            config.train_cfg.get('max_iters'),
+        )
+        assert all(
+            'published by the authors' in name
+            for result in entry['Results']
+            for name in result['Metrics']
+        )
 
 
 def test_every_published_config_is_in_the_index():
-    listed = {entry['Config'] for path in COLLECTIONS for entry in yaml.safe_load(path.read_text())['Models']}
-    published = {f'configs/{path.name}' for path in (ROOT / 'configs').glob('mctformer*.py') if path.stem.endswith(('_voc', '_coco'))}
+    listed = {
+        entry['Config']
+        for path in COLLECTIONS
+        for entry in yaml.safe_load(path.read_text())['Models']
+    }
+    published = {
+        f'configs/{path.name}'
+        for path in (ROOT / 'configs').glob('mctformer*.py')
+        if path.stem.endswith(('_voc', '_coco'))
+    }
     assert published <= listed, published - listed
-    assert Config.fromfile(ROOT / 'configs' / 'mctformer_plus_voc.py').model.type == 'mmwsss.MCTformerPlus'
+    assert (
+        Config.fromfile(ROOT / 'configs' / 'mctformer_plus_voc.py').model.type
+        == 'mmwsss.MCTformerPlus'
+    )

@@ -1,10 +1,12 @@
-"""Documentation is code: every command and program in README and docs is run on tiny data, or at least parsed by the tool it calls.
+"""Documentation is code: every command and program in README and docs is run on tiny data, or at
+least parsed by the tool it calls.
 
 A fenced block is run unless the line above it says otherwise:
 
-    <!-- test: parse -->       needs data or hardware that a test has not: options, files and config keys are checked
-    <!-- test: save FILE -->   a config that the reader is told to save
+    <!-- test: parse -->       needs data or hardware that a test has not: options, files and config
+    keys are checked <!-- test: save FILE -->   a config that the reader is told to save
 """
+
 import copy
 import importlib.util
 import inspect
@@ -37,19 +39,32 @@ from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import read_id_list, read_image, read_json, write_cam
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').rglob('*.md')),
-             *sorted((ROOT / 'configs').glob('*/README.md'))]
-FENCE = re.compile(r'^(?:<!-- test: (?P<how>\w+) ?(?P<file>\S*) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$', re.MULTILINE | re.DOTALL)
+DOCUMENTS = [
+    ROOT / 'README.md',
+    ROOT / 'CHANGELOG.md',
+    *sorted((ROOT / 'docs').rglob('*.md')),
+    *sorted((ROOT / 'configs').glob('*/README.md')),
+]
+FENCE = re.compile(
+    r'^(?:<!-- test: (?P<how>\w+) ?(?P<file>\S*) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$',
+    re.MULTILINE | re.DOTALL,
+)
 LINK = re.compile(r'\]\(([^)#\s]+)(?:#[^)]*)?\)')
 MOST_BYTES = 300_000
-# plain shell that needs neither network nor packages is run, the rest is only checked for its syntax
-RUN_IN_SHELL, KNOWN_IN_SHELL = ('tail', ), ('cd', 'cp', 'curl', 'ln', 'mkdir', 'pip', 'tar', 'unzip')
-LAUNCHERS = {'dist_train.sh': ('config', 'number'), 'dist_test.sh': ('config', 'checkpoint', 'number'),
-             'slurm_train.sh': ('partition', 'job', 'config'), 'slurm_test.sh': ('partition', 'job', 'config', 'checkpoint')}
+# plain shell that needs neither network nor packages is run, the rest is only checked for its
+# syntax
+RUN_IN_SHELL, KNOWN_IN_SHELL = ('tail',), ('cd', 'cp', 'curl', 'ln', 'mkdir', 'pip', 'tar', 'unzip')
+LAUNCHERS = {
+    'dist_train.sh': ('config', 'number'),
+    'dist_test.sh': ('config', 'checkpoint', 'number'),
+    'slurm_train.sh': ('partition', 'job', 'config'),
+    'slurm_test.sh': ('partition', 'job', 'config', 'checkpoint'),
+}
 
 
 class Block(NamedTuple):
     """A fenced block."""
+
     language: str
     how: str
     file: str
@@ -59,15 +74,23 @@ class Block(NamedTuple):
 
 def read_blocks(document):
     content = document.read_text(encoding='utf-8')
-    return [Block(match['language'], match['how'] or 'run', match['file'], match['text'], content[:match.start('text')].count('\n') + 1)
-            for match in FENCE.finditer(content)]
+    return [
+        Block(
+            match['language'],
+            match['how'] or 'run',
+            match['file'],
+            match['text'],
+            content[: match.start('text')].count('\n') + 1,
+        )
+        for match in FENCE.finditer(content)
+    ]
 
 
 def name_of(document):
     return str(document.relative_to(ROOT))
 
 
-# the text ----------------------------------------------------------------------------------------------------------------------
+# the text -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('document', DOCUMENTS, ids=name_of)
@@ -77,30 +100,57 @@ def test_links_and_fences(document):
         if not target.startswith(('http://', 'https://')):
             path = document.parent / target
             assert path.exists(), f'{target} does not exist'
-            assert path.suffix not in ('.png', '.svg', '.jpg') or path.stat().st_size < MOST_BYTES, f'{target} is too large for a page'
-    assert content.count('\n```') == 2 * len(read_blocks(document)), 'a fence that this test does not recognise'
-    assert {block.language for block in read_blocks(document)} <= {'bash', 'python', 'text', 'bibtex'}
+            assert (
+                path.suffix not in ('.png', '.svg', '.jpg') or path.stat().st_size < MOST_BYTES
+            ), f'{target} is too large for a page'
+    assert content.count('\n```') == 2 * len(read_blocks(document)), (
+        'a fence that this test does not recognise'
+    )
+    assert {block.language for block in read_blocks(document)} <= {
+        'bash',
+        'python',
+        'text',
+        'bibtex',
+    }
 
 
 def test_no_placeholder_is_left():
-    """Numbers are filled in from measurements; until then their names stand in the text between double at signs."""
+    """Numbers are filled in from measurements; until then their names stand in the text between
+    double at signs.
+    """
     files = [*DOCUMENTS, *(ROOT / 'configs').rglob('metafile.yml'), ROOT / 'CITATION.cff']
-    left = sorted({token for file in files for token in re.findall('@@[A-Z0-9_]+@@', file.read_text(encoding='utf-8'))})
+    left = sorted(
+        {
+            token
+            for file in files
+            for token in re.findall('@@[A-Z0-9_]+@@', file.read_text(encoding='utf-8'))
+        }
+    )
     assert not left, f'not yet measured: {", ".join(left)}'
 
 
 @pytest.mark.parametrize('document', DOCUMENTS, ids=name_of)
 def test_model_options_exist(document):
-    accepted = {'contrast_loss': ClassTokenContrastLoss, 'backbone': TokenViT, 'patch_head': PatchCAMHead, 'class_head': ClassTokenHead,
-                'consistency': algorithms.ViewConsistency, 'affinity_loss': AttentionAffinityLoss, 'par': PAR, 'labels': token_labels,
-                'cam_loss': SegToCAMLoss}
+    accepted = {
+        'contrast_loss': ClassTokenContrastLoss,
+        'backbone': TokenViT,
+        'patch_head': PatchCAMHead,
+        'class_head': ClassTokenHead,
+        'consistency': algorithms.ViewConsistency,
+        'affinity_loss': AttentionAffinityLoss,
+        'par': PAR,
+        'labels': token_labels,
+        'cam_loss': SegToCAMLoss,
+    }
     accepted = {name: set(inspect.signature(kind).parameters) for name, kind in accepted.items()}
     accepted['contrast_loss'] |= set(inspect.signature(MaskedContrastLoss).parameters)
     classes = [getattr(algorithms, name) for name in algorithms.__all__]
     for part in ('pseudo_label', 'loss_weights'):
         accepted[part] = set().union(*(getattr(kind, f'default_{part}', ()) for kind in classes))
     accepted['loss_starts'] = accepted['loss_weights']
-    accepted['test_cfg'] = set().union(*(kind.default_test_cfg for kind in classes if hasattr(kind, 'default_test_cfg')))
+    accepted['test_cfg'] = set().union(
+        *(kind.default_test_cfg for kind in classes if hasattr(kind, 'default_test_cfg'))
+    )
     options = set().union(*(inspect.signature(kind).parameters for kind in classes))
     for option in re.findall(r'`model\.([\w.]+)', document.read_text(encoding='utf-8')):
         part, _, name = option.partition('.')
@@ -108,12 +158,14 @@ def test_model_options_exist(document):
         assert name in accepted[part] if name else part in options, f'model.{option} is no option'
 
 
-# the commands ------------------------------------------------------------------------------------------------------------------
+# the commands -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def place(tmp_path, toy_root, monkeypatch):
-    """A folder where the commands find what they name: configs, tools, toy data, a few photos, and results of the demo."""
+    """A folder where the commands find what they name: configs, tools, toy data, a few photos, and
+    results of the demo.
+    """
     for name in ('tools', 'docs', 'requirements'):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / 'configs').mkdir()
@@ -125,24 +177,36 @@ def place(tmp_path, toy_root, monkeypatch):
     rng = np.random.default_rng(0)
     for img_id in read_id_list(toy_root / 'ImageSets' / 'Segmentation' / 'test.txt'):
         height, width = read_image(toy_root / 'JPEGImages' / f'{img_id}.jpg').shape[:2]
-        write_cam(tmp_path / 'work_dirs/demo/cam_test/cams' / f'{img_id}.npz', [1, 4], rng.random((2, height, width), np.float32))
+        write_cam(
+            tmp_path / 'work_dirs/demo/cam_test/cams' / f'{img_id}.npz',
+            [1, 4],
+            rng.random((2, height, width), np.float32),
+        )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('LOCAL_RANK', '0')
     config = Config.fromfile(ROOT / 'configs' / 'mctformer_plus_toy.py')
-    make_checkpoint(config, tmp_path / f'work_dirs/demo/classifier/epoch_{config.train_cfg.max_epochs}.pth')
+    make_checkpoint(
+        config, tmp_path / f'work_dirs/demo/classifier/epoch_{config.train_cfg.max_epochs}.pth'
+    )
     return tmp_path
 
 
 def make_photos(root):
     """The folder that the guide on own photos describes, with its table of tags."""
     (root / 'JPEGImages').mkdir(parents=True)
-    table = next(block.text for block in read_blocks(ROOT / 'docs/user_guides/own_data.md') if block.text.startswith('image,tags'))
+    table = next(
+        block.text
+        for block in read_blocks(ROOT / 'docs/user_guides/own_data.md')
+        if block.text.startswith('image,tags')
+    )
     (root / 'image_tags.csv').write_text(table)
     (root / 'classes.txt').write_text('background\ndog\nperson\ntraffic light\n')
     rng = np.random.default_rng(0)
     for line in table.splitlines()[1:]:
         name = line.partition(',')[0].removesuffix('.jpg')
-        Image.fromarray(rng.integers(0, 256, (40, 48, 3), np.uint8)).save(root / 'JPEGImages' / f'{name}.jpg')
+        Image.fromarray(rng.integers(0, 256, (40, 48, 3), np.uint8)).save(
+            root / 'JPEGImages' / f'{name}.jpg'
+        )
 
 
 def make_checkpoint(config, path):
@@ -150,7 +214,13 @@ def make_checkpoint(config, path):
     config = load_config(config)
     model = MODELS.build(config.model)
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({'state_dict': model.state_dict(), 'meta': {'dataset_meta': {'classes': config.get('classes')}}}, path)
+    torch.save(
+        {
+            'state_dict': model.state_dict(),
+            'meta': {'dataset_meta': {'classes': config.get('classes')}},
+        },
+        path,
+    )
 
 
 @cache
@@ -172,7 +242,9 @@ def parse(tool, words, monkeypatch, capsys):
 
 
 def check_arguments(args):
-    """The config exists, has the entries that are overridden, and trains as long as the name of the checkpoint says."""
+    """The config exists, has the entries that are overridden, and trains as long as the name of the
+    checkpoint says.
+    """
     if not hasattr(args, 'config') or args.config is None:
         return
     assert Path(args.config).is_file(), f'{args.config} does not exist'
@@ -204,18 +276,40 @@ def make_small(config, place):
     changes = {}
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if small.get(name) is not None:
-            changes[name] = dict(batch_size=2 if name.startswith('train') else 1, num_workers=0, persistent_workers=False)
+            changes[name] = dict(
+                batch_size=2 if name.startswith('train') else 1,
+                num_workers=0,
+                persistent_workers=False,
+            )
     if small.train_cfg.get('max_iters'):
-        changes.update(train_cfg=dict(max_iters=2, val_interval=2), default_hooks=dict(checkpoint=dict(interval=2)))
+        changes.update(
+            train_cfg=dict(max_iters=2, val_interval=2),
+            default_hooks=dict(checkpoint=dict(interval=2)),
+        )
     else:
-        changes.update(train_cfg=dict(max_epochs=1, val_interval=1), optim_wrapper=dict(
-            _delete_=True, type='mmengine.OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)))
+        changes.update(
+            train_cfg=dict(max_epochs=1, val_interval=1),
+            optim_wrapper=dict(
+                _delete_=True, type='mmengine.OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)
+            ),
+        )
     if small.model.backbone.get('init_cfg'):
-        changes['model'] = dict(backbone=dict(
-            _delete_=True, type='mmwsss.TokenViT', img_size=32, patch_size=8,
-            arch=dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)))
-        changes['train_dataloader']['dataset'] = dict(pipeline=[
-            dict(type='mmwsss.LoadImage'), dict(type='mmpretrain.RandomResizedCrop', scale=32), dict(type='mmwsss.PackTagInputs')])
+        changes['model'] = dict(
+            backbone=dict(
+                _delete_=True,
+                type='mmwsss.TokenViT',
+                img_size=32,
+                patch_size=8,
+                arch=dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32),
+            )
+        )
+        changes['train_dataloader']['dataset'] = dict(
+            pipeline=[
+                dict(type='mmwsss.LoadImage'),
+                dict(type='mmpretrain.RandomResizedCrop', scale=32),
+                dict(type='mmwsss.PackTagInputs'),
+            ]
+        )
     small.merge_from_dict(changes)
     path = place / 'small' / Path(config).name
     path.parent.mkdir(exist_ok=True)
@@ -229,12 +323,21 @@ def shrink(args, tool, place):
         args.workers = 0
     if tool.endswith('toy_shapes.py'):
         settings = read_json(place / args.out / 'toy_shapes.json')
-        args.train, args.val, args.test, args.size = settings['train'], settings['val'], settings['test'], settings['size']
+        args.train, args.val, args.test, args.size = (
+            settings['train'],
+            settings['val'],
+            settings['test'],
+            settings['size'],
+        )
     elif tool in ('train.py', 'test.py', 'generate_cams.py'):
         args.config = str(make_small(args.config, place))
         checkpoint = getattr(args, 'checkpoint', None)
         if checkpoint and not Path(checkpoint).is_file():
-            options = {key: value for key, value in (args.cfg_options or {}).items() if key.startswith('model.')}
+            options = {
+                key: value
+                for key, value in (args.cfg_options or {}).items()
+                if key.startswith('model.')
+            }
             config = Config.fromfile(args.config)
             config.merge_from_dict(options)
             make_checkpoint(config, Path(checkpoint))
@@ -259,7 +362,10 @@ def run_command(words, line, run, place, monkeypatch, capsys):
         words = words[1:]
     program = words[0]
     if program == 'torchrun':
-        words = words[next(index for index, word in enumerate(words) if index and not word.startswith('--')) - 1:]
+        words = words[
+            next(index for index, word in enumerate(words) if index and not word.startswith('--'))
+            - 1 :
+        ]
         program = 'python'
     if program == 'python' and words[1] == '-c':
         compile(words[2], line, 'exec')
@@ -270,15 +376,28 @@ def run_command(words, line, run, place, monkeypatch, capsys):
         places = LAUNCHERS[Path(program).name]
         given = dict(zip(places, words[1:]))
         int(given.get('number', 1))
-        options = [given[name] for name in places if name in ('config', 'checkpoint')] + words[1 + len(places):]
-        run_tool(f'tools/{"train" if "train" in program else "test"}.py', options, False, place, monkeypatch, capsys)
+        options = [given[name] for name in places if name in ('config', 'checkpoint')] + words[
+            1 + len(places) :
+        ]
+        run_tool(
+            f'tools/{"train" if "train" in program else "test"}.py',
+            options,
+            False,
+            place,
+            monkeypatch,
+            capsys,
+        )
     elif program == 'make':
-        result = subprocess.run(['make', '-n', *words[1:]], cwd=ROOT, capture_output=True, text=True)
+        result = subprocess.run(
+            ['make', '-n', *words[1:]], cwd=ROOT, capture_output=True, text=True
+        )
         assert result.returncode == 0, result.stderr
     elif program in RUN_IN_SHELL and run:
         subprocess.run(['bash', '-ec', line], cwd=place, check=True)
     else:
-        assert program in RUN_IN_SHELL + KNOWN_IN_SHELL, f'{line}: a command that this test does not know'
+        assert program in RUN_IN_SHELL + KNOWN_IN_SHELL, (
+            f'{line}: a command that this test does not know'
+        )
         if '-c' in words:
             assert (ROOT / words[words.index('-c') + 1]).is_file()
 
@@ -291,7 +410,7 @@ def run_shell(text, run, place, monkeypatch, capsys):
             end = words.index('&&') if '&&' in words else len(words)
             with monkeypatch.context() as patch:
                 run_command(words[:end], line, run, place, patch, capsys)
-            words = words[end + 1:]
+            words = words[end + 1 :]
 
 
 def run_python(block, document):
@@ -306,8 +425,15 @@ def run_python(block, document):
             MODELS.module_dict.pop(name)
 
 
-@pytest.mark.parametrize('document', [document for document in DOCUMENTS if any(block.language in ('bash', 'python') for block in
-                                                                                read_blocks(document))], ids=name_of)
+@pytest.mark.parametrize(
+    'document',
+    [
+        document
+        for document in DOCUMENTS
+        if any(block.language in ('bash', 'python') for block in read_blocks(document))
+    ],
+    ids=name_of,
+)
 def test_blocks(document, place, monkeypatch, capsys):
     for block in read_blocks(document):
         if block.how == 'save':
@@ -318,7 +444,7 @@ def test_blocks(document, place, monkeypatch, capsys):
             run_python(block, document)
 
 
-# the messages ------------------------------------------------------------------------------------------------------------------
+# the messages -------------------------------------------------------------------------------------
 
 MESSAGES = {
     'expected the header "image,tags"': {'image_tags.csv': 'image;tags\na;dog\n'},
@@ -340,9 +466,17 @@ def test_messages_are_those_of_the_guide(message, tmp_path):
     assert f'| `{message}` |' in guide
     (tmp_path / 'JPEGImages').mkdir()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / 'JPEGImages' / 'a.jpg')
-    files = {'image_tags.csv': 'image,tags\na,dog\n', 'classes.txt': 'background\ndog\ncat\n', **MESSAGES[message]}
+    files = {
+        'image_tags.csv': 'image,tags\na,dog\n',
+        'classes.txt': 'background\ndog\ncat\n',
+        **MESSAGES[message],
+    }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content.encode('latin-1'))
     with pytest.raises((ValueError, FileNotFoundError), match=re.escape(message)):
-        ImageTagDataset(data_root=str(tmp_path), classes='classes.txt', ann_file='list.txt' if 'list.txt' in files else '',
-                        pipeline=[dict(type='mmwsss.LoadImage')])[0]
+        ImageTagDataset(
+            data_root=str(tmp_path),
+            classes='classes.txt',
+            ann_file='list.txt' if 'list.txt' in files else '',
+            pipeline=[dict(type='mmwsss.LoadImage')],
+        )[0]

@@ -1,8 +1,10 @@
 """mIoU of mask files, or the background threshold sweep of CAM files, against ground-truth masks.
 
-    python tools/evaluate_masks.py --gt SegmentationClassAug --list train.txt --masks pseudo_masks --json metrics.json
-    python tools/evaluate_masks.py --gt SegmentationClassAug --list train.txt --cams cams --json metrics.json
+python tools/evaluate_masks.py --gt SegmentationClassAug --list train.txt --masks pseudo_masks
+--json metrics.json python tools/evaluate_masks.py --gt SegmentationClassAug --list train.txt
+--cams cams --json metrics.json
 """
+
 import argparse
 import math
 import multiprocessing
@@ -30,29 +32,64 @@ MOST_NAMED = 20
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--gt', type=Path, required=True, help='folder of ground-truth masks <id>.png')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--gt', type=Path, required=True, help='folder of ground-truth masks <id>.png'
+    )
     parser.add_argument('--list', type=Path, required=True, help='image ids, one a line')
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument('--masks', type=Path, help='folder of masks <id>.png')
     source.add_argument('--cams', type=Path, help='folder of CAM files <id>.npz')
-    parser.add_argument('--json', type=Path, help='file for results, protocol and, for CAMs, the whole curve')
+    parser.add_argument(
+        '--json', type=Path, help='file for results, protocol and, for CAMs, the whole curve'
+    )
     classes = parser.add_mutually_exclusive_group()
-    classes.add_argument('--classes', type=Path, help='class names, one a line; background is put first (default: PASCAL VOC)')
+    classes.add_argument(
+        '--classes',
+        type=Path,
+        help='class names, one a line; background is put first (default: PASCAL VOC)',
+    )
     classes.add_argument('--num-classes', type=int, help='number of classes with background')
-    parser.add_argument('--thresholds', nargs='+', metavar='T', help='for --cams: numbers or START:STOP:STEP (default 0:0.6:0.01)')
+    parser.add_argument(
+        '--thresholds',
+        nargs='+',
+        metavar='T',
+        help='for --cams: numbers or START:STOP:STEP (default 0:0.6:0.01)',
+    )
     parser.add_argument('--rule', help='for --cams: best (default), greedy, or a threshold')
-    parser.add_argument('--mean', choices=MEANS, help='classes that the mean is over (default: all for CAMs, present for masks)')
-    parser.add_argument('--rates', choices=RATES, help='definition of FP and FN (default mctformer)')
-    parser.add_argument('--map-ignore-to', choices=('background', 'drop'), help='for --masks: what a predicted 255 is (default background)')
-    parser.add_argument('--protocol', metavar='NAME',
-                        help='judge as a paper did, e.g. mctformer-plus-voc-train-cam or mctformer-voc-train-mask: thresholds, rule, mean '
-                             'and rates; docs/user_guides/protocols.md')
+    parser.add_argument(
+        '--mean',
+        choices=MEANS,
+        help='classes that the mean is over (default: all for CAMs, present for masks)',
+    )
+    parser.add_argument(
+        '--rates', choices=RATES, help='definition of FP and FN (default mctformer)'
+    )
+    parser.add_argument(
+        '--map-ignore-to',
+        choices=('background', 'drop'),
+        help='for --masks: what a predicted 255 is (default background)',
+    )
+    parser.add_argument(
+        '--protocol',
+        metavar='NAME',
+        help='judge as a paper did, e.g. mctformer-plus-voc-train-cam or '
+        'mctformer-voc-train-mask: thresholds, rule, mean '
+        'and rates; docs/user_guides/protocols.md',
+    )
     parser.add_argument('--workers', type=int, help='processes (default: one per core)')
     args = parser.parse_args(argv)
-    if args.protocol is not None and any((args.thresholds, args.rule, args.mean, args.rates, args.map_ignore_to)):
+    if args.protocol is not None and any(
+        (args.thresholds, args.rule, args.mean, args.rates, args.map_ignore_to)
+    ):
         parser.error('--protocol sets thresholds, rule, mean, rates and what a predicted 255 is')
-    for name, needed, given in (('thresholds', 'cams', args.cams), ('rule', 'cams', args.cams), ('map_ignore_to', 'masks', args.masks)):
+    for name, needed, given in (
+        ('thresholds', 'cams', args.cams),
+        ('rule', 'cams', args.cams),
+        ('map_ignore_to', 'masks', args.masks),
+    ):
         if getattr(args, name) is not None and given is None:
             parser.error(f'--{name.replace("_", "-")} goes with --{needed}')
     return args
@@ -67,7 +104,9 @@ def parse_thresholds(words):
         try:
             numbers = [float(part) for part in word.split(':')]
         except ValueError as error:
-            raise ValueError(f'--thresholds: {word!r} is neither a number nor START:STOP:STEP') from error
+            raise ValueError(
+                f'--thresholds: {word!r} is neither a number nor START:STOP:STEP'
+            ) from error
         if len(numbers) == 1:
             thresholds += numbers
         elif len(numbers) == 3 and numbers[2] > 0:
@@ -75,7 +114,9 @@ def parse_thresholds(words):
             count = math.ceil((stop - start) / step - 1e-6)
             thresholds += [round(start + index * step, 10) for index in range(count)]
         else:
-            raise ValueError(f'--thresholds: {word!r} is neither a number nor START:STOP:STEP with STEP > 0')
+            raise ValueError(
+                f'--thresholds: {word!r} is neither a number nor START:STOP:STEP with STEP > 0'
+            )
     return thresholds
 
 
@@ -95,15 +136,21 @@ def class_names(args):
         if not args.classes.is_file():
             raise FileNotFoundError(f'{args.classes}: class list not found')
         lines = args.classes.read_text(encoding='utf-8-sig').splitlines()
-        names = ['background', *(line.strip() for line in lines if line.strip() not in ('', 'background'))]
+        names = [
+            'background',
+            *(line.strip() for line in lines if line.strip() not in ('', 'background')),
+        ]
         if not 2 <= len(set(names)) == len(names):
             raise ValueError(f'{args.classes}: expected different class names, one a line')
         return names
     if args.num_classes is not None:
         if not 2 <= args.num_classes <= 255:
-            raise ValueError(f'--num-classes counts background too and is in 2..255, got {args.num_classes}')
+            raise ValueError(
+                f'--num-classes counts background too and is in 2..255, got {args.num_classes}'
+            )
         return ['background', *(f'class {index}' for index in range(1, args.num_classes))]
     from mmseg.utils import get_classes  # after mmwsss, which checks the installation
+
     return get_classes('voc')
 
 
@@ -120,7 +167,10 @@ def check_files(folders, ids):
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         more = f' and {len(missing) - MOST_NAMED} more' if len(missing) > MOST_NAMED else ''
-        raise FileNotFoundError(f'{len(missing)} of {len(paths)} files are missing: {", ".join(missing[:MOST_NAMED])}{more}')
+        raise FileNotFoundError(
+            f'{len(missing)} of {len(paths)} files are missing: '
+            f'{", ".join(missing[:MOST_NAMED])}{more}'
+        )
 
 
 def read_cam_sample(gt, cams, num_classes, name):
@@ -129,10 +179,16 @@ def read_cam_sample(gt, cams, num_classes, name):
     file = read_cam(path)
     label = read_mask(gt / f'{name}.png', num_classes)
     if label.shape != file.size:
-        raise ValueError(f'{path}: CAMs are {file.size[1]}x{file.size[0]} (width x height), '
-                         f'the mask is {label.shape[1]}x{label.shape[0]}')
-    return {'img_path': str(path), 'pred_cams': {'data': torch.from_numpy(file.cam)}, 'cam_keys': tuple(file.keys.tolist()),
-            'gt_sem_seg': {'data': torch.from_numpy(label)[None]}}
+        raise ValueError(
+            f'{path}: CAMs are {file.size[1]}x{file.size[0]} (width x height), '
+            f'the mask is {label.shape[1]}x{label.shape[0]}'
+        )
+    return {
+        'img_path': str(path),
+        'pred_cams': {'data': torch.from_numpy(file.cam)},
+        'cam_keys': tuple(file.keys.tolist()),
+        'gt_sem_seg': {'data': torch.from_numpy(label)[None]},
+    }
 
 
 def read_mask_sample(gt, masks, num_classes, name):
@@ -140,8 +196,11 @@ def read_mask_sample(gt, masks, num_classes, name):
     path = masks / f'{name}.png'
     label = read_mask(gt / f'{name}.png', num_classes)
     mask = read_mask(path, num_classes, label.shape)
-    return {'img_path': str(path), 'pred_sem_seg': {'data': torch.from_numpy(mask)[None]},
-            'gt_sem_seg': {'data': torch.from_numpy(label)[None]}}
+    return {
+        'img_path': str(path),
+        'pred_sem_seg': {'data': torch.from_numpy(mask)[None]},
+        'gt_sem_seg': {'data': torch.from_numpy(label)[None]},
+    }
 
 
 def count_images(make_metric, read_sample, names):
@@ -155,7 +214,10 @@ def count_images(make_metric, read_sample, names):
 def protocol_options(name, task):
     """Options of a metric for a protocol of ``'cam'`` or ``'mask'`` files."""
     if find_protocol(name).task != task:
-        raise ValueError(f'--protocol {name} is one of {TASKS[find_protocol(name).task]}, these files are {TASKS[task]}')
+        raise ValueError(
+            f'--protocol {name} is one of {TASKS[find_protocol(name).task]}, these files are '
+            f'{TASKS[task]}'
+        )
     return metric_options(name)
 
 
@@ -180,14 +242,21 @@ def start_worker():
 @contextmanager
 def progress_bar(total):
     """Bar on stderr; gives a function that advances it by a number of images."""
-    columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+    columns = (
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+    ) as progress:
         yield partial(progress.advance, progress.add_task('images', total=total))
 
 
 def count_all(metric, count, ids, workers):
     """Add the counters of all images to the metric, chunk by chunk, in one or several processes."""
-    chunks = [ids[start:start + CHUNK] for start in range(0, len(ids), CHUNK)]
+    chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
     if workers < 2 or len(chunks) < 2:
         torch.set_num_threads(1)  # images are too small for several threads to pay
         with progress_bar(len(ids)) as advance:
@@ -195,16 +264,20 @@ def count_all(metric, count, ids, workers):
                 metric.merge(count(chunk))
                 advance(len(chunk))
         return
-    context = multiprocessing.get_context('fork' if sys.platform == 'linux' else None)  # fork: no second import of torch
+    # fork: no second import of torch
+    context = multiprocessing.get_context('fork' if sys.platform == 'linux' else None)
     with ProcessPoolExecutor(min(workers, len(chunks)), context, start_worker) as pool:
-        tasks = {pool.submit(count, chunk): len(chunk) for chunk in chunks}  # before the bar starts its thread
+        # before the bar starts its thread
+        tasks = {pool.submit(count, chunk): len(chunk) for chunk in chunks}
         try:
             with progress_bar(len(ids)) as advance:
                 for task in as_completed(tasks):
                     metric.merge(task.result())
                     advance(tasks[task])
         except BrokenProcessPool as error:
-            raise OSError('a worker process was killed (out of memory?); try fewer --workers') from error
+            raise OSError(
+                'a worker process was killed (out of memory?); try fewer --workers'
+            ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -216,15 +289,29 @@ def main(argv=None):
     meta = {'classes': tuple(names), 'split': args.list.stem}
     if args.cams is not None:
         check_files(((args.gt, '.png'), (args.cams, '.npz')), ids)
-        options = protocol_options(args.protocol, 'cam') if args.protocol else dict(
-            thresholds=parse_thresholds(args.thresholds), rule=parse_rule(args.rule), mean=args.mean or 'all',
-            rates=args.rates or 'mctformer')
+        options = (
+            protocol_options(args.protocol, 'cam')
+            if args.protocol
+            else dict(
+                thresholds=parse_thresholds(args.thresholds),
+                rule=parse_rule(args.rule),
+                mean=args.mean or 'all',
+                rates=args.rates or 'mctformer',
+            )
+        )
         make_metric = partial(make_cam_metric, meta, args.json, options)
         read_sample = partial(read_cam_sample, args.gt, args.cams, len(names))
     else:
         check_files(((args.gt, '.png'), (args.masks, '.png')), ids)
-        options = protocol_options(args.protocol, 'mask') if args.protocol else dict(
-            ignored_prediction=args.map_ignore_to or 'background', mean=args.mean or 'present', rates=args.rates or 'mctformer')
+        options = (
+            protocol_options(args.protocol, 'mask')
+            if args.protocol
+            else dict(
+                ignored_prediction=args.map_ignore_to or 'background',
+                mean=args.mean or 'present',
+                rates=args.rates or 'mctformer',
+            )
+        )
         make_metric = partial(make_mask_metric, meta, args.json, options)
         read_sample = partial(read_mask_sample, args.gt, args.masks, len(names))
     metric = make_metric()
@@ -233,11 +320,18 @@ def main(argv=None):
     count_all(metric, partial(count_images, make_metric, read_sample), ids, workers)
     results = metric.summarize(len(ids))
     print(metric.table)
-    print('\n'.join(f'{name}: {value:.2f}' for name, value in results.items() if isinstance(value, float)))
+    print(
+        '\n'.join(
+            f'{name}: {value:.2f}' for name, value in results.items() if isinstance(value, float)
+        )
+    )
     absent = metric.protocol['absent_classes']
     if absent and args.classes is None and args.num_classes is None:
-        sys.stderr.write(f'note: {len(absent)} of the {len(names)} PASCAL VOC classes never occur in these ground-truth masks; '
-                         'for another data set give --classes or --num-classes\n')
+        sys.stderr.write(
+            f'note: {len(absent)} of the {len(names)} PASCAL VOC classes never occur in these '
+            f'ground-truth masks; '
+            'for another data set give --classes or --num-classes\n'
+        )
     if args.json is not None:
         print(f'written: {args.json}')
 

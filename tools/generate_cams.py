@@ -1,4 +1,7 @@
-"""Write the CAM file of every image of a split; a rerun continues where an interrupted one stopped."""
+"""Write the CAM file of every image of a split; a rerun continues where an interrupted one
+stopped.
+"""
+
 import argparse
 import os
 import sys
@@ -20,14 +23,31 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of the classifier')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--split', required=True,
-                        help='list in ImageSets/Segmentation, e.g. train_aug; a .txt file; or all: every tagged image')
+    parser.add_argument(
+        '--split',
+        required=True,
+        help='list in ImageSets/Segmentation, e.g. train_aug; a .txt file; or all: every tagged '
+        'image',
+    )
     parser.add_argument('--out', required=True, metavar='D', help='folder of the CAM files')
-    parser.add_argument('--refine', action=argparse.BooleanOptionalAction, default=None,
-                        help='refine the maps with the patch affinity (default: as the config says)')
-    parser.add_argument('--dtype', choices=('fp32', 'bf16', 'fp16'), help='precision of the network; maps stay float32')
+    parser.add_argument(
+        '--refine',
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help='refine the maps with the patch affinity (default: as the config says)',
+    )
+    parser.add_argument(
+        '--dtype',
+        choices=('fp32', 'bf16', 'fp16'),
+        help='precision of the network; maps stay float32',
+    )
     parser.add_argument('--half', action='store_true', help='float16 CAM files')
-    parser.add_argument('--masks', type=float, metavar='T', help='write masks cut at this background threshold instead of CAM files')
+    parser.add_argument(
+        '--masks',
+        type=float,
+        metavar='T',
+        help='write masks cut at this background threshold instead of CAM files',
+    )
     parser.add_argument('--workers', type=int, help='processes that load images')
     parser.add_argument('--device', help='e.g. cpu or cuda:1 (default: the first accelerator)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
@@ -41,24 +61,42 @@ def parse_args():
 def main():
     args = parse_args()
     out = Path(args.out)
-    cfg = load_config(args.config, cfg_options=args.cfg_options, work_dir=out / 'log', launcher=args.launcher)
+    cfg = load_config(
+        args.config, cfg_options=args.cfg_options, work_dir=out / 'log', launcher=args.launcher
+    )
     for option, value in (('refine', args.refine), ('dtype', args.dtype)):
         if value is not None:
             cfg.merge_from_dict({f'model.test_cfg.{option}': value})
-    writer = PredictionWriter(out, kind='cams' if args.masks is None else 'masks', threshold=args.masks or 0., half=args.half)
+    writer = PredictionWriter(
+        out,
+        kind='cams' if args.masks is None else 'masks',
+        threshold=args.masks or 0.0,
+        half=args.half,
+    )
     dataset = DATASETS.build(dataset_of_split(cfg, args.split))
     ids = [dataset.get_data_info(index)['img_id'] for index in range(len(dataset))]
-    settings = dict(config=Path(args.config).name, checkpoint=str(args.checkpoint), split=args.split, kind=writer.kind,
-                    threshold=args.masks, half=args.half, test_cfg=cfg.model.get('test_cfg', {}), num_images=len(ids))
+    settings = dict(
+        config=Path(args.config).name,
+        checkpoint=str(args.checkpoint),
+        split=args.split,
+        kind=writer.kind,
+        threshold=args.masks,
+        half=args.half,
+        test_cfg=cfg.model.get('test_cfg', {}),
+        num_images=len(ids),
+    )
     runner = build_runner(cfg)
     model = runner.model.module if args.launcher != 'none' else runner.model
     load_weights(model, args.checkpoint)
-    if 'outputs' in getattr(model, 'test_cfg', {}):  # a network that segments too: its maps are asked for
-        model.test_cfg['outputs'] = ('cam', )
+    # a network that segments too: its maps are asked for
+    if 'outputs' in getattr(model, 'test_cfg', {}):
+        model.test_cfg['outputs'] = ('cam',)
     if args.device:
         model.to(args.device)
     if model.test_cfg['dtype'] == 'bf16' and emulates_bf16(next(model.parameters()).device):
-        runner.logger.warning('this device has no bfloat16 instructions: --dtype bf16 is slower than fp32 on it')
+        runner.logger.warning(
+            'this device has no bfloat16 instructions: --dtype bf16 is slower than fp32 on it'
+        )
     if runner.rank == 0:
         claim_output_folder(out, settings)
     barrier()
@@ -66,10 +104,17 @@ def main():
     runner.logger.info(f'{out}: {len(ids) - len(pending)} of {len(ids)} images are done')
     if pending:
         dataset.get_subset_(pending)
-        workers = cfg.test_dataloader.get('num_workers', 0) if args.workers is None else args.workers
-        loader = Runner.build_dataloader(dict(
-            batch_size=1, num_workers=workers, dataset=dataset,
-            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)))
+        workers = (
+            cfg.test_dataloader.get('num_workers', 0) if args.workers is None else args.workers
+        )
+        loader = Runner.build_dataloader(
+            dict(
+                batch_size=1,
+                num_workers=workers,
+                dataset=dataset,
+                sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+            )
+        )
         write_predictions(model, loader, writer, description=f'{writer.kind} of {args.split}')
     runner.logger.info(f'{out}: all {len(ids)} images are done')
 

@@ -1,8 +1,11 @@
-"""CAM files to what affinity networks are trained on; a rerun continues where an interrupted one stopped.
+"""CAM files to what affinity networks are trained on; a rerun continues where an interrupted one
+stopped.
 
-    python tools/make_affinity_labels.py --cams cams --images JPEGImages --out affinity_labels --method psa
-    python tools/train.py configs/psa_voc.py --cfg-options train_dataloader.dataset.data_prefix.affinity_path=affinity_labels
+    python tools/make_affinity_labels.py --cams cams --images JPEGImages --out affinity_labels
+    --method psa python tools/train.py configs/psa_voc.py --cfg-options
+    train_dataloader.dataset.data_prefix.affinity_path=affinity_labels
 """
+
 import argparse
 import os
 import sys
@@ -23,20 +26,70 @@ OPTIONS = dict(psa=('low_alpha', 'high_alpha'), irn=('foreground', 'background')
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--cams', type=Path, required=True, metavar='D', help='folder of CAM files <id>.npz')
-    parser.add_argument('--images', type=Path, required=True, metavar='D', help='folder of the images')
-    parser.add_argument('--out', type=Path, required=True, metavar='D', help='folder of CRF maps <id>.npz (psa) or labels <id>.png (irn)')
-    parser.add_argument('--list', type=Path, metavar='F', help='image ids, one a line (default: every CAM file)')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--cams', type=Path, required=True, metavar='D', help='folder of CAM files <id>.npz'
+    )
+    parser.add_argument(
+        '--images', type=Path, required=True, metavar='D', help='folder of the images'
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        required=True,
+        metavar='D',
+        help='folder of CRF maps <id>.npz (psa) or labels <id>.png (irn)',
+    )
+    parser.add_argument(
+        '--list', type=Path, metavar='F', help='image ids, one a line (default: every CAM file)'
+    )
     parser.add_argument('--method', choices=tuple(OPTIONS), required=True)
-    parser.add_argument('--low-alpha', type=float, metavar='A', help='psa: exponent of the strong background (default 1)')
-    parser.add_argument('--high-alpha', type=float, metavar='A', help='psa: exponent of the weak background (default 12)')
-    parser.add_argument('--foreground', type=float, metavar='T', help='irn: CAMs above it are sure to be a class (default 0.3)')
-    parser.add_argument('--background', type=float, metavar='T', help='irn: CAMs below it are sure to be background (default 0.05)')
-    parser.add_argument('--preset', choices=tuple(PRESETS), help='parameters of the dense CRF (default: the name of the method)')
-    parser.add_argument('--backend', choices=('auto', 'pydensecrf', 'torch'), default='auto', help='of the dense CRF (default %(default)s)')
-    parser.add_argument('--classes', type=Path, metavar='F', help='class names, background first: class ids are checked against it')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes; 0: none (default: cores)')
+    parser.add_argument(
+        '--low-alpha',
+        type=float,
+        metavar='A',
+        help='psa: exponent of the strong background (default 1)',
+    )
+    parser.add_argument(
+        '--high-alpha',
+        type=float,
+        metavar='A',
+        help='psa: exponent of the weak background (default 12)',
+    )
+    parser.add_argument(
+        '--foreground',
+        type=float,
+        metavar='T',
+        help='irn: CAMs above it are sure to be a class (default 0.3)',
+    )
+    parser.add_argument(
+        '--background',
+        type=float,
+        metavar='T',
+        help='irn: CAMs below it are sure to be background (default 0.05)',
+    )
+    parser.add_argument(
+        '--preset',
+        choices=tuple(PRESETS),
+        help='parameters of the dense CRF (default: the name of the method)',
+    )
+    parser.add_argument(
+        '--backend',
+        choices=('auto', 'pydensecrf', 'torch'),
+        default='auto',
+        help='of the dense CRF (default %(default)s)',
+    )
+    parser.add_argument(
+        '--classes',
+        type=Path,
+        metavar='F',
+        help='class names, background first: class ids are checked against it',
+    )
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='processes; 0: none (default: cores)'
+    )
     args = parser.parse_args(argv)
     other = OPTIONS['irn' if args.method == 'psa' else 'psa']
     misplaced = [f'--{name.replace("_", "-")}' for name in other if getattr(args, name) is not None]
@@ -48,23 +101,57 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     if not args.cams.is_dir():
-        raise FileNotFoundError(f'{args.cams}: folder of CAM files not found; write it with tools/generate_cams.py')
+        raise FileNotFoundError(
+            f'{args.cams}: folder of CAM files not found; write it with tools/generate_cams.py'
+        )
     if args.out.resolve() == args.cams.resolve():
         raise ValueError(f'{args.out}: --out is the folder of the CAM files; choose another')
-    ids = read_id_list(args.list) if args.list else sorted(path.stem for path in args.cams.glob('*.npz'))
+    ids = (
+        read_id_list(args.list)
+        if args.list
+        else sorted(path.stem for path in args.cams.glob('*.npz'))
+    )
     if not ids:
-        raise FileNotFoundError(f'{args.cams}: no CAM file <id>.npz in it; write them with tools/generate_cams.py')
+        raise FileNotFoundError(
+            f'{args.cams}: no CAM file <id>.npz in it; write them with tools/generate_cams.py'
+        )
     # everything that is missing is named before anything runs
-    cams = find_files(args.cams, ids, ('.npz', ), what='CAM file', hint='Write them with tools/generate_cams.py')
+    cams = find_files(
+        args.cams, ids, ('.npz',), what='CAM file', hint='Write them with tools/generate_cams.py'
+    )
     images = find_files(args.images, ids, IMAGE_SUFFIXES, what='image')
-    given = {name: getattr(args, name) for name in OPTIONS[args.method] if getattr(args, name) is not None}
-    maker = AffinityLabelMaker(args.out, args.method, crf=dict(preset=args.preset or args.method, backend=args.backend),
-                               num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1, **given)
-    claim_output_folder(args.out, dict(cams=str(args.cams), method=args.method, preset=maker.crf['preset'],
-                                       **{name: float(getattr(maker, name)) for name in OPTIONS[args.method]}))
-    jobs = [job for job in zip(ids, cams, images) if not (args.out / f'{job[0]}{maker.suffix}').is_file()]
+    given = {
+        name: getattr(args, name)
+        for name in OPTIONS[args.method]
+        if getattr(args, name) is not None
+    }
+    maker = AffinityLabelMaker(
+        args.out,
+        args.method,
+        crf=dict(preset=args.preset or args.method, backend=args.backend),
+        num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1,
+        **given,
+    )
+    claim_output_folder(
+        args.out,
+        dict(
+            cams=str(args.cams),
+            method=args.method,
+            preset=maker.crf['preset'],
+            **{name: float(getattr(maker, name)) for name in OPTIONS[args.method]},
+        ),
+    )
+    jobs = [
+        job
+        for job in zip(ids, cams, images)
+        if not (args.out / f'{job[0]}{maker.suffix}').is_file()
+    ]
     workers = 0 if len(jobs) < 2 else args.workers
-    for _ in track(bounded_map(maker, jobs, workers, name=lambda job: job[0]), total=len(jobs), description=f'labels for {args.method}'):
+    for _ in track(
+        bounded_map(maker, jobs, workers, name=lambda job: job[0]),
+        total=len(jobs),
+        description=f'labels for {args.method}',
+    ):
         pass
     print(f'{args.out}: {len(ids)} files ({len(ids) - len(jobs)} were there)')
 

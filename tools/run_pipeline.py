@@ -1,4 +1,7 @@
-"""Run every stage of an experiment, from tags to a tested segmentation network; a rerun continues where it stopped."""
+"""Run every stage of an experiment, from tags to a tested segmentation network; a rerun continues
+where it stopped.
+"""
+
 import argparse
 import signal
 import sys
@@ -12,19 +15,33 @@ from mmwsss.utils.cli import run_main
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='pipeline config, e.g. configs/pipelines/mctformer_plus_toy.py')
+    parser.add_argument(
+        'config', help='pipeline config, e.g. configs/pipelines/mctformer_plus_toy.py'
+    )
     parser.add_argument('--work-dir', help='folder of all stages (default: that of the config)')
-    parser.add_argument('--gpus', type=int, default=1, help='processes for training, testing and CAM generation')
-    parser.add_argument('--from', dest='start', metavar='STAGE', help='run this stage and all later ones again')
+    parser.add_argument(
+        '--gpus', type=int, default=1, help='processes for training, testing and CAM generation'
+    )
+    parser.add_argument(
+        '--from', dest='start', metavar='STAGE', help='run this stage and all later ones again'
+    )
     parser.add_argument('--dry-run', action='store_true', help='only print the stages')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the pipeline config, key=value')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='overrides of the pipeline config, key=value',
+    )
     return parser.parse_args()
 
 
 def main():
     args = parse_args()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the stage that runs is stopped too
-    pipeline = Pipeline(args.config, work_dir=args.work_dir, gpus=args.gpus, options=args.cfg_options)
+    # so that the stage that runs is stopped too
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    pipeline = Pipeline(
+        args.config, work_dir=args.work_dir, gpus=args.gpus, options=args.cfg_options
+    )
     try:
         summary = pipeline.run(start=args.start, dry_run=args.dry_run)
     except StageFailed as error:

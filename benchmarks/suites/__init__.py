@@ -1,4 +1,7 @@
-"""What is compared: each item is a function ``(device, quick) -> Case`` of the module named here."""
+"""What is compared: each item is a function ``(device, quick) -> Case`` of the module named
+here.
+"""
+
 from collections.abc import Callable
 from importlib import import_module
 from typing import NamedTuple
@@ -28,11 +31,12 @@ ITEMS = {
     'energy': 'refinement',
 }
 
-LONG_ITEMS = ('sweep200', )  # run on request only
+LONG_ITEMS = ('sweep200',)  # run on request only
 
 
 class Case(NamedTuple):
     """Two ways to compute the same from inputs that are ready."""
+
     ours: Callable  # () -> tensor or tuple of tensors
     textbook: Callable
 

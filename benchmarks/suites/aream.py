@@ -1,4 +1,7 @@
-"""AReAM on DeiT-S: a training step with all layers supervised, against kept scores and attention of every head and N x N labels."""
+"""AReAM on DeiT-S: a training step with all layers supervised, against kept scores and attention of
+every head and N x N labels.
+"""
+
 import torch
 
 from mmwsss.structures import WSSSDataSample
@@ -9,11 +12,18 @@ from .mctformer import untrained
 
 
 def aream(device, quick):
-    """Forward, losses and backward of two 448 x 448 images with 20 classes: losses, and the gradient of the patch embedding.
+    """Forward, losses and backward of two 448 x 448 images with 20 classes: losses, and the
+    gradient of the patch embedding.
 
     Both sides share the pixel-adaptive refinement, which has an item of its own.
     """
-    model = untrained(device, quick, type='mmwsss.AReAM', contrast_weight=0., test_cfg=dict(attention_layers=3, fuse_sqrt=False)).train()
+    model = untrained(
+        device,
+        quick,
+        type='mmwsss.AReAM',
+        contrast_weight=0.0,
+        test_cfg=dict(attention_layers=3, fuse_sqrt=False),
+    ).train()
     plain = textbook.PlainAReAM(model).to(device)
     images = torch.randn(2, 3, *model.backbone.img_size, device=device)
     tags = torch.zeros(2, 20, device=device)
@@ -28,6 +38,13 @@ def aream(device, quick):
         return losses.detach(), embedding.weight.grad
 
     def ours():
-        return step(model, model.backbone.patch_embed.projection, lambda: torch.stack(list(model(images, samples, mode='loss').values())))
+        return step(
+            model,
+            model.backbone.patch_embed.projection,
+            lambda: torch.stack(list(model(images, samples, mode='loss').values())),
+        )
 
-    return Case(ours, lambda: step(plain, plain.embed, lambda: textbook.losses(plain, images, tags, model.par)))
+    return Case(
+        ours,
+        lambda: step(plain, plain.embed, lambda: textbook.losses(plain, images, tags, model.par)),
+    )

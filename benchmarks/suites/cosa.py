@@ -1,4 +1,5 @@
 """CoSA: a training step, and the fit of its dynamic threshold."""
+
 import importlib.util
 from pathlib import Path
 
@@ -20,11 +21,12 @@ TINY = dict(embed_dims=64, num_layers=4, num_heads=2, feedforward_channels=256)
 
 
 def cosa_train(device, quick):
-    """Forward, losses and backward of an image of 448 x 448 with two tags of 20, after the warm-up, without energy loss: losses, and the
-    gradient of the patch embedding. ViT-S on a CPU, ViT-B on a GPU."""
+    """Forward, losses and backward of an image of 448 x 448 with two tags of 20, after the warm-up,
+    without energy loss: losses, and the gradient of the patch embedding. ViT-S on a CPU, ViT-B on a
+    GPU."""
     config = Config.fromfile(CONFIG).model
     config.backbone.pop('init_cfg')
-    config.loss_weights.energy = 0.
+    config.loss_weights.energy = 0.0
     if device.type == 'cpu':
         config.backbone.arch = 'deit-small'
     side = 64 if quick else 448
@@ -39,7 +41,10 @@ def cosa_train(device, quick):
     tags = torch.zeros(1, 20, device=device)
     tags[0, [3, 14]] = 1
     box = (0, side, 0, side * 7 // 8)
-    samples, boxes = [WSSSDataSample(metainfo=dict(img_box=box)).set_gt_tags(tags[0])], torch.tensor([box], device=device)
+    samples, boxes = (
+        [WSSSDataSample(metainfo=dict(img_box=box)).set_gt_tags(tags[0])],
+        torch.tensor([box], device=device),
+    )
 
     def step(compute):
         model.zero_grad(set_to_none=True)
@@ -47,27 +52,42 @@ def cosa_train(device, quick):
         losses.sum().backward()
         return losses.detach(), model.backbone.patch_embed.projection.weight.grad
 
-    return Case(lambda: step(lambda: torch.stack(list(model([weak, strong], samples, mode='loss').values()))),
-                lambda: step(lambda: textbook.losses(model, weak, strong, tags, boxes)))
+    return Case(
+        lambda: step(
+            lambda: torch.stack(list(model([weak, strong], samples, mode='loss').values()))
+        ),
+        lambda: step(lambda: textbook.losses(model, weak, strong, tags, boxes)),
+    )
 
 
 def gmm(device, quick):
-    """Low and high threshold from the values of a queue of 200 images of 28 x 28 (100 batches of VOC), by the same EM; on the CPU."""
+    """Low and high threshold from the values of a queue of 200 images of 28 x 28 (100 batches of
+    VOC), by the same EM; on the CPU.
+    """
     queue = _queue(quick)
-    return Case(lambda: torch.tensor(fit_threshold(queue, 'released'), dtype=torch.float64), lambda: textbook.released_thresholds(queue))
+    return Case(
+        lambda: torch.tensor(fit_threshold(queue, 'released'), dtype=torch.float64),
+        lambda: textbook.released_thresholds(queue),
+    )
 
 
 def gmm_binned(device, quick):
-    """As ``gmm``, from the histogram that a queue keeps, with the two images that an iteration adds; within 1e-3."""
+    """As ``gmm``, from the histogram that a queue keeps, with the two images that an iteration
+    adds; within 1e-3.
+    """
     queue = _queue(quick)
-    threshold = DynamicThreshold('released', start=(0.25, 0.7), capacity=len(queue), grid=queue.shape[1:])
+    threshold = DynamicThreshold(
+        'released', start=(0.25, 0.7), capacity=len(queue), grid=queue.shape[1:]
+    )
     threshold.push(queue)
     centres, latest = bin_centres(threshold.bins), queue[:2]
 
     def ours():
         threshold.push(latest)  # over themselves: the values stay
         threshold.pushed.zero_()
-        return torch.tensor(fit_threshold(centres, 'released', counts=threshold.counts), dtype=torch.float64)
+        return torch.tensor(
+            fit_threshold(centres, 'released', counts=threshold.counts), dtype=torch.float64
+        )
 
     return Case(ours, lambda: textbook.released_thresholds(queue))
 
@@ -75,7 +95,9 @@ def gmm_binned(device, quick):
 def _queue(quick):
     """Confidences (images,28,28) of background, foreground and what is between."""
     if importlib.util.find_spec('sklearn') is None:
-        raise ValueError('the comparison of threshold fits needs scikit-learn: pip install scikit-learn')
+        raise ValueError(
+            'the comparison of threshold fits needs scikit-learn: pip install scikit-learn'
+        )
     images = 20 if quick else 200
     low, high = (torch.rand(images, 28, 28) for _ in range(2))
-    return torch.where(torch.rand(images, 28, 28) < 0.6, 0.9 * low ** 3, 1 - 0.6 * high ** 2)
+    return torch.where(torch.rand(images, 28, 28) < 0.6, 0.9 * low**3, 1 - 0.6 * high**2)

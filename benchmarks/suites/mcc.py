@@ -1,4 +1,5 @@
 """A training step of MCC, against one that makes every pass of the released code."""
+
 from pathlib import Path
 
 import torch
@@ -16,8 +17,8 @@ TINY = dict(embed_dims=64, num_layers=4, num_heads=2, feedforward_channels=256)
 
 
 def mcc_train(device, quick):
-    """Forward, losses and backward of an image of 448 x 448 with two tags of 20 while all losses act: losses, and the gradient of the patch
-    embedding. ViT-S on a CPU, ViT-B on a GPU."""
+    """Forward, losses and backward of an image of 448 x 448 with two tags of 20 while all losses
+    act: losses, and the gradient of the patch embedding. ViT-S on a CPU, ViT-B on a GPU."""
     config = Config.fromfile(CONFIG).model
     config.backbone.pop('init_cfg')
     config.update(mask_ratio=0.95, contrast_loss=dict(temperature=0.5, for_else_term=True))
@@ -32,7 +33,11 @@ def mcc_train(device, quick):
     model = model.to(device).train()
     plain = textbook.PlainMCC(model).to(device)
     views = [torch.rand(1, 3, side // 8, side // 8, device=device) for _ in range(3)]
-    views = [4 * torch.nn.functional.interpolate(view, size=(side, side), mode='bicubic') - 2 for view in views]  # smooth, as photos are
+    # smooth, as photos are
+    views = [
+        4 * torch.nn.functional.interpolate(view, size=(side, side), mode='bicubic') - 2
+        for view in views
+    ]
     tags = torch.zeros(1, 20, device=device)
     tags[0, [3, 14]] = 1
     box = (0, side, 0, side * 7 // 8)
@@ -46,7 +51,14 @@ def mcc_train(device, quick):
         return losses.detach(), embedding.weight.grad
 
     def ours():
-        return step(model, model.backbone.patch_embed.projection, lambda: torch.stack(list(model(views, samples, mode='loss').values())))
+        return step(
+            model,
+            model.backbone.patch_embed.projection,
+            lambda: torch.stack(list(model(views, samples, mode='loss').values())),
+        )
 
     boxes = torch.tensor([box], device=device)
-    return Case(ours, lambda: step(plain, plain.embed, lambda: textbook.losses(plain, model, views, tags, boxes)))
+    return Case(
+        ours,
+        lambda: step(plain, plain.embed, lambda: textbook.losses(plain, model, views, tags, boxes)),
+    )

@@ -1,4 +1,7 @@
-"""MCTformer+ on DeiT-S: a training step and multi-scale CAMs of one image, against explicit attention that is kept and returned."""
+"""MCTformer+ on DeiT-S: a training step and multi-scale CAMs of one image, against explicit
+attention that is kept and returned.
+"""
+
 from pathlib import Path
 
 import torch
@@ -17,7 +20,9 @@ TINY = dict(embed_dims=64, num_layers=3, num_heads=2, feedforward_channels=256)
 
 
 def train(device, quick):
-    """Forward, losses and backward of two 448 x 448 images with 20 classes: losses, and the gradient of the patch embedding."""
+    """Forward, losses and backward of two 448 x 448 images with 20 classes: losses, and the
+    gradient of the patch embedding.
+    """
     model = untrained(device, quick).train()
     plain = textbook.PlainMCTformerPlus(model).to(device)
     images = torch.randn(2, 3, *model.backbone.img_size, device=device)
@@ -33,26 +38,42 @@ def train(device, quick):
         return losses.detach(), embedding.weight.grad
 
     def ours():
-        return step(model, model.backbone.patch_embed.projection, lambda: torch.stack(list(model(images, samples, mode='loss').values())))
+        return step(
+            model,
+            model.backbone.patch_embed.projection,
+            lambda: torch.stack(list(model(images, samples, mode='loss').values())),
+        )
 
-    return Case(ours, lambda: step(plain, plain.embed, lambda: textbook.losses(plain, images, tags)))
+    return Case(
+        ours, lambda: step(plain, plain.embed, lambda: textbook.losses(plain, images, tags))
+    )
 
 
 def cam(device, quick, dtype='fp32'):
-    """CAMs of an image of 500 x 375 pixels with two tags of 20: scales 1, 0.75 and 1.25, each with its flip, from uint8 views."""
+    """CAMs of an image of 500 x 375 pixels with two tags of 20: scales 1, 0.75 and 1.25, each with
+    its flip, from uint8 views.
+    """
     model = untrained(device, quick, test_cfg=dict(dtype=dtype)).eval()
     plain = textbook.PlainMCTformerPlus(model).to(device)
     size = (60, 80) if quick else (375, 500)
-    views = [torch.randint(0, 256, (3, *(round(side * scale) for side in size)), dtype=torch.uint8) for scale in (1, 0.75, 1.25)]
+    views = [
+        torch.randint(0, 256, (3, *(round(side * scale) for side in size)), dtype=torch.uint8)
+        for scale in (1, 0.75, 1.25)
+    ]
     tags = torch.zeros(1, 20)
     tags[0, [3, 14]] = 1
     sample = WSSSDataSample(metainfo=dict(ori_shape=size)).set_gt_tags(tags[0])
 
     def ours():
-        return model.test_step(dict(inputs=[[view] for view in views], data_samples=[sample]))[0].pred_cams.data
+        return model.test_step(dict(inputs=[[view] for view in views], data_samples=[sample]))[
+            0
+        ].pred_cams.data
 
     def plainly():
-        mean, std = (values.view(1, 3, 1, 1) for values in (model.data_preprocessor.mean, model.data_preprocessor.std))
+        mean, std = (
+            values.view(1, 3, 1, 1)
+            for values in (model.data_preprocessor.mean, model.data_preprocessor.std)
+        )
         inputs = [(view.flip(0)[None].to(device).float() - mean) / std for view in views]
         return textbook.multi_scale_cams(plain, inputs, tags.to(device), size)
 
@@ -65,7 +86,9 @@ def cam_bf16(device, quick):
 
 
 def untrained(device, quick, **options):
-    """Untrained network with some other options, and attention as peaked as that of a trained one, so that maps have contrast."""
+    """Untrained network with some other options, and attention as peaked as that of a trained one,
+    so that maps have contrast.
+    """
     config = Config.fromfile(CONFIG).model
     config.backbone.pop('init_cfg')
     config.test_cfg.update(options.pop('test_cfg', {}))
@@ -75,5 +98,5 @@ def untrained(device, quick, **options):
     model = MODELS.build(config)
     model.backbone.init_weights()
     for layer in model.backbone.layers:
-        nn.init.normal_(layer.attn.qkv.weight, std=1.5 * model.backbone.embed_dims ** -0.5)
+        nn.init.normal_(layer.attn.qkv.weight, std=1.5 * model.backbone.embed_dims**-0.5)
     return model.to(device)

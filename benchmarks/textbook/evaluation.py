@@ -1,11 +1,16 @@
-"""Evaluation of files in its plain form, with NumPy: every class is compared with every image, at every threshold. For comparison only."""
+"""Evaluation of files in its plain form, with NumPy: every class is compared with every image, at
+every threshold. For comparison only.
+"""
+
 import numpy as np
 import torch
 from PIL import Image
 
 
 def mask_areas(pairs, num_classes):
-    """Correct, predicted and labelled pixels (3,K) int64; pairs of files (prediction, mask), 255 ignored in the mask."""
+    """Correct, predicted and labelled pixels (3,K) int64; pairs of files (prediction, mask), 255
+    ignored in the mask.
+    """
     areas = np.zeros((3, num_classes), np.int64)
     for prediction, target in pairs:
         _count(np.array(Image.open(prediction)), np.array(Image.open(target)), areas)
@@ -13,7 +18,9 @@ def mask_areas(pairs, num_classes):
 
 
 def cam_areas(pairs, thresholds, num_classes):
-    """The same (3,n,K) of pairs (CAM file, mask) at n background thresholds; every file is read anew for each."""
+    """The same (3,n,K) of pairs (CAM file, mask) at n background thresholds; every file is read
+    anew for each.
+    """
     areas = np.zeros((3, len(thresholds), num_classes), np.int64)
     for index, threshold in enumerate(thresholds):
         for path, target in pairs:

@@ -1,11 +1,15 @@
-"""Threshold sweep of CAMs in its plain form: every image is labelled and counted anew at every threshold. For comparison only."""
+"""Threshold sweep of CAMs in its plain form: every image is labelled and counted anew at every
+threshold. For comparison only.
+"""
+
 import torch
 
 
 def sweep_areas(images, thresholds, num_classes):
     """Correct, predicted and labelled pixels (3,n,K) int64 of every class at n thresholds.
 
-    ``images`` are triples of CAMs (K,H,W), their 0-based class ids and labels (H,W), 255 ignored; ``num_classes`` includes background.
+    ``images`` are triples of CAMs (K,H,W), their 0-based class ids and labels (H,W), 255 ignored;
+    ``num_classes`` includes background.
     """
     areas = torch.zeros(3, len(thresholds), num_classes, dtype=torch.int64)
     for index, threshold in enumerate(thresholds):

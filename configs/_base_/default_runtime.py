@@ -1,8 +1,14 @@
 default_scope = 'mmwsss'
-env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='nccl'))
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
 custom_hooks = [
-    dict(type='mmwsss.EpochSeedHook'), dict(type='mmwsss.LossScheduleHook'), dict(type='mmwsss.SkipNonFiniteHook'),
-    dict(type='mmwsss.MetricsFileHook')
+    dict(type='mmwsss.EpochSeedHook'),
+    dict(type='mmwsss.LossScheduleHook'),
+    dict(type='mmwsss.SkipNonFiniteHook'),
+    dict(type='mmwsss.MetricsFileHook'),
 ]
 vis_backends = [dict(type='mmengine.LocalVisBackend')]
 visualizer = dict(type='mmengine.Visualizer', vis_backends=vis_backends)

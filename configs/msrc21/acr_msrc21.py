@@ -1,4 +1,5 @@
-# ACR from random weights on MSRC-21 photographs: the network of mctformer_plus_msrc21.py with a single class token and 16 x 16 patches.
+# ACR from random weights on MSRC-21 photographs: the network of mctformer_plus_msrc21.py with a
+# single class token and 16 x 16 patches.
 #   --cfg-options data_root=/path/to/msrc21
 _base_ = ['mctformer_plus_msrc21.py']
 train_pipeline = [
@@ -6,7 +7,7 @@ train_pipeline = [
     dict(type='mmpretrain.RandomResizedCrop', scale=128, crop_ratio_range=(0.25, 1.0)),
     dict(type='mmpretrain.RandomFlip', prob=0.5),
     dict(type='mmpretrain.ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
-    dict(type='mmwsss.TwoViews', transforms=('hflip', )),
+    dict(type='mmwsss.TwoViews', transforms=('hflip',)),
     dict(type='mmwsss.PackTagInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
@@ -20,6 +21,8 @@ model = dict(
         img_size=128,
         patch_size=8,
         pad_to_patch=True,
-        stem=dict(type='mmwsss.ConvStem', channels=(32, 64, 128))),
+        stem=dict(type='mmwsss.ConvStem', channels=(32, 64, 128)),
+    ),
     consistency=dict(activation_weight=125.0, affinity_weight=125.0, reference_patches=576),
-    test_cfg=dict(cam=dict(type='mmwsss.GradientAttention', grad_layers=2), refine=True))
+    test_cfg=dict(cam=dict(type='mmwsss.GradientAttention', grad_layers=2), refine=True),
+)

@@ -1,25 +1,33 @@
-# CoSA from random weights on MSRC-21 photographs with image tags (320x213, 393 train, 96 val, 15 classes): the network of mcc_msrc21.py,
-# about half an hour on two CPU cores. --cfg-options data_root=/path/to/msrc21 (layout of own photos, docs/user_guides/own_data.md)
+# CoSA from random weights on MSRC-21 photographs with image tags (320x213, 393 train, 96 val, 15
+# classes): the network of mcc_msrc21.py, about half an hour on two CPU cores. --cfg-options
+# data_root=/path/to/msrc21 (layout of own photos, docs/user_guides/own_data.md)
 _base_ = ['mcc_msrc21.py']
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(
         type='mmwsss.MultiViews',
         base=[
-            dict(type='mmwsss.RandomScale', ratio_range=(0.75, 1.5), backend='pillow', truncate=True),
+            dict(
+                type='mmwsss.RandomScale', ratio_range=(0.75, 1.5), backend='pillow', truncate=True
+            ),
             dict(type='mmpretrain.RandomFlip', prob=0.5),
             dict(type='mmwsss.AffinityCrop', crop_size=(192, 192), img_pad=0),
             dict(type='mmwsss.RandomPhotometry', jitter=(0.3, 0.3, 0.3, 0.02), jitter_prob=0.8),
         ],
-        views=[[], [dict(type='mmwsss.StrongView')]]),
+        views=[[], [dict(type='mmwsss.StrongView')]],
+    ),
     dict(type='mmwsss.PackTagInputs'),
 ]
-train_dataloader = dict(
-    dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_evaluator = [
     dict(type='mmwsss.SegMetric', use_image_tags=True),
     dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)]),
-    dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)], field='pred_aux_cams', prefix='aux_cam'),
+    dict(
+        type='mmwsss.CAMMetric',
+        thresholds=[step / 100 for step in range(100)],
+        field='pred_aux_cams',
+        prefix='aux_cam',
+    ),
     dict(type='mmwsss.TagMetric'),
 ]
 test_evaluator = val_evaluator
@@ -30,12 +38,19 @@ model = dict(
     backbone={{_base_.model.backbone}},
     decode_head=dict(channels=128, dilation=2),
     momentum=0.99,
-    loss_weights=dict(seg=1., cam=0.5, energy=0.),
+    loss_weights=dict(seg=1.0, cam=0.5, energy=0.0),
     loss_starts=dict(seg=400, cam=400, separation=400),
-    pseudo_label=dict(high=0.6, low=0.3, aux_high=0.6, aux_low=0.3, scales=(1.0, 0.5), aux_scales='all'),
-    test_cfg=dict(size=None, scales=(1.0, 0.75), seg_scales=(1.0, ), seg_flip=True))
+    pseudo_label=dict(
+        high=0.6, low=0.3, aux_high=0.6, aux_low=0.3, scales=(1.0, 0.5), aux_scales='all'
+    ),
+    test_cfg=dict(size=None, scales=(1.0, 0.75), seg_scales=(1.0,), seg_flip=True),
+)
 custom_hooks = [
-    dict(type='mmwsss.EpochSeedHook'), dict(type='mmwsss.LossScheduleHook'), dict(type='mmwsss.SkipNonFiniteHook'),
-    dict(type='mmwsss.TeacherEMAHook'), dict(type='mmwsss.MetricsFileHook'), dict(type='mmwsss.ValidationTableHook'),
-    dict(type='mmwsss.TrainingPictureHook', interval=500)
+    dict(type='mmwsss.EpochSeedHook'),
+    dict(type='mmwsss.LossScheduleHook'),
+    dict(type='mmwsss.SkipNonFiniteHook'),
+    dict(type='mmwsss.TeacherEMAHook'),
+    dict(type='mmwsss.MetricsFileHook'),
+    dict(type='mmwsss.ValidationTableHook'),
+    dict(type='mmwsss.TrainingPictureHook', interval=500),
 ]

@@ -1,4 +1,5 @@
-# DeepLabV3+ with half a ResNet-18, from random weights, on pseudo masks of MSRC-21 (data root by --cfg-options): minutes on two CPU cores.
+# DeepLabV3+ with half a ResNet-18, from random weights, on pseudo masks of MSRC-21 (data root by
+# --cfg-options): minutes on two CPU cores.
 _base_ = ['../deeplabv3plus_r18_toy_pseudo.py']
 data_root = 'data/msrc21'
 crop_size = (128, 128)
@@ -11,15 +12,25 @@ train_pipeline = [
     dict(type='mmseg.PhotoMetricDistortion'),
     dict(type='mmseg.PackSegInputs'),
 ]
-evaluated = dict(data_root=data_root, ann_file='ImageSets/Segmentation/val.txt', metainfo=dict(_delete_=True, classes='classes.txt'))
+evaluated = dict(
+    data_root=data_root,
+    ann_file='ImageSets/Segmentation/val.txt',
+    metainfo=dict(_delete_=True, classes='classes.txt'),
+)
 train_dataloader = dict(
     dataset=dict(
-        data_root=data_root, metainfo=dict(_delete_=True, classes='classes.txt'), pipeline=train_pipeline,
-        data_prefix=dict(pseudo_mask_path='work_dirs/mctformer_plus_msrc21_pipeline/masks')))
+        data_root=data_root,
+        metainfo=dict(_delete_=True, classes='classes.txt'),
+        pipeline=train_pipeline,
+        data_prefix=dict(pseudo_mask_path='work_dirs/mctformer_plus_msrc21_pipeline/masks'),
+    )
+)
 val_dataloader = dict(dataset=evaluated)
 test_dataloader = dict(dataset=evaluated)
 model = dict(data_preprocessor=dict(size=crop_size), decode_head=dict(num_classes=16))
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 max_iters = 500
-param_scheduler = [dict(type='mmengine.PolyLR', eta_min=0., power=0.9, begin=0, end=max_iters + 1, by_epoch=False)]
+param_scheduler = [
+    dict(type='mmengine.PolyLR', eta_min=0.0, power=0.9, begin=0, end=max_iters + 1, by_epoch=False)
+]
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)

@@ -1,5 +1,6 @@
-# MCC from random weights on MSRC-21 photographs with image tags (320x213, 393 train, 96 val, 15 classes): about half an hour on two CPU
-# cores. The folder has the layout of own photos (docs/user_guides/own_data.md): --cfg-options data_root=/path/to/msrc21
+# MCC from random weights on MSRC-21 photographs with image tags (320x213, 393 train, 96 val, 15
+# classes): about half an hour on two CPU cores. The folder has the layout of own photos
+# (docs/user_guides/own_data.md): --cfg-options data_root=/path/to/msrc21
 _base_ = ['../_base_/single_stage_runtime.py']
 data_root = 'data/msrc21'
 jitter = dict(type='mmwsss.RandomPhotometry', jitter=(0.3, 0.3, 0.3, 0.02), jitter_prob=0.8)
@@ -8,7 +9,9 @@ train_pipeline = [
     dict(
         type='mmwsss.MultiViews',
         base=[
-            dict(type='mmwsss.RandomScale', ratio_range=(0.75, 1.5), backend='pillow', truncate=True),
+            dict(
+                type='mmwsss.RandomScale', ratio_range=(0.75, 1.5), backend='pillow', truncate=True
+            ),
             dict(type='mmpretrain.RandomFlip', prob=0.5),
             dict(type='mmwsss.AffinityCrop', crop_size=(192, 192), img_pad=0),
         ],
@@ -17,12 +20,16 @@ train_pipeline = [
             dict(
                 source='original',
                 steps=[
-                    dict(type='mmpretrain.RandomResizedCrop', scale=192, crop_ratio_range=(0.25, 1.0)),
+                    dict(
+                        type='mmpretrain.RandomResizedCrop', scale=192, crop_ratio_range=(0.25, 1.0)
+                    ),
                     dict(type='mmpretrain.RandomFlip', prob=0.5),
                     jitter,
-                ]),
+                ],
+            ),
             [jitter],
-        ]),
+        ],
+    ),
     dict(type='mmwsss.PackTagInputs'),
 ]
 test_pipeline = [
@@ -37,20 +44,37 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
-        type='mmwsss.ImageTagDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train.txt', classes='classes.txt',
-        pipeline=train_pipeline))
+        type='mmwsss.ImageTagDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/train.txt',
+        classes='classes.txt',
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=1,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='mmwsss.ImageTagDataset', data_root=data_root, ann_file='ImageSets/Segmentation/val.txt', classes='classes.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), test_mode=True, pipeline=test_pipeline))
+        type='mmwsss.ImageTagDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/val.txt',
+        classes='classes.txt',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = [
     dict(type='mmwsss.SegMetric'),
     dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)]),
-    dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)], field='pred_aux_cams', prefix='aux_cam'),
+    dict(
+        type='mmwsss.CAMMetric',
+        thresholds=[step / 100 for step in range(100)],
+        field='pred_aux_cams',
+        prefix='aux_cam',
+    ),
     dict(type='mmwsss.TagMetric'),
 ]
 test_evaluator = val_evaluator
@@ -65,26 +89,42 @@ model = dict(
         final_norm=True,
         aux_layer=-2,
         pad_to_patch=True,
-        stem=dict(type='mmwsss.ConvStem', channels=(24, 48, 96, 192))),
+        stem=dict(type='mmwsss.ConvStem', channels=(24, 48, 96, 192)),
+    ),
     decode_head=dict(channels=128, dilation=2),
     projector=dict(out_channels=128, hidden_channels=256, bottleneck_channels=64),
     num_masks=4,
     mask_scale=3,
     mask_ratio=0.75,
-    loss_weights=dict(seg=1., energy=0.),
+    loss_weights=dict(seg=1.0, energy=0.0),
     loss_starts=dict(affinity=300, contrast=300, seg=400),
     pseudo_label=dict(high=0.6, low=0.3, scales=(1.0, 0.75)),
-    test_cfg=dict(scales=(1.0, 0.75), flip=True, seg_flip=True))
+    test_cfg=dict(scales=(1.0, 0.75), flip=True, seg_flip=True),
+)
 optim_wrapper = dict(
     type='mmengine.OptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05),
     paramwise_cfg=dict(
-        norm_decay_mult=0., bias_decay_mult=0., custom_keys={'cls_token': dict(decay_mult=0.), 'pos_embed': dict(decay_mult=0.)}))
+        norm_decay_mult=0.0,
+        bias_decay_mult=0.0,
+        custom_keys={'cls_token': dict(decay_mult=0.0), 'pos_embed': dict(decay_mult=0.0)},
+    ),
+)
 max_iters = 1200
 train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters, val_interval=400)
-param_scheduler = [dict(type='mmwsss.WarmupPolyLR', warmup=120, warmup_ratio=0.02, power=0.9, end=max_iters, by_epoch=False)]
+param_scheduler = [
+    dict(
+        type='mmwsss.WarmupPolyLR',
+        warmup=120,
+        warmup_ratio=0.02,
+        power=0.9,
+        end=max_iters,
+        by_epoch=False,
+    )
+]
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=24, log_metric_by_epoch=False),
-    checkpoint=dict(type='mmengine.CheckpointHook', by_epoch=False, interval=400, max_keep_ckpts=1))
+    checkpoint=dict(type='mmengine.CheckpointHook', by_epoch=False, interval=400, max_keep_ckpts=1),
+)

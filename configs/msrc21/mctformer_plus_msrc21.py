@@ -1,5 +1,6 @@
-# MCTformer+ from random weights on MSRC-21 photographs with image tags (320x213, 393 train, 96 val, 15 classes): half an hour or less on
-# two CPU cores. The folder has the layout of own photos (docs/user_guides/own_data.md): --cfg-options data_root=/path/to/msrc21
+# MCTformer+ from random weights on MSRC-21 photographs with image tags (320x213, 393 train, 96 val,
+# 15 classes): half an hour or less on two CPU cores. The folder has the layout of own photos
+# (docs/user_guides/own_data.md): --cfg-options data_root=/path/to/msrc21
 _base_ = ['../_base_/default_runtime.py']
 data_root = 'data/msrc21'
 train_pipeline = [
@@ -22,17 +23,32 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=True),
     dataset=dict(
-        type='mmwsss.ImageTagDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train.txt', classes='classes.txt',
-        pipeline=train_pipeline))
+        type='mmwsss.ImageTagDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/train.txt',
+        classes='classes.txt',
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=1,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='mmwsss.ImageTagDataset', data_root=data_root, ann_file='ImageSets/Segmentation/val.txt', classes='classes.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), test_mode=True, pipeline=test_pipeline))
+        type='mmwsss.ImageTagDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/val.txt',
+        classes='classes.txt',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
-val_evaluator = [dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)]), dict(type='mmwsss.TagMetric')]
+val_evaluator = [
+    dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)]),
+    dict(type='mmwsss.TagMetric'),
+]
 test_evaluator = val_evaluator
 model = dict(
     type='mmwsss.MCTformerPlus',
@@ -44,20 +60,40 @@ model = dict(
         patch_size=8,
         drop_path_rate=0.1,
         pad_to_patch=True,
-        stem=dict(type='mmwsss.ConvStem', channels=(32, 64, 128))),
-    # cells of 8 pixels, because cells of 16 gave 31 at best; CAM mIoU of one run: mct 35.9, fused 31.9, fused and refined by one layer 33.7
-    test_cfg=dict(map_type='mct', refine=False))
+        stem=dict(type='mmwsss.ConvStem', channels=(32, 64, 128)),
+    ),
+    # cells of 8 pixels, because cells of 16 gave 31 at best; CAM mIoU of one run: mct 35.9, fused
+    # 31.9, fused and refined by one layer 33.7
+    test_cfg=dict(map_type='mct', refine=False),
+)
 optim_wrapper = dict(
     type='mmengine.OptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05),
     paramwise_cfg=dict(
-        norm_decay_mult=0., bias_decay_mult=0., custom_keys={'cls_token': dict(decay_mult=0.), 'pos_embed': dict(decay_mult=0.)}))
+        norm_decay_mult=0.0,
+        bias_decay_mult=0.0,
+        custom_keys={'cls_token': dict(decay_mult=0.0), 'pos_embed': dict(decay_mult=0.0)},
+    ),
+)
 max_epochs = 60
-train_cfg = dict(type='mmengine.EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs)
-param_scheduler = [dict(
-    type='mmwsss.WarmupCosineLR', warmup=5, warmup_lr=1e-5, min_lr=1e-5, lag=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True)]
+train_cfg = dict(
+    type='mmengine.EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs
+)
+param_scheduler = [
+    dict(
+        type='mmwsss.WarmupCosineLR',
+        warmup=5,
+        warmup_lr=1e-5,
+        min_lr=1e-5,
+        lag=0,
+        end=max_epochs,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    )
+]
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=24),
-    checkpoint=dict(type='mmengine.CheckpointHook', interval=10, max_keep_ckpts=1))
+    checkpoint=dict(type='mmengine.CheckpointHook', interval=10, max_keep_ckpts=1),
+)

@@ -1,4 +1,5 @@
-# PSA's affinity network from random weights on MSRC-21 photographs, labels made from CAM files; a ResNet-18 with a grid of 8 pixels.
+# PSA's affinity network from random weights on MSRC-21 photographs, labels made from CAM files; a
+# ResNet-18 with a grid of 8 pixels.
 #   python tools/make_affinity_labels.py --cams CAMS --images MSRC/JPEGImages --out LABELS \
 #     --method psa
 #   python tools/train.py configs/msrc21/psa_msrc21.py \
@@ -9,7 +10,14 @@ affinity_dir = 'work_dirs/psa_labels/msrc21'
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(type='mmwsss.LoadCRFMaps'),
-    dict(type='mmpretrain.ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1, backend='cv2'),
+    dict(
+        type='mmpretrain.ColorJitter',
+        brightness=0.3,
+        contrast=0.3,
+        saturation=0.3,
+        hue=0.1,
+        backend='cv2',
+    ),
     dict(type='mmwsss.AffinityCrop', crop_size=(192, 192)),
     dict(type='mmseg.RandomFlip', prob=0.5),
     dict(type='mmwsss.CRFMapsToLabel', stride=8),
@@ -22,22 +30,38 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
-        type='mmwsss.AffinityDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train.txt',
-        data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir), pipeline=train_pipeline))
+        type='mmwsss.AffinityDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/train.txt',
+        data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir),
+        pipeline=train_pipeline,
+    ),
+)
 model = dict(
     type='mmwsss.AffinityNet',
     data_preprocessor=dict(type='mmwsss.ViewsDataPreprocessor'),
     backbone=dict(
-        type='mmwsss.PyramidResNet', depth=18, base_channels=32, stem_channels=32, strides=(1, 2, 2, 1), frozen_stages=-1, norm_eval=False),
+        type='mmwsss.PyramidResNet',
+        depth=18,
+        base_channels=32,
+        stem_channels=32,
+        strides=(1, 2, 2, 1),
+        frozen_stages=-1,
+        norm_eval=False,
+    ),
     embed_channels=(16, 16, 16, 16, 16),
     stride=8,
-    full_border=True)
+    full_border=True,
+)
 optim_wrapper = dict(
-    type='mmengine.OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01))
+    type='mmengine.OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01)
+)
 max_iters = 500
-param_scheduler = [dict(type='mmengine.PolyLR', eta_min=0., power=0.9, begin=0, end=max_iters + 1, by_epoch=False)]
+param_scheduler = [
+    dict(type='mmengine.PolyLR', eta_min=0.0, power=0.9, begin=0, end=max_iters + 1, by_epoch=False)
+]
 train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters)
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=50, log_metric_by_epoch=False),
-    checkpoint=dict(type='mmengine.CheckpointHook', by_epoch=False, interval=100, max_keep_ckpts=1))
+    checkpoint=dict(type='mmengine.CheckpointHook', by_epoch=False, interval=100, max_keep_ckpts=1),
+)

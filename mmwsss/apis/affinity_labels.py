@@ -1,4 +1,5 @@
 """From a CAM file and its image to what an affinity network is trained on."""
+
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,25 +17,28 @@ SUFFIXES = dict(psa='.npz', irn='.png')
 
 @dataclass
 class AffinityLabelMaker:
-    """Writes ``<out>/<id>.npz`` (PSA) or ``<out>/<id>.png`` (IRN) for a job ``(id, CAM file, image file)``; for worker processes too.
+    """Writes ``<out>/<id>.npz`` (PSA) or ``<out>/<id>.png`` (IRN) for a job ``(id, CAM file, image
+    file)``; for worker processes too.
 
-    PSA (spec: pipeline 1.2): dense CRF probabilities of [background, present classes] under a strong and under a weak background, not yet
-    made into labels, because those depend on the crop. IRN (section 2.2): a label map of class ids, 255 where the hard-label CRFs of a high
-    and of a low threshold disagree. Both CRFs of an image share one lattice.
+    PSA (spec: pipeline 1.2): dense CRF probabilities of [background, present classes] under a
+    strong and under a weak background, not yet made into labels, because those depend on the crop.
+    IRN (section 2.2): a label map of class ids, 255 where the hard-label CRFs of a high and of a
+    low threshold disagree. Both CRFs of an image share one lattice.
 
     Attributes:
         out (Path): Folder of the files.
         method (str): ``'psa'`` or ``'irn'``.
-        low_alpha, high_alpha (float): psa: exponents of the background score ``(1 - max_k cam_k)^alpha``; the lower makes the stronger
-            background.
-        foreground, background (float): irn: scores of the background that a trusted class must beat, and that no class beats where the
-            background is trusted.
+        low_alpha, high_alpha (float): psa: exponents of the background score ``(1 - max_k
+            cam_k)^alpha``; the lower makes the stronger background.
+        foreground, background (float): irn: scores of the background that a trusted class must
+            beat, and that no class beats where the background is trusted.
         crf (dict): Arguments of :class:`DenseCRF`.
         num_classes (int | None): C, to check class ids against.
 
     Raises:
         ValueError: Unknown method, or settings out of order.
     """
+
     out: Path
     method: str
     low_alpha: float = 1
@@ -48,9 +52,15 @@ class AffinityLabelMaker:
         if self.method not in SUFFIXES:
             raise ValueError(f'method must be psa or irn, got {self.method!r}')
         if not 0 < self.low_alpha < self.high_alpha:
-            raise ValueError(f'0 < low alpha < high alpha is expected, got {self.low_alpha} and {self.high_alpha}')
+            raise ValueError(
+                f'0 < low alpha < high alpha is expected, got {self.low_alpha} and '
+                f'{self.high_alpha}'
+            )
         if not 0 <= self.background < self.foreground <= 1:
-            raise ValueError(f'0 <= background < foreground <= 1 is expected, got {self.background} and {self.foreground}')
+            raise ValueError(
+                f'0 <= background < foreground <= 1 is expected, got {self.background} and '
+                f'{self.foreground}'
+            )
 
     @property
     def suffix(self):
@@ -67,7 +77,8 @@ class AffinityLabelMaker:
             str: Image id.
 
         Raises:
-            ValueError: Damaged file, size of the maps other than the image's, class id out of range; names the file.
+            ValueError: Damaged file, size of the maps other than the image's, class id out of
+                range; names the file.
         """
         img_id, cam_path, image_path = job
         cams, keys, image = read_cam_and_image(cam_path, image_path, self.num_classes)
@@ -81,16 +92,26 @@ class AffinityLabelMaker:
         return img_id
 
     def crf_maps(self, image, cams):
-        """CRF probabilities (K+1,H,W) under the low and under the high exponent, for an image (H,W,3) BGR and maps (K,H,W)."""
+        """CRF probabilities (K+1,H,W) under the low and under the high exponent, for an image
+        (H,W,3) BGR and maps (K,H,W).
+        """
         scores = [background_alpha(cams, alpha) for alpha in (self.low_alpha, self.high_alpha)]
         return DenseCRF(**self.crf).refine_many(_rgb(image), scores)
 
     def ir_label(self, image, cams, keys):
-        """Label map (H,W): 0 background, class id + 1, 255 unsure, for an image (H,W,3) BGR and the maps (K,H,W) of ``keys`` (K,)."""
+        """Label map (H,W): 0 background, class id + 1, 255 unsure, for an image (H,W,3) BGR and the
+        maps (K,H,W) of ``keys`` (K,).
+        """
         crf = DenseCRF(**self.crf)
-        hard = [torch.cat([torch.full_like(cams[:1], score), cams]).argmax(0) if len(cams) else cams.new_zeros(cams.shape[-2:])
-                for score in (self.foreground, self.background)]
-        fg, bg = crf.refine_many(_rgb(image), [crf.from_labels(label, len(keys) + 1) for label in hard])
+        hard = [
+            torch.cat([torch.full_like(cams[:1], score), cams]).argmax(0)
+            if len(cams)
+            else cams.new_zeros(cams.shape[-2:])
+            for score in (self.foreground, self.background)
+        ]
+        fg, bg = crf.refine_many(
+            _rgb(image), [crf.from_labels(label, len(keys) + 1) for label in hard]
+        )
         table = torch.cat([keys.new_zeros(1), keys + 1])
         return ir_labels(table[fg.argmax(0)], table[bg.argmax(0)])
 

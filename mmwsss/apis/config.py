@@ -1,4 +1,5 @@
 """Reading a config the same way from every tool."""
+
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
@@ -13,11 +14,14 @@ def load_config(config, *, cfg_options=None, work_dir=None, launcher='none'):
 
     Args:
         config (str | Path | Config): File, or a config to use as it is.
-        cfg_options (dict, optional): ``{'a.b': value}`` overrides; ``data_root`` moves every data set of the config.
+        cfg_options (dict, optional): ``{'a.b': value}`` overrides; ``data_root`` moves every data
+            set of the config.
         work_dir (str | Path, optional): Default: ``work_dirs/<name of the config>``.
-        launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; ``'none'`` turns SyncBN into BN.
+        launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; ``'none'`` turns SyncBN
+            into BN.
 
-    Without a GPU, SyncBN becomes BN too, processes talk by gloo, and mixed precision, which MMEngine refuses there, becomes float32.
+    Without a GPU, SyncBN becomes BN too, processes talk by gloo, and mixed precision, which
+    MMEngine refuses there, becomes float32.
 
     Raises:
         FileNotFoundError: No such config.
@@ -69,15 +73,23 @@ def override(config, options):
         config.merge_from_dict(options)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
-        raise ValueError(f'{config.filename}: these overrides do not fit it: {" ".join(options)} ({message})') from error
+        raise ValueError(
+            f'{config.filename}: these overrides do not fit it: {" ".join(options)} ({message})'
+        ) from error
 
 
 def _run_without_gpu(config):
     if config.launcher != 'none':
         config.merge_from_dict(dict(env_cfg=dict(dist_cfg=dict(backend='gloo'))))
-        config._cfg_dict.setdefault('model_wrapper_cfg', dict(
-            type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
-            find_unused_parameters=config.get('find_unused_parameters', False)))
+        config._cfg_dict.setdefault(
+            'model_wrapper_cfg',
+            dict(
+                type='MMDistributedDataParallel',
+                device_ids=None,
+                broadcast_buffers=False,
+                find_unused_parameters=config.get('find_unused_parameters', False),
+            ),
+        )
     wrapper = config.get('optim_wrapper') or {}
     if str(wrapper.get('type', '')).endswith('AmpOptimWrapper'):
         wrapper.type = 'mmengine.OptimWrapper'
@@ -102,8 +114,8 @@ def dataset_of_split(config, split, *, masks=False):
 
     Args:
         config (Config): Its ``test_dataloader.dataset`` is the template.
-        split (str): Name of a list in ``ImageSets/Segmentation``, e.g. ``train_aug``; a path of a list; or ``all``: every image of the
-            tag file.
+        split (str): Name of a list in ``ImageSets/Segmentation``, e.g. ``train_aug``; a path of a
+            list; or ``all``: every image of the tag file.
         masks (bool): Keep the ground truth masks; without them no mask has to exist.
 
     Returns:
@@ -117,10 +129,14 @@ def dataset_of_split(config, split, *, masks=False):
         dataset.split = split
         dataset.pop('ann_file', None)
     else:
-        dataset.ann_file = str(Path(split).resolve()) if is_path else f'ImageSets/Segmentation/{split}.txt'
+        dataset.ann_file = (
+            str(Path(split).resolve()) if is_path else f'ImageSets/Segmentation/{split}.txt'
+        )
     dataset.test_mode = True
     if not masks:
-        dataset.data_prefix = dict(dataset.get('data_prefix') or dict(img_path='JPEGImages'), seg_map_path=None)
+        dataset.data_prefix = dict(
+            dataset.get('data_prefix') or dict(img_path='JPEGImages'), seg_map_path=None
+        )
         dataset.pipeline = without_masks(dataset.pipeline)
     return dataset
 

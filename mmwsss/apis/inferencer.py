@@ -1,4 +1,5 @@
 """A trained model applied to a photo: CAMs, tag scores, label maps."""
+
 import re
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ class CAMs(NamedTuple):
         scores (numpy.ndarray): (C,) probability of every tag.
         names (list[str]): Names of ``classes``.
     """
+
     classes: np.ndarray
     cams: np.ndarray
     scores: np.ndarray
@@ -37,12 +39,14 @@ def init_model(config, checkpoint=None, device='cpu', cfg_options=None):
 
     Args:
         config (str | Path | Config): Config file.
-        checkpoint (str, optional): File or URL; ours or any that the model translates. None leaves random weights.
+        checkpoint (str, optional): File or URL; ours or any that the model translates. None leaves
+            random weights.
         device (str | torch.device): Where to put the model.
         cfg_options (dict, optional): Overrides of the config.
 
     Returns:
-        BaseModel: With the attributes ``cfg`` (Config) and ``class_names`` (tuple, background first).
+        BaseModel: With the attributes ``cfg`` (Config) and ``class_names`` (tuple, background
+            first).
 
     Raises:
         FileNotFoundError: No such config or checkpoint.
@@ -52,20 +56,29 @@ def init_model(config, checkpoint=None, device='cpu', cfg_options=None):
     model = MODELS.build(config.model)
     names = None
     if checkpoint is not None:
-        names = load_weights(model, checkpoint).get('meta', {}).get('dataset_meta', {}).get('classes')
+        names = (
+            load_weights(model, checkpoint).get('meta', {}).get('dataset_meta', {}).get('classes')
+        )
     model.cfg = config
-    model.class_names = tuple(names or config.get('classes') or ('background', *map(str, range(getattr(model, 'num_classes', 0)))))
+    model.class_names = tuple(
+        names
+        or config.get('classes')
+        or ('background', *map(str, range(getattr(model, 'num_classes', 0))))
+    )
     return model.to(device).eval()
 
 
 def load_weights(model, checkpoint, *, partial=False):
-    """Load a checkpoint into a model, in full: the loaders of MMEngine would leave what does not fit at random values.
+    """Load a checkpoint into a model, in full: the loaders of MMEngine would leave what does not
+    fit at random values.
 
     Args:
         model (BaseModel): Ours or MMSegmentation's; released weights of the papers are translated.
-        checkpoint (str | Path): File or URL. What the model has no use for is logged, and a method of the same network that is not the
-            model's (:func:`mmwsss.checkpoints.released_weights.warn_of_origin`).
-        partial (bool): Accept a checkpoint without some of the weights, such as those of a backbone alone; the rest stays as it is.
+        checkpoint (str | Path): File or URL. What the model has no use for is logged, and a method
+            of the same network that is not the model's
+            (:func:`mmwsss.checkpoints.released_weights.warn_of_origin`).
+        partial (bool): Accept a checkpoint without some of the weights, such as those of a backbone
+            alone; the rest stays as it is.
 
     Returns:
         dict: The checkpoint.
@@ -78,22 +91,37 @@ def load_weights(model, checkpoint, *, partial=False):
     try:
         content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
         state = content.get('state_dict', content)
-        keys = model.load_state_dict({key.removeprefix('module.'): value for key, value in state.items()}, strict=False)
+        keys = model.load_state_dict(
+            {key.removeprefix('module.'): value for key, value in state.items()}, strict=False
+        )
     except FileNotFoundError as error:
         raise FileNotFoundError(f'{checkpoint}: checkpoint not found') from error
     except (ValueError, RuntimeError, EOFError, KeyError, AttributeError) as error:
-        message = re.sub(r'Error\(s\) in loading state_dict for \w+:\s*', 'has another architecture than the model: ', str(error))
-        raise ValueError(message if str(checkpoint) in message else f'{checkpoint}: {_first_line(message)}') from error
+        message = re.sub(
+            r'Error\(s\) in loading state_dict for \w+:\s*',
+            'has another architecture than the model: ',
+            str(error),
+        )
+        raise ValueError(
+            message if str(checkpoint) in message else f'{checkpoint}: {_first_line(message)}'
+        ) from error
     missing = [key for key in keys.missing_keys if not key.endswith('num_batches_tracked')]
     if missing and not partial:
-        raise ValueError(f'{checkpoint}: has no weights for {len(missing)} entries of {type(model).__name__}, first {missing[0]}; choose '
-                         'the config that belongs to the checkpoint')
+        raise ValueError(
+            f'{checkpoint}: has no weights for {len(missing)} entries of {type(model).__name__}, '
+            f'first {missing[0]}; choose '
+            'the config that belongs to the checkpoint'
+        )
     origin = converted_from(content)
     if origin is not None:
         warn_of_origin(model, origin)
     if keys.unexpected_keys:
-        print_log(f'{checkpoint}: {len(keys.unexpected_keys)} entries that {type(model).__name__} has no use for, first '
-                  f'{keys.unexpected_keys[0]}', logger='current')
+        print_log(
+            f'{checkpoint}: {len(keys.unexpected_keys)} entries that {type(model).__name__} has '
+            f'no use for, first '
+            f'{keys.unexpected_keys[0]}',
+            logger='current',
+        )
     return content
 
 
@@ -108,7 +136,8 @@ def infer_cams(model, image, tags=None, *, scales=None, flip=None, refine=None):
     Args:
         model (TagClassifier): From :func:`init_model`.
         image (str | Path | numpy.ndarray): File, or (H,W,3) uint8 BGR.
-        tags (Sequence[str | int], optional): Names or 0-based ids of the classes in the image; None: the predicted ones.
+        tags (Sequence[str | int], optional): Names or 0-based ids of the classes in the image;
+            None: the predicted ones.
         scales (Sequence[float], optional): Test scales; None: those of the config.
         flip (bool, optional): Add the horizontal flip of each scale; None: as the config says.
         refine (bool, optional): Refine with the patch affinity; None: as the config says.
@@ -121,16 +150,22 @@ def infer_cams(model, image, tags=None, *, scales=None, flip=None, refine=None):
     """
     sample = _predict(model, image, tags, scales, dict(flip=flip, refine=refine))
     keys = np.asarray(sample.cam_keys, np.int64)
-    return CAMs(keys, sample.pred_cams.data.float().cpu().numpy(), sample.pred_scores.cpu().numpy(),
-                [model.class_names[key + 1] for key in keys])
+    return CAMs(
+        keys,
+        sample.pred_cams.data.float().cpu().numpy(),
+        sample.pred_scores.cpu().numpy(),
+        [model.class_names[key + 1] for key in keys],
+    )
 
 
 def infer_masks(model, image, tags=None, *, threshold=None, scales=None, flip=None, refine=None):
     """Label map of one image: CAMs cut at a threshold, or the prediction of a segmentation network.
 
     Args:
-        model, image, tags, scales, flip, refine: See :func:`infer_cams`; a network that segments only takes ``model`` and ``image``.
-        threshold (float, optional): Background threshold of CAMs; None: ``cam_threshold`` of the config, else 0.4.
+        model, image, tags, scales, flip, refine: See :func:`infer_cams`; a network that segments
+            only takes ``model`` and ``image``.
+        threshold (float, optional): Background threshold of CAMs; None: ``cam_threshold`` of the
+            config, else 0.4.
 
     Returns:
         numpy.ndarray: (H,W) uint8, 0 background, class c is c+1.
@@ -138,7 +173,13 @@ def infer_masks(model, image, tags=None, *, threshold=None, scales=None, flip=No
     if hasattr(model, 'predict_cams') and not getattr(model, 'segments', False):
         result = infer_cams(model, image, tags, scales=scales, flip=flip, refine=refine)
         threshold = model.cfg.get('cam_threshold', 0.4) if threshold is None else threshold
-        return labels_at_threshold(torch.from_numpy(result.cams), torch.from_numpy(result.classes), threshold).numpy().astype(np.uint8)
+        return (
+            labels_at_threshold(
+                torch.from_numpy(result.cams), torch.from_numpy(result.classes), threshold
+            )
+            .numpy()
+            .astype(np.uint8)
+        )
     if tags is not None or scales is not None or flip is not None or refine is not None:
         raise ValueError(f'{type(model).__name__} segments without tags, scales, flip and refine')
     sample = _predict(model, image, None, None, {})
@@ -151,15 +192,26 @@ def _predict(model, image, tags, scales, options):
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f'the image must be (H,W,3) uint8 BGR, got {image.shape} {image.dtype}')
     is_classifier = hasattr(model, 'predict_cams')
-    results = dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2], img_path='', seg_fields=[])
+    results = dict(
+        img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2], img_path='', seg_fields=[]
+    )
     if is_classifier:
-        results.update(num_tags=model.num_classes, gt_tags=[] if tags is None else _tag_ids(model, tags))
+        results.update(
+            num_tags=model.num_classes, gt_tags=[] if tags is None else _tag_ids(model, tags)
+        )
     data = _inference_pipeline(model.cfg, scales)(results)
     saved = getattr(model, 'test_cfg', None)
     if is_classifier:
-        changed = {key: value for key, value in dict(options, scales=scales if 'scales' in saved else None).items() if value is not None}
+        changed = {
+            key: value
+            for key, value in dict(options, scales=scales if 'scales' in saved else None).items()
+            if value is not None
+        }
         if not set(changed) <= set(saved):
-            raise ValueError(f'{type(model).__name__} has no option {", ".join(sorted(set(changed) - set(saved)))}')
+            raise ValueError(
+                f'{type(model).__name__} has no option '
+                f'{", ".join(sorted(set(changed) - set(saved)))}'
+            )
         model.test_cfg = dict(saved, tags='predicted' if tags is None else 'gt', **changed)
     try:
         return model.test_step(pseudo_collate([data]))[0]
@@ -173,7 +225,9 @@ def _tag_ids(model, tags):
     for tag in tags:
         if isinstance(tag, str):
             if tag not in model.class_names[1:]:
-                raise ValueError(f'unknown tag {tag!r}; the model knows {", ".join(model.class_names[1:])}')
+                raise ValueError(
+                    f'unknown tag {tag!r}; the model knows {", ".join(model.class_names[1:])}'
+                )
             tag = model.class_names.index(tag) - 1
         if not 0 <= tag < model.num_classes:
             raise ValueError(f'tag id {tag} is outside 0..{model.num_classes - 1}')

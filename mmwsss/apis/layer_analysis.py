@@ -1,4 +1,7 @@
-"""What the layers of a classifier attend to: over-smoothing, layer by layer (AReAM, Figures 1, 3, 6, 7 and Table III)."""
+"""What the layers of a classifier attend to: over-smoothing, layer by layer (AReAM, Figures 1, 3,
+6, 7 and Table III).
+"""
+
 from typing import NamedTuple
 
 import torch
@@ -15,7 +18,12 @@ from mmwsss.functional.reactivation import (
     reactivated_cams,
     refine_by_layer,
 )
-from mmwsss.functional.thresholds import curves_from_counts, make_thresholds, select_threshold, sweep_counts
+from mmwsss.functional.thresholds import (
+    curves_from_counts,
+    make_thresholds,
+    select_threshold,
+    sweep_counts,
+)
 
 THRESHOLDS = tuple(step / 100 for step in range(100))
 
@@ -29,6 +37,7 @@ class ImageLayers(NamedTuple):
         attended (Tensor): (L,h,w) attention that each patch receives in each layer.
         affinity (list[Tensor]): (N,N) of the layers asked for.
     """
+
     cams: torch.Tensor
     keys: list
     attended: torch.Tensor
@@ -38,16 +47,20 @@ class ImageLayers(NamedTuple):
 class LayerAnalysis:
     """Statistics of the patch affinity P of every layer, image after image.
 
-    Per layer: Hellinger distance of the rows of P (Eq. 6), entropy of the map that the layer refines (Eq. 8), mIoU of that map and of the
-    map refined by the mean of the first layers, and the share of the attention that falls on the foreground. Of the whole network: mIoU of
-    the map that is not refined, refined by the mean of all layers, and by the weighted sum (Eq. 12).
+    Per layer: Hellinger distance of the rows of P (Eq. 6), entropy of the map that the layer
+    refines (Eq. 8), mIoU of that map and of the map refined by the mean of the first layers, and
+    the share of the attention that falls on the foreground. Of the whole network: mIoU of the map
+    that is not refined, refined by the mean of all layers, and by the weighted sum (Eq. 12).
 
     Args:
-        model (TagClassifier): In evaluation mode, with a :class:`TokenViT` or another backbone that takes attention requests.
+        model (TagClassifier): In evaluation mode, with a :class:`TokenViT` or another backbone that
+            takes attention requests.
         class_names (Sequence[str]): Background first.
         mode (str): Affinity that refines, see :meth:`DeferredAttention.affinity`.
-        hellinger_mode (str): Affinity of the Hellinger distance; by default its rows sum to 1, as the distance wants.
-        form (str): Entropy, ``'max'`` or ``'sum'`` (version 1, of the patch head's signed maps alone); see :func:`layer_entropy`.
+        hellinger_mode (str): Affinity of the Hellinger distance; by default its rows sum to 1, as
+            the distance wants.
+        form (str): Entropy, ``'max'`` or ``'sum'`` (version 1, of the patch head's signed maps
+            alone); see :func:`layer_entropy`.
         size (tuple[int], optional): (H,W) that images are squashed to; None keeps their size.
         thresholds (Sequence[float]): Background thresholds; the best one is reported.
 
@@ -55,21 +68,39 @@ class LayerAnalysis:
         ValueError: Not such a model.
     """
 
-    def __init__(self, model, class_names, *, mode='softmax_all', hellinger_mode='softmax_patch', form='max', size=None,
-                 thresholds=THRESHOLDS):
+    def __init__(
+        self,
+        model,
+        class_names,
+        *,
+        mode='softmax_all',
+        hellinger_mode='softmax_patch',
+        form='max',
+        size=None,
+        thresholds=THRESHOLDS,
+    ):
         if not hasattr(model, 'grid_maps') or not hasattr(model.backbone, 'num_class_tokens'):
-            raise ValueError(f'{type(model).__name__} is no classifier on a vision transformer, which the analysis of its attention needs')
+            raise ValueError(
+                f'{type(model).__name__} is no classifier on a vision transformer, which the '
+                f'analysis of its attention needs'
+            )
         if form == 'sum' and getattr(model, 'patch_head', None) is None:
-            raise ValueError(f"{type(model).__name__} has no patch head, whose maps the entropy of form 'sum' is of")
+            raise ValueError(
+                f"{type(model).__name__} has no patch head, whose maps the entropy of form 'sum' "
+                f'is of'
+            )
         self.model = model
-        self.network = model.predictor() if hasattr(model, 'predictor') else model  # CoSA: the network that predicts
+        # CoSA: the network that predicts
+        self.network = model.predictor() if hasattr(model, 'predictor') else model
         self.size = size
         self.class_names = tuple(class_names)
         self.mode, self.hellinger_mode, self.form = mode, hellinger_mode, form
         self.limits = make_thresholds(thresholds)
         self.num_layers = model.backbone.num_layers
         self.num_images = 0
-        self._statistics = {name: [] for name in ('hellinger', 'spread', 'entropy', 'gap', 'w_hat', 'share', 'area')}
+        self._statistics = {
+            name: [] for name in ('hellinger', 'spread', 'entropy', 'gap', 'w_hat', 'share', 'area')
+        }
         self._counts = {}
 
     @torch.no_grad()
@@ -77,8 +108,9 @@ class LayerAnalysis:
         """Count one image.
 
         Args:
-            data (dict): As the data loader collates one image; the first view is looked at, without flip. Classes are those of
-                ``gt_tags``; what needs a mask is left out where ``gt_sem_seg`` is missing.
+            data (dict): As the data loader collates one image; the first view is looked at, without
+                flip. Classes are those of ``gt_tags``; what needs a mask is left out where
+                ``gt_sem_seg`` is missing.
             layers (Sequence[int]): Layers whose affinity is returned.
 
         Returns:
@@ -88,7 +120,9 @@ class LayerAnalysis:
         view, sample = data['inputs'][0], data['data_samples'][0]
         view = view[None] if isinstance(view, torch.Tensor) else view[0]
         if self.size is not None:
-            view = F.interpolate(view, self.size, mode='bilinear', align_corners=False, antialias=True)
+            view = F.interpolate(
+                view, self.size, mode='bilinear', align_corners=False, antialias=True
+            )
         keys = self.model.gt_tags([sample], view)[0].nonzero().flatten().tolist()
         features = self.network.backbone(view, attention=[AttentionRequest('all', kind='deferred')])
         grid, attention = features.patch_map.shape[-2:], features.attention[0]
@@ -101,10 +135,17 @@ class LayerAnalysis:
             mask = sample.gt_sem_seg.data[0].to(view.device)
             _, weights = layer_weights(layer_entropy(refined))
             variants = dict(self._refinements(refine_by_layer(attention, maps, self.mode)))
-            self._count_maps(mask, view.shape[-2:], keys, dict(variants, unrefined=maps, reactivated=reactivated_cams(refined, weights)))
+            self._count_maps(
+                mask,
+                view.shape[-2:],
+                keys,
+                dict(variants, unrefined=maps, reactivated=reactivated_cams(refined, weights)),
+            )
             self._read_foreground(mask, view.shape[-2:], attended)
         self.num_images += 1
-        return ImageLayers(cams[0], keys, attended, [attention[layer].affinity(self.mode)[0] for layer in layers])
+        return ImageLayers(
+            cams[0], keys, attended, [attention[layer].affinity(self.mode)[0] for layer in layers]
+        )
 
     def _maps(self, view, keys, grid):
         """Maps (1,K,h,w) of the model, not refined."""
@@ -143,7 +184,9 @@ class LayerAnalysis:
         self._statistics['w_hat'].append(layer_weights(entropy)[0][0].tolist())
 
     def _refinements(self, refined):
-        """Maps refined by each layer alone, and by the mean of the first ones; not normalised before, as in the network at test."""
+        """Maps refined by each layer alone, and by the mean of the first ones; not normalised
+        before, as in the network at test.
+        """
         total = refined.cumsum(1)
         for layer in range(self.num_layers):
             yield f'layer_{layer + 1}', refined[:, layer]
@@ -153,7 +196,11 @@ class LayerAnalysis:
         """Counts of the threshold sweep of each kind of maps."""
         size = tuple(mask.shape)
         for name, maps in variants.items():
-            maps = minmax_normalize(self.network.to_image_size(maps, view_size, size)[0]) if keys else maps.new_zeros(0, *size)
+            maps = (
+                minmax_normalize(self.network.to_image_size(maps, view_size, size)[0])
+                if keys
+                else maps.new_zeros(0, *size)
+            )
             counts = sweep_counts(maps, keys, mask, self.limits, len(self.class_names)).cpu()
             self._counts[name] = self._counts[name] + counts if name in self._counts else counts
 
@@ -162,7 +209,9 @@ class LayerAnalysis:
         known, foreground = mask != IGNORE, (mask != IGNORE) & (mask > 0)
         if foreground.any():
             heat = self.network.to_image_size(attended[None], view_size, tuple(mask.shape))[0]
-            self._statistics['share'].append(((heat * foreground).sum((1, 2)) / (heat * known).sum((1, 2))).tolist())
+            self._statistics['share'].append(
+                ((heat * foreground).sum((1, 2)) / (heat * known).sum((1, 2))).tolist()
+            )
             self._statistics['area'].append([float(foreground.sum() / known.sum())])
 
     def results(self):
@@ -171,11 +220,14 @@ class LayerAnalysis:
         Returns:
             dict: None stands where no image had a mask or tags.
 
-            - ``layers``: a dict per layer: ``layer`` from 1; ``hellinger`` (mean over images of the mean over pairs of rows),
-              ``hellinger_std`` (over images), ``hellinger_spread`` (over pairs, mean over images); ``entropy``, ``entropy_gap`` (by how
-              much it is below that of a flat map, which depends on the size of the image), ``entropy_gap_std`` (over images); ``w_hat``
-              (mean of the weights of each image); ``attended_foreground`` (mean share in [0,1]); ``cam_mIoU``, ``cam_threshold`` of the map
-              refined by this layer alone, ``first_mIoU``, ``first_threshold`` by the mean of the layers up to it, in percent.
+            - ``layers``: a dict per layer: ``layer`` from 1; ``hellinger`` (mean over images of the
+                mean over pairs of rows),
+              ``hellinger_std`` (over images), ``hellinger_spread`` (over pairs, mean over images);
+              ``entropy``, ``entropy_gap`` (by how much it is below that of a flat map, which
+              depends on the size of the image), ``entropy_gap_std`` (over images); ``w_hat`` (mean
+              of the weights of each image); ``attended_foreground`` (mean share in [0,1]);
+              ``cam_mIoU``, ``cam_threshold`` of the map refined by this layer alone,
+              ``first_mIoU``, ``first_threshold`` by the mean of the layers up to it, in percent.
             - ``maps``: mIoU and threshold of ``unrefined``, ``mean`` and ``reactivated`` maps.
             - ``w_hat``: the mean entropies stretched to [0,1] over the layers.
             - ``foreground_area``: mean share of the foreground in an image; ``num_images``.
@@ -191,19 +243,45 @@ class LayerAnalysis:
         unknown = (None, None)
         layers = []
         for index in range(self.num_layers):
-            (miou, threshold), (first_miou, first_threshold) = (quality.get(f'{kind}_{index + 1}', unknown) for kind in ('layer', 'first'))
-            layers.append(dict(
-                layer=index + 1, hellinger=mean['hellinger'][index], hellinger_std=deviation['hellinger'][index],
-                hellinger_spread=mean['spread'][index], entropy=_at(mean['entropy'], index), entropy_gap=_at(mean['gap'], index),
-                entropy_gap_std=_at(deviation['gap'], index), w_hat=_at(mean['w_hat'], index),
-                attended_foreground=_at(mean['share'], index), cam_mIoU=miou, cam_threshold=threshold,
-                first_mIoU=first_miou, first_threshold=first_threshold))
-        names = dict(unrefined='unrefined', mean=f'first_{self.num_layers}', reactivated='reactivated')
-        maps = {name: dict(zip(('mIoU', 'threshold'), quality.get(key, unknown))) for name, key in names.items()}
+            (miou, threshold), (first_miou, first_threshold) = (
+                quality.get(f'{kind}_{index + 1}', unknown) for kind in ('layer', 'first')
+            )
+            layers.append(
+                dict(
+                    layer=index + 1,
+                    hellinger=mean['hellinger'][index],
+                    hellinger_std=deviation['hellinger'][index],
+                    hellinger_spread=mean['spread'][index],
+                    entropy=_at(mean['entropy'], index),
+                    entropy_gap=_at(mean['gap'], index),
+                    entropy_gap_std=_at(deviation['gap'], index),
+                    w_hat=_at(mean['w_hat'], index),
+                    attended_foreground=_at(mean['share'], index),
+                    cam_mIoU=miou,
+                    cam_threshold=threshold,
+                    first_mIoU=first_miou,
+                    first_threshold=first_threshold,
+                )
+            )
+        names = dict(
+            unrefined='unrefined', mean=f'first_{self.num_layers}', reactivated='reactivated'
+        )
+        maps = {
+            name: dict(zip(('mIoU', 'threshold'), quality.get(key, unknown)))
+            for name, key in names.items()
+        }
         w_hat = None
         if mean['entropy'] is not None:
-            w_hat = layer_weights(torch.tensor([mean['entropy']], dtype=torch.float64))[0][0].tolist()
-        return dict(layers=layers, maps=maps, w_hat=w_hat, foreground_area=_at(mean['area'], 0), num_images=self.num_images)
+            w_hat = layer_weights(torch.tensor([mean['entropy']], dtype=torch.float64))[0][
+                0
+            ].tolist()
+        return dict(
+            layers=layers,
+            maps=maps,
+            w_hat=w_hat,
+            foreground_area=_at(mean['area'], 0),
+            num_images=self.num_images,
+        )
 
     def _quality(self, counts):
         """Best mIoU in percent, and its threshold."""

@@ -1,4 +1,5 @@
 """A trained classifier or segmentation network as an ONNX file, checked against PyTorch."""
+
 import importlib.util
 import json
 from contextlib import contextmanager
@@ -27,15 +28,18 @@ class Export(NamedTuple):
         outputs (dict[str, tuple]): Names and shapes of the outputs.
         differences (dict[str, float]): Largest absolute difference from PyTorch, by output.
     """
+
     outputs: dict
     differences: dict
 
 
 class ExportedNetwork(nn.Module):
-    """Prediction of a model as a function of the image alone: normalisation inside, one scale, all classes.
+    """Prediction of a model as a function of the image alone: normalisation inside, one scale, all
+    classes.
 
-    Classifiers give ``scores`` (B,C) and ``cams`` (B,C,H,W), both in [0,1], with the horizontal flip if ``test_cfg`` has it; segmentation
-    networks give ``logits`` (B,K,H,W) and ``labels`` (B,H,W) int64; single-stage networks give all four.
+    Classifiers give ``scores`` (B,C) and ``cams`` (B,C,H,W), both in [0,1], with the horizontal
+    flip if ``test_cfg`` has it; segmentation networks give ``logits`` (B,K,H,W) and ``labels``
+    (B,H,W) int64; single-stage networks give all four.
 
     Args:
         model (BaseModel): In evaluation mode.
@@ -52,54 +56,77 @@ class ExportedNetwork(nn.Module):
         elif isinstance(model, TagClassifier):
             self.output_names = TAG_OUTPUTS
             if getattr(model.cam, 'layer_inputs', 0) != 0:
-                raise ValueError(f'the maps of {type(model.cam).__name__} are gradients, which ONNX does not express: choose other maps, '
-                                 f'e.g. --cfg-options {OTHER_MAPS}')
+                raise ValueError(
+                    f'the maps of {type(model.cam).__name__} are gradients, which ONNX does not '
+                    f'express: choose other maps, '
+                    f'e.g. --cfg-options {OTHER_MAPS}'
+                )
         elif isinstance(model, EncoderDecoder):
             self.output_names = SEG_OUTPUTS
         else:
-            raise ValueError(f'{type(model).__name__} is neither a classifier nor a segmentation network')
+            raise ValueError(
+                f'{type(model).__name__} is neither a classifier nor a segmentation network'
+            )
         self.model = model
         preprocessor = model.data_preprocessor
         # ours and MMEngine's name it differently; without conversion the network wants BGR
-        converts = getattr(preprocessor, '_channel_conversion', getattr(preprocessor, 'channel_conversion', False))
+        converts = getattr(
+            preprocessor, '_channel_conversion', getattr(preprocessor, 'channel_conversion', False)
+        )
         self.reverse = not converts
         self.register_buffer('mean', preprocessor.mean.detach().clone().view(1, -1, 1, 1))
         self.register_buffer('std', preprocessor.std.detach().clone().view(1, -1, 1, 1))
 
     def forward(self, image):
-        """Outputs in the order of ``output_names``, from RGB images (B,3,H,W), float32 in 0..255."""
+        """Outputs in the order of ``output_names``, from RGB images (B,3,H,W), float32 in
+        0..255.
+        """
         x = (image.flip(1) if self.reverse else image).sub(self.mean).div(self.std)
         if self.is_single_stage:
             network, options = self.model.predictor(), self.model.test_cfg
             features = network.features(x)
-            maps = network.multi_scale_maps(x, scales=(1., ), flip=options['flip'], features=features, seg_fusion=options['seg_fusion'])
+            maps = network.multi_scale_maps(
+                x,
+                scales=(1.0,),
+                flip=options['flip'],
+                features=features,
+                seg_fusion=options['seg_fusion'],
+            )
             scores = network.tag_logits(features)[0].float().sigmoid()
             return scores, maps.cams, maps.seg_logits, maps.seg_logits.argmax(1)
         if self.output_names == TAG_OUTPUTS:
-            scores, _, cams = self.model.predict_cams([x], [WSSSDataSample() for _ in range(len(x))])
+            scores, _, cams = self.model.predict_cams(
+                [x], [WSSSDataSample() for _ in range(len(x))]
+            )
             return scores, torch.stack(cams)
         size = tuple(x.shape[-2:])
-        logits = self.model.encode_decode(x, [dict(img_shape=size, ori_shape=size, pad_shape=size)] * len(x))
+        logits = self.model.encode_decode(
+            x, [dict(img_shape=size, ori_shape=size, pad_shape=size)] * len(x)
+        )
         return logits, logits.argmax(1)
 
 
 @torch.no_grad()
 def export_onnx(model, path, size, *, batch_size=1, tolerance=1e-3, opset=18):
-    """Write a model as ONNX and compare it with PyTorch on random images; the file appears only if they agree.
+    """Write a model as ONNX and compare it with PyTorch on random images; the file appears only if
+    they agree.
 
     Args:
         model (BaseModel): From :func:`mmwsss.apis.init_model`, on the CPU.
-        path (str | Path): File to write; class names and the meaning of the input are stored in its metadata.
+        path (str | Path): File to write; class names and the meaning of the input are stored in its
+            metadata.
         size (tuple[int]): (H,W) of the images; the position embedding is fixed to it.
         batch_size (int): B, fixed too.
-        tolerance (float): Largest absolute difference of scores, CAMs and (relative to the largest) logits.
+        tolerance (float): Largest absolute difference of scores, CAMs and (relative to the largest)
+            logits.
         opset (int): Version of the operators.
 
     Returns:
         Export
 
     Raises:
-        ValueError: A package is missing, the model cannot be exported at this size, or the results differ.
+        ValueError: A package is missing, the model cannot be exported at this size, or the results
+            differ.
     """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
@@ -107,29 +134,49 @@ def export_onnx(model, path, size, *, batch_size=1, tolerance=1e-3, opset=18):
     network = ExportedNetwork(model).eval()
     patch = getattr(model.backbone, 'patch_size', 1)
     if getattr(model.backbone, 'pad_to_patch', False) and any(side % patch for side in size):
-        raise ValueError(f'this network pads images to multiples of {patch}: export a size of whole multiples, got {size[0]} x {size[1]}')
+        raise ValueError(
+            f'this network pads images to multiples of {patch}: export a size of whole multiples, '
+            f'got {size[0]} x {size[1]}'
+        )
     generator = torch.Generator().manual_seed(0)
     images = [255 * torch.rand(batch_size, 3, *size, generator=generator) for _ in range(2)]
     with _all_classes(model):
-        expected = network(images[1])  # also fills what the network caches, which the exporter must not do
-        program = torch.onnx.export(network, (images[0], ), dynamo=True, input_names=['image'], output_names=list(network.output_names),
-                                    opset_version=opset, verbose=False)
+        # also fills what the network caches, which the exporter must not do
+        expected = network(images[1])
+        program = torch.onnx.export(
+            network,
+            (images[0],),
+            dynamo=True,
+            input_names=['image'],
+            output_names=list(network.output_names),
+            opset_version=opset,
+            verbose=False,
+        )
     names = getattr(model, 'class_names', ())
     program.model.metadata_props.update(
-        classes=json.dumps(list(names), ensure_ascii=False), input='image: RGB, float32, 0..255, (B,3,H,W)', model=type(model).__name__)
+        classes=json.dumps(list(names), ensure_ascii=False),
+        input='image: RGB, float32, 0..255, (B,3,H,W)',
+        model=type(model).__name__,
+    )
     content = program.model_proto.SerializeToString()
     outputs = {name: value.numpy() for name, value in zip(network.output_names, expected)}
     differences = compare_outputs(outputs, _run(content, images[1].numpy()))
-    wrong = [f'{name} by {value:.2e}' for name, value in differences.items() if not value <= tolerance]
+    wrong = [
+        f'{name} by {value:.2e}' for name, value in differences.items() if not value <= tolerance
+    ]
     if wrong:
-        raise ValueError(f'{path}: not written, ONNX Runtime and PyTorch differ: {", ".join(wrong)} (tolerance {tolerance:g})')
+        raise ValueError(
+            f'{path}: not written, ONNX Runtime and PyTorch differ: {", ".join(wrong)} (tolerance '
+            f'{tolerance:g})'
+        )
     with atomic_open(Path(path)) as file:
         file.write(content)
     return Export({name: value.shape for name, value in outputs.items()}, differences)
 
 
 def compare_outputs(expected, results):
-    """Largest absolute difference of each output, of logits relative to the largest of them; the share of pixels for labels.
+    """Largest absolute difference of each output, of logits relative to the largest of them; the
+    share of pixels for labels.
 
     Args:
         expected (dict[str, np.ndarray]): Outputs of PyTorch.
@@ -143,7 +190,7 @@ def compare_outputs(expected, results):
         if name == 'labels':  # equal wherever the two best logits are not
             differences[name] = float((ours != theirs).mean())
         else:
-            scale = max(1., float(np.abs(ours).max())) if name == 'logits' else 1.
+            scale = max(1.0, float(np.abs(ours).max())) if name == 'logits' else 1.0
             differences[name] = float(np.abs(ours - theirs).max()) / scale
     return differences
 
@@ -164,4 +211,5 @@ def _all_classes(model):
 def _run(content, image):
     """Outputs of ONNX Runtime on the CPU."""
     from onnxruntime import InferenceSession
+
     return InferenceSession(content, providers=['CPUExecutionProvider']).run(None, {'image': image})

@@ -1,4 +1,7 @@
-"""Runs the stages of an experiment one after the other, each in a process of its own, and picks up where it was stopped."""
+"""Runs the stages of an experiment one after the other, each in a process of its own, and picks up
+where it was stopped.
+"""
+
 import hashlib
 import json
 import re
@@ -27,19 +30,23 @@ class StageFailed(RuntimeError):
 class Pipeline:
     """Stages of an experiment.
 
-    The config holds ``stages``, a list of ``dict(name=..., tool=..., args=[...])`` with a tool of ``tools/`` and its arguments. In
-    arguments ``{configs}`` is the folder of the configs, ``{work_dir}`` the folder of the pipeline, ``{<stage>}`` that of a stage,
-    ``{<stage>.checkpoint}`` the last checkpoint of a training stage, and ``{<stage>:cam/best_threshold}`` a number of its
-    ``metrics.json``. ``results`` maps a metric prefix to the stage that its numbers come from.
+    The config holds ``stages``, a list of ``dict(name=..., tool=..., args=[...])`` with a tool of
+    ``tools/`` and its arguments. In arguments ``{configs}`` is the folder of the configs,
+    ``{work_dir}`` the folder of the pipeline, ``{<stage>}`` that of a stage,
+    ``{<stage>.checkpoint}`` the last checkpoint of a training stage, and
+    ``{<stage>:cam/best_threshold}`` a number of its ``metrics.json``. ``results`` maps a metric
+    prefix to the stage that its numbers come from.
 
-    A stage is done when ``<work_dir>/<stage>/stage.json`` says so and neither its arguments nor its config has changed; else it runs
-    again, and every later stage with it. One with ``always=True`` runs every time (a tool that itself finds nothing to do). An
-    interrupted stage continues: training from its last checkpoint, tools from the files that are there.
+    A stage is done when ``<work_dir>/<stage>/stage.json`` says so and neither its arguments nor its
+    config has changed; else it runs again, and every later stage with it. One with ``always=True``
+    runs every time (a tool that itself finds nothing to do). An interrupted stage continues:
+    training from its last checkpoint, tools from the files that are there.
 
     Args:
         config (str | Path): Pipeline config.
         work_dir (str | Path, optional): Default: ``work_dir`` of the config.
-        gpus (int): More than 1 runs training, testing and CAM generation under ``torchrun`` with so many processes.
+        gpus (int): More than 1 runs training, testing and CAM generation under ``torchrun`` with so
+            many processes.
         options (dict, optional): Overrides of the config.
 
     Raises:
@@ -54,7 +61,9 @@ class Pipeline:
         if 'stages' not in self.config:
             raise ValueError(f'{config}: has no stages; is it a pipeline config?')
         self.name = Path(config).stem
-        self.work_dir = Path(work_dir or self.config.get('work_dir') or Path('work_dirs') / f'{self.name}_pipeline')
+        self.work_dir = Path(
+            work_dir or self.config.get('work_dir') or Path('work_dirs') / f'{self.name}_pipeline'
+        )
         self.configs, self.tools = _find_folders(config)
         self.gpus = gpus
         self.stages = list(self.config.stages)
@@ -66,17 +75,31 @@ class Pipeline:
         before = {'configs', 'work_dir'}
         for stage in self.stages:
             if not {'name', 'tool', 'args'} <= set(stage):
-                raise ValueError(f'{config}: a stage needs name, tool and args, found {dict(stage)}')
+                raise ValueError(
+                    f'{config}: a stage needs name, tool and args, found {dict(stage)}'
+                )
             name = stage['name']
             if name in before:
-                raise ValueError(f'{config}: two stages have the name {name}' if name not in ('configs', 'work_dir') else
-                                 f'{config}: {name} cannot be the name of a stage')
+                raise ValueError(
+                    f'{config}: two stages have the name {name}'
+                    if name not in ('configs', 'work_dir')
+                    else f'{config}: {name} cannot be the name of a stage'
+                )
             if not (self.tools / stage['tool']).is_file():
-                raise ValueError(f'{config}: stage {name}: no such tool: {self.tools / stage["tool"]}')
+                raise ValueError(
+                    f'{config}: stage {name}: no such tool: {self.tools / stage["tool"]}'
+                )
             before.add(name)
-            wrong = [match.group() for arg in stage['args'] for match in PLACEHOLDER.finditer(str(arg)) if match[1] not in before]
+            wrong = [
+                match.group()
+                for arg in stage['args']
+                for match in PLACEHOLDER.finditer(str(arg))
+                if match[1] not in before
+            ]
             if wrong:
-                raise ValueError(f'{config}: stage {name}: {wrong[0]} names neither this stage nor one before it')
+                raise ValueError(
+                    f'{config}: stage {name}: {wrong[0]} names neither this stage nor one before it'
+                )
 
     def run(self, *, start=None, dry_run=False):
         """Run what is not done.
@@ -86,7 +109,8 @@ class Pipeline:
             dry_run (bool): Only print what would run.
 
         Returns:
-            list[dict]: ``name``, ``status`` (``done`` or ``skipped``) and ``seconds`` of every stage.
+            list[dict]: ``name``, ``status`` (``done`` or ``skipped``) and ``seconds`` of every
+            stage.
 
         Raises:
             StageFailed: A stage failed.
@@ -100,7 +124,11 @@ class Pipeline:
             name, folder = stage['name'], self.work_dir / stage['name']
             title = f'[{number}/{len(self.stages)}] {name}'
             if dry_run:
-                self.console.print(f'{title}: {stage["tool"]} {" ".join(map(str, stage["args"]))}', soft_wrap=True, markup=False)
+                self.console.print(
+                    f'{title}: {stage["tool"]} {" ".join(map(str, stage["args"]))}',
+                    soft_wrap=True,
+                    markup=False,
+                )
                 continue
             command, settings = self._command(stage)
             state = self._read_state(folder)
@@ -112,10 +140,20 @@ class Pipeline:
                 continue
             if not unchanged and folder.exists():  # what is there belongs to other settings
                 if any(folder.iterdir()) and not (folder / 'stage.json').is_file():
-                    raise ValueError(f'{folder}: holds files that no pipeline has made; choose another --work-dir')
+                    raise ValueError(
+                        f'{folder}: holds files that no pipeline has made; choose another '
+                        f'--work-dir'
+                    )
                 shutil.rmtree(folder)
             rerun = rerun or not stage.get('always')
-            seconds = self._run_stage(title, stage, command, settings, folder, state if unchanged and state.get('status') != 'done' else {})
+            seconds = self._run_stage(
+                title,
+                stage,
+                command,
+                settings,
+                folder,
+                state if unchanged and state.get('status') != 'done' else {},
+            )
             summary.append(dict(name=name, status='done', seconds=seconds))
         return summary
 
@@ -128,26 +166,43 @@ class Pipeline:
         for prefix, stage in self.config.get('results', {}).items():
             numbers = read_json(self.work_dir / stage / 'metrics.json')
             own = 'cam' if prefix == 'seed' else prefix
-            merged.update({prefix + key.removeprefix(own): value for key, value in numbers.items() if key.startswith(f'{own}/')})
+            merged.update(
+                {
+                    prefix + key.removeprefix(own): value
+                    for key, value in numbers.items()
+                    if key.startswith(f'{own}/')
+                }
+            )
             recorded = numbers.get('protocol', {})
             protocol[prefix] = recorded.get(own, recorded)
         return {**merged, 'protocol': protocol}
 
     def _command(self, stage):
-        """Command of a stage, and what its results depend on: tool, arguments, processes and the content of configs."""
+        """Command of a stage, and what its results depend on: tool, arguments, processes and the
+        content of configs.
+        """
         args = [self.expand(str(arg)) for arg in stage['args']]
         processes = self.gpus if stage['tool'] in DISTRIBUTED_TOOLS else 1
-        configs = {arg: hashlib.sha256(Config.fromfile(arg).text.encode()).hexdigest() for arg in args
-                   if arg.endswith('.py') and Path(arg).is_file()}
+        configs = {
+            arg: hashlib.sha256(Config.fromfile(arg).text.encode()).hexdigest()
+            for arg in args
+            if arg.endswith('.py') and Path(arg).is_file()
+        }
         settings = dict(tool=stage['tool'], args=args, processes=processes, configs=configs)
         command = [sys.executable, str(self.tools / stage['tool']), *args]
         if processes > 1:
-            command[1:1] = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}']
+            command[1:1] = [
+                '-m',
+                'torch.distributed.run',
+                '--standalone',
+                f'--nproc_per_node={processes}',
+            ]
             command += ['--launcher', 'pytorch']
         return command, settings
 
     def expand(self, text):
         """Replace placeholders; a stage that a number is asked of has run by then."""
+
         def value(match):
             name, checkpoint, key = match.groups()
             if name in ('configs', 'work_dir'):
@@ -166,24 +221,37 @@ class Pipeline:
                     raise ValueError(f'{folder / "metrics.json"}: has no {key!r}')
                 return str(numbers[key])
             return str(folder)
+
         return PLACEHOLDER.sub(value, text)
 
     def _run_stage(self, title, stage, command, settings, folder, before):
-        spent = before.get('seconds', 0.)
-        resume = ['--resume'] if stage['tool'] == 'train.py' and (folder / 'last_checkpoint').is_file() else []
+        spent = before.get('seconds', 0.0)
+        resume = (
+            ['--resume']
+            if stage['tool'] == 'train.py' and (folder / 'last_checkpoint').is_file()
+            else []
+        )
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / 'stage.json', dict(status='running', settings=settings, seconds=spent))
         began = time.monotonic()
         last_lines = deque(maxlen=30)
-        with open(folder / 'stage.log', 'ab', buffering=0) as log, self.console.status(title) as status:
-            process = subprocess.Popen(command + resume, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        with (
+            open(folder / 'stage.log', 'ab', buffering=0) as log,
+            self.console.status(title) as status,
+        ):
+            process = subprocess.Popen(
+                command + resume, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
             try:
                 for line in process.stdout:
                     log.write(line)
                     text = line.decode(errors='replace').strip()
                     if text:
                         last_lines.append(text)
-                        status.update(f'{title}  [dim]{_short(text, self.console.width - len(title) - 6)}[/dim]')
+                        status.update(
+                            f'{title}  '
+                            f'[dim]{_short(text, self.console.width - len(title) - 6)}[/dim]'
+                        )
                 code = process.wait()
             except BaseException:
                 process.terminate()
@@ -191,9 +259,13 @@ class Pipeline:
                 raise
         seconds = spent + time.monotonic() - began
         if code:
-            write_json(folder / 'stage.json', dict(status='failed', settings=settings, seconds=seconds))
+            write_json(
+                folder / 'stage.json', dict(status='failed', settings=settings, seconds=seconds)
+            )
             self.console.print('\n'.join(last_lines), markup=False)
-            raise StageFailed(f'stage {stage["name"]} failed with exit code {code}; log: {folder / "stage.log"}')
+            raise StageFailed(
+                f'stage {stage["name"]} failed with exit code {code}; log: {folder / "stage.log"}'
+            )
         write_json(folder / 'stage.json', dict(status='done', settings=settings, seconds=seconds))
         self.console.print(f'{title}: done in {seconds:.0f} s', markup=False)
         return seconds
@@ -205,13 +277,25 @@ class Pipeline:
 
 
 def _find_folders(config):
-    """Folders of configs and tools: those the pipeline config lies in, else those of the package."""
+    """Folders of configs and tools: those the pipeline config lies in, else those of the
+    package.
+    """
     package = Path(mmwsss.__file__).parent
-    around = [folder.parent for folder in Path(config).resolve().parents if folder.name == 'configs']
-    root = next(root for root in (*around, package / '.mim', package.parent) if (root / 'tools').is_dir() or root == package.parent)
+    around = [
+        folder.parent for folder in Path(config).resolve().parents if folder.name == 'configs'
+    ]
+    root = next(
+        root
+        for root in (*around, package / '.mim', package.parent)
+        if (root / 'tools').is_dir() or root == package.parent
+    )
     return root / 'configs', root / 'tools'
 
 
 def _short(text, width):
-    text = re.sub(r'^\d\d/\d\d \d\d:\d\d:\d\d - mmengine - \w+ - ', '', text).split('\r')[-1].replace('[', '\\[')
-    return text[:max(width, 20)]
+    text = (
+        re.sub(r'^\d\d/\d\d \d\d:\d\d:\d\d - mmengine - \w+ - ', '', text)
+        .split('\r')[-1]
+        .replace('[', '\\[')
+    )
+    return text[: max(width, 20)]

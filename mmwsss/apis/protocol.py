@@ -1,4 +1,5 @@
 """A published protocol applied to the test part of a config."""
+
 from mmengine.config import ConfigDict
 from mmseg.models.segmentors import EncoderDecoder
 
@@ -10,17 +11,20 @@ from .config import dataset_of_split
 
 
 def apply_protocol(config, name):
-    """Let a config test as a paper did: split, scales, flip, size, fusion, CRF and metric. What makes the maps stays as the config says.
+    """Let a config test as a paper did: split, scales, flip, size, fusion, CRF and metric. What
+    makes the maps stays as the config says.
 
-    The split is that of the protocol where the model has its number of classes; on other data the rules alone apply, and the metrics say
-    so.
+    The split is that of the protocol where the model has its number of classes; on other data the
+    rules alone apply, and the metrics say so.
 
     Args:
-        config (Config): Changed in place: ``test_dataloader``, ``test_evaluator``, ``test_cfg`` and test options of ``model``.
+        config (Config): Changed in place: ``test_dataloader``, ``test_evaluator``, ``test_cfg`` and
+            test options of ``model``.
         name (str): Key of :data:`mmwsss.evaluation.protocols.PROTOCOLS`.
 
     Returns:
-        bool: Whether the network is now inside a test-time augmentation model (``config.model.module``).
+        bool: Whether the network is now inside a test-time augmentation model
+            (``config.model.module``).
 
     Raises:
         ValueError: Unknown protocol, or one of another kind of model; names both.
@@ -28,13 +32,24 @@ def apply_protocol(config, name):
     protocol = find_protocol(name)
     kind = _class_of(config.model)
     own = issubclass(kind, SingleStage)
-    fits = {'cam': issubclass(kind, TagClassifier), 'wsol': issubclass(kind, TagClassifier), 'seg': own or issubclass(kind, EncoderDecoder)}
+    fits = {
+        'cam': issubclass(kind, TagClassifier),
+        'wsol': issubclass(kind, TagClassifier),
+        'seg': own or issubclass(kind, EncoderDecoder),
+    }
     if protocol.task == 'mask':
-        raise ValueError(f'protocol {name} judges files: use tools/evaluate_masks.py --protocol {name}')
+        raise ValueError(
+            f'protocol {name} judges files: use tools/evaluate_masks.py --protocol {name}'
+        )
     if not fits[protocol.task]:
-        raise ValueError(f'protocol {name} is one of {TASKS[protocol.task]}, {config.model.type} makes none')
+        raise ValueError(
+            f'protocol {name} is one of {TASKS[protocol.task]}, {config.model.type} makes none'
+        )
     if protocol.tags == SECOND_NUMBER and not own:
-        raise ValueError(f'protocol {name} filters by the tags of the image, which the data of {config.model.type} do not have')
+        raise ValueError(
+            f'protocol {name} filters by the tags of the image, which the data of '
+            f'{config.model.type} do not have'
+        )
     if _num_classes(config.model) == DATA[protocol.data][1]:
         config.test_dataloader.dataset = dataset_of_split(config, protocol.split, masks=True)
     if protocol.task == 'seg':
@@ -43,9 +58,15 @@ def apply_protocol(config, name):
         (_augment_segmentor if inside else _segment_in_one_stage)(config, protocol)
         if protocol.crf:
             config.test_cfg = dict(
-                type='mmwsss.CRFTestLoop', crf=dict(preset=protocol.crf), use_image_tags=protocol.tags == SECOND_NUMBER)
+                type='mmwsss.CRFTestLoop',
+                crf=dict(preset=protocol.crf),
+                use_image_tags=protocol.tags == SECOND_NUMBER,
+            )
     else:
-        metric = dict(type='mmwsss.CAMMetric' if protocol.task == 'cam' else 'mmwsss.WSOLMetric', **metric_options(name))
+        metric = dict(
+            type='mmwsss.CAMMetric' if protocol.task == 'cam' else 'mmwsss.WSOLMetric',
+            **metric_options(name),
+        )
         inside = False
         (_map_in_one_stage if own else _map_views)(config, protocol)
     tags = [] if protocol.task == 'seg' else [dict(type='mmwsss.TagMetric', protocol=name)]
@@ -54,8 +75,14 @@ def apply_protocol(config, name):
 
 
 def _class_of(model):
-    """Class of a model config; names inherited from MMSegmentation's configs have their scope beside them."""
-    name = model.type if '.' in model.type or '_scope_' not in model else f'{model._scope_}.{model.type}'
+    """Class of a model config; names inherited from MMSegmentation's configs have their scope
+    beside them.
+    """
+    name = (
+        model.type
+        if '.' in model.type or '_scope_' not in model
+        else f'{model._scope_}.{model.type}'
+    )
     kind = MODELS.get(name)
     if kind is None:
         raise ValueError(f'model.type {name!r} is not registered')
@@ -67,7 +94,13 @@ def _num_classes(model):
     head = model.get('decode_head')
     if 'num_classes' in model:
         return model.num_classes + 1
-    return None if head is None else head[0].num_classes if isinstance(head, (list, tuple)) else head.num_classes
+    return (
+        None
+        if head is None
+        else head[0].num_classes
+        if isinstance(head, (list, tuple))
+        else head.num_classes
+    )
 
 
 def _options(config):
@@ -75,24 +108,33 @@ def _options(config):
 
 
 def segment_alone(config):
-    """Let a single-stage network predict label maps and nothing else, for which images need no tags; others stay as they are."""
+    """Let a single-stage network predict label maps and nothing else, for which images need no
+    tags; others stay as they are.
+    """
     if issubclass(_class_of(config.model), SingleStage):
-        _options(config).update(outputs=('seg', ), tags='predicted')
+        _options(config).update(outputs=('seg',), tags='predicted')
 
 
 def _segment_in_one_stage(config, protocol):
     segment_alone(config)
-    _options(config).update(size=protocol.size, seg_scales=protocol.scales, seg_flip=protocol.flip, seg_fusion=protocol.fusion)
+    _options(config).update(
+        size=protocol.size,
+        seg_scales=protocol.scales,
+        seg_flip=protocol.flip,
+        seg_fusion=protocol.fusion,
+    )
 
 
 def _map_in_one_stage(config, protocol):
-    _options(config).update(outputs=('cam', ), tags='gt')
+    _options(config).update(outputs=('cam',), tags='gt')
     if protocol.scales:
         _options(config).update(size=protocol.size, scales=protocol.scales, flip=protocol.flip)
 
 
 def _map_views(config, protocol):
-    """Scales and flip of a classifier; images are squashed before masks are loaded, which stay at the size of the photograph."""
+    """Scales and flip of a classifier; images are squashed before masks are loaded, which stay at
+    the size of the photograph.
+    """
     _options(config).tags = 'gt'
     if not protocol.scales:
         return
@@ -105,20 +147,50 @@ def _map_views(config, protocol):
             step = ConfigDict(step, scales=protocol.scales)
         pipeline.append(step)
         if step['type'].endswith('LoadImage') and protocol.size is not None:
-            pipeline.append(ConfigDict(type='mmseg.Resize', scale=protocol.size[::-1], keep_ratio=False))
+            pipeline.append(
+                ConfigDict(type='mmseg.Resize', scale=protocol.size[::-1], keep_ratio=False)
+            )
     config.test_dataloader.dataset.pipeline = pipeline
 
 
 def _augment_segmentor(config, protocol):
     """Test-time augmentation around a segmentation network."""
     if protocol.size is None:
-        sizes = [dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True) for scale in protocol.scales]
+        sizes = [
+            dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True)
+            for scale in protocol.scales
+        ]
     else:
         height, width = protocol.size
-        sizes = [dict(type='mmseg.Resize', scale=(int(scale * width), int(scale * height)), keep_ratio=False) for scale in protocol.scales]
-    flips = [dict(type='mmseg.RandomFlip', prob=float(flip), direction='horizontal') for flip in ([0, 1] if protocol.flip else [0])]
-    load = [step for step in config.test_dataloader.dataset.pipeline if step['type'].rpartition('.')[2].startswith('LoadImage')]
+        sizes = [
+            dict(
+                type='mmseg.Resize',
+                scale=(int(scale * width), int(scale * height)),
+                keep_ratio=False,
+            )
+            for scale in protocol.scales
+        ]
+    flips = [
+        dict(type='mmseg.RandomFlip', prob=float(flip), direction='horizontal')
+        for flip in ([0, 1] if protocol.flip else [0])
+    ]
+    load = [
+        step
+        for step in config.test_dataloader.dataset.pipeline
+        if step['type'].rpartition('.')[2].startswith('LoadImage')
+    ]
     config.test_dataloader.dataset.pipeline = [
-        *load, dict(type='mmengine.TestTimeAug', transforms=[
-            sizes, flips, [dict(type='mmseg.LoadAnnotations')], [dict(type='mmseg.PackSegInputs')]])]
-    config.model = ConfigDict(type='mmwsss.FusionTTAModel', rule=protocol.fusion, module=config.model)
+        *load,
+        dict(
+            type='mmengine.TestTimeAug',
+            transforms=[
+                sizes,
+                flips,
+                [dict(type='mmseg.LoadAnnotations')],
+                [dict(type='mmseg.PackSegInputs')],
+            ],
+        ),
+    ]
+    config.model = ConfigDict(
+        type='mmwsss.FusionTTAModel', rule=protocol.fusion, module=config.model
+    )

@@ -1,4 +1,5 @@
 """From a CAM file and its image to a pseudo mask, by any of the refinement methods."""
+
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,27 +15,34 @@ from mmwsss.utils.io import read_cam_and_image, write_mask
 
 @dataclass
 class MaskMaker:
-    """Writes ``<out>/<id>.png`` for a job ``(id, CAM file, image file)``; can be sent to worker processes.
+    """Writes ``<out>/<id>.png`` for a job ``(id, CAM file, image file)``; can be sent to worker
+    processes.
 
     Attributes:
         out (Path): Folder of the masks.
-        method (str): ``'threshold'``; ``'crf'``: dense CRF on [background, maps]; ``'par'``: pixel-adaptive refinement and two
-            thresholds, uncertain pixels 255; ``'psa'``, ``'irn'``: random walk of a trained affinity network.
-        background (float | tuple): Constant score of the background, or ``('alpha', a)`` for ``(1 - max_k cam_k)^a``.
-        unsure (float): Pixels whose label depends on whether the background score is this much lower or higher become 255; for
-            ``'threshold'`` and ``'crf'`` with a constant background.
+        method (str): ``'threshold'``; ``'crf'``: dense CRF on [background, maps]; ``'par'``:
+            pixel-adaptive refinement and two thresholds, uncertain pixels 255; ``'psa'``,
+            ``'irn'``: random walk of a trained affinity network.
+        background (float | tuple): Constant score of the background, or ``('alpha', a)`` for ``(1 -
+            max_k cam_k)^a``.
+        unsure (float): Pixels whose label depends on whether the background score is this much
+            lower or higher become 255; for ``'threshold'`` and ``'crf'`` with a constant
+            background.
         crf (dict): Arguments of :class:`DenseCRF`.
         par_rule (str): ``'two_pass'`` (AFA, ToCo, MCC) or ``'eq16'`` (AReAM).
         high, low (float): Thresholds of ``'par'``.
         num_classes (int | None): C, to check class ids against.
-        model (AffinityNet | IRNet | None): Network of ``'psa'`` and ``'irn'``, in evaluation mode, with a data preprocessor.
+        model (AffinityNet | IRNet | None): Network of ``'psa'`` and ``'irn'``, in evaluation mode,
+            with a data preprocessor.
         walk (dict): Options of the network's ``propagate``.
-        then_crf (bool): Dense CRF on the scores of ``'psa'`` and ``'irn'``, made to sum to 1 at each pixel.
+        then_crf (bool): Dense CRF on the scores of ``'psa'`` and ``'irn'``, made to sum to 1 at
+            each pixel.
     """
+
     out: Path
     method: str
     background: float | tuple = 0.4
-    unsure: float = 0.
+    unsure: float = 0.0
     crf: dict = field(default_factory=lambda: dict(preset='psa'))
     par_rule: str = 'two_pass'
     high: float = 0.7
@@ -54,7 +62,8 @@ class MaskMaker:
             str: Image id.
 
         Raises:
-            ValueError: Damaged file, size of the maps other than the image's, class id out of range; names the file.
+            ValueError: Damaged file, size of the maps other than the image's, class id out of
+                range; names the file.
         """
         img_id, cam_path, image_path = job
         cams, keys, image = read_cam_and_image(cam_path, image_path, self.num_classes)
@@ -63,15 +72,22 @@ class MaskMaker:
         return img_id
 
     def labels(self, image, cams, keys):
-        """Label map (H,W) of an image (H,W,3) BGR with the maps (K,H,W) of the classes ``keys`` (K,)."""
+        """Label map (H,W) of an image (H,W,3) BGR with the maps (K,H,W) of the classes ``keys``
+        (K,).
+        """
         if not len(keys):
             return torch.zeros(cams.shape[-2:], dtype=torch.long)
         if self.method == 'par':
             return self._par_labels(image, cams, keys)
         if self.method == 'threshold' and not isinstance(self.background, tuple):
-            maps = [labels_at_threshold(cams, keys, background) for background in self._backgrounds()]
+            maps = [
+                labels_at_threshold(cams, keys, background) for background in self._backgrounds()
+            ]
         else:
-            maps = [torch.cat([keys.new_zeros(1), keys + 1])[scores.argmax(0)] for scores in self._refined_scores(image, cams)]
+            maps = [
+                torch.cat([keys.new_zeros(1), keys + 1])[scores.argmax(0)]
+                for scores in self._refined_scores(image, cams)
+            ]
         low, high = maps[0], maps[-1]
         return low if len(maps) == 1 else torch.where(low == high, low, 255)
 
@@ -84,11 +100,18 @@ class MaskMaker:
         else:
             stacks = [self._scores(cams, background) for background in self._backgrounds()]
         if self.method == 'crf' or self.then_crf:
-            stacks = DenseCRF(**self.crf).refine_many(np.ascontiguousarray(image[..., ::-1]), stacks)  # one lattice for all
+            # one lattice for all
+            stacks = DenseCRF(**self.crf).refine_many(
+                np.ascontiguousarray(image[..., ::-1]), stacks
+            )
         return stacks
 
     def _backgrounds(self):
-        return (max(self.background - self.unsure, 0.), self.background + self.unsure) if self.unsure else (self.background, )
+        return (
+            (max(self.background - self.unsure, 0.0), self.background + self.unsure)
+            if self.unsure
+            else (self.background,)
+        )
 
     @staticmethod
     def _scores(cams, background):
@@ -98,18 +121,22 @@ class MaskMaker:
         return torch.cat([torch.full_like(cams[:1], background), cams])
 
     def _par_labels(self, image, cams, keys):
-        tensor = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))[None].float()
+        tensor = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))[
+            None
+        ].float()
         tags = torch.ones(1, len(keys))
         if self.par_rule == 'eq16':
             label = labels_eq16(PAR()(tensor, cams[None]), tags, self.low, self.high)
         else:
             label = labels_two_pass(tensor, cams[None], tags, self.high, self.low, par=PAR())
         # positions among the present classes -> class labels; 255 stays
-        table = torch.full((256, ), 255)
-        table[0], table[1:len(keys) + 1] = 0, keys + 1
+        table = torch.full((256,), 255)
+        table[0], table[1 : len(keys) + 1] = 0, keys + 1
         return table[label[0]]
 
     def _walk_scores(self, image, cams):
         tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         batch = self.model.data_preprocessor(dict(inputs=[tensor]), False)['inputs']
-        return self.model.propagate(batch[0], cams.to(batch.device), background=self.background, **self.walk).cpu()
+        return self.model.propagate(
+            batch[0], cams.to(batch.device), background=self.background, **self.walk
+        ).cpu()

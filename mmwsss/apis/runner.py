@@ -1,4 +1,5 @@
 """Building a runner the same way from every tool."""
+
 import os
 
 from mmengine.device import get_device
@@ -10,40 +11,50 @@ from torch import distributed
 from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.models.algorithms.base import TagClassifier
 
-LOOPS = {'train': ('train_loop', 'val_loop'), 'test': ('test_loop', ), None: ()}
+LOOPS = {'train': ('train_loop', 'val_loop'), 'test': ('test_loop',), None: ()}
 
 
 def build_runner(config, loop=None):
-    """Build a runner and what it is going to run, so that a mistake in the config ends it before anything is computed.
+    """Build a runner and what it is going to run, so that a mistake in the config ends it before
+    anything is computed.
 
     Args:
         config (Config): From :func:`load_config`.
-        loop (str, optional): ``'train'``: data sets, loops and optimizer of training and validation; ``'test'``: those of testing; None:
-            the model alone.
+        loop (str, optional): ``'train'``: data sets, loops and optimizer of training and
+            validation; ``'test'``: those of testing; None: the model alone.
 
     Returns:
         Runner
 
     Raises:
         FileNotFoundError: Data is missing.
-        ValueError: Unknown component or option, other number of classes than in the data, fewer images than a batch; names the config.
+        ValueError: Unknown component or option, other number of classes than in the data, fewer
+            images than a batch; names the config.
     """
     file = config.filename or 'config'
     if config.launcher == 'pytorch' and not is_distributed():
         if 'RANK' not in os.environ:
-            raise ValueError('--launcher pytorch is for processes that torchrun starts: use tools/dist_train.sh or tools/dist_test.sh')
+            raise ValueError(
+                '--launcher pytorch is for processes that torchrun starts: use '
+                'tools/dist_train.sh or tools/dist_test.sh'
+            )
         if get_device() == 'cpu':  # MMEngine would ask for a GPU
             distributed.init_process_group('gloo')
     try:
         runner = Runner.from_cfg(config)
-        accept_released_weights(runner.model.module if is_model_wrapper(runner.model) else runner.model)  # for `load_from`
+        # for `load_from`
+        accept_released_weights(
+            runner.model.module if is_model_wrapper(runner.model) else runner.model
+        )
         if loop == 'train':
             _check_batches(runner.train_loop.dataloader, file)
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         loops = [getattr(runner, name) for name in LOOPS[loop]]
     except (TypeError, KeyError, AssertionError) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
-        raise ValueError(f'{file}: cannot be built: {message} (MMWSSS_DEBUG=1 shows where)') from error
+        raise ValueError(
+            f'{file}: cannot be built: {message} (MMWSSS_DEBUG=1 shows where)'
+        ) from error
     for built in filter(None, loops):
         _check_classes(runner.model, built.dataloader.dataset, file)
     return runner
@@ -51,8 +62,11 @@ def build_runner(config, loop=None):
 
 def _check_batches(dataloader, file):
     if len(dataloader) == 0:
-        raise ValueError(f'{file}: the training set has {len(dataloader.dataset)} images, fewer than a batch: lower '
-                         'train_dataloader.batch_size, or set train_dataloader.drop_last=False')
+        raise ValueError(
+            f'{file}: the training set has {len(dataloader.dataset)} images, fewer than a batch: '
+            f'lower '
+            'train_dataloader.batch_size, or set train_dataloader.drop_last=False'
+        )
 
 
 def _check_classes(model, dataset, file):
@@ -64,5 +78,7 @@ def _check_classes(model, dataset, file):
     without = isinstance(model, TagClassifier)
     expected = len(classes) - without
     if model.num_classes != expected:
-        raise ValueError(f'{file}: the model has {model.num_classes} classes, the data set {expected} '
-                         f'({"without" if without else "with"} background): set num_classes of the config')
+        raise ValueError(
+            f'{file}: the model has {model.num_classes} classes, the data set {expected} '
+            f'({"without" if without else "with"} background): set num_classes of the config'
+        )

@@ -1,31 +1,48 @@
-"""Key maps between ACR classifiers built on timm's ViT (with the ResNet stem of ViT-hybrid-B or without) and ours: pure functions.
+"""Key maps between ACR classifiers built on timm's ViT (with the ResNet stem of ViT-hybrid-B or
+without) and ours: pure functions.
 
-The specification gives timm's names of the network, and that the released code wraps it and keeps unused parts beside it; the names of that
-wrapper were not available. So the ViT is found by its position embedding, under whatever prefix, and the class head as the one linear layer
-of its width outside of it.
+The specification gives timm's names of the network, and that the released code wraps it and keeps
+unused parts beside it; the names of that wrapper were not available. So the ViT is found by its
+position embedding, under whatever prefix, and the class head as the one linear layer of its width
+outside of it.
 """
+
 from mmwsss.checkpoints.vit import release_vit_keys, translate_vit_keys
 
-# what is written: DPT's names, on which the released code is built (its unused parts are called ``scratch`` in the specification)
+# what is written: DPT's names, on which the released code is built (its unused parts are called
+# ``scratch`` in the specification)
 VIT_PREFIX, HEAD_NAME = 'pretrained.model.', 'cls_head'
 
 
 def find_acr(state):
     """Prefix of the ViT and name of the class head; None if there are not exactly one of each."""
     prefixes = [name.removesuffix('pos_embed') for name in state if name.endswith('pos_embed')]
-    if len(prefixes) != 1 or f'{prefixes[0]}patch_embed.proj.weight' not in state or f'{prefixes[0]}cls_token' not in state:
+    if (
+        len(prefixes) != 1
+        or f'{prefixes[0]}patch_embed.proj.weight' not in state
+        or f'{prefixes[0]}cls_token' not in state
+    ):
         return None
     prefix = prefixes[0]
     token = state[f'{prefix}cls_token']
-    heads = [name.removesuffix('.weight') for name, value in state.items()
-             if name.endswith('.weight') and value.dim() == 2 and value.shape[1] == token.shape[2]
-             and not name.startswith(tuple(f'{prefix}{part}.' for part in ('blocks', 'head', 'pre_logits', 'head_dist')))
-             and f'{name.removesuffix("weight")}bias' in state]
+    heads = [
+        name.removesuffix('.weight')
+        for name, value in state.items()
+        if name.endswith('.weight')
+        and value.dim() == 2
+        and value.shape[1] == token.shape[2]
+        and not name.startswith(
+            tuple(f'{prefix}{part}.' for part in ('blocks', 'head', 'pre_logits', 'head_dist'))
+        )
+        and f'{name.removesuffix("weight")}bias' in state
+    ]
     return (prefix, heads[0]) if len(heads) == 1 and token.shape[1] == 1 else None
 
 
 def is_acr(state):
-    """Whether ``state`` looks like a released ACR classifier: a timm ViT with one class token, and a linear class head outside of it."""
+    """Whether ``state`` looks like a released ACR classifier: a timm ViT with one class token, and
+    a linear class head outside of it.
+    """
     return find_acr(state) is not None
 
 
@@ -37,11 +54,24 @@ def translate_acr_keys(state):
     """
     prefix, head = find_acr(state)
     own = {f'{head}.weight', f'{head}.bias'}
-    vit = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix) and name not in own}
-    vit = {name: value for name, value in vit.items() if name.startswith(('cls_token', 'pos_embed', 'patch_embed.', 'blocks.', 'norm.'))}
+    vit = {
+        name.removeprefix(prefix): value
+        for name, value in state.items()
+        if name.startswith(prefix) and name not in own
+    }
+    vit = {
+        name: value
+        for name, value in vit.items()
+        if name.startswith(('cls_token', 'pos_embed', 'patch_embed.', 'blocks.', 'norm.'))
+    }
     translated = {f'backbone.{name}': value for name, value in translate_vit_keys(vit)[0].items()}
-    translated['class_head.weight'], translated['class_head.bias'] = state[f'{head}.weight'], state[f'{head}.bias']
-    return translated, [name for name in state if name not in own and name.removeprefix(prefix) not in vit]
+    translated['class_head.weight'], translated['class_head.bias'] = (
+        state[f'{head}.weight'],
+        state[f'{head}.bias'],
+    )
+    return translated, [
+        name for name in state if name not in own and name.removeprefix(prefix) not in vit
+    ]
 
 
 def release_acr_keys(state):
@@ -50,7 +80,11 @@ def release_acr_keys(state):
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out.
     """
-    vit = {name.removeprefix('backbone.'): value for name, value in state.items() if name.startswith('backbone.')}
+    vit = {
+        name.removeprefix('backbone.'): value
+        for name, value in state.items()
+        if name.startswith('backbone.')
+    }
     released = {f'{VIT_PREFIX}{name}': value for name, value in release_vit_keys(vit).items()}
     token = vit['cls_token']
     released.setdefault(f'{VIT_PREFIX}norm.weight', token.new_ones(token.shape[-1]))

@@ -1,11 +1,18 @@
 """Checkpoint files between the formats that the papers released and ours."""
+
 import ast
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from mmwsss.checkpoints.formats import FORMATS, converted_from, default_format, recognise, released_classes
+from mmwsss.checkpoints.formats import (
+    FORMATS,
+    converted_from,
+    default_format,
+    recognise,
+    released_classes,
+)
 from mmwsss.checkpoints.vit import unwrap_state_dict
 from mmwsss.utils.compat import load_weights_only
 from mmwsss.utils.io import atomic_open
@@ -18,8 +25,10 @@ class Conversion(NamedTuple):
         format (str): Key of :data:`mmwsss.checkpoints.formats.FORMATS`.
         state (dict): The weights that were written.
         left_out (list[str]): Names of the input that have no place in the output.
-        num_classes (int | None): As the data set of the format counts them; None for networks without classes.
+        num_classes (int | None): As the data set of the format counts them; None for networks
+            without classes.
     """
+
     format: str
     state: dict
     left_out: list
@@ -32,16 +41,18 @@ def convert_checkpoint(source, target, *, to='mmwsss', name=None):
     Args:
         source (str | Path): Checkpoint, of ours or released; nothing in it is run.
         target (str | Path): File to write, atomically.
-        to (str): ``'mmwsss'``: a released checkpoint becomes ours; ``'released'``: ours becomes one that the authors' code reads.
-        name (str, optional): Format; recognised by the names of the weights; of our checkpoint, by its ``converted_from`` or
-            the config inside.
+        to (str): ``'mmwsss'``: a released checkpoint becomes ours; ``'released'``: ours becomes one
+            that the authors' code reads.
+        name (str, optional): Format; recognised by the names of the weights; of our checkpoint, by
+            its ``converted_from`` or the config inside.
 
     Returns:
         Conversion
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Another format than the one that is asked for or known; names the file and the formats.
+        ValueError: Another format than the one that is asked for or known; names the file and the
+            formats.
     """
     if to not in ('mmwsss', 'released'):
         raise ValueError(f"to must be 'mmwsss' or 'released', got {to!r}")
@@ -57,9 +68,16 @@ def convert_checkpoint(source, target, *, to='mmwsss', name=None):
     others = [key for key in state if key not in weights]
     convert = _to_ours if to == 'mmwsss' else _to_released
     name, converted, left_out, ours = convert(source, content, weights, name)
-    converted = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in converted.items()}
+    converted = {
+        key: value.detach().clone(memory_format=torch.contiguous_format)
+        for key, value in converted.items()
+    }
     if to == 'mmwsss':
-        meta = {key: value for key, value in content.get('meta', {}).items() if key == 'dataset_meta'} if 'meta' in content else {}
+        meta = (
+            {key: value for key, value in content.get('meta', {}).items() if key == 'dataset_meta'}
+            if 'meta' in content
+            else {}
+        )
         output = dict(state_dict=converted, meta=dict(meta, converted_from=name))
     else:
         wrapper = FORMATS[name].wrapper
@@ -72,7 +90,10 @@ def convert_checkpoint(source, target, *, to='mmwsss', name=None):
 def _to_ours(source, content, weights, name):
     found = recognise(weights)
     if found is None and name is None:
-        raise ValueError(f'{source}: not a released checkpoint that is known ({_first_names(weights)}); formats: {", ".join(FORMATS)}')
+        raise ValueError(
+            f'{source}: not a released checkpoint that is known ({_first_names(weights)}); '
+            f'formats: {", ".join(FORMATS)}'
+        )
     if found is not None and name is not None and found != name:
         raise ValueError(f'{source}: is one of {found} ({FORMATS[found].title}), not of {name}')
     if found is None:
@@ -90,18 +111,27 @@ def _to_released(source, content, weights, name):
     if name is None:
         name = own
         if name is None:
-            raise ValueError(f'{source}: {"no config inside tells the model" if kind is None else f"{kind} was released in no format"}; '
-                             f'choose one with --format: {", ".join(FORMATS)}')
-    elif own not in (None, name) and (kind or '').rpartition('.')[2] != 'AReAM':  # which is trained with V2's network or that of +
-        raise ValueError(f'{source}: is one of {own} ({FORMATS[own].title}), not of {name}; leave --format out')
+            reason = 'no config inside defines the model'
+            if kind is not None:
+                reason = f'{kind} was never released in a format of its own'
+            raise ValueError(f'{source}: {reason}; choose one with --format: {", ".join(FORMATS)}')
+    # which is trained with V2's network or that of +
+    elif own not in (None, name) and (kind or '').rpartition('.')[2] != 'AReAM':
+        raise ValueError(
+            f'{source}: is one of {own} ({FORMATS[own].title}), not of {name}; leave --format out'
+        )
     try:
         released, left_out = FORMATS[name].release(weights)
     except KeyError as error:
-        raise ValueError(f'{source}: has no entry {error.args[0]}, which {name} needs ({_first_names(weights)})') from error
+        raise ValueError(
+            f'{source}: has no entry {error.args[0]}, which {name} needs ({_first_names(weights)})'
+        ) from error
     except ValueError as error:
         raise ValueError(f'{source}: {error}') from error
     if recognise(released) != name:
-        raise ValueError(f'{source}: these weights do not make a checkpoint of {name} ({_first_names(weights)})')
+        raise ValueError(
+            f'{source}: these weights do not make a checkpoint of {name} ({_first_names(weights)})'
+        )
     return name, released, left_out, weights
 
 
@@ -111,7 +141,9 @@ def _first_names(state):
 
 
 def _model_type(text):
-    """Class name of ``model = dict(type=...)`` in the text of a config, which is parsed and not run; None if there is none."""
+    """Class name of ``model = dict(type=...)`` in the text of a config, which is parsed and not
+    run; None if there is none.
+    """
     if not isinstance(text, str):
         return None
     try:
@@ -119,11 +151,24 @@ def _model_type(text):
     except SyntaxError:
         return None
     for node in tree.body:
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ['model'] \
-                and isinstance(node.value, (ast.Call, ast.Dict)):
+        if (
+            isinstance(node, ast.Assign)
+            and [ast.unparse(target) for target in node.targets] == ['model']
+            and isinstance(node.value, (ast.Call, ast.Dict))
+        ):
             if isinstance(node.value, ast.Call):
                 pairs = [(keyword.arg, keyword.value) for keyword in node.value.keywords]
             else:
-                pairs = [(getattr(key, 'value', None), value) for key, value in zip(node.value.keys, node.value.values)]
-            return next((value.value for key, value in pairs if key == 'type' and isinstance(value, ast.Constant)), None)
+                pairs = [
+                    (getattr(key, 'value', None), value)
+                    for key, value in zip(node.value.keys, node.value.values)
+                ]
+            return next(
+                (
+                    value.value
+                    for key, value in pairs
+                    if key == 'type' and isinstance(value, ast.Constant)
+                ),
+                None,
+            )
     return None

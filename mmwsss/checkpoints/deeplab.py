@@ -1,14 +1,19 @@
-"""Key maps for the DeepLab-V2 weights of kazuto1011/deeplab-pytorch: pure functions on names and state dicts."""
+"""Key maps for the DeepLab-V2 weights of kazuto1011/deeplab-pytorch: pure functions on names and
+state dicts.
+"""
+
 import re
 
 STAGE_CONVS = dict(reduce=1, conv3x3=2, increase=3)
 
 
 def deeplab_resnet_name(name):
-    """MMSegmentation ResNet name (``style='caffe'``) of a trunk parameter of deeplab-pytorch (spec section 6.2).
+    """MMSegmentation ResNet name (``style='caffe'``) of a trunk parameter of deeplab-pytorch (spec
+    section 6.2).
 
     Args:
-        name (str): E.g. ``layer3.block2.reduce.conv.weight``; a leading ``module.`` or ``base.`` is ignored.
+        name (str): E.g. ``layer3.block2.reduce.conv.weight``; a leading ``module.`` or ``base.`` is
+            ignored.
 
     Returns:
         str | None: E.g. ``layer2.1.conv1.weight``; None if it is no trunk parameter.
@@ -17,7 +22,9 @@ def deeplab_resnet_name(name):
     stem = re.fullmatch(r'layer1\.conv1\.(conv|bn)\.(\w+)', name)
     if stem:
         return f'{stem[1]}1.{stem[2]}'
-    parts = re.fullmatch(r'layer([2-5])\.block(\d+)\.(reduce|conv3x3|increase|shortcut)\.(conv|bn)\.(\w+)', name)
+    parts = re.fullmatch(
+        r'layer([2-5])\.block(\d+)\.(reduce|conv3x3|increase|shortcut)\.(conv|bn)\.(\w+)', name
+    )
     if parts is None:
         return None
     stage, block, conv, kind, what = parts.groups()
@@ -28,7 +35,9 @@ def deeplab_resnet_name(name):
 
 
 def deeplab_head_name(name):
-    """:class:`~mmwsss.models.heads.DeepLabV2Head` name of ``aspp.c0`` to ``aspp.c3``; None for other parameters."""
+    """:class:`~mmwsss.models.heads.DeepLabV2Head` name of ``aspp.c0`` to ``aspp.c3``; None for
+    other parameters.
+    """
     parts = re.fullmatch(r'(?:module\.)?(?:base\.)?aspp\.c(\d)\.(weight|bias)', name)
     return f'convs.{parts[1]}.{parts[2]}' if parts else None
 
@@ -39,7 +48,8 @@ def translate_deeplab_keys(state, *, backbone='backbone.', head='decode_head.'):
     Args:
         state (dict): Weights by the released names.
         backbone (str): Prefix of trunk names; '' to load a bare backbone.
-        head (str | None): Prefix of head names; None leaves the head out (ImageNet or other classes).
+        head (str | None): Prefix of head names; None leaves the head out (ImageNet or other
+            classes).
 
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out.
@@ -57,7 +67,8 @@ def translate_deeplab_keys(state, *, backbone='backbone.', head='decode_head.'):
 
 
 def release_deeplab_keys(state, *, backbone='backbone.', head='decode_head.'):
-    """The inverse of :func:`translate_deeplab_keys`, with the prefix ``base.`` of the released network over three scales.
+    """The inverse of :func:`translate_deeplab_keys`, with the prefix ``base.`` of the released
+    network over three scales.
 
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out.
@@ -67,14 +78,21 @@ def release_deeplab_keys(state, *, backbone='backbone.', head='decode_head.'):
     for name, value in state.items():
         parts = re.fullmatch(rf'{re.escape(head)}convs\.(\d)\.(weight|bias)', name)
         stem = re.fullmatch(rf'{re.escape(backbone)}(conv|bn)1\.(\w+)', name)
-        block = re.fullmatch(rf'{re.escape(backbone)}layer(\d)\.(\d+)\.(?:(conv|bn)([123])|downsample\.([01]))\.(\w+)', name)
+        block = re.fullmatch(
+            rf'{re.escape(backbone)}layer(\d)\.(\d+)\.(?:(conv|bn)([123])|downsample\.([01]))\.(\w+)',
+            name,
+        )
         if parts:
             released[f'base.aspp.c{parts[1]}.{parts[2]}'] = value
         elif stem:
             released[f'base.layer1.conv1.{stem[1]}.{stem[2]}'] = value
         elif block:
             stage, index, kind, conv, shortcut, what = block.groups()
-            unit = f'shortcut.{"conv" if shortcut == "0" else "bn"}' if shortcut else f'{convs[conv]}.{kind}'
+            unit = (
+                f'shortcut.{"conv" if shortcut == "0" else "bn"}'
+                if shortcut
+                else f'{convs[conv]}.{kind}'
+            )
             released[f'base.layer{int(stage) + 1}.block{int(index) + 1}.{unit}.{what}'] = value
         else:
             unused.append(name)

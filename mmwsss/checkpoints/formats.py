@@ -1,4 +1,7 @@
-"""Every released checkpoint format that we read and write: how it is recognised, and its key map both ways. Pure functions."""
+"""Every released checkpoint format that we read and write: how it is recognised, and its key map
+both ways. Pure functions.
+"""
+
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -6,14 +9,22 @@ from typing import NamedTuple
 from mmwsss.checkpoints.acr import is_acr, release_acr_keys, translate_acr_keys
 from mmwsss.checkpoints.deeplab import release_deeplab_keys, translate_deeplab_keys
 from mmwsss.checkpoints.irn import is_irn, release_irn_keys, translate_irn_keys
-from mmwsss.checkpoints.mctformer import mctformer_kind, release_mctformer_keys, translate_mctformer_keys
+from mmwsss.checkpoints.mctformer import (
+    mctformer_kind,
+    release_mctformer_keys,
+    translate_mctformer_keys,
+)
 from mmwsss.checkpoints.resnet38 import (
     release_mctformer_segmentation_keys,
     release_psa_keys,
     translate_mctformer_segmentation_keys,
     translate_psa_keys,
 )
-from mmwsss.checkpoints.single_stage import release_single_stage_keys, single_stage_kind, translate_single_stage_keys
+from mmwsss.checkpoints.single_stage import (
+    release_single_stage_keys,
+    single_stage_kind,
+    translate_single_stage_keys,
+)
 from mmwsss.checkpoints.vit import unwrap_state_dict
 
 
@@ -23,15 +34,18 @@ class CheckpointFormat(NamedTuple):
     Attributes:
         title (str): Whose weights these are.
         config (str): Config that such weights belong to, for error messages.
-        models (tuple[str]): Class names of our models that read it, children included; ``Model/Head`` with that decode head or patch head
-            (``None``: without one).
+        models (tuple[str]): Class names of our models that read it, children included;
+            ``Model/Head`` with that decode head or patch head (``None``: without one).
         matches (Callable): State dict by released names -> bool.
         translate (Callable): Released names -> (ours, names left out).
         release (Callable): Our names -> (released, names left out).
-        classes (tuple[str, int]): One of our entries whose shape tells the classes, and its dimension.
+        classes (tuple[str, int]): One of our entries whose shape tells the classes, and its
+            dimension.
         background (bool): Whether background is one of them.
-        wrapper (str): Entry of the released file that holds the weights; empty if the file is the state dict itself.
+        wrapper (str): Entry of the released file that holds the weights; empty if the file is the
+            state dict itself.
     """
+
     title: str
     config: str
     models: tuple
@@ -45,27 +59,51 @@ class CheckpointFormat(NamedTuple):
 
 def _mctformer(kind, title, config, model='MCTformer'):
     return CheckpointFormat(
-        title, config, (model, ), lambda state: mctformer_kind(state) == kind, translate_mctformer_keys,
-        partial(release_mctformer_keys, kind=kind), ('backbone.cls_token', 1), wrapper='model')
+        title,
+        config,
+        (model,),
+        lambda state: mctformer_kind(state) == kind,
+        translate_mctformer_keys,
+        partial(release_mctformer_keys, kind=kind),
+        ('backbone.cls_token', 1),
+        wrapper='model',
+    )
 
 
 def _single_stage(kind, title, config, models):
     return CheckpointFormat(
-        title, config, models, lambda state: single_stage_kind(state) == kind, translate_single_stage_keys,
-        partial(_release_single_stage, kind=kind), ('classifier.weight', 0))
+        title,
+        config,
+        models,
+        lambda state: single_stage_kind(state) == kind,
+        translate_single_stage_keys,
+        partial(_release_single_stage, kind=kind),
+        ('classifier.weight', 0),
+    )
 
 
 def _release_single_stage(state, kind):
-    """With the 1000-way head of the transformer, which the released code holds without using it: it loads strictly.
+    """With the 1000-way head of the transformer, which the released code holds without using it: it
+    loads strictly.
 
-    Of the two networks of CoSA, the averaged one is written: its predictions are the published ones.
+    Of the two networks of CoSA, the averaged one is written: its predictions are the published
+    ones.
     """
-    averaged = {name.removeprefix('assignment.'): value for name, value in state.items() if name.startswith('assignment.')}
+    averaged = {
+        name.removeprefix('assignment.'): value
+        for name, value in state.items()
+        if name.startswith('assignment.')
+    }
     released, left_out = release_single_stage_keys(averaged or state, kind)
     if averaged:
-        left_out = [name for name in state if not name.startswith('assignment.')] + [f'assignment.{name}' for name in left_out]
+        left_out = [name for name in state if not name.startswith('assignment.')] + [
+            f'assignment.{name}' for name in left_out
+        ]
     token = released['encoder.cls_token']
-    head = {'encoder.head.weight': token.new_zeros(1000, token.shape[-1]), 'encoder.head.bias': token.new_zeros(1000)}
+    head = {
+        'encoder.head.weight': token.new_zeros(1000, token.shape[-1]),
+        'encoder.head.bias': token.new_zeros(1000),
+    }
     return {**released, **head}, left_out
 
 
@@ -75,32 +113,68 @@ def _has(*names):
 
 def _without_unused(translate, dropped):
     """A key map that reports what it leaves out: the names that start with ``dropped``."""
+
     def complete(state):
         return translate(state), [name for name in state if name.startswith(dropped)]
+
     return complete
 
 
 FORMATS = dict(
     mctformer_plus=_mctformer('plus', 'MCTformer+', 'mctformer_plus_voc.py'),
     mctformer_v2=_mctformer('v2', 'MCTformer V2 (also AReAM v1)', 'mctformer_v2_voc.py'),
-    mctformer_v1=_mctformer('v1', 'MCTformer V1, which has no patch head', 'mctformer_v1_voc.py', 'MCTformer/None'),
-    mcc=_single_stage('mcc', 'MCC or ToCo', 'mcc_voc.py', ('MCC', )),
-    cosa=_single_stage('cosa', 'CoSA', 'cosa_voc.py', ('CoSA', )),
+    mctformer_v1=_mctformer(
+        'v1', 'MCTformer V1, which has no patch head', 'mctformer_v1_voc.py', 'MCTformer/None'
+    ),
+    mcc=_single_stage('mcc', 'MCC or ToCo', 'mcc_voc.py', ('MCC',)),
+    cosa=_single_stage('cosa', 'CoSA', 'cosa_voc.py', ('CoSA',)),
     irn=CheckpointFormat(
-        'IRN', 'irn_voc.py', ('IRNet', ), is_irn, translate_irn_keys, release_irn_keys, ('edge.weight', 0)),
+        'IRN',
+        'irn_voc.py',
+        ('IRNet',),
+        is_irn,
+        translate_irn_keys,
+        release_irn_keys,
+        ('edge.weight', 0),
+    ),
     psa=CheckpointFormat(
-        'PSA (AffinityNet on ResNet38)', 'psa_voc.py', ('AffinityNet', ), _has('f8_3.weight', 'f9.weight'),
-        _without_unused(translate_psa_keys, 'fc8.'), release_psa_keys, ('fuse.weight', 0)),
+        'PSA (AffinityNet on ResNet38)',
+        'psa_voc.py',
+        ('AffinityNet',),
+        _has('f8_3.weight', 'f9.weight'),
+        _without_unused(translate_psa_keys, 'fc8.'),
+        release_psa_keys,
+        ('fuse.weight', 0),
+    ),
     resnet38_seg=CheckpointFormat(
-        "MCTformer's segmentation stage (DeepLab-V1 on ResNet38)", 'deeplabv1_r38_voc_pseudo.py', ('EncoderDecoder/DeepLabV1Head', ),
-        _has('fc8_seg_conv1.weight', 'fc8_seg_conv2.weight'), _without_unused(translate_mctformer_segmentation_keys, 'fc8.'),
-        release_mctformer_segmentation_keys, ('decode_head.conv_seg.weight', 0), background=True),
+        "MCTformer's segmentation stage (DeepLab-V1 on ResNet38)",
+        'deeplabv1_r38_voc_pseudo.py',
+        ('EncoderDecoder/DeepLabV1Head',),
+        _has('fc8_seg_conv1.weight', 'fc8_seg_conv2.weight'),
+        _without_unused(translate_mctformer_segmentation_keys, 'fc8.'),
+        release_mctformer_segmentation_keys,
+        ('decode_head.conv_seg.weight', 0),
+        background=True,
+    ),
     deeplabv2=CheckpointFormat(
-        'deeplab-pytorch (DeepLab-V2 on ResNet-101)', 'deeplabv2_r101_voc_pseudo.py', ('EncoderDecoder/DeepLabV2Head', ),
-        lambda state: any(name.endswith('aspp.c0.weight') for name in state), translate_deeplab_keys, release_deeplab_keys,
-        ('decode_head.convs.0.weight', 0), background=True),
+        'deeplab-pytorch (DeepLab-V2 on ResNet-101)',
+        'deeplabv2_r101_voc_pseudo.py',
+        ('EncoderDecoder/DeepLabV2Head',),
+        lambda state: any(name.endswith('aspp.c0.weight') for name in state),
+        translate_deeplab_keys,
+        release_deeplab_keys,
+        ('decode_head.convs.0.weight', 0),
+        background=True,
+    ),
     acr=CheckpointFormat(
-        'ACR', 'acr_voc.py', ('ACRClassifier', ), is_acr, translate_acr_keys, release_acr_keys, ('class_head.weight', 0)),
+        'ACR',
+        'acr_voc.py',
+        ('ACRClassifier',),
+        is_acr,
+        translate_acr_keys,
+        release_acr_keys,
+        ('class_head.weight', 0),
+    ),
 )
 # formats whose weights have no classes
 WITHOUT_CLASSES = ('irn', 'psa')
@@ -129,13 +203,16 @@ def translate_checkpoint(checkpoint, name):
 
 
 def released_classes(state, name):
-    """Number of classes of translated weights, as the data set of the format counts them; None if the weights have none."""
+    """Number of classes of translated weights, as the data set of the format counts them; None if
+    the weights have none.
+    """
     key, dim = FORMATS[name].classes
     return None if name in WITHOUT_CLASSES or key not in state else state[key].shape[dim]
 
 
 def converted_from(checkpoint):
-    """Format that a file of ours was converted from: its names are ours, whichever of several formats that share them it was.
+    """Format that a file of ours was converted from: its names are ours, whichever of several
+    formats that share them it was.
 
     Args:
         checkpoint (dict): A file's content.
@@ -161,8 +238,21 @@ def default_format(model_type, state):
     kind = model_type.rpartition('.')[2]
     if kind in ('MCTformer', 'AReAM'):
         return 'mctformer_v2' if 'patch_head.conv.weight' in state else 'mctformer_v1'
-    names = dict(MCTformerPlus='mctformer_plus', MCC='mcc', ToCo='mcc', CoSA='cosa', IRNet='irn', AffinityNet='psa', ACRClassifier='acr')
+    names = dict(
+        MCTformerPlus='mctformer_plus',
+        MCC='mcc',
+        ToCo='mcc',
+        CoSA='cosa',
+        IRNet='irn',
+        AffinityNet='psa',
+        ACRClassifier='acr',
+    )
     if kind in ('EncoderDecoder', 'MSCSegmentor'):
-        return 'deeplabv2' if 'decode_head.convs.0.weight' in state else \
-            'resnet38_seg' if 'decode_head.conv1.bias' in state and 'decode_head.conv_seg.weight' in state else None
+        return (
+            'deeplabv2'
+            if 'decode_head.convs.0.weight' in state
+            else 'resnet38_seg'
+            if 'decode_head.conv1.bias' in state and 'decode_head.conv_seg.weight' in state
+            else None
+        )
     return names.get(kind)

@@ -1,9 +1,11 @@
-"""Key maps between the weights of jiwoon-ahn/irn (``res50_irn.pth``) and :class:`~mmwsss.models.affinity.IRNet`: pure functions.
+"""Key maps between the weights of jiwoon-ahn/irn (``res50_irn.pth``) and
+:class:`~mmwsss.models.affinity.IRNet`: pure functions.
 
-The released network holds each of its modules under several names (``resnet50.layer1`` is also ``stage2.0`` and ``backbone.1.0``,
-``fc_edge1`` also ``edge_layers.0``): one of them is read, and the first of them is written. Names by the public code; no released file was
-at hand.
+The released network holds each of its modules under several names (``resnet50.layer1`` is also
+``stage2.0`` and ``backbone.1.0``, ``fc_edge1`` also ``edge_layers.0``): one of them is read, and
+the first of them is written. Names by the public code; no released file was at hand.
 """
+
 import re
 
 NUM_EDGE, NUM_DISPLACEMENT = 6, 7
@@ -23,7 +25,8 @@ def translate_irn_keys(state):
         state (dict): Weights by the released names.
 
     Returns:
-        tuple[dict, list[str]]: New state dict, and the names that were left out (second names are not among them).
+        tuple[dict, list[str]]: New state dict, and the names that were left out (second names are
+        not among them).
     """
     translated, unused = {}, []
     for name, value in state.items():
@@ -37,7 +40,8 @@ def translate_irn_keys(state):
 
 
 def release_irn_keys(state):
-    """Released names for the weights of :class:`IRNet`; its code reads them without the second names.
+    """Released names for the weights of :class:`IRNet`; its code reads them without the second
+    names.
 
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out.
@@ -53,13 +57,18 @@ def release_irn_keys(state):
 
 
 def _canonical_name(name):
-    """The first of the names of a parameter: ``resnet50.*``, ``fc_edge*``, ``fc_dp*`` or ``mean_shift.*``."""
+    """The first of the names of a parameter: ``resnet50.*``, ``fc_edge*``, ``fc_dp*`` or
+    ``mean_shift.*``.
+    """
     name = re.sub(r'^backbone\.(\d)\.', lambda found: f'stage{int(found[1]) + 1}.', name)
     stem = re.fullmatch(r'stage1\.([01])\.(.+)', name)
     if stem:
         return f'resnet50.{STEM[stem[1]]}.{stem[2]}'
     name = re.sub(r'^stage([2-5])\.0\.', lambda found: f'resnet50.layer{int(found[1]) - 1}.', name)
-    for plural, single, count in (('edge_layers', 'fc_edge', NUM_EDGE), ('dp_layers', 'fc_dp', NUM_DISPLACEMENT)):
+    for plural, single, count in (
+        ('edge_layers', 'fc_edge', NUM_EDGE),
+        ('dp_layers', 'fc_dp', NUM_DISPLACEMENT),
+    ):
         found = re.fullmatch(rf'{plural}\.(\d)\.(.+)', name)
         if found and int(found[1]) < count:
             name = f'{single}{int(found[1]) + 1}.{found[2]}'
@@ -69,10 +78,13 @@ def _canonical_name(name):
 def _our_name(name):
     if name == 'mean_shift.running_mean':
         return 'displacement.mean'
-    for pattern, replacement in ((r'resnet50\.((?:conv1|bn1|layer[1-4])\..+)', r'backbone.\1'), (r'fc_edge6\.(\w+)', r'edge.\1'),
-                                 (r'fc_dp6\.([01]\.\w+)', r'displacement.merge.\1'),
-                                 (r'fc_dp7\.([01]\.\w+)', r'displacement.vectors.0.\1'),
-                                 (r'fc_dp7\.3\.(\w+)', r'displacement.vectors.2.\1')):
+    for pattern, replacement in (
+        (r'resnet50\.((?:conv1|bn1|layer[1-4])\..+)', r'backbone.\1'),
+        (r'fc_edge6\.(\w+)', r'edge.\1'),
+        (r'fc_dp6\.([01]\.\w+)', r'displacement.merge.\1'),
+        (r'fc_dp7\.([01]\.\w+)', r'displacement.vectors.0.\1'),
+        (r'fc_dp7\.3\.(\w+)', r'displacement.vectors.2.\1'),
+    ):
         ours, count = re.subn(f'^{pattern}$', replacement, name)
         if count:
             return ours
@@ -82,20 +94,34 @@ def _our_name(name):
     index = int(parts[2]) - 1
     if parts[1] == 'edge':
         return f'edge_embeddings.{index}.{parts[3]}'
-    return f'displacement.fine.{index}.{parts[3]}' if index < 2 else f'displacement.coarse.{index - 2}.{parts[3]}'
+    return (
+        f'displacement.fine.{index}.{parts[3]}'
+        if index < 2
+        else f'displacement.coarse.{index - 2}.{parts[3]}'
+    )
 
 
 def _released_name(name):
     if name == 'displacement.mean':
         return 'mean_shift.running_mean'
-    for pattern, replacement in ((r'backbone\.(.+)', r'resnet50.\1'), (r'edge\.(\w+)', r'fc_edge6.\1'),
-                                 (r'displacement\.merge\.(.+)', r'fc_dp6.\1'), (r'displacement\.vectors\.0\.(.+)', r'fc_dp7.\1'),
-                                 (r'displacement\.vectors\.2\.(.+)', r'fc_dp7.3.\1')):
+    for pattern, replacement in (
+        (r'backbone\.(.+)', r'resnet50.\1'),
+        (r'edge\.(\w+)', r'fc_edge6.\1'),
+        (r'displacement\.merge\.(.+)', r'fc_dp6.\1'),
+        (r'displacement\.vectors\.0\.(.+)', r'fc_dp7.\1'),
+        (r'displacement\.vectors\.2\.(.+)', r'fc_dp7.3.\1'),
+    ):
         theirs, count = re.subn(f'^{pattern}$', replacement, name)
         if count:
             return theirs
-    parts = re.fullmatch(r'(edge_embeddings|displacement\.fine|displacement\.coarse)\.(\d)\.(.+)', name)
+    parts = re.fullmatch(
+        r'(edge_embeddings|displacement\.fine|displacement\.coarse)\.(\d)\.(.+)', name
+    )
     if parts is None:
         return None
-    start = {'edge_embeddings': 'fc_edge', 'displacement.fine': 'fc_dp', 'displacement.coarse': 'fc_dp'}[parts[1]]
+    start = {
+        'edge_embeddings': 'fc_edge',
+        'displacement.fine': 'fc_dp',
+        'displacement.coarse': 'fc_dp',
+    }[parts[1]]
     return f'{start}{int(parts[2]) + (3 if parts[1].endswith("coarse") else 1)}.{parts[3]}'

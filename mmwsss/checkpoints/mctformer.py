@@ -1,7 +1,14 @@
-"""Key maps between the released MCTformer V1, V2 and + (and AReAM v1, which keeps V2's names) and ours: pure functions on state dicts."""
+"""Key maps between the released MCTformer V1, V2 and + (and AReAM v1, which keeps V2's names) and
+ours: pure functions on state dicts.
+"""
+
 import torch
 
-from mmwsss.checkpoints.vit import release_vit_keys, translate_official_mctformer, translate_vit_keys
+from mmwsss.checkpoints.vit import (
+    release_vit_keys,
+    translate_official_mctformer,
+    translate_vit_keys,
+)
 
 # the position embedding that + inherits and never reads: 14 x 14 patches and one class token
 RELIC_POSITIONS = 197
@@ -24,23 +31,34 @@ def translate_mctformer_keys(state):
         state (dict): Weights by the released names.
 
     Returns:
-        tuple[dict, list[str]]: New state dict, and the names that were left out: what the released code holds and never uses.
+        tuple[dict, list[str]]: New state dict, and the names that were left out: what the released
+        code holds and never uses.
     """
     kind = mctformer_kind(state)
     plain = translate_official_mctformer(state)
     ours = {name: value for name, value in plain.items() if not name.startswith('backbone.')}
-    trunk = {name.removeprefix('backbone.'): value for name, value in plain.items() if name.startswith('backbone.')}
+    trunk = {
+        name.removeprefix('backbone.'): value
+        for name, value in plain.items()
+        if name.startswith('backbone.')
+    }
     ours.update((f'backbone.{name}', value) for name, value in translate_vit_keys(trunk)[0].items())
-    unused = [name for name in state if name.startswith('norm.') or (name == 'pos_embed' and 'pos_embed_cls' in state)
-              or (name.startswith('head.') and kind == 'v1')]
+    unused = [
+        name
+        for name in state
+        if name.startswith('norm.')
+        or (name == 'pos_embed' and 'pos_embed_cls' in state)
+        or (name.startswith('head.') and kind == 'v1')
+    ]
     return ours, unused
 
 
 def release_mctformer_keys(state, kind):
-    """The released names for the weights of :class:`~mmwsss.models.algorithms.MCTformer` and its children.
+    """The released names for the weights of :class:`~mmwsss.models.algorithms.MCTformer` and its
+    children.
 
-    What the released code declares without using it (the last norm, a linear head in V1, positions in +) gets neutral values, so that
-    its strict loading accepts the result.
+    What the released code declares without using it (the last norm, a linear head in V1, positions
+    in +) gets neutral values, so that its strict loading accepts the result.
 
     Args:
         state (dict): Weights by our names.
@@ -54,21 +72,40 @@ def release_mctformer_keys(state, kind):
     """
     has_head = 'patch_head.conv.weight' in state
     if has_head != (kind != 'v1'):
-        raise ValueError(f'MCTformer {kind} has {"no" if kind == "v1" else "a"} patch head, these weights have '
-                         f'{"one" if has_head else "none"}')
-    trunk = release_vit_keys({name.removeprefix('backbone.'): value for name, value in state.items() if name.startswith('backbone.')})
+        raise ValueError(
+            f'MCTformer {kind} has {"no" if kind == "v1" else "a"} patch head, these weights have '
+            f'{"one" if has_head else "none"}'
+        )
+    trunk = release_vit_keys(
+        {
+            name.removeprefix('backbone.'): value
+            for name, value in state.items()
+            if name.startswith('backbone.')
+        }
+    )
     token = trunk['cls_token']
     num_classes, width = token.shape[1:]
     released = dict(trunk)
     if kind == 'plus':
         positions = released.pop('pos_embed')
-        released['pos_embed_cls'], released['pos_embed_pat'] = positions[:, :num_classes], positions[:, num_classes:]
+        released['pos_embed_cls'], released['pos_embed_pat'] = (
+            positions[:, :num_classes],
+            positions[:, num_classes:],
+        )
         released['pos_embed'] = token.new_zeros(1, RELIC_POSITIONS, width)
     released.setdefault('norm.weight', token.new_ones(width))
     released.setdefault('norm.bias', token.new_zeros(width))
     if kind == 'v1':
-        released['head.weight'], released['head.bias'] = token.new_zeros(num_classes, width), token.new_zeros(num_classes)
+        released['head.weight'], released['head.bias'] = (
+            token.new_zeros(num_classes, width),
+            token.new_zeros(num_classes),
+        )
     else:
-        released['head.weight'], released['head.bias'] = state['patch_head.conv.weight'], state['patch_head.conv.bias']
+        released['head.weight'], released['head.bias'] = (
+            state['patch_head.conv.weight'],
+            state['patch_head.conv.bias'],
+        )
     unused = [name for name in state if not name.startswith(('backbone.', 'patch_head.conv.'))]
-    return {name: value.clone(memory_format=torch.contiguous_format) for name, value in released.items()}, unused
+    return {
+        name: value.clone(memory_format=torch.contiguous_format) for name, value in released.items()
+    }, unused

@@ -1,26 +1,35 @@
 """Released checkpoints loaded into our models, by any loader that calls ``load_state_dict``."""
+
 import logging
 
 from mmengine.logging import print_log
 
-from mmwsss.checkpoints.formats import FORMATS, default_format, recognise, released_classes, translate_checkpoint
+from mmwsss.checkpoints.formats import (
+    FORMATS,
+    default_format,
+    recognise,
+    released_classes,
+    translate_checkpoint,
+)
 from mmwsss.checkpoints.vit import is_bare_vit, unwrap_state_dict
 
 MOST_NAMES = 20
 
 
 def accept_released_weights(model):
-    """Let a model load the checkpoints that its authors released, and say what is wrong with others; calling it again changes nothing.
+    """Let a model load the checkpoints that its authors released, and say what is wrong with
+    others; calling it again changes nothing.
 
-    A released checkpoint is recognised by its names and translated; what the model has no use for is logged. The weights of a ViT alone go
-    to the backbone. Everything else passes unchanged.
+    A released checkpoint is recognised by its names and translated; what the model has no use for
+    is logged. The weights of a ViT alone go to the backbone. Everything else passes unchanged.
 
     Args:
         model (nn.Module): One of our algorithms, or a segmentation network of MMSegmentation.
 
     Returns:
-        The model. Loading raises a ValueError for a checkpoint of another network or number of classes, and warns of one of the same
-        network whose maps are made otherwise (:func:`warn_of_origin`).
+        The model. Loading raises a ValueError for a checkpoint of another network or number of
+        classes, and warns of one of the same network whose maps are made otherwise
+        (:func:`warn_of_origin`).
     """
     if not getattr(model, 'accepts_released_weights', False):
         model.accepts_released_weights = True
@@ -36,15 +45,19 @@ def readable_formats(model):
     """
     kinds = {kind.__name__ for kind in type(model).__mro__}
     heads = [getattr(model, name) for name in ('decode_head', 'patch_head') if hasattr(model, name)]
-    names = {kind.__name__ for head in heads for kind in type(head).__mro__} | {str(head) for head in heads if head is None}
+    names = {kind.__name__ for head in heads for kind in type(head).__mro__} | {
+        str(head) for head in heads if head is None
+    }
     kinds |= {f'{kind}/{head}' for kind in kinds for head in names}
     return [name for name, entry in FORMATS.items() if kinds & set(entry.models)]
 
 
 def warn_of_origin(model, name):
-    """Log that weights fit a model whose released ones they are not: MCTformer V1, V2, + and AReAM are one network to the loader.
+    """Log that weights fit a model whose released ones they are not: MCTformer V1, V2, + and AReAM
+    are one network to the loader.
 
-    To start a training from them is sound, so it is not refused; maps tested with them are not those of either paper.
+    To start a training from them is sound, so it is not refused; maps tested with them are not
+    those of either paper.
 
     Args:
         model (nn.Module): That loads them.
@@ -54,19 +67,35 @@ def warn_of_origin(model, name):
     if own in (None, name):
         return
     entry = FORMATS[name]
-    print_log(f'this is a checkpoint of {entry.title}, which belongs to configs/{entry.config} or a sibling with the same number of '
-              f'classes; the model is {type(model).__name__} (format {own}): its maps are made otherwise. Right to start a training from, '
-              'wrong to test', logger='current', level=logging.WARNING)
+    print_log(
+        f'this is a checkpoint of {entry.title}, which belongs to configs/{entry.config} or a '
+        f'sibling with the same number of '
+        f'classes; the model is {type(model).__name__} (format {own}): its maps are made '
+        f'otherwise. Right to start a training from, '
+        'wrong to test',
+        logger='current',
+        level=logging.WARNING,
+    )
 
 
 def native_format(model):
-    """Format in which weights of a model, or of the nearest parent of its class, were released; None if there is none."""
+    """Format in which weights of a model, or of the nearest parent of its class, were released;
+    None if there is none.
+    """
     state = dict(model.named_parameters())
-    return next(filter(None, (default_format(kind.__name__, state) for kind in type(model).__mro__)), None)
+    return next(
+        filter(None, (default_format(kind.__name__, state) for kind in type(model).__mro__)), None
+    )
 
 
 def _translate(model, state_dict, prefix, *unused_arguments):
-    own = unwrap_state_dict({name.removeprefix(prefix): value for name, value in state_dict.items() if name.startswith(prefix)})
+    own = unwrap_state_dict(
+        {
+            name.removeprefix(prefix): value
+            for name, value in state_dict.items()
+            if name.startswith(prefix)
+        }
+    )
     name = recognise(own)
     if name is not None:
         own = _translate_format(model, own, name)
@@ -81,15 +110,24 @@ def _translate_format(model, state, name):
     entry, readable = FORMATS[name], readable_formats(model)
     if name not in readable:
         titles = ', '.join(FORMATS[other].title for other in readable)
-        raise ValueError(f'the checkpoint is a released one of {entry.title}; {type(model).__name__} here reads '
-                         f'{"those of " + titles if titles else "none"}: choose the config that belongs to it ({entry.config})')
+        raise ValueError(
+            f'the checkpoint is a released one of {entry.title}; {type(model).__name__} here reads '
+            f'{"those of " + titles if titles else "none"}: choose the config that belongs to it '
+            f'({entry.config})'
+        )
     translated, left_out = translate_checkpoint(state, name)
     found, expected = released_classes(translated, name), getattr(model, 'num_classes', None)
     if found is not None and expected is not None and found != expected:
-        raise ValueError(f'the checkpoint was trained on {found} classes, the config has {expected}: choose the config of its data set')
+        raise ValueError(
+            f'the checkpoint was trained on {found} classes, the config has {expected}: choose '
+            f'the config of its data set'
+        )
     warn_of_origin(model, name)
     if left_out:
         more = f' and {len(left_out) - MOST_NAMES} more' if len(left_out) > MOST_NAMES else ''
-        print_log(f'released weights of {entry.title}: {type(model).__name__} has no use for '
-                  f'{", ".join(sorted(left_out)[:MOST_NAMES])}{more}', logger='current')
+        print_log(
+            f'released weights of {entry.title}: {type(model).__name__} has no use for '
+            f'{", ".join(sorted(left_out)[:MOST_NAMES])}{more}',
+            logger='current',
+        )
     return translated

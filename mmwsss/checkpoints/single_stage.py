@@ -1,13 +1,23 @@
-"""Key maps between the weights of the released single-stage networks (ToCo, MCC, CoSA) and ours: pure functions."""
+"""Key maps between the weights of the released single-stage networks (ToCo, MCC, CoSA) and ours:
+pure functions.
+"""
+
 import torch
 
 from mmwsss.checkpoints.vit import release_vit_keys, translate_vit_keys
 
-PREFIXES = {'encoder.': 'backbone.', 'decoder.': 'decode_head.', 'proj_head.': 'projector.', 'proj_head_t.': 'teacher.module.'}
+PREFIXES = {
+    'encoder.': 'backbone.',
+    'decoder.': 'decode_head.',
+    'proj_head.': 'projector.',
+    'proj_head_t.': 'teacher.module.',
+}
 
 
 def single_stage_kind(state):
-    """``'mcc'`` for the names of a released MCC or ToCo network, which have a projector; ``'cosa'`` without; None for others."""
+    """``'mcc'`` for the names of a released MCC or ToCo network, which have a projector; ``'cosa'``
+    without; None for others.
+    """
     if 'encoder.cls_token' not in state or 'decoder.conv6.weight' not in state:
         return None
     return 'mcc' if any(key.startswith('proj_head.') for key in state) else 'cosa'
@@ -24,7 +34,11 @@ def translate_single_stage_keys(state):
     Raises:
         ValueError: A gain that is not 1.
     """
-    encoder = {key.removeprefix('encoder.'): value for key, value in state.items() if key.startswith('encoder.')}
+    encoder = {
+        key.removeprefix('encoder.'): value
+        for key, value in state.items()
+        if key.startswith('encoder.')
+    }
     vit, unused = translate_vit_keys(encoder)
     translated = {f'backbone.{key}': value for key, value in vit.items()}
     left_out = [f'encoder.{key}' for key in unused]
@@ -33,11 +47,18 @@ def translate_single_stage_keys(state):
             continue
         if key.endswith('last_layer.weight_g'):
             if not torch.allclose(value, torch.ones_like(value)):
-                raise ValueError(f'{key}: the gain of the last layer is not 1; this is no checkpoint of ToCo or MCC')
+                raise ValueError(
+                    f'{key}: the gain of the last layer is not 1; this is no checkpoint of ToCo '
+                    f'or MCC'
+                )
             left_out.append(key)
             continue
         prefix = next((prefix for prefix in PREFIXES if key.startswith(prefix)), '')
-        translated[(PREFIXES.get(prefix, '') + key.removeprefix(prefix)).replace('last_layer.weight_v', 'last_layer.weight')] = value
+        translated[
+            (PREFIXES.get(prefix, '') + key.removeprefix(prefix)).replace(
+                'last_layer.weight_v', 'last_layer.weight'
+            )
+        ] = value
     if any(key.startswith('teacher.module.') for key in translated):
         translated['teacher.steps'] = torch.tensor(1)  # the average has begun
     return translated, left_out
@@ -50,13 +71,23 @@ def release_single_stage_keys(state, kind='mcc'):
         tuple[dict, list[str]]: New state dict, and the names that were left out.
     """
     released, left_out = {}, []
-    backbone = {key.removeprefix('backbone.'): value for key, value in state.items() if key.startswith('backbone.')}
+    backbone = {
+        key.removeprefix('backbone.'): value
+        for key, value in state.items()
+        if key.startswith('backbone.')
+    }
     released.update({f'encoder.{key}': value for key, value in release_vit_keys(backbone).items()})
     for key, value in state.items():
-        theirs, ours = next(((theirs, ours) for theirs, ours in PREFIXES.items() if key.startswith(ours)), ('', ''))
+        theirs, ours = next(
+            ((theirs, ours) for theirs, ours in PREFIXES.items() if key.startswith(ours)), ('', '')
+        )
         if theirs == 'encoder.':
             continue
-        if key == 'teacher.steps' or key.startswith('data_preprocessor.') or (kind == 'cosa' and theirs.startswith('proj_head')):
+        if (
+            key == 'teacher.steps'
+            or key.startswith('data_preprocessor.')
+            or (kind == 'cosa' and theirs.startswith('proj_head'))
+        ):
             left_out.append(key)
         elif key.endswith('last_layer.weight') and theirs:
             name = theirs + key.removeprefix(ours)

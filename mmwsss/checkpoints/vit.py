@@ -1,7 +1,9 @@
 """Key maps from foreign checkpoints to ours: pure functions on state dicts, no file is touched.
 
-Covered: mmpretrain, facebookresearch DeiT and timm ViT weights for :class:`TokenViT`; the released MCTformer V1, V2 and +.
+Covered: mmpretrain, facebookresearch DeiT and timm ViT weights for :class:`TokenViT`; the released
+MCTformer V1, V2 and +.
 """
+
 import re
 
 import torch
@@ -31,7 +33,9 @@ VIT_HEADS = re.compile(r'^(head|head_dist|pre_logits|fc_norm)\.')
 
 
 def unwrap_state_dict(checkpoint):
-    """The weights inside a checkpoint: below ``state_dict`` or ``model``, without the prefix ``module.``."""
+    """The weights inside a checkpoint: below ``state_dict`` or ``model``, without the prefix
+    ``module.``.
+    """
     for entry in ('state_dict', 'model'):
         if isinstance(checkpoint.get(entry), dict):
             checkpoint = checkpoint[entry]
@@ -48,7 +52,11 @@ def translate_vit_keys(state):
         tuple[dict, list[str]]: New state dict, and the names that were left out.
     """
     if any(key.startswith('backbone.') for key in state):
-        state = {key.removeprefix('backbone.'): value for key, value in state.items() if key.startswith('backbone.')}
+        state = {
+            key.removeprefix('backbone.'): value
+            for key, value in state.items()
+            if key.startswith('backbone.')
+        }
     translated, unused = {}, []
     for key, value in state.items():
         if VIT_HEADS.match(key) or key == 'dist_token':
@@ -66,7 +74,9 @@ def translate_vit_keys(state):
 
 
 def release_vit_keys(state):
-    """The names of timm and facebookresearch for the weights of a ViT by mmpretrain's names; the inverse of :func:`translate_vit_keys`."""
+    """The names of timm and facebookresearch for the weights of a ViT by mmpretrain's names; the
+    inverse of :func:`translate_vit_keys`.
+    """
     released = {}
     for key, value in state.items():
         for pattern, replacement in VIT_RELEASES:
@@ -78,21 +88,32 @@ def release_vit_keys(state):
 
 
 def is_bare_vit(state):
-    """Whether ``state`` holds a ViT alone, with its names at the top: no prefix, no head of ours."""
-    return 'cls_token' in state and any(key in state for key in ('patch_embed.proj.weight', 'patch_embed.projection.weight'))
+    """Whether ``state`` holds a ViT alone, with its names at the top: no prefix, no head of
+    ours.
+    """
+    return 'cls_token' in state and any(
+        key in state for key in ('patch_embed.proj.weight', 'patch_embed.projection.weight')
+    )
 
 
 def is_official_mctformer(state):
-    """Whether ``state`` has the key names of the released MCTformer V1, V2 or + (a timm ViT with several class tokens)."""
+    """Whether ``state`` has the key names of the released MCTformer V1, V2 or + (a timm ViT with
+    several class tokens).
+    """
     token = state.get('cls_token')
-    return token is not None and 'patch_embed.proj.weight' in state and (token.shape[1] > 1 or 'pos_embed_cls' in state)
+    return (
+        token is not None
+        and 'patch_embed.proj.weight' in state
+        and (token.shape[1] > 1 or 'pos_embed_cls' in state)
+    )
 
 
 def translate_official_mctformer(state):
     """Our names for a released MCTformer checkpoint.
 
-    The position embeddings of class tokens and patches, separate in MCTformer+, become one ``pos_embed``; the convolutional
-    head becomes ``patch_head.conv``. The inherited ``pos_embed`` of MCTformer+ and ``norm`` are never used by its code.
+    The position embeddings of class tokens and patches, separate in MCTformer+, become one
+    ``pos_embed``; the convolutional head becomes ``patch_head.conv``. The inherited ``pos_embed``
+    of MCTformer+ and ``norm`` are never used by its code.
 
     Returns:
         dict: Keys with ``backbone.`` and ``patch_head.`` prefixes.

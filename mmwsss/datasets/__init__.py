@@ -1,4 +1,5 @@
 """Data sets and their transforms."""
+
 from . import transforms
 from .affinity import AffinityDataset
 from .coco import COCO14TagDataset
@@ -8,5 +9,13 @@ from .pseudo_seg import PseudoSegDataset
 from .seeded_sampler import SeededInfiniteSampler
 from .voc import VOC12TagDataset
 
-__all__ = ['AffinityDataset', 'COCO14TagDataset', 'ImageTagDataset', 'OpenImagesWSOLDataset', 'PseudoSegDataset',
-           'SeededInfiniteSampler', 'VOC12TagDataset', 'transforms']
+__all__ = [
+    'AffinityDataset',
+    'COCO14TagDataset',
+    'ImageTagDataset',
+    'OpenImagesWSOLDataset',
+    'PseudoSegDataset',
+    'SeededInfiniteSampler',
+    'VOC12TagDataset',
+    'transforms',
+]

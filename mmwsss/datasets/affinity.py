@@ -1,4 +1,5 @@
 """Images with what an affinity network is trained on."""
+
 from pathlib import Path
 
 from mmengine.dataset import BaseDataset
@@ -13,16 +14,18 @@ from mmwsss.utils.io import read_id_list
 class AffinityDataset(SeededItems, BaseDataset):
     """Training images of :class:`mmwsss.models.AffinityNet` and :class:`mmwsss.models.IRNet`.
 
-    An item's information holds ``img_id``, ``img_path`` and ``affinity_path``: the file that ``tools/make_affinity_labels.py`` has written
-    for the image. No ground truth is read.
+    An item's information holds ``img_id``, ``img_path`` and ``affinity_path``: the file that
+    ``tools/make_affinity_labels.py`` has written for the image. No ground truth is read.
 
     Args:
         data_root (str): Folder that the other paths are relative to.
-        data_prefix (dict): ``affinity_path``: folder of the CRF maps or label maps, relative to ``data_root`` if it is found there, else to
-            the working directory; ``img_path``: folder of the images, default ``JPEGImages``.
+        data_prefix (dict): ``affinity_path``: folder of the CRF maps or label maps, relative to
+            ``data_root`` if it is found there, else to the working directory; ``img_path``: folder
+            of the images, default ``JPEGImages``.
         ann_file (str): List of the image ids. Default: every image of the folder.
         img_suffix (str | Sequence[str]): Suffixes of the images, tried in order.
-        affinity_suffix (str | Sequence[str]): Suffixes of the files, tried in order: ``.npz`` for PSA, ``.png`` for IRN.
+        affinity_suffix (str | Sequence[str]): Suffixes of the files, tried in order: ``.npz`` for
+            PSA, ``.png`` for IRN.
         pipeline (Sequence[dict | Callable]): Transforms.
         indices, serialize_data, lazy_init: As in :class:`mmengine.dataset.BaseDataset`.
 
@@ -31,17 +34,41 @@ class AffinityDataset(SeededItems, BaseDataset):
         ValueError: No folder of the files.
     """
 
-    def __init__(self, *, data_root='', data_prefix=None, ann_file='', img_suffix=IMAGE_SUFFIXES,
-                 affinity_suffix=('.npz', '.png'), pipeline=(), indices=None, serialize_data=True, lazy_init=False):
+    def __init__(
+        self,
+        *,
+        data_root='',
+        data_prefix=None,
+        ann_file='',
+        img_suffix=IMAGE_SUFFIXES,
+        affinity_suffix=('.npz', '.png'),
+        pipeline=(),
+        indices=None,
+        serialize_data=True,
+        lazy_init=False,
+    ):
         prefix = {'img_path': 'JPEGImages', **(data_prefix or {})}
         if prefix.get('affinity_path') is None:
-            raise ValueError("AffinityDataset: data_prefix needs 'affinity_path', the folder written by tools/make_affinity_labels.py")
+            raise ValueError(
+                "AffinityDataset: data_prefix needs 'affinity_path', the folder written by "
+                'tools/make_affinity_labels.py'
+            )
         below = Path(data_root or '', prefix['affinity_path'])
-        prefix['affinity_path'] = str(below if below.is_dir() else Path(prefix['affinity_path']).absolute())
+        prefix['affinity_path'] = str(
+            below if below.is_dir() else Path(prefix['affinity_path']).absolute()
+        )
         self.img_suffix = _as_tuple(img_suffix)
         self.affinity_suffix = _as_tuple(affinity_suffix)
-        super().__init__(ann_file=ann_file or '', data_root=data_root or '', data_prefix=prefix, indices=indices,
-                         serialize_data=serialize_data, pipeline=list(pipeline), lazy_init=lazy_init, max_refetch=0)
+        super().__init__(
+            ann_file=ann_file or '',
+            data_root=data_root or '',
+            data_prefix=prefix,
+            indices=indices,
+            serialize_data=serialize_data,
+            pipeline=list(pipeline),
+            lazy_init=lazy_init,
+            max_refetch=0,
+        )
 
     def load_data_list(self):
         """Read the list and find the files.
@@ -50,14 +77,25 @@ class AffinityDataset(SeededItems, BaseDataset):
             list[dict]: Information of each image.
         """
         folder = self.data_prefix['img_path']
-        names = read_id_list(self.ann_file) if self.ann_file else list_image_ids(folder, self.img_suffix, what='image')
+        names = (
+            read_id_list(self.ann_file)
+            if self.ann_file
+            else list_image_ids(folder, self.img_suffix, what='image')
+        )
         ids = [image_id(name, self.img_suffix) for name in names]
         images = find_files(folder, names, self.img_suffix, what='image')
-        files = find_files(self.data_prefix['affinity_path'], ids, self.affinity_suffix, what='affinity label',
-                           hint='Make them first with tools/make_affinity_labels.py')
-        return [{'img_id': key, 'img_path': image, 'affinity_path': file} for key, image, file in zip(ids, images, files)]
-
+        files = find_files(
+            self.data_prefix['affinity_path'],
+            ids,
+            self.affinity_suffix,
+            what='affinity label',
+            hint='Make them first with tools/make_affinity_labels.py',
+        )
+        return [
+            {'img_id': key, 'img_path': image, 'affinity_path': file}
+            for key, image, file in zip(ids, images, files)
+        ]
 
 
 def _as_tuple(suffixes):
-    return (suffixes, ) if isinstance(suffixes, str) else tuple(suffixes)
+    return (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)

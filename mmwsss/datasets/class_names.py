@@ -1,4 +1,5 @@
 """Class names of a data set, given in a config or in a ``classes.txt``."""
+
 from pathlib import Path
 
 
@@ -6,7 +7,8 @@ def load_class_names(classes, data_root=''):
     """Class names, background first.
 
     Args:
-        classes (Sequence[str] | str | Path): Names, or a text file with one name a line (relative to ``data_root`` if it is found there).
+        classes (Sequence[str] | str | Path): Names, or a text file with one name a line (relative
+            to ``data_root`` if it is found there).
         data_root (str | Path): Root of the data set.
 
     Returns:
@@ -21,11 +23,21 @@ def load_class_names(classes, data_root=''):
         origin = Path(data_root or '') / classes
         origin = origin if origin.is_file() else Path(classes)
         if not origin.is_file():
-            raise FileNotFoundError(f'{Path(data_root or "") / classes}: class file not found (one class name a line, background first)')
-        classes = [line.strip() for line in origin.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
+            raise FileNotFoundError(
+                f'{Path(data_root or "") / classes}: class file not found (one class name a line, '
+                f'background first)'
+            )
+        classes = [
+            line.strip()
+            for line in origin.read_text(encoding='utf-8-sig').splitlines()
+            if line.strip()
+        ]
     classes = tuple(classes)
-    if classes[:1] != ('background', ):
-        raise ValueError(f"{origin}: the first class must be 'background', found {', '.join(map(repr, classes[:1])) or 'nothing'}")
+    if classes[:1] != ('background',):
+        raise ValueError(
+            f"{origin}: the first class must be 'background', found "
+            f'{", ".join(map(repr, classes[:1])) or "nothing"}'
+        )
     twice = sorted({name for name in classes if classes.count(name) > 1})
     if twice:
         raise ValueError(f'{origin}: class names appear twice: {twice}')

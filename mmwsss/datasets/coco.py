@@ -1,4 +1,5 @@
 """MS COCO 2014 with image tags."""
+
 from mmwsss.datasets.image_tags import ImageTagDataset
 from mmwsss.registry import DATASETS
 from mmwsss.utils.class_lists import COCO_CLASSES
@@ -7,8 +8,9 @@ from mmwsss.utils.io import voc_palette
 
 @DATASETS.register_module()
 class COCO14TagDataset(ImageTagDataset):
-    """MS COCO 2014 (80 classes) in VOC layout: ``JPEGImages``, ``image_tags.csv``, ``ImageSets/Segmentation/{train,val}.txt`` and, for
-    evaluation, palette masks ``SegmentationClass`` with the values 0..80 (spec: pipeline 7.6).
+    """MS COCO 2014 (80 classes) in VOC layout: ``JPEGImages``, ``image_tags.csv``,
+    ``ImageSets/Segmentation/{train,val}.txt`` and, for evaluation, palette masks
+    ``SegmentationClass`` with the values 0..80 (spec: pipeline 7.6).
 
     Args:
         data_root (str): Folder of the data set.
@@ -18,17 +20,27 @@ class COCO14TagDataset(ImageTagDataset):
         FileNotFoundError: Something is missing; says what is expected where.
     """
 
-    METAINFO = {'classes': COCO_CLASSES, 'palette': voc_palette()[:len(COCO_CLASSES)].tolist()}
+    METAINFO = {'classes': COCO_CLASSES, 'palette': voc_palette()[: len(COCO_CLASSES)].tolist()}
 
     def __init__(self, *, data_root='data/coco14', data_prefix=None, **kwargs):
         if data_prefix is None:
             data_prefix = {'img_path': 'JPEGImages', 'seg_map_path': 'SegmentationClass'}
-        super().__init__(data_root=data_root, data_prefix=data_prefix, setup_hint=coco_setup_hint(data_root), **kwargs)
+        super().__init__(
+            data_root=data_root,
+            data_prefix=data_prefix,
+            setup_hint=coco_setup_hint(data_root),
+            **kwargs,
+        )
 
 
 def coco_setup_hint(root):
     """What is expected of COCO 2014 and where."""
-    return (f'COCO 2014 is expected in {root}: JPEGImages (train2014 and val2014 of cocodataset.org), ImageSets/Segmentation/train.txt and '
-            f'val.txt, image_tags.csv with the category names of the instance annotations, and SegmentationClass (palette PNG, 0 '
-            f'background, 1..80 categories in the order of their ids) for evaluation; put train2014, val2014 and annotations there and run '
-            f'`python tools/dataset_converters/coco14.py {root}`')
+    return (
+        f'COCO 2014 is expected in {root}: JPEGImages (train2014 and val2014 of cocodataset.org), '
+        f'ImageSets/Segmentation/train.txt and '
+        f'val.txt, image_tags.csv with the category names of the instance annotations, and '
+        f'SegmentationClass (palette PNG, 0 '
+        f'background, 1..80 categories in the order of their ids) for evaluation; put train2014, '
+        f'val2014 and annotations there and run '
+        f'`python tools/dataset_converters/coco14.py {root}`'
+    )

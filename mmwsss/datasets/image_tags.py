@@ -1,4 +1,5 @@
 """Images with tags: a folder of pictures and a table that says what each of them shows."""
+
 import difflib
 from pathlib import Path
 
@@ -15,20 +16,24 @@ from mmwsss.utils.io import read_id_list, read_tags, voc_palette
 class ImageTagDataset(SeededItems, BaseDataset):
     """Images and their tags, the only supervision that a weakly supervised model gets.
 
-    An item's information (before the pipeline) holds ``img_id``, ``img_path``, ``gt_tags`` (0-based class ids, background excluded),
-    ``num_tags`` (C), ``sample_idx``, and, **in test mode only**, ``seg_map_path``. In training mode the folder of masks is dropped from the
-    settings, so that no transform can read a mask.
+    An item's information (before the pipeline) holds ``img_id``, ``img_path``, ``gt_tags`` (0-based
+    class ids, background excluded), ``num_tags`` (C), ``sample_idx``, and, **in test mode only**,
+    ``seg_map_path``. In training mode the folder of masks is dropped from the settings, so that no
+    transform can read a mask.
 
     Args:
         data_root (str): Folder that the other paths are relative to.
-        data_prefix (dict, optional): ``img_path``: folder of the images; ``seg_map_path``: folder of the masks, used in test mode only.
-            Default: ``img_path='JPEGImages'``, no masks.
+        data_prefix (dict, optional): ``img_path``: folder of the images; ``seg_map_path``: folder
+            of the masks, used in test mode only. Default: ``img_path='JPEGImages'``, no masks.
         ann_file (str): List of the image ids to use. Default: every image of the tag file.
-        tags_file (str, optional): CSV or JSON, see :func:`mmwsss.utils.io.read_tags`. None, in test mode, for images without tags.
-        classes (Sequence[str] | str, optional): Class names, background first, or a ``classes.txt``; may also be ``metainfo['classes']``.
-            Default: background and the sorted tags of the tag file.
+        tags_file (str, optional): CSV or JSON, see :func:`mmwsss.utils.io.read_tags`. None, in test
+            mode, for images without tags.
+        classes (Sequence[str] | str, optional): Class names, background first, or a
+            ``classes.txt``; may also be ``metainfo['classes']``. Default: background and the sorted
+            tags of the tag file.
         metainfo (dict, optional): Further meta information.
-        img_suffix (str | Sequence[str]): Suffixes of the images, tried in order; an id may also carry its extension.
+        img_suffix (str | Sequence[str]): Suffixes of the images, tried in order; an id may also
+            carry its extension.
         seg_map_suffix (str): Suffix of the masks.
         pipeline (Sequence[dict | Callable]): Transforms.
         test_mode (bool): For evaluation or inference.
@@ -38,15 +43,32 @@ class ImageTagDataset(SeededItems, BaseDataset):
         setup_hint (str): How to get the data; ends the message when files are missing.
 
     Raises:
-        FileNotFoundError: A folder, list, image or mask (test mode) does not exist; names up to 20 files.
-        ValueError: Unknown tag, image listed twice, image without a row in the tag file, bad class names; names file and value.
+        FileNotFoundError: A folder, list, image or mask (test mode) does not exist; names up to 20
+            files.
+        ValueError: Unknown tag, image listed twice, image without a row in the tag file, bad class
+            names; names file and value.
     """
 
-    def __init__(self, *, data_root='', data_prefix=None, ann_file='', tags_file='image_tags.csv', classes=None, metainfo=None,
-                 img_suffix=IMAGE_SUFFIXES, seg_map_suffix='.png', pipeline=(), test_mode=False, indices=None,
-                 serialize_data=True, lazy_init=False, setup_hint=''):
+    def __init__(
+        self,
+        *,
+        data_root='',
+        data_prefix=None,
+        ann_file='',
+        tags_file='image_tags.csv',
+        classes=None,
+        metainfo=None,
+        img_suffix=IMAGE_SUFFIXES,
+        seg_map_suffix='.png',
+        pipeline=(),
+        test_mode=False,
+        indices=None,
+        serialize_data=True,
+        lazy_init=False,
+        setup_hint='',
+    ):
         self.setup_hint = setup_hint
-        self.img_suffix = (img_suffix, ) if isinstance(img_suffix, str) else tuple(img_suffix)
+        self.img_suffix = (img_suffix,) if isinstance(img_suffix, str) else tuple(img_suffix)
         self.seg_map_suffix = seg_map_suffix
         if tags_file is None and not test_mode:
             raise ValueError('tags_file=None: training needs image tags')
@@ -57,16 +79,27 @@ class ImageTagDataset(SeededItems, BaseDataset):
             classes = self._classes_from_tags()
         if classes is not None:
             metainfo['classes'] = load_class_names(classes, data_root)
-            metainfo.setdefault('palette', voc_palette()[:len(metainfo['classes'])].tolist())
+            metainfo.setdefault('palette', voc_palette()[: len(metainfo['classes'])].tolist())
         prefix = {'img_path': 'JPEGImages'} if data_prefix is None else dict(data_prefix)
         if not test_mode:
             prefix.pop('seg_map_path', None)
         super().__init__(
-            ann_file=ann_file or '', metainfo=metainfo, data_root=data_root,
-            data_prefix={key: folder for key, folder in prefix.items() if folder is not None}, indices=indices,
-            serialize_data=serialize_data, pipeline=list(pipeline), test_mode=test_mode, lazy_init=lazy_init, max_refetch=0)
-        # named in the protocol of every metric; MMEngine would take a string in `metainfo` for a file
-        self._metainfo['split'] = getattr(self, 'split', None) or (Path(ann_file).stem if ann_file else 'all')
+            ann_file=ann_file or '',
+            metainfo=metainfo,
+            data_root=data_root,
+            data_prefix={key: folder for key, folder in prefix.items() if folder is not None},
+            indices=indices,
+            serialize_data=serialize_data,
+            pipeline=list(pipeline),
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+            max_refetch=0,
+        )
+        # named in the protocol of every metric; MMEngine would take a string in `metainfo` for a
+        # file
+        self._metainfo['split'] = getattr(self, 'split', None) or (
+            Path(ann_file).stem if ann_file else 'all'
+        )
 
     @property
     def num_tags(self):
@@ -77,7 +110,8 @@ class ImageTagDataset(SeededItems, BaseDataset):
         """Read lists and tags and find the files.
 
         Returns:
-            list[dict]: ``img_id``, ``img_path``, ``gt_tags`` and, in test mode with masks, ``seg_map_path`` of each image.
+            list[dict]: ``img_id``, ``img_path``, ``gt_tags`` and, in test mode with masks,
+            ``seg_map_path`` of each image.
         """
         if self.ann_file:
             self._require(self.ann_file, 'image list (one id a line)')
@@ -87,30 +121,50 @@ class ImageTagDataset(SeededItems, BaseDataset):
         elif rows is not None:
             names = {key: name for key, (name, _) in rows.items()}
         else:
-            raise ValueError(f'{type(self).__name__}: without a tag file the images must be listed in ann_file')
+            raise ValueError(
+                f'{type(self).__name__}: without a tag file the images must be listed in ann_file'
+            )
         if not names:
             raise ValueError(f'{self.tags_file}: the tag file names no image')
         ids = list(names)
         if rows is not None:
             without = [key for key in ids if key not in rows]
             if without:
-                raise ValueError(f'{self.tags_file}: {len(without)} images of {self.ann_file} have no row: {", ".join(without[:20])}; '
-                                 'add them (with an empty second field if nothing is tagged)')
+                raise ValueError(
+                    f'{self.tags_file}: {len(without)} images of {self.ann_file} have no row: '
+                    f'{", ".join(without[:20])}; '
+                    'add them (with an empty second field if nothing is tagged)'
+                )
         # a name with its extension is the more precise of the two
-        written = [rows[key][0] if rows is not None and names[key] == key else names[key] for key in ids]
-        images = find_files(self.data_prefix['img_path'], written, self.img_suffix, what='image', hint=self.setup_hint)
+        written = [
+            rows[key][0] if rows is not None and names[key] == key else names[key] for key in ids
+        ]
+        images = find_files(
+            self.data_prefix['img_path'],
+            written,
+            self.img_suffix,
+            what='image',
+            hint=self.setup_hint,
+        )
         infos = [{'img_id': key, 'img_path': path} for key, path in zip(ids, images)]
         if rows is not None:
             for info in infos:
                 info['gt_tags'] = rows[info['img_id']][1]
         if self.test_mode and 'seg_map_path' in self.data_prefix:
-            masks = find_files(self.data_prefix['seg_map_path'], ids, (self.seg_map_suffix, ), what='mask', hint=self.setup_hint)
+            masks = find_files(
+                self.data_prefix['seg_map_path'],
+                ids,
+                (self.seg_map_suffix,),
+                what='mask',
+                hint=self.setup_hint,
+            )
             for info, path in zip(infos, masks):
                 info['seg_map_path'] = path
         return infos
 
     def read_tag_names(self):
-        """Tag names of each image, or None without tags. Subclasses with another source override it.
+        """Tag names of each image, or None without tags. Subclasses with another source override
+        it.
 
         Returns:
             dict[str, list[str]] | None: Keys may carry an extension.
@@ -121,15 +175,18 @@ class ImageTagDataset(SeededItems, BaseDataset):
         return read_tags(self.tags_file)
 
     def get_data_info(self, idx):
-        """Information of item ``idx``, with the number of classes without background as ``num_tags``."""
+        """Information of item ``idx``, with the number of classes without background as
+        ``num_tags``.
+        """
         info = super().get_data_info(idx)
         info['num_tags'] = self.num_tags
         return info
 
     def get_cat_ids(self, idx):
-        """Tags of item ``idx``, 0-based (asked for by :class:`mmengine.dataset.ClassBalancedDataset`)."""
+        """Tags of item ``idx``, 0-based (asked for by
+        :class:`mmengine.dataset.ClassBalancedDataset`).
+        """
         return self.get_data_info(idx)['gt_tags']
-
 
     def _load_tag_ids(self):
         """Id -> (name as written, sorted 0-based class ids), or None without tags."""
@@ -143,7 +200,10 @@ class ImageTagDataset(SeededItems, BaseDataset):
             if wrong:
                 near = difflib.get_close_matches(wrong[0], index, 1)
                 fix = f'did you mean {near[0]!r}?' if near else f'classes are {", ".join(index)}'
-                raise ValueError(f'{self.tags_file}: image {name!r} has the tag {wrong[0]!r}, which is no class; {fix}')
+                raise ValueError(
+                    f'{self.tags_file}: image {name!r} has the tag {wrong[0]!r}, which is no '
+                    f'class; {fix}'
+                )
             rows[key] = name, sorted({index[tag] for tag in table[name]})
         return rows
 
@@ -157,18 +217,25 @@ class ImageTagDataset(SeededItems, BaseDataset):
         for name in names:
             key = image_id(name, self.img_suffix)
             if key in table:
-                raise ValueError(f'{file}: {table[key]!r} and {name!r} are the same image id {key!r}; rename one of them')
+                raise ValueError(
+                    f'{file}: {table[key]!r} and {name!r} are the same image id {key!r}; rename '
+                    f'one of them'
+                )
             table[key] = name
         return table
 
     def _require(self, file, what):
         if not Path(file).is_file():
-            raise FileNotFoundError(f'{file}: {what} not found' + (f'. {self.setup_hint}' if self.setup_hint else ''))
+            raise FileNotFoundError(
+                f'{file}: {what} not found' + (f'. {self.setup_hint}' if self.setup_hint else '')
+            )
 
     def _classes_from_tags(self):
         if self.tags_file is None:
             raise ValueError(f'{type(self).__name__}: without a tag file the classes must be given')
-        tags = sorted({tag for names in self.read_tag_names().values() for tag in names} - {'background'})
+        tags = sorted(
+            {tag for names in self.read_tag_names().values() for tag in names} - {'background'}
+        )
         if not tags:
             raise ValueError(f'{self.tags_file}: no image has a tag, so there are no classes')
         return ('background', *tags)

@@ -1,4 +1,5 @@
 """OpenImages-WSOL: images of one class each, with instance masks for evaluation."""
+
 import logging
 from pathlib import Path
 
@@ -14,20 +15,24 @@ NUM_CLASSES = 100
 
 @DATASETS.register_module()
 class OpenImagesWSOLDataset(ImageTagDataset):
-    """OpenImages-WSOL (Choe et al., CVPR 2020; 100 classes, one per image) in the layout of its evaluation code (spec: pipeline 7.7).
+    """OpenImages-WSOL (Choe et al., CVPR 2020; 100 classes, one per image) in the layout of its
+    evaluation code (spec: pipeline 7.7).
 
-    An item's information is that of :class:`ImageTagDataset`; **in test mode** an image of ``val`` or ``test`` also has ``mask_paths``
-    (instances of its class) and ``ignore_path`` (None without one), for :class:`LoadWSOLMask`.
+    An item's information is that of :class:`ImageTagDataset`; **in test mode** an image of ``val``
+    or ``test`` also has ``mask_paths`` (instances of its class) and ``ignore_path`` (None without
+    one), for :class:`LoadWSOLMask`.
 
     Args:
         split (str): ``'train'`` (29,819 images, no masks), ``'val'`` (2,500) or ``'test'`` (5,000).
         data_root (str): Folder with ``train``, ``val``, ``test`` and ``metadata``.
-        metadata (str): Folder with ``<split>/image_ids.txt``, ``class_labels.txt`` and ``localization.txt``, relative to ``data_root``.
-        data_prefix (dict, optional): Folders that the paths in the lists start from, relative to ``data_root``: ``img_path`` for images,
-            ``seg_map_path`` for masks (None: no masks). Default: ``data_root`` itself.
+        metadata (str): Folder with ``<split>/image_ids.txt``, ``class_labels.txt`` and
+            ``localization.txt``, relative to ``data_root``.
+        data_prefix (dict, optional): Folders that the paths in the lists start from, relative to
+            ``data_root``: ``img_path`` for images, ``seg_map_path`` for masks (None: no masks).
+            Default: ``data_root`` itself.
         ann_file (str): Default: ``image_ids.txt`` of the split.
-        classes (Sequence[str] | str, optional): Names, background first, or a file of them. Default: the folders of the images (the
-            machine ids of OpenImages).
+        classes (Sequence[str] | str, optional): Names, background first, or a file of them.
+            Default: the folders of the images (the machine ids of OpenImages).
         test_mode (bool): For evaluation.
         kwargs: See :class:`ImageTagDataset`.
 
@@ -36,44 +41,71 @@ class OpenImagesWSOLDataset(ImageTagDataset):
         ValueError: Unknown split, or a line that is not as expected; names file and line.
     """
 
-    def __init__(self, *, split='train', data_root='data/openimages', metadata='metadata', data_prefix=None, ann_file='', classes=None,
-                 test_mode=False, **kwargs):
+    def __init__(
+        self,
+        *,
+        split='train',
+        data_root='data/openimages',
+        metadata='metadata',
+        data_prefix=None,
+        ann_file='',
+        classes=None,
+        test_mode=False,
+        **kwargs,
+    ):
         if split not in OPENIMAGES_SPLIT_SIZES:
             raise ValueError(f'split={split!r}: choose from {", ".join(OPENIMAGES_SPLIT_SIZES)}')
         self.split = split
         prefix = {'img_path': '', 'seg_map_path': '', **(data_prefix or {})}
-        self.mask_root = None if prefix['seg_map_path'] is None else Path(data_root, prefix['seg_map_path'])
+        self.mask_root = (
+            None if prefix['seg_map_path'] is None else Path(data_root, prefix['seg_map_path'])
+        )
         self.lists = Path(data_root, metadata, split)
         self.setup_hint = openimages_setup_hint(data_root)
         if classes is None:
             classes = _folder_names(self._read_labels())
         super().__init__(
-            data_root=data_root, data_prefix={'img_path': prefix['img_path']},
+            data_root=data_root,
+            data_prefix={'img_path': prefix['img_path']},
             ann_file=ann_file or str(Path(metadata, split, 'image_ids.txt')),
-            tags_file=str(Path(metadata, split, 'class_labels.txt')), classes=classes, test_mode=test_mode,
-            setup_hint=self.setup_hint, **kwargs)
+            tags_file=str(Path(metadata, split, 'class_labels.txt')),
+            classes=classes,
+            test_mode=test_mode,
+            setup_hint=self.setup_hint,
+            **kwargs,
+        )
 
     def load_data_list(self):
         """See :meth:`ImageTagDataset.load_data_list`."""
         infos = super().load_data_list()
         expected = OPENIMAGES_SPLIT_SIZES[self.split]
         if len(infos) != expected:
-            print_log(f'{self.ann_file}: {len(infos)} images, OpenImages-WSOL {self.split} has {expected}', logger='current',
-                      level=logging.WARNING)
+            print_log(
+                f'{self.ann_file}: {len(infos)} images, OpenImages-WSOL {self.split} has '
+                f'{expected}',
+                logger='current',
+                level=logging.WARNING,
+            )
         if self.test_mode and self.split != 'train' and self.mask_root is not None:
             self._add_masks(infos)
         return infos
 
     def read_tag_names(self):
         """The one class of each image."""
-        return {name: [self._metainfo['classes'][label + 1]] for name, label in self._read_labels().items()}
+        return {
+            name: [self._metainfo['classes'][label + 1]]
+            for name, label in self._read_labels().items()
+        }
 
     def _read_labels(self):
         """Image file -> 0-based class."""
         table = {}
         for number, (name, label) in self._rows('class_labels.txt', 2):
             if not label.isdigit() or int(label) >= NUM_CLASSES:
-                raise ValueError(f'{self.lists / "class_labels.txt"}, line {number}: {label!r} is no class number 0..{NUM_CLASSES - 1}')
+                raise ValueError(
+                    f'{self.lists / "class_labels.txt"}, line {number}: {label!r} is no class '
+                    f'number 0..{NUM_CLASSES - 1}'
+                )
             table[name] = int(label)
         return table
 
@@ -87,10 +119,18 @@ class OpenImagesWSOLDataset(ImageTagDataset):
                 ignored[key] = ignore
         without = [info['img_id'] for info in infos if info['img_id'] not in masks]
         if without:
-            raise ValueError(f'{self.lists / "localization.txt"}: {len(without)} images have no mask: {", ".join(without[:20])}')
+            raise ValueError(
+                f'{self.lists / "localization.txt"}: {len(without)} images have no mask: '
+                f'{", ".join(without[:20])}'
+            )
         names = [name for info in infos for name in masks[info['img_id']]]
         names += [ignored[info['img_id']] for info in infos if info['img_id'] in ignored]
-        paths = dict(zip(names, find_files(self.mask_root, names, ('.png', ), what='mask', hint=self.setup_hint)))
+        paths = dict(
+            zip(
+                names,
+                find_files(self.mask_root, names, ('.png',), what='mask', hint=self.setup_hint),
+            )
+        )
         for info in infos:
             info['mask_paths'] = [paths[name] for name in masks[info['img_id']]]
             info['ignore_path'] = paths.get(ignored.get(info['img_id']))
@@ -103,18 +143,26 @@ class OpenImagesWSOLDataset(ImageTagDataset):
             if line.strip():
                 row = [field.strip() for field in line.split(',')]
                 if len(row) != fields:
-                    raise ValueError(f'{path}, line {number}: expected {fields} fields, found {line!r}')
+                    raise ValueError(
+                        f'{path}, line {number}: expected {fields} fields, found {line!r}'
+                    )
                 yield number, row
 
 
 def _folder_names(labels):
-    """Class names, background first: the folder of each class, ``class <number>`` where no image tells it."""
+    """Class names, background first: the folder of each class, ``class <number>`` where no image
+    tells it.
+    """
     names = {label: Path(name).parent.name for name, label in labels.items()}
     return ['background', *(names.get(label) or f'class {label}' for label in range(NUM_CLASSES))]
 
 
 def openimages_setup_hint(root):
     """What is expected of OpenImages-WSOL and where."""
-    return (f'OpenImages-WSOL is expected in {root}: the images train, val and test, with the masks of val and test beside them, and the '
-            f'lists metadata/{{train,val,test}}/{{image_ids,class_labels,localization}}.txt, all as github.com/clovaai/wsolevaluation '
-            'prepares them (its metadata/OpenImages is copied to metadata)')
+    return (
+        f'OpenImages-WSOL is expected in {root}: the images train, val and test, with the masks '
+        f'of val and test beside them, and the '
+        f'lists metadata/{{train,val,test}}/{{image_ids,class_labels,localization}}.txt, all as '
+        f'github.com/clovaai/wsolevaluation '
+        'prepares them (its metadata/OpenImages is copied to metadata)'
+    )

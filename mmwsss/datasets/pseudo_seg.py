@@ -1,4 +1,5 @@
 """Segmentation data with pseudo masks in the place of human ones."""
+
 from pathlib import Path
 
 from mmseg.datasets import BaseSegDataset
@@ -12,17 +13,21 @@ from mmwsss.utils.io import read_id_list, voc_palette
 
 @DATASETS.register_module()
 class PseudoSegDataset(SeededItems, BaseSegDataset):
-    """Images and label maps for a segmentation model: generated masks in training, human ones in test mode.
+    """Images and label maps for a segmentation model: generated masks in training, human ones in
+    test mode.
 
-    An item's information holds ``img_id``, ``img_path``, ``seg_map_path`` (the pseudo mask in training; the real mask in test mode, if its
-    folder is given), ``num_tags`` (classes without background) and what MMSegmentation's transforms need.
+    An item's information holds ``img_id``, ``img_path``, ``seg_map_path`` (the pseudo mask in
+    training; the real mask in test mode, if its folder is given), ``num_tags`` (classes without
+    background) and what MMSegmentation's transforms need.
 
     Args:
         data_root (str): Folder that the other paths are relative to.
-        data_prefix (dict): ``img_path``; ``pseudo_mask_path``: folder of the pseudo masks, relative to ``data_root`` if it is found there,
-            else to the working directory; ``seg_map_path``: folder of the real masks, used in test mode only.
+        data_prefix (dict): ``img_path``; ``pseudo_mask_path``: folder of the pseudo masks, relative
+            to ``data_root`` if it is found there, else to the working directory; ``seg_map_path``:
+            folder of the real masks, used in test mode only.
         ann_file (str): List of the image ids. Default: every image of the folder.
-        classes (Sequence[str] | str, optional): Class names, background first, or a ``classes.txt``; may also be ``metainfo['classes']``.
+        classes (Sequence[str] | str, optional): Class names, background first, or a
+            ``classes.txt``; may also be ``metainfo['classes']``.
         metainfo (dict, optional): Further meta information.
         img_suffix (str | Sequence[str]): Suffixes of the images, tried in order.
         seg_map_suffix (str): Suffix of the masks.
@@ -35,28 +40,58 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
         ValueError: No classes, or no folder of pseudo masks in training.
     """
 
-    def __init__(self, *, data_root='', data_prefix=None, ann_file='', classes=None, metainfo=None, img_suffix=IMAGE_SUFFIXES,
-                 seg_map_suffix='.png', pipeline=(), test_mode=False, indices=None, serialize_data=True, lazy_init=False):
+    def __init__(
+        self,
+        *,
+        data_root='',
+        data_prefix=None,
+        ann_file='',
+        classes=None,
+        metainfo=None,
+        img_suffix=IMAGE_SUFFIXES,
+        seg_map_suffix='.png',
+        pipeline=(),
+        test_mode=False,
+        indices=None,
+        serialize_data=True,
+        lazy_init=False,
+    ):
         prefix = {'img_path': 'JPEGImages', **(data_prefix or {})}
         pseudo = prefix.pop('pseudo_mask_path', None)
         if not test_mode:
             if pseudo is None:
-                raise ValueError("PseudoSegDataset: data_prefix needs 'pseudo_mask_path', the folder of the pseudo masks, in training")
+                raise ValueError(
+                    "PseudoSegDataset: data_prefix needs 'pseudo_mask_path', the folder of the "
+                    'pseudo masks, in training'
+                )
             below = Path(data_root or '', pseudo)
             prefix['seg_map_path'] = str(below if below.is_dir() else Path(pseudo).absolute())
         metainfo = dict(metainfo or {})
         classes = metainfo.pop('classes', None) if classes is None else classes
         classes = self.METAINFO.get('classes') if classes is None else classes
         if classes is None:
-            raise ValueError('PseudoSegDataset: give the class names, background first (classes=[...] or a classes.txt)')
+            raise ValueError(
+                'PseudoSegDataset: give the class names, background first (classes=[...] or a '
+                'classes.txt)'
+            )
         metainfo['classes'] = load_class_names(classes, data_root)
-        metainfo.setdefault('palette', voc_palette()[:len(metainfo['classes'])].tolist())
+        metainfo.setdefault('palette', voc_palette()[: len(metainfo['classes'])].tolist())
         super().__init__(
-            ann_file=ann_file or '', img_suffix=(img_suffix, ) if isinstance(img_suffix, str) else tuple(img_suffix),
-            seg_map_suffix=seg_map_suffix, metainfo=metainfo, data_root=data_root or '',
-            data_prefix={key: folder for key, folder in prefix.items() if folder is not None}, indices=indices,
-            serialize_data=serialize_data, pipeline=list(pipeline), test_mode=test_mode, lazy_init=lazy_init, max_refetch=0)
-        self._metainfo['split'] = Path(ann_file).stem if ann_file else 'all'  # named in the protocol of every metric
+            ann_file=ann_file or '',
+            img_suffix=(img_suffix,) if isinstance(img_suffix, str) else tuple(img_suffix),
+            seg_map_suffix=seg_map_suffix,
+            metainfo=metainfo,
+            data_root=data_root or '',
+            data_prefix={key: folder for key, folder in prefix.items() if folder is not None},
+            indices=indices,
+            serialize_data=serialize_data,
+            pipeline=list(pipeline),
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+            max_refetch=0,
+        )
+        # named in the protocol of every metric
+        self._metainfo['split'] = Path(ann_file).stem if ann_file else 'all'
 
     def load_data_list(self):
         """Read the list and find the files.
@@ -65,16 +100,36 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
             list[dict]: Information of each image.
         """
         folder = self.data_prefix['img_path']
-        names = read_id_list(self.ann_file) if self.ann_file else list_image_ids(folder, self.img_suffix, what='image')
+        names = (
+            read_id_list(self.ann_file)
+            if self.ann_file
+            else list_image_ids(folder, self.img_suffix, what='image')
+        )
         ids = [image_id(name, self.img_suffix) for name in names]
-        infos = [{'img_id': key, 'img_path': path, 'num_tags': len(self._metainfo['classes']) - 1, 'label_map': self.label_map,
-                  'reduce_zero_label': self.reduce_zero_label, 'seg_fields': []}
-                 for key, path in zip(ids, find_files(folder, names, self.img_suffix, what='image'))]
+        infos = [
+            {
+                'img_id': key,
+                'img_path': path,
+                'num_tags': len(self._metainfo['classes']) - 1,
+                'label_map': self.label_map,
+                'reduce_zero_label': self.reduce_zero_label,
+                'seg_fields': [],
+            }
+            for key, path in zip(ids, find_files(folder, names, self.img_suffix, what='image'))
+        ]
         if 'seg_map_path' in self.data_prefix:
-            what, hint = ('mask', '') if self.test_mode else (
-                'pseudo mask', 'Make them first: tools/run_pipeline.py, or tools/generate_cams.py and tools/refine_cams.py')
-            masks = find_files(self.data_prefix['seg_map_path'], ids, (self.seg_map_suffix, ), what=what, hint=hint)
+            what, hint = (
+                ('mask', '')
+                if self.test_mode
+                else (
+                    'pseudo mask',
+                    'Make them first: tools/run_pipeline.py, or tools/generate_cams.py and '
+                    'tools/refine_cams.py',
+                )
+            )
+            masks = find_files(
+                self.data_prefix['seg_map_path'], ids, (self.seg_map_suffix,), what=what, hint=hint
+            )
             for info, path in zip(infos, masks):
                 info['seg_map_path'] = path
         return infos
-

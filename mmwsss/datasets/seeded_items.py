@@ -1,4 +1,5 @@
 """Items of a data set whose random changes depend on their place in the run."""
+
 from mmwsss.utils.seeding import seed_all
 
 
@@ -7,7 +8,9 @@ class SeededIndex(int):
 
 
 class SeededItems:
-    """Base, before a :class:`mmengine.dataset.BaseDataset`, of data sets that :class:`SeededInfiniteSampler` can seed."""
+    """Base, before a :class:`mmengine.dataset.BaseDataset`, of data sets that
+    :class:`SeededInfiniteSampler` can seed.
+    """
 
     def prepare_data(self, idx):
         """Item ``idx`` after the pipeline; no other item ever takes the place of one that fails.
@@ -25,6 +28,8 @@ class SeededItems:
 
 
 def seed_item(index):
-    """Seed Python, NumPy and PyTorch for an item of :class:`SeededInfiniteSampler`; nothing for other indices."""
+    """Seed Python, NumPy and PyTorch for an item of :class:`SeededInfiniteSampler`; nothing for
+    other indices.
+    """
     if isinstance(index, SeededIndex):
         seed_all(index.entropy)

@@ -1,4 +1,5 @@
 """An endless sampler whose items carry the seed of their augmentation."""
+
 from mmengine.dataset import InfiniteSampler
 
 from mmwsss.datasets.seeded_items import SeededIndex
@@ -9,8 +10,9 @@ from mmwsss.registry import DATA_SAMPLERS
 class SeededInfiniteSampler(InfiniteSampler):
     """:class:`mmengine.dataset.InfiniteSampler` for runs that resume to the same weights.
 
-    MMEngine resumes the order of the images, but a resumed process draws other augmentations than one that went on. Here the place of an
-    image in the endless order seeds them, whatever the number of loading processes; data sets on :class:`SeededItems` do so.
+    MMEngine resumes the order of the images, but a resumed process draws other augmentations than
+    one that went on. Here the place of an image in the endless order seeds them, whatever the
+    number of loading processes; data sets on :class:`SeededItems` do so.
     """
 
     def _indices_of_rank(self):

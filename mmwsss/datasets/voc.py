@@ -1,4 +1,5 @@
 """PASCAL VOC 2012 with image tags."""
+
 import logging
 from pathlib import Path
 
@@ -19,12 +20,16 @@ class VOC12TagDataset(ImageTagDataset):
     """PASCAL VOC 2012 (20 classes) with the tags of its object annotations (spec: pipeline 7.6).
 
     Args:
-        split (str): ``'train_aug'`` (10,582 images), ``'train'`` (1,464), ``'val'`` (1,449) or ``'test'`` (1,456, without annotations).
-        source (str, optional): Where tags come from. ``'file'``: ``tags_file``; ``'xml'``: ``Annotations/<id>.xml``, parsed at each start;
-            ``'mask'``: classes of the label maps, test mode only. Default: the file if it exists, else XML; none for ``'test'``.
+        split (str): ``'train_aug'`` (10,582 images), ``'train'`` (1,464), ``'val'`` (1,449) or
+            ``'test'`` (1,456, without annotations).
+        source (str, optional): Where tags come from. ``'file'``: ``tags_file``; ``'xml'``:
+            ``Annotations/<id>.xml``, parsed at each start; ``'mask'``: classes of the label maps,
+            test mode only. Default: the file if it exists, else XML; none for ``'test'``.
         data_root (str): The folder ``VOC2012`` of the development kit.
-        data_prefix (dict, optional): Default: images in ``JPEGImages`` and, in test mode, masks in ``SegmentationClassAug``.
-        ann_file (str): Default: ``ImageSets/Segmentation/<split>.txt``. A list of another length than the official one logs a warning.
+        data_prefix (dict, optional): Default: images in ``JPEGImages`` and, in test mode, masks in
+            ``SegmentationClassAug``.
+        ann_file (str): Default: ``ImageSets/Segmentation/<split>.txt``. A list of another length
+            than the official one logs a warning.
         tags_file (str): Written by ``tools/dataset_converters/voc_aug.py``.
         kwargs: See :class:`ImageTagDataset`.
 
@@ -33,34 +38,64 @@ class VOC12TagDataset(ImageTagDataset):
         ValueError: Unknown split or source, or ``source='mask'`` in training.
     """
 
-    METAINFO = {'classes': VOC_CLASSES, 'palette': voc_palette()[:len(VOC_CLASSES)].tolist()}
+    METAINFO = {'classes': VOC_CLASSES, 'palette': voc_palette()[: len(VOC_CLASSES)].tolist()}
 
-    def __init__(self, *, split='train_aug', source=None, data_root='data/VOCdevkit/VOC2012', data_prefix=None, ann_file='',
-                 tags_file='image_tags.csv', test_mode=False, **kwargs):
+    def __init__(
+        self,
+        *,
+        split='train_aug',
+        source=None,
+        data_root='data/VOCdevkit/VOC2012',
+        data_prefix=None,
+        ann_file='',
+        tags_file='image_tags.csv',
+        test_mode=False,
+        **kwargs,
+    ):
         if split not in VOC_SPLIT_SIZES:
             raise ValueError(f'split={split!r}: choose from {", ".join(VOC_SPLIT_SIZES)}')
         if source not in (None, 'file', 'xml', 'mask'):
             raise ValueError(f"source={source!r}: choose from 'file', 'xml', 'mask', or None")
         if source == 'mask' and not test_mode:
-            raise ValueError("source='mask': a training set does not read masks; derive a tag file with "
-                             'tools/dataset_converters/voc_aug.py --source mask')
+            raise ValueError(
+                "source='mask': a training set does not read masks; derive a tag file with "
+                'tools/dataset_converters/voc_aug.py --source mask'
+            )
         self.split = split
         if source is None:
-            source = 'file' if Path(data_root, tags_file).is_file() else None if split == 'test' else 'xml'
+            source = (
+                'file'
+                if Path(data_root, tags_file).is_file()
+                else None
+                if split == 'test'
+                else 'xml'
+            )
         self.source = source
         if data_prefix is None:
-            data_prefix = {'img_path': 'JPEGImages', 'seg_map_path': None if split == 'test' else 'SegmentationClassAug'}
-        super().__init__(data_root=data_root, data_prefix=data_prefix, ann_file=ann_file or f'ImageSets/Segmentation/{split}.txt',
-                         tags_file=tags_file if source else None, test_mode=test_mode,
-                         setup_hint=voc_setup_hint(data_root), **kwargs)
+            data_prefix = {
+                'img_path': 'JPEGImages',
+                'seg_map_path': None if split == 'test' else 'SegmentationClassAug',
+            }
+        super().__init__(
+            data_root=data_root,
+            data_prefix=data_prefix,
+            ann_file=ann_file or f'ImageSets/Segmentation/{split}.txt',
+            tags_file=tags_file if source else None,
+            test_mode=test_mode,
+            setup_hint=voc_setup_hint(data_root),
+            **kwargs,
+        )
 
     def load_data_list(self):
         """See :meth:`ImageTagDataset.load_data_list`."""
         infos = super().load_data_list()
         expected = VOC_SPLIT_SIZES[self.split]
         if len(infos) != expected:
-            print_log(f'{self.ann_file}: {len(infos)} images, VOC 2012 {self.split} has {expected}', logger='current',
-                      level=logging.WARNING)
+            print_log(
+                f'{self.ann_file}: {len(infos)} images, VOC 2012 {self.split} has {expected}',
+                logger='current',
+                level=logging.WARNING,
+            )
         return infos
 
     def read_tag_names(self):
@@ -70,9 +105,14 @@ class VOC12TagDataset(ImageTagDataset):
         if self.source == 'file':
             return super().read_tag_names()
         ids = read_id_list(self.ann_file)
-        paths = find_voc_annotations(self.data_root, ids, self.source, masks=self.data_prefix.get('seg_map_path'))
-        print_log(f'reading tags from {len(ids)} {self.source} files; tools/dataset_converters/voc_aug.py writes them to one file',
-                  logger='current')
+        paths = find_voc_annotations(
+            self.data_root, ids, self.source, masks=self.data_prefix.get('seg_map_path')
+        )
+        print_log(
+            f'reading tags from {len(ids)} {self.source} files; '
+            f'tools/dataset_converters/voc_aug.py writes them to one file',
+            logger='current',
+        )
         return {name: voc_tags(path) for name, path in zip(ids, paths)}
 
 
@@ -83,7 +123,8 @@ def find_voc_annotations(root, ids, source, *, masks=None):
         root (str | Path): The folder ``VOC2012``.
         ids (Sequence[str]): Image ids.
         source (str): ``'xml'`` or ``'mask'``.
-        masks (str | Path, optional): Folder of the masks. Default: ``SegmentationClassAug`` in ``root``.
+        masks (str | Path, optional): Folder of the masks. Default: ``SegmentationClassAug`` in
+            ``root``.
 
     Returns:
         list[str]: One path per id.
@@ -93,14 +134,21 @@ def find_voc_annotations(root, ids, source, *, masks=None):
     """
     hint = voc_setup_hint(root)
     if source == 'mask':
-        return find_files(masks or Path(root, 'SegmentationClassAug'), ids, ('.png', ), what='mask', hint=hint)
-    return find_files(Path(root, 'Annotations'), ids, ('.xml', ), what='annotation', hint=hint)
+        return find_files(
+            masks or Path(root, 'SegmentationClassAug'), ids, ('.png',), what='mask', hint=hint
+        )
+    return find_files(Path(root, 'Annotations'), ids, ('.xml',), what='annotation', hint=hint)
 
 
 def voc_setup_hint(root):
     """What to download for VOC 2012 and where to put it."""
-    return (f'VOC 2012 is expected in {root}: JPEGImages, Annotations and ImageSets from VOCtrainval_11-May-2012.tar of '
-            'http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ (test images: its evaluation server), the masks SegmentationClassAug '
-            '(VOC and SBD in one folder, 12,031 PNG, as published for DeepLab), and the list of 10,582 ids as '
-            'ImageSets/Segmentation/train_aug.txt; check, or make both from SBD, with '
-            f'`python tools/dataset_converters/voc_aug.py {root}`')
+    return (
+        f'VOC 2012 is expected in {root}: JPEGImages, Annotations and ImageSets from '
+        f'VOCtrainval_11-May-2012.tar of '
+        'http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ (test images: its evaluation server), '
+        'the masks SegmentationClassAug '
+        '(VOC and SBD in one folder, 12,031 PNG, as published for DeepLab), and the list of '
+        '10,582 ids as '
+        'ImageSets/Segmentation/train_aug.txt; check, or make both from SBD, with '
+        f'`python tools/dataset_converters/voc_aug.py {root}`'
+    )

@@ -1,4 +1,5 @@
 """From predictions to the files that the next stage reads."""
+
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ class PredictionWriter:
 
     Args:
         out_dir (str | Path): Folder of the files.
-        kind (str): ``'cams'``: ``<id>.npz`` from ``pred_cams``; ``'masks'``: palette PNG, from ``pred_sem_seg`` where there is
-            one, else the CAMs cut at ``threshold``.
+        kind (str): ``'cams'``: ``<id>.npz`` from ``pred_cams``; ``'masks'``: palette PNG, from
+            ``pred_sem_seg`` where there is one, else the CAMs cut at ``threshold``.
         threshold (float): Background threshold of masks from CAMs, in [0,1].
         half (bool): CAM files in float16 instead of float32.
     """
@@ -48,7 +49,12 @@ class PredictionWriter:
             keys = torch.tensor(sample.cam_keys, dtype=torch.long)
             write_mask(path, labels_at_threshold(cams, keys, self.threshold).numpy())
         else:
-            write_cam(path, sample.cam_keys, cams.numpy().astype(np.float16 if self.half else np.float32), cams.shape[-2:])
+            write_cam(
+                path,
+                sample.cam_keys,
+                cams.numpy().astype(np.float16 if self.half else np.float32),
+                cams.shape[-2:],
+            )
 
 
 def write_predictions(model, dataloader, writer, *, description='writing'):

@@ -1,4 +1,7 @@
-"""The folder and the archive that the evaluation server of PASCAL VOC takes (pipeline specification 7.5)."""
+"""The folder and the archive that the evaluation server of PASCAL VOC takes (pipeline specification
+7.5).
+"""
+
 import tarfile
 from pathlib import Path
 
@@ -13,15 +16,20 @@ ARCHIVE = 'results.tar'
 
 
 def submission_metric(out):
-    """Config of the metric that writes the palette PNGs of a submission below the folder ``out``; it needs no ground truth."""
-    return dict(type='mmwsss.SegMetric', format_only=True, output_dir=str(Path(out, SUBMISSION_FOLDER)))
+    """Config of the metric that writes the palette PNGs of a submission below the folder ``out``;
+    it needs no ground truth.
+    """
+    return dict(
+        type='mmwsss.SegMetric', format_only=True, output_dir=str(Path(out, SUBMISSION_FOLDER))
+    )
 
 
 def pack_submission(out, images, num_classes=21):
     """Check the masks of a submission and pack them.
 
     Args:
-        out (str | Path): Folder that holds ``results/``; the archive ``results.tar`` is written beside it, atomically.
+        out (str | Path): Folder that holds ``results/``; the archive ``results.tar`` is written
+            beside it, atomically.
         images (dict[str, str]): File of every image of the test list, by id.
         num_classes (int): Classes with background; a mask holds no other value, 255 neither.
 
@@ -29,17 +37,26 @@ def pack_submission(out, images, num_classes=21):
         Path: The archive. The same masks give the same bytes.
 
     Raises:
-        ValueError: Masks are missing, of another size than their image, without palette, with a wrong value, or belong to no image of
-            the list; names up to 20 of them.
+        ValueError: Masks are missing, of another size than their image, without palette, with a
+            wrong value, or belong to no image of the list; names up to 20 of them.
     """
     out = Path(out)
     masks = {path.stem: path for path in sorted((out / SUBMISSION_FOLDER).glob('*.png'))}
     problems = [f'{name}: no mask' for name in images if name not in masks]
-    problems += [f'{path}: not in the list of images' for name, path in masks.items() if name not in images]
-    problems += [problem for name, path in masks.items() if name in images for problem in _mask_problems(path, images[name], num_classes)]
+    problems += [
+        f'{path}: not in the list of images' for name, path in masks.items() if name not in images
+    ]
+    problems += [
+        problem
+        for name, path in masks.items()
+        if name in images
+        for problem in _mask_problems(path, images[name], num_classes)
+    ]
     if problems:
         more = f' (and {len(problems) - 20} more)' if len(problems) > 20 else ''
-        raise ValueError(f'{out / SUBMISSION_FOLDER}: not a valid submission: {"; ".join(problems[:20])}{more}')
+        raise ValueError(
+            f'{out / SUBMISSION_FOLDER}: not a valid submission: {"; ".join(problems[:20])}{more}'
+        )
     archive = out / ARCHIVE
     with atomic_open(archive) as file, tarfile.open(fileobj=file, mode='w') as tar:
         for name in sorted(masks):
@@ -54,9 +71,14 @@ def _mask_problems(path, image_path, num_classes):
     except ValueError as error:
         return [str(error)]
     with Image.open(path) as file, Image.open(image_path) as image:
-        problems = [f'{path}: {file.mode} image, not an 8-bit palette image'] if file.mode != 'P' else []
+        problems = (
+            [f'{path}: {file.mode} image, not an 8-bit palette image'] if file.mode != 'P' else []
+        )
         if file.size != image.size:
-            problems.append(f'{path}: {file.size[0]}x{file.size[1]} (width x height), its image is {image.size[0]}x{image.size[1]}')
+            problems.append(
+                f'{path}: {file.size[0]}x{file.size[1]} (width x height), its image is '
+                f'{image.size[0]}x{image.size[1]}'
+            )
     if mask.size and mask.max() >= num_classes:
         problems.append(f'{path}: holds the value {mask.max()}, allowed is 0..{num_classes - 1}')
     return problems

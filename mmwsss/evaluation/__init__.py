@@ -1,4 +1,5 @@
 """Metrics: quality of CAMs, label maps and tag predictions."""
+
 from .cam_metric import CAMMetric
 from .counter_metric import CounterMetric
 from .seg_metric import SegMetric

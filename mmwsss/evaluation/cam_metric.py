@@ -1,8 +1,17 @@
-"""Quality of CAMs as seeds: the background threshold sweep, exact and in one pass (pipeline spec 7.1)."""
+"""Quality of CAMs as seeds: the background threshold sweep, exact and in one pass (pipeline spec
+7.1).
+"""
+
 import torch
 
 from mmwsss.functional.confusion import ClassAreas, class_iou, mean_over_classes
-from mmwsss.functional.thresholds import OFFICIAL_THRESHOLDS, curves_from_counts, make_thresholds, select_threshold, sweep_counts
+from mmwsss.functional.thresholds import (
+    OFFICIAL_THRESHOLDS,
+    curves_from_counts,
+    make_thresholds,
+    select_threshold,
+    sweep_counts,
+)
 from mmwsss.registry import METRICS
 
 from .counter_metric import CounterMetric, ground_truth, metric_table, sample_field
@@ -12,37 +21,67 @@ from .counter_metric import CounterMetric, ground_truth, metric_table, sample_fi
 class CAMMetric(CounterMetric):
     """mIoU of class activation maps against masks, at every background threshold.
 
-    A pixel takes the present class with the highest score, or background where no score exceeds the threshold. Equal to labelling and
-    counting the whole data set once per threshold, whatever the number of thresholds. Samples carry ``pred_cams`` (K,H,W),
-    ``cam_keys`` (K ids) and ``gt_sem_seg`` (1,H,W) of the same size; K=0 is an image of background.
+    A pixel takes the present class with the highest score, or background where no score exceeds the
+    threshold. Equal to labelling and counting the whole data set once per threshold, whatever the
+    number of thresholds. Samples carry ``pred_cams`` (K,H,W), ``cam_keys`` (K ids) and
+    ``gt_sem_seg`` (1,H,W) of the same size; K=0 is an image of background.
 
-    Results: ``mIoU``, ``best_threshold`` (the one that ``rule`` picks), ``FP``, ``FN``, ``IoU`` per class, other means of IoU where
-    they differ, and two chance levels: ``all_background_mIoU`` (background everywhere) and ``painted_tags_mIoU`` (each image painted
-    over with the lowest of its classes, background if it has none). :attr:`curve` has ``thresholds``, ``mIoU``, ``FP``, ``FN`` and
-    ``IoU`` {class: list} at all thresholds.
+    Results: ``mIoU``, ``best_threshold`` (the one that ``rule`` picks), ``FP``, ``FN``, ``IoU`` per
+    class, other means of IoU where they differ, and two chance levels: ``all_background_mIoU``
+    (background everywhere) and ``painted_tags_mIoU`` (each image painted over with the lowest of
+    its classes, background if it has none). :attr:`curve` has ``thresholds``, ``mIoU``, ``FP``,
+    ``FN`` and ``IoU`` {class: list} at all thresholds.
 
     Args:
         thresholds (Sequence[float], optional): Ascending, >= 0; default 0.00 ... 0.59.
-        rule (str | float): ``'best'``, ``'greedy'`` (first threshold that does not improve ends the sweep) or a number, which joins
-            the sweep if it is not part of it.
+        rule (str | float): ``'best'``, ``'greedy'`` (first threshold that does not improve ends the
+            sweep) or a number, which joins the sweep if it is not part of it.
         mean (str): ``'all'`` (official: absent classes count 0), ``'present'`` or ``'union'``.
         rates (str): ``'mctformer'``, ``'irn'`` or ``'seam'``.
         ignore_index (int): Label that is left out.
-        field (str): Maps to judge: ``'pred_cams'``, or ``'pred_aux_cams'`` of an auxiliary classifier.
+        field (str): Maps to judge: ``'pred_cams'``, or ``'pred_aux_cams'`` of an auxiliary
+            classifier.
         out_file (str, optional): JSON file for results, protocol and curve.
         protocol (str, optional): Name of the protocol that is followed.
         prefix (str, optional): Default ``'cam'``.
     """
+
     default_prefix = 'cam'
 
-    def __init__(self, thresholds=None, rule='best', *, mean='all', rates='mctformer', ignore_index=255, field='pred_cams', out_file=None,
-                 protocol=None, prefix=None):
-        super().__init__(ignore_index=ignore_index, mean=mean, rates=rates, out_file=out_file, protocol=protocol, prefix=prefix)
-        thresholds = OFFICIAL_THRESHOLDS if thresholds is None else tuple(float(value) for value in thresholds)
+    def __init__(
+        self,
+        thresholds=None,
+        rule='best',
+        *,
+        mean='all',
+        rates='mctformer',
+        ignore_index=255,
+        field='pred_cams',
+        out_file=None,
+        protocol=None,
+        prefix=None,
+    ):
+        super().__init__(
+            ignore_index=ignore_index,
+            mean=mean,
+            rates=rates,
+            out_file=out_file,
+            protocol=protocol,
+            prefix=prefix,
+        )
+        thresholds = (
+            OFFICIAL_THRESHOLDS
+            if thresholds is None
+            else tuple(float(value) for value in thresholds)
+        )
         if isinstance(rule, str):
             if rule not in ('best', 'greedy'):
-                raise ValueError(f"the threshold rule is 'best', 'greedy' or a number, got {rule!r}")
-        elif not bool((make_thresholds(thresholds) == torch.tensor(rule, dtype=torch.float32)).any()):
+                raise ValueError(
+                    f"the threshold rule is 'best', 'greedy' or a number, got {rule!r}"
+                )
+        elif not bool(
+            (make_thresholds(thresholds) == torch.tensor(rule, dtype=torch.float32)).any()
+        ):
             thresholds = tuple(sorted((*thresholds, float(rule))))
         self.thresholds = thresholds
         self.rule = rule
@@ -50,22 +89,36 @@ class CAMMetric(CounterMetric):
         self._limits = make_thresholds(thresholds)
 
     def counter_shapes(self):
-        """Counts of the sweep; predicted and hit pixels of painted tags; images whose maps are those of their tags, and other ones."""
+        """Counts of the sweep; predicted and hit pixels of painted tags; images whose maps are
+        those of their tags, and other ones.
+        """
         classes = len(self.classes)
-        return {'sweep': (3 * classes - 2, len(self.thresholds) + 1), 'painted': (2, classes), 'tags': (2,)}
+        return {
+            'sweep': (3 * classes - 2, len(self.thresholds) + 1),
+            'painted': (2, classes),
+            'tags': (2,),
+        }
 
     def count_image(self, sample):
         """Counts of one image at all thresholds."""
-        cams = sample_field(sample, self.field, 'CAMMetric needs a model that predicts class activation maps')
-        keys = sample_field(sample, 'cam_keys', f'{self.field} are set together with their class ids')
-        sweep = sweep_counts(cams, keys, ground_truth(sample), self._limits, len(self.classes), self.ignore_index)
-        target = sweep[2 * len(self.classes) - 2:].sum(1)
+        cams = sample_field(
+            sample, self.field, 'CAMMetric needs a model that predicts class activation maps'
+        )
+        keys = sample_field(
+            sample, 'cam_keys', f'{self.field} are set together with their class ids'
+        )
+        sweep = sweep_counts(
+            cams, keys, ground_truth(sample), self._limits, len(self.classes), self.ignore_index
+        )
+        target = sweep[2 * len(self.classes) - 2 :].sum(1)
         painted = torch.zeros_like(target).repeat(2, 1)
         label = min(keys) + 1 if len(keys) else 0
         painted[:, label] = torch.stack((target.sum(), target[label]))
         tags = torch.zeros_like(target[:2])
         if 'gt_tags' in sample:
-            same = sorted(int(key) for key in keys) == sample['gt_tags'].nonzero().flatten().tolist()
+            same = (
+                sorted(int(key) for key in keys) == sample['gt_tags'].nonzero().flatten().tolist()
+            )
             tags[0 if same else 1] = 1
         return {'sweep': sweep, 'painted': painted, 'tags': tags}
 
@@ -79,30 +132,55 @@ class CAMMetric(CounterMetric):
         background = torch.zeros_like(target).repeat(2, 1)
         background[:, 0] = torch.stack((target.sum(), target[0]))
         chance = {}
-        for name, (predicted, hit) in (('all_background_mIoU', background), ('painted_tags_mIoU', counters['painted'])):
+        for name, (predicted, hit) in (
+            ('all_background_mIoU', background),
+            ('painted_tags_mIoU', counters['painted']),
+        ):
             areas = ClassAreas(hit, predicted, target)
             chance[name] = 100 * float(mean_over_classes(class_iou(areas), areas, self.mean))
         per_class = results.pop('IoU')
         results = dict(results, best_threshold=self.thresholds[index], **chance, IoU=per_class)
         self.protocol = self._protocol(counters, chosen, index)
-        self.curve = {'thresholds': list(self.thresholds), 'mIoU': (100 * curves.miou).tolist(),
-                      'FP': (100 * curves.false_positive).tolist(), 'FN': (100 * curves.false_negative).tolist(),
-                      'IoU': {name: (100 * curves.iou[:, number]).tolist() for number, name in enumerate(self.classes)}}
+        self.curve = {
+            'thresholds': list(self.thresholds),
+            'mIoU': (100 * curves.miou).tolist(),
+            'FP': (100 * curves.false_positive).tolist(),
+            'FN': (100 * curves.false_negative).tolist(),
+            'IoU': {
+                name: (100 * curves.iou[:, number]).tolist()
+                for number, name in enumerate(self.classes)
+            },
+        }
         self.table = self._table(results, rows, index)
         return results
 
     def _protocol(self, counters, areas, index):
         of_tags, other = counters['tags'].tolist()
-        return dict(self.base_protocol(areas), rule=self.rule, threshold=self.thresholds[index],
-                    thresholds=[self.thresholds[0], self.thresholds[-1]], num_thresholds=len(self.thresholds),
-                    tags='predicted' if other else 'ground truth' if of_tags else 'those of the CAMs')
+        return dict(
+            self.base_protocol(areas),
+            rule=self.rule,
+            threshold=self.thresholds[index],
+            thresholds=[self.thresholds[0], self.thresholds[-1]],
+            num_thresholds=len(self.thresholds),
+            tags='predicted' if other else 'ground truth' if of_tags else 'those of the CAMs',
+        )
 
     def _table(self, results, rows, index):
         count = len(self.thresholds)
-        how = {'best': f'best of {count} thresholds', 'greedy': 'greedy rule'}.get(self.rule, 'fixed')
+        how = {'best': f'best of {count} thresholds', 'greedy': 'greedy rule'}.get(
+            self.rule, 'fixed'
+        )
         if self.rule == 'best' and count > 1 and index == count - 1:
             how += ', the last one: the sweep should go on'
-        maps = 'CAM' if self.field == 'pred_cams' else self.field.removeprefix('pred_').replace('_', ' ')
-        title = (f'{maps} mIoU {results["mIoU"]:.2f} at threshold {self.thresholds[index]:g} ({how}; mean over {self.mean} classes); '
-                 f'all background {results["all_background_mIoU"]:.2f}, painted tags {results["painted_tags_mIoU"]:.2f}')
+        maps = (
+            'CAM'
+            if self.field == 'pred_cams'
+            else self.field.removeprefix('pred_').replace('_', ' ')
+        )
+        title = (
+            f'{maps} mIoU {results["mIoU"]:.2f} at threshold {self.thresholds[index]:g} ({how}; '
+            f'mean over {self.mean} classes); '
+            f'all background {results["all_background_mIoU"]:.2f}, painted tags '
+            f'{results["painted_tags_mIoU"]:.2f}'
+        )
         return metric_table(title, rows, (results['mIoU'], results['FP'], results['FN']))

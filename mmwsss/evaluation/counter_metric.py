@@ -1,4 +1,5 @@
 """Base of metrics whose whole state is a vector of pixel counts."""
+
 import math
 from abc import abstractmethod
 from pathlib import Path
@@ -16,26 +17,39 @@ from .protocols import protocol_label
 
 
 class CounterMetric(BaseMetric):
-    """A metric that adds int64 counts image by image: no lists, no overflow, one all-reduce at the end.
+    """A metric that adds int64 counts image by image: no lists, no overflow, one all-reduce at the
+    end.
 
-    A subclass names its counters in :meth:`counter_shapes`, fills them from one sample in :meth:`count_image` and turns the sums into
-    numbers in :meth:`compute_metrics`. ``dataset_meta['classes']`` (background first) gives the classes, ``dataset_meta['split']``,
+    A subclass names its counters in :meth:`counter_shapes`, fills them from one sample in
+    :meth:`count_image` and turns the sums into numbers in :meth:`compute_metrics`.
+    ``dataset_meta['classes']`` (background first) gives the classes, ``dataset_meta['split']``,
     where present, the split named in :attr:`protocol`.
 
-    After an evaluation, :attr:`table` is the report as text, :attr:`curve` whatever goes with the numbers, and :attr:`protocol` how
-    they were obtained.
+    After an evaluation, :attr:`table` is the report as text, :attr:`curve` whatever goes with the
+    numbers, and :attr:`protocol` how they were obtained.
 
     Args:
         ignore_index (int): Label that is left out.
-        mean (str): Which classes the mean is over, see :func:`mmwsss.functional.confusion.mean_over_classes`.
+        mean (str): Which classes the mean is over, see
+            :func:`mmwsss.functional.confusion.mean_over_classes`.
         rates (str): Definition of FP and FN, see :func:`mmwsss.functional.confusion.false_rates`.
-        out_file (str, optional): JSON file for numbers, protocol and curve; written atomically by the main process.
-        protocol (str, optional): Name of the published protocol that is followed (:mod:`mmwsss.evaluation.protocols`), or one's own; it is
-            printed with the numbers.
+        out_file (str, optional): JSON file for numbers, protocol and curve; written atomically by
+            the main process.
+        protocol (str, optional): Name of the published protocol that is followed
+            (:mod:`mmwsss.evaluation.protocols`), or one's own; it is printed with the numbers.
         prefix (str, optional): Put before the names of results.
     """
 
-    def __init__(self, *, ignore_index=255, mean='all', rates='mctformer', out_file=None, protocol=None, prefix=None):
+    def __init__(
+        self,
+        *,
+        ignore_index=255,
+        mean='all',
+        rates='mctformer',
+        out_file=None,
+        protocol=None,
+        prefix=None,
+    ):
         super().__init__(prefix=prefix)
         if mean not in MEANS:
             raise ValueError(f'mean must be one of {MEANS}, got {mean!r}')
@@ -72,7 +86,8 @@ class CounterMetric(BaseMetric):
 
     @abstractmethod
     def compute_metrics(self, counters):
-        """Turn summed counters into results; sets :attr:`table`, :attr:`curve` and :attr:`protocol`.
+        """Turn summed counters into results; sets :attr:`table`, :attr:`curve` and
+        :attr:`protocol`.
 
         Args:
             counters (dict[str, Tensor]): On the CPU.
@@ -86,14 +101,22 @@ class CounterMetric(BaseMetric):
         """tuple[str]: Class names, background first."""
         names = (self.dataset_meta or {}).get('classes')
         if not names or len(names) < 2:
-            raise ValueError(f"{type(self).__name__} needs dataset_meta['classes']: the class names, background first")
+            raise ValueError(
+                f"{type(self).__name__} needs dataset_meta['classes']: the class names, "
+                f'background first'
+            )
         return tuple(names)
 
     @property
     def counters(self):
-        """Tensor: All counts so far of this process, (S,) int64; the first is the number of images."""
+        """Tensor: All counts so far of this process, (S,) int64; the first is the number of
+        images.
+        """
         if self._counters is None:
-            self._counters = torch.zeros(1 + sum(math.prod(shape) for shape in self.counter_shapes().values()), dtype=torch.int64)
+            self._counters = torch.zeros(
+                1 + sum(math.prod(shape) for shape in self.counter_shapes().values()),
+                dtype=torch.int64,
+            )
         return self._counters
 
     def merge(self, counters):
@@ -116,7 +139,8 @@ class CounterMetric(BaseMetric):
             except ValueError as error:
                 raise ValueError(f'{_image_name(sample)}: {error}') from error
             for value in addends.values():
-                if value.device != self.counters.device:  # counts stay on the device of the predictions
+                # counts stay on the device of the predictions
+                if value.device != self.counters.device:
                     self._counters = self.counters.to(value.device)
             views = self._views(self.counters)
             self._counters[0] += 1
@@ -146,7 +170,10 @@ class CounterMetric(BaseMetric):
         label = self.protocol_label(int(total[0]))
         self.protocol = dict(name=label, **self.protocol)
         self.table += f'\nprotocol: {label}'
-        results = {f'{self.prefix}/{name}' if self.prefix else name: value for name, value in results.items()}
+        results = {
+            f'{self.prefix}/{name}' if self.prefix else name: value
+            for name, value in results.items()
+        }
         if self.out_file is not None and is_main_process():
             write_json(self.out_file, {**results, 'protocol': self.protocol, 'curve': self.curve})
         return results
@@ -154,16 +181,27 @@ class CounterMetric(BaseMetric):
     def protocol_label(self, num_images):
         """Name of the protocol, with a remark where the data are not those that belong to it."""
         meta = self.dataset_meta or {}
-        return protocol_label(self.protocol_name, meta.get('split'), num_images, len(meta['classes']) if meta.get('classes') else None)
+        return protocol_label(
+            self.protocol_name,
+            meta.get('split'),
+            num_images,
+            len(meta['classes']) if meta.get('classes') else None,
+        )
 
     def check_size(self, counted, size):
         """Refuse results over too many or too few images."""
         if counted > size:
-            raise ValueError(f'{type(self).__name__} counted {counted} images of {size}: padding repeats some of them; '
-                             'set sampler.round_up=False in the dataloader')
+            raise ValueError(
+                f'{type(self).__name__} counted {counted} images of {size}: padding repeats some '
+                f'of them; '
+                'set sampler.round_up=False in the dataloader'
+            )
         if counted < size:
-            raise ValueError(f'{type(self).__name__} counted {counted} images of {size}: the rest never reached it '
-                             '(drop_last in the dataloader, or a loop that stopped early?)')
+            raise ValueError(
+                f'{type(self).__name__} counted {counted} images of {size}: the rest never '
+                f'reached it '
+                '(drop_last in the dataloader, or a loop that stopped early?)'
+            )
 
     def summarize_areas(self, areas):
         """Results that every pixel metric has.
@@ -172,21 +210,42 @@ class CounterMetric(BaseMetric):
             areas (ClassAreas): (K,) each.
 
         Returns:
-            tuple[dict, list]: ``mIoU`` by the chosen mean, ``mIoU_<mean>`` by the others where they differ, ``FP``, ``FN``
-            (``FP_background`` and ``FN_background`` apart for ``rates='irn'``) and ``IoU`` {class: IoU}, in percent; and rows
-            (class, IoU, FP, FN) of a table.
+            tuple[dict, list]: ``mIoU`` by the chosen mean, ``mIoU_<mean>`` by the others where they
+            differ, ``FP``, ``FN`` (``FP_background`` and ``FN_background`` apart for
+            ``rates='irn'``) and ``IoU`` {class: IoU}, in percent; and rows (class, IoU, FP, FN) of
+            a table.
         """
         variants = {mean: 100 * float(value) for mean, value in iou_variants(areas).items()}
         iou, rates = class_iou(areas), false_rates(areas, self.rates, self.mean)
         results = {'mIoU': variants[self.mean]}
-        results.update({f'mIoU_{mean}': value for mean, value in variants.items() if abs(value - results['mIoU']) > 1e-9})
+        results.update(
+            {
+                f'mIoU_{mean}': value
+                for mean, value in variants.items()
+                if abs(value - results['mIoU']) > 1e-9
+            }
+        )
         results.update(FP=100 * float(rates.positive), FN=100 * float(rates.negative))
         if self.rates == 'irn':
-            results.update(FP_background=100 * float(rates.class_positive[0]), FN_background=100 * float(rates.class_negative[0]))
+            results.update(
+                FP_background=100 * float(rates.class_positive[0]),
+                FN_background=100 * float(rates.class_negative[0]),
+            )
         occurs = (areas.target + areas.predicted > 0).tolist()
-        per_class = zip(self.classes, occurs, iou.tolist(), rates.class_positive.tolist(), rates.class_negative.tolist())
-        rows = [(name, *((100 * value for value in values) if seen else (None,) * 3)) for name, seen, *values in per_class]
-        results['IoU'] = {name: round(100 * value, 4) for name, value in zip(self.classes, iou.tolist())}
+        per_class = zip(
+            self.classes,
+            occurs,
+            iou.tolist(),
+            rates.class_positive.tolist(),
+            rates.class_negative.tolist(),
+        )
+        rows = [
+            (name, *((100 * value for value in values) if seen else (None,) * 3))
+            for name, seen, *values in per_class
+        ]
+        results['IoU'] = {
+            name: round(100 * value, 4) for name, value in zip(self.classes, iou.tolist())
+        }
         return results, rows
 
     def base_protocol(self, areas):
@@ -198,12 +257,18 @@ class CounterMetric(BaseMetric):
         split = (self.dataset_meta or {}).get('split')
         absent = [name for name, pixels in zip(self.classes, areas.target.tolist()) if not pixels]
         protocol = {} if split is None else {'split': split}
-        return dict(protocol, num_classes=len(self.classes), absent_classes=absent, mean=self.mean, rates=self.rates)
+        return dict(
+            protocol,
+            num_classes=len(self.classes),
+            absent_classes=absent,
+            mean=self.mean,
+            rates=self.rates,
+        )
 
     def _views(self, vector):
         views, start = {}, 1
         for name, shape in self.counter_shapes().items():
-            views[name] = vector[start:start + math.prod(shape)].view(shape)
+            views[name] = vector[start : start + math.prod(shape)].view(shape)
             start += math.prod(shape)
         return views
 
@@ -230,7 +295,9 @@ def image_id(sample):
     if sample.get('img_id') is not None:
         return str(sample['img_id'])
     if sample.get('img_path') is None:
-        raise ValueError('the sample has neither img_id nor img_path: a result file cannot be named')
+        raise ValueError(
+            'the sample has neither img_id nor img_path: a result file cannot be named'
+        )
     return Path(sample['img_path']).stem
 
 

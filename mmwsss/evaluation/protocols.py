@@ -1,9 +1,12 @@
-"""How each paper obtained its numbers, by name: data, scales, flip, resizing, CRF, threshold rule, use of tags.
+"""How each paper obtained its numbers, by name: data, scales, flip, resizing, CRF, threshold rule,
+use of tags.
 
-A number can be compared with another one only if both follow one protocol. ``tools/test.py --protocol NAME`` and
-``tools/evaluate_masks.py --protocol NAME`` select one, and every metric prints the name of its own; ``custom`` is none of these.
-Sources are the specifications of the methods (section in :attr:`Protocol.source`).
+A number can be compared with another one only if both follow one protocol. ``tools/test.py
+--protocol NAME`` and ``tools/evaluate_masks.py --protocol NAME`` select one, and every metric
+prints the name of its own; ``custom`` is none of these. Sources are the specifications of the
+methods (section in :attr:`Protocol.source`).
 """
+
 from typing import NamedTuple
 
 CUSTOM = 'custom'
@@ -13,7 +16,12 @@ DATA = {
     'coco': ('MS COCO 2014', 81, {'train': 82081, 'val': 40137, 'val_part': 5000}),
     'openimages': ('OpenImages-WSOL', 101, {'val': 2500, 'test': 5000}),
 }
-TASKS = {'cam': 'maps (seeds)', 'mask': 'pseudo masks', 'seg': 'segmentation', 'wsol': 'localisation'}
+TASKS = {
+    'cam': 'maps (seeds)',
+    'mask': 'pseudo masks',
+    'seg': 'segmentation',
+    'wsol': 'localisation',
+}
 # who sees the tags of a test image
 GROUND_TRUTH, NO_TAGS, SECOND_NUMBER = 'ground truth', 'not used', 'second number'
 
@@ -29,24 +37,28 @@ class Protocol(NamedTuple):
         source (str): Specification and section.
         scales (tuple[float]): Of the test images; empty: as the config says.
         flip (bool): Each scale also mirrored.
-        size (tuple[int] | None): (H,W) that images are squashed to first; None: original size, or as the config says where ``scales`` is
-            empty.
-        fusion (str | None): Rule of :class:`mmwsss.functional.fusion.ScoreFusion` for the segmentation scores.
+        size (tuple[int] | None): (H,W) that images are squashed to first; None: original size, or
+            as the config says where ``scales`` is empty.
+        fusion (str | None): Rule of :class:`mmwsss.functional.fusion.ScoreFusion` for the
+            segmentation scores.
         crf (str | None): Preset of :class:`mmwsss.models.refiners.DenseCRF`.
-        rule (str | float | None): Background threshold of maps: ``'best'``, ``'greedy'`` or a number.
+        rule (str | float | None): Background threshold of maps: ``'best'``, ``'greedy'`` or a
+            number.
         thresholds (tuple | None): (start, stop, step) of the sweep, stop excluded.
         mean (str): Classes that the mean is over.
         rates (str): Definition of FP and FN.
         ignored_prediction (str): What a predicted 255 is.
-        tags (str): ``'ground truth'``, ``'not used'``, or ``'second number'``: the published number removes classes that the image does not
-            have, here it stands beside the one without tags.
+        tags (str): ``'ground truth'``, ``'not used'``, or ``'second number'``: the published number
+            removes classes that the image does not have, here it stands beside the one without
+            tags.
     """
+
     task: str
     paper: str
     data: str
     split: str
     source: str
-    scales: tuple = (1., )
+    scales: tuple = (1.0,)
     flip: bool = False
     size: tuple | None = None
     fusion: str | None = None
@@ -62,89 +74,260 @@ class Protocol(NamedTuple):
     def threshold_values(self):
         """tuple[float] | None: The thresholds of the sweep."""
         if self.thresholds is None:
-            return None if self.rule in (None, 'best', 'greedy') else (self.rule, )
+            return None if self.rule in (None, 'best', 'greedy') else (self.rule,)
         start, stop, step = self.thresholds
-        return tuple(round(start + index * step, 10) for index in range(round((stop - start) / step)))
+        return tuple(
+            round(start + index * step, 10) for index in range(round((stop - start) / step))
+        )
 
 
 _SWEEP = dict(task='cam', split='train', tags=GROUND_TRUTH, mean='all', flip=True)
-_MCT_PLUS = dict(_SWEEP, scales=(1., 0.75, 1.25), rule='greedy', thresholds=(0, 0.6, 0.01), source='mctformer_plus 4, 5')
-_TOCO_CAM = dict(task='cam', tags=GROUND_TRUTH, size=(448, 448), scales=(1., 0.5, 1.5), flip=True, source='mcc 6')
-_TOCO_VOC = dict(task='seg', data='voc', split='val', scales=(1., 1.5, 1.25), flip=True, fusion='max_of_flip_sums', source='mcc 6')
-_TOCO_COCO = dict(task='seg', data='coco', split='val', size=(448, 448), scales=(1., 1.25, 1.5), flip=True, fusion='sum_of_flip_maxima',
-                  source='mcc 6')
-_MCT_SEG = dict(task='seg', split='val', scales=(0.5, 0.75, 1., 1.25, 1.5), fusion='max_softmax', crf='mct_test', mean='all',
-                source='pipeline 5.4')
-_COSA = dict(task='seg', split='val', size=(448, 448), scales=(1., 0.5, 1.5, 0.75, 1.25), flip=True, fusion='sum_logits',
-             tags=SECOND_NUMBER, source='cosa 7')
+_MCT_PLUS = dict(
+    _SWEEP,
+    scales=(1.0, 0.75, 1.25),
+    rule='greedy',
+    thresholds=(0, 0.6, 0.01),
+    source='mctformer_plus 4, 5',
+)
+_TOCO_CAM = dict(
+    task='cam',
+    tags=GROUND_TRUTH,
+    size=(448, 448),
+    scales=(1.0, 0.5, 1.5),
+    flip=True,
+    source='mcc 6',
+)
+_TOCO_VOC = dict(
+    task='seg',
+    data='voc',
+    split='val',
+    scales=(1.0, 1.5, 1.25),
+    flip=True,
+    fusion='max_of_flip_sums',
+    source='mcc 6',
+)
+_TOCO_COCO = dict(
+    task='seg',
+    data='coco',
+    split='val',
+    size=(448, 448),
+    scales=(1.0, 1.25, 1.5),
+    flip=True,
+    fusion='sum_of_flip_maxima',
+    source='mcc 6',
+)
+_MCT_SEG = dict(
+    task='seg',
+    split='val',
+    scales=(0.5, 0.75, 1.0, 1.25, 1.5),
+    fusion='max_softmax',
+    crf='mct_test',
+    mean='all',
+    source='pipeline 5.4',
+)
+_COSA = dict(
+    task='seg',
+    split='val',
+    size=(448, 448),
+    scales=(1.0, 0.5, 1.5, 0.75, 1.25),
+    flip=True,
+    fusion='sum_logits',
+    tags=SECOND_NUMBER,
+    source='cosa 7',
+)
 _MASK = dict(task='mask', split='train', tags=GROUND_TRUTH)
 
 PROTOCOLS = {
     'mctformer-voc-train-cam': Protocol(
-        **{**_MCT_PLUS, 'scales': (1., )}, paper='MCTformer V1 and V2, seeds', data='voc'),
+        **{**_MCT_PLUS, 'scales': (1.0,)}, paper='MCTformer V1 and V2, seeds', data='voc'
+    ),
     'mctformer-coco-train-cam': Protocol(
-        **{**_MCT_PLUS, 'scales': (1., ), 'source': 'mctformer_plus 3, 4, 5'}, paper='MCTformer V2, seeds', data='coco'),
+        **{**_MCT_PLUS, 'scales': (1.0,), 'source': 'mctformer_plus 3, 4, 5'},
+        paper='MCTformer V2, seeds',
+        data='coco',
+    ),
     'mctformer-plus-voc-train-cam': Protocol(**_MCT_PLUS, paper='MCTformer+, seeds', data='voc'),
     'mctformer-plus-coco-train-cam': Protocol(**_MCT_PLUS, paper='MCTformer+, seeds', data='coco'),
     'aream-voc-train-cam': Protocol(
-        **_SWEEP, rule='best', thresholds=(0.01, 0.8, 0.01), source='aream 6', paper='AReAM, seeds', data='voc'),
+        **_SWEEP,
+        rule='best',
+        thresholds=(0.01, 0.8, 0.01),
+        source='aream 6',
+        paper='AReAM, seeds',
+        data='voc',
+    ),
     'acr-voc-train-cam': Protocol(
-        **_SWEEP, size=(384, 384), rule='best', thresholds=(0, 1, 0.01), source='acr 3', paper='ACR, seeds', data='voc'),
+        **_SWEEP,
+        size=(384, 384),
+        rule='best',
+        thresholds=(0, 1, 0.01),
+        source='acr 3',
+        paper='ACR, seeds',
+        data='voc',
+    ),
     'irn-voc-train-cam': Protocol(
-        **{**_SWEEP, 'mean': 'union'}, scales=(1., 0.5, 1.5, 2.), rule=0.15, rates='irn', source='pipeline 7.1, 7.2 (scales: from memory)',
-        paper='IRN, seeds at a fixed threshold', data='voc'),
-    'toco-voc-train-cam': Protocol(**_TOCO_CAM, rule=0.5, paper='ToCo, maps', data='voc', split='train'),
-    'toco-voc-val-cam': Protocol(**_TOCO_CAM, rule=0.5, paper='ToCo, maps', data='voc', split='val'),
-    'mcc-voc-train-cam': Protocol(**_TOCO_CAM, rule=0.5, paper='MCC, maps (Table II)', data='voc', split='train'),
-    'mcc-voc-val-cam': Protocol(**_TOCO_CAM, rule=0.5, paper='MCC, maps (Table II)', data='voc', split='val'),
-    'mcc-coco-val-cam': Protocol(**_TOCO_CAM, rule=0.45, paper='MCC, maps', data='coco', split='val'),
+        **{**_SWEEP, 'mean': 'union'},
+        scales=(1.0, 0.5, 1.5, 2.0),
+        rule=0.15,
+        rates='irn',
+        source='pipeline 7.1, 7.2 (scales: from memory)',
+        paper='IRN, seeds at a fixed threshold',
+        data='voc',
+    ),
+    'toco-voc-train-cam': Protocol(
+        **_TOCO_CAM, rule=0.5, paper='ToCo, maps', data='voc', split='train'
+    ),
+    'toco-voc-val-cam': Protocol(
+        **_TOCO_CAM, rule=0.5, paper='ToCo, maps', data='voc', split='val'
+    ),
+    'mcc-voc-train-cam': Protocol(
+        **_TOCO_CAM, rule=0.5, paper='MCC, maps (Table II)', data='voc', split='train'
+    ),
+    'mcc-voc-val-cam': Protocol(
+        **_TOCO_CAM, rule=0.5, paper='MCC, maps (Table II)', data='voc', split='val'
+    ),
+    'mcc-coco-val-cam': Protocol(
+        **_TOCO_CAM, rule=0.45, paper='MCC, maps', data='coco', split='val'
+    ),
     'cosa-voc-train-cam': Protocol(
-        **{**_TOCO_CAM, 'scales': (1., 0.5, 1.5, 0.75, 1.25), 'source': 'cosa 3, 7'}, rule=0.5, paper='CoSA, maps (Table 2)', data='voc',
-        split='train'),
+        **{**_TOCO_CAM, 'scales': (1.0, 0.5, 1.5, 0.75, 1.25), 'source': 'cosa 3, 7'},
+        rule=0.5,
+        paper='CoSA, maps (Table 2)',
+        data='voc',
+        split='train',
+    ),
     'cosa-voc-val-cam': Protocol(
-        **{**_TOCO_CAM, 'scales': (1., 0.5, 1.5, 0.75, 1.25), 'source': 'cosa 3, 7'}, rule=0.5, paper='CoSA, maps (Table 2)', data='voc',
-        split='val'),
+        **{**_TOCO_CAM, 'scales': (1.0, 0.5, 1.5, 0.75, 1.25), 'source': 'cosa 3, 7'},
+        rule=0.5,
+        paper='CoSA, maps (Table 2)',
+        data='voc',
+        split='val',
+    ),
     'mctformer-voc-train-mask': Protocol(
-        **_MASK, mean='all', source='pipeline 7.2', paper='MCTformer, MCTformer+, SEAM and ACR, pseudo masks', data='voc'),
+        **_MASK,
+        mean='all',
+        source='pipeline 7.2',
+        paper='MCTformer, MCTformer+, SEAM and ACR, pseudo masks',
+        data='voc',
+    ),
     'mctformer-plus-coco-train-mask': Protocol(
-        **_MASK, mean='all', source='pipeline 7.2', paper='MCTformer+, pseudo masks', data='coco'),
+        **_MASK, mean='all', source='pipeline 7.2', paper='MCTformer+, pseudo masks', data='coco'
+    ),
     'irn-voc-train-mask': Protocol(
-        **_MASK, mean='union', rates='irn', source='pipeline 7.2', paper='IRN, pseudo masks', data='voc'),
+        **_MASK,
+        mean='union',
+        rates='irn',
+        source='pipeline 7.2',
+        paper='IRN, pseudo masks',
+        data='voc',
+    ),
     'toco-voc-train-mask': Protocol(
-        **_MASK, ignored_prediction='drop', source='pipeline 7.2', paper='ToCo, MCC and CoSA, labels of training without unsure pixels',
-        data='voc'),
-    'mctformer-voc-val': Protocol(**_MCT_SEG, data='voc', paper='MCTformer and MCTformer+, DeepLab-V1 with ResNet38'),
+        **_MASK,
+        ignored_prediction='drop',
+        source='pipeline 7.2',
+        paper='ToCo, MCC and CoSA, labels of training without unsure pixels',
+        data='voc',
+    ),
+    'mctformer-voc-val': Protocol(
+        **_MCT_SEG, data='voc', paper='MCTformer and MCTformer+, DeepLab-V1 with ResNet38'
+    ),
     'mctformer-coco-val': Protocol(
-        **_MCT_SEG, data='coco', paper='MCTformer and MCTformer+, DeepLab-V1 with ResNet38; no COCO settings released, those of VOC'),
+        **_MCT_SEG,
+        data='coco',
+        paper='MCTformer and MCTformer+, DeepLab-V1 with ResNet38; no COCO settings released, '
+        'those of VOC',
+    ),
     'seam-voc-val': Protocol(
-        task='seg', data='voc', split='val', scales=(0.5, 0.75, 1., 1.25, 1.5, 1.75), flip=True, fusion='mean_logits', crf='ssc_test',
-        mean='all', source='pipeline 5.4', paper='SEAM, DeepLab-V1 with ResNet38'),
+        task='seg',
+        data='voc',
+        split='val',
+        scales=(0.5, 0.75, 1.0, 1.25, 1.5, 1.75),
+        flip=True,
+        fusion='mean_logits',
+        crf='ssc_test',
+        mean='all',
+        source='pipeline 5.4',
+        paper='SEAM, DeepLab-V1 with ResNet38',
+    ),
     'deeplabv2-voc-val': Protocol(
-        task='seg', data='voc', split='val', fusion='sum_logits', crf='deeplabv2_test', source='pipeline 3, 6.1',
-        paper='DeepLab-V2 with ResNet-101 as deeplab-pytorch tests it; likely that of ACR and AReAM, who do not say'),
+        task='seg',
+        data='voc',
+        split='val',
+        fusion='sum_logits',
+        crf='deeplabv2_test',
+        source='pipeline 3, 6.1',
+        paper='DeepLab-V2 with ResNet-101 as deeplab-pytorch tests it; likely that of ACR and '
+        'AReAM, who do not say',
+    ),
     'deeplabv2-coco-val': Protocol(
-        task='seg', data='coco', split='val', fusion='sum_logits', crf='deeplabv2_test', source='pipeline 3, 6.1',
-        paper='DeepLab-V2 with ResNet-101 as deeplab-pytorch tests it; likely that of ACR and AReAM, who do not say'),
+        task='seg',
+        data='coco',
+        split='val',
+        fusion='sum_logits',
+        crf='deeplabv2_test',
+        source='pipeline 3, 6.1',
+        paper='DeepLab-V2 with ResNet-101 as deeplab-pytorch tests it; likely that of ACR and '
+        'AReAM, who do not say',
+    ),
     'toco-voc-val': Protocol(**_TOCO_VOC, crf='toco_test', paper='ToCo, Table I'),
     'toco-coco-val': Protocol(**_TOCO_COCO, crf='toco_test', paper='ToCo, Table I'),
-    'mcc-voc-val': Protocol(**_TOCO_VOC, crf='toco_test', paper='MCC, Table I (several scales and CRF)'),
+    'mcc-voc-val': Protocol(
+        **_TOCO_VOC, crf='toco_test', paper='MCC, Table I (several scales and CRF)'
+    ),
     'mcc-voc-val-ms': Protocol(**_TOCO_VOC, paper='MCC, Table III (several scales)'),
     'mcc-voc-val-single': Protocol(
-        task='seg', data='voc', split='val', size=(448, 448), source='mcc 6', fusion='sum_logits',
-        paper='MCC and ToCo during training: squashed, one scale'),
+        task='seg',
+        data='voc',
+        split='val',
+        size=(448, 448),
+        source='mcc 6',
+        fusion='sum_logits',
+        paper='MCC and ToCo during training: squashed, one scale',
+    ),
     'mcc-coco-val': Protocol(**_TOCO_COCO, crf='toco_test', paper='MCC, Table I'),
     'mcc-coco-val_part-single': Protocol(
-        task='seg', data='coco', split='val_part', size=(448, 448), source='mcc 6', fusion='sum_logits',
-        paper='MCC and ToCo during training: the first 5,000 images, squashed, one scale'),
-    'cosa-voc-val': Protocol(**_COSA, data='voc', paper='CoSA, Table 1: the published number is the second, filtered by the tags'),
+        task='seg',
+        data='coco',
+        split='val_part',
+        size=(448, 448),
+        source='mcc 6',
+        fusion='sum_logits',
+        paper='MCC and ToCo during training: the first 5,000 images, squashed, one scale',
+    ),
+    'cosa-voc-val': Protocol(
+        **_COSA,
+        data='voc',
+        paper='CoSA, Table 1: the published number is the second, filtered by the tags',
+    ),
     'cosa-voc-val-crf': Protocol(
-        **_COSA, data='voc', crf='cosa_test', paper='CoSA, Table 1 with CRF: the published number is the second'),
-    'cosa-coco-val': Protocol(**_COSA, data='coco', paper='CoSA, Table 1: the published number is the second, filtered by the tags'),
+        **_COSA,
+        data='voc',
+        crf='cosa_test',
+        paper='CoSA, Table 1 with CRF: the published number is the second',
+    ),
+    'cosa-coco-val': Protocol(
+        **_COSA,
+        data='coco',
+        paper='CoSA, Table 1: the published number is the second, filtered by the tags',
+    ),
     'cosa-coco-val-crf': Protocol(
-        **_COSA, data='coco', crf='cosa_test', paper='CoSA, Table 1 with CRF: the published number is the second'),
+        **_COSA,
+        data='coco',
+        crf='cosa_test',
+        paper='CoSA, Table 1 with CRF: the published number is the second',
+    ),
     'openimages-wsol-test': Protocol(
-        task='wsol', data='openimages', split='test', scales=(), thresholds=(0, 1, 0.001), tags=GROUND_TRUTH, rule='best',
-        source='pipeline 7.7', paper='OpenImages-WSOL: pIoU and PxAP, pooled over all images; papers do not say at which scales'),
+        task='wsol',
+        data='openimages',
+        split='test',
+        scales=(),
+        thresholds=(0, 1, 0.001),
+        tags=GROUND_TRUTH,
+        rule='best',
+        source='pipeline 7.7',
+        paper='OpenImages-WSOL: pIoU and PxAP, pooled over all images; papers do not say at which '
+        'scales',
+    ),
 }
 
 
@@ -166,7 +349,8 @@ def metric_options(name):
         name (str): Key of :data:`PROTOCOLS`.
 
     Returns:
-        dict: Keyword arguments of :class:`CAMMetric` (maps), :class:`SegMetric` (masks, segmentation) or :class:`WSOLMetric`.
+        dict: Keyword arguments of :class:`CAMMetric` (maps), :class:`SegMetric` (masks,
+            segmentation) or :class:`WSOLMetric`.
     """
     protocol = find_protocol(name)
     if protocol.task == 'wsol':
@@ -174,7 +358,11 @@ def metric_options(name):
     common = dict(mean=protocol.mean, rates=protocol.rates, protocol=name)
     if protocol.task == 'cam':
         return dict(common, thresholds=protocol.threshold_values, rule=protocol.rule)
-    return dict(common, ignored_prediction=protocol.ignored_prediction, use_image_tags=protocol.tags == SECOND_NUMBER)
+    return dict(
+        common,
+        ignored_prediction=protocol.ignored_prediction,
+        use_image_tags=protocol.tags == SECOND_NUMBER,
+    )
 
 
 def protocol_label(name, split=None, num_images=None, num_classes=None):
@@ -194,10 +382,19 @@ def protocol_label(name, split=None, num_images=None, num_classes=None):
     protocol = PROTOCOLS[name]
     title, classes, splits = DATA[protocol.data]
     expected = splits[protocol.split]
-    if (num_images is None or num_images == expected) and (num_classes is None or num_classes == classes):
+    if (num_images is None or num_images == expected) and (
+        num_classes is None or num_classes == classes
+    ):
         return name
-    found = ' '.join(str(part) for part in (split, None if num_images is None else f'({num_images:,} images)') if part)
-    return f'{name} (its rules; data: {found or "others"} instead of {title} {protocol.split}, {expected:,} images)'
+    found = ' '.join(
+        str(part)
+        for part in (split, None if num_images is None else f'({num_images:,} images)')
+        if part
+    )
+    return (
+        f'{name} (its rules; data: {found or "others"} instead of {title} {protocol.split}, '
+        f'{expected:,} images)'
+    )
 
 
 def describe(name):
@@ -211,15 +408,30 @@ def describe(name):
     parts = [f'{DATA[protocol.data][0]} {protocol.split}']
     if protocol.task != 'mask':
         if scales:
-            parts.append('original size' if protocol.size is None else f'squashed to {protocol.size[0]} x {protocol.size[1]}')
-        parts.append(f'scales {scales}{" with flip" if protocol.flip else ""}' if scales else 'size and scales as in the config')
+            parts.append(
+                'original size'
+                if protocol.size is None
+                else f'squashed to {protocol.size[0]} x {protocol.size[1]}'
+            )
+        parts.append(
+            f'scales {scales}{" with flip" if protocol.flip else ""}'
+            if scales
+            else 'size and scales as in the config'
+        )
     if protocol.fusion is not None and len(protocol.scales) * (1 + protocol.flip) > 1:
         parts.append(f'fusion {protocol.fusion}')
     if protocol.task == 'seg':
         parts.append(f'CRF {protocol.crf or "none"}')
     if protocol.task == 'cam':
-        sweep = '' if protocol.thresholds is None else f' of {len(protocol.threshold_values)} from {protocol.thresholds[0]:g}'
-        parts.append(f'threshold {protocol.rule if isinstance(protocol.rule, str) else f"{protocol.rule:g}"}{sweep}')
+        sweep = (
+            ''
+            if protocol.thresholds is None
+            else f' of {len(protocol.threshold_values)} from {protocol.thresholds[0]:g}'
+        )
+        parts.append(
+            f'threshold '
+            f'{protocol.rule if isinstance(protocol.rule, str) else f"{protocol.rule:g}"}{sweep}'
+        )
     if protocol.task != 'wsol':
         parts.append(f'mean over {protocol.mean} classes')
     parts.append(f'tags {protocol.tags}')

@@ -1,10 +1,17 @@
 """Segmentation quality with every published convention (pipeline spec 7.2-7.5)."""
+
 from pathlib import Path
 
 import torch
 from mmengine.logging import print_log
 
-from mmwsss.functional.confusion import class_areas, class_iou, confusion_matrix, mean_over_classes, resolve_ignored
+from mmwsss.functional.confusion import (
+    class_areas,
+    class_iou,
+    confusion_matrix,
+    mean_over_classes,
+    resolve_ignored,
+)
 from mmwsss.registry import METRICS
 from mmwsss.utils.io import write_mask
 
@@ -15,22 +22,25 @@ from .counter_metric import CounterMetric, ground_truth, image_id, metric_table,
 class SegMetric(CounterMetric):
     """mIoU of label maps against masks.
 
-    Samples carry ``pred_sem_seg`` (1,H,W) and ``gt_sem_seg`` (1,H,W), as those of MMSegmentation do. Results: ``mIoU``, ``FP``,
-    ``FN``, ``IoU`` per class, and other means of IoU where they differ.
+    Samples carry ``pred_sem_seg`` (1,H,W) and ``gt_sem_seg`` (1,H,W), as those of MMSegmentation
+    do. Results: ``mIoU``, ``FP``, ``FN``, ``IoU`` per class, and other means of IoU where they
+    differ.
 
-    With ``use_image_tags`` a second number, ``mIoU_image_tags``, follows the one without tags: classes that the image's ground-truth
-    tags exclude are removed from ``seg_logits`` before the argmax. CoSA reports its validation numbers this way; it is no
-    segmentation result of unseen images and never replaces ``mIoU``.
+    With ``use_image_tags`` a second number, ``mIoU_image_tags``, follows the one without tags:
+    classes that the image's ground-truth tags exclude are removed from ``seg_logits`` before the
+    argmax. CoSA reports its validation numbers this way; it is no segmentation result of unseen
+    images and never replaces ``mIoU``.
 
     Args:
-        use_image_tags (bool): Add the tag-filtered number; samples need ``seg_logits`` (K,H,W) and ``gt_tags`` (C,), or labels made so,
-            ``pred_sem_seg_image_tags`` (1,H,W).
-        coexist_classes (Sequence[str], optional): Also report ``mIoU_coexist``, the mean IoU of these classes. CoSA's C-mIoU does
-            not list its classes, so a choice is the user's.
+        use_image_tags (bool): Add the tag-filtered number; samples need ``seg_logits`` (K,H,W) and
+            ``gt_tags`` (C,), or labels made so, ``pred_sem_seg_image_tags`` (1,H,W).
+        coexist_classes (Sequence[str], optional): Also report ``mIoU_coexist``, the mean IoU of
+            these classes. CoSA's C-mIoU does not list its classes, so a choice is the user's.
         mean (str): ``'present'`` (classes in the ground truth), ``'all'`` or ``'union'``.
         rates (str): ``'mctformer'``, ``'irn'`` or ``'seam'``.
-        ignored_prediction (str): What a predicted ``ignore_index`` is: ``'background'``, or ``'drop'`` to leave the pixel out. Where
-            any occurs, ``coverage`` tells the percentage of pixels with a prediction.
+        ignored_prediction (str): What a predicted ``ignore_index`` is: ``'background'``, or
+            ``'drop'`` to leave the pixel out. Where any occurs, ``coverage`` tells the percentage
+            of pixels with a prediction.
         ignore_index (int): Label that is left out.
         output_dir (str, optional): Folder for palette PNGs ``<id>.png`` of the predictions.
         format_only (bool): Only write files; there is no ground truth.
@@ -38,16 +48,38 @@ class SegMetric(CounterMetric):
         protocol (str, optional): Name of the protocol that is followed.
         prefix (str, optional): Default ``'seg'``.
     """
+
     default_prefix = 'seg'
 
-    def __init__(self, use_image_tags=False, coexist_classes=None, *, mean='present', rates='mctformer', ignored_prediction='background',
-                 ignore_index=255, output_dir=None, format_only=False, out_file=None, protocol=None,
-                 prefix=None):
-        super().__init__(ignore_index=ignore_index, mean=mean, rates=rates, out_file=out_file, protocol=protocol, prefix=prefix)
+    def __init__(
+        self,
+        use_image_tags=False,
+        coexist_classes=None,
+        *,
+        mean='present',
+        rates='mctformer',
+        ignored_prediction='background',
+        ignore_index=255,
+        output_dir=None,
+        format_only=False,
+        out_file=None,
+        protocol=None,
+        prefix=None,
+    ):
+        super().__init__(
+            ignore_index=ignore_index,
+            mean=mean,
+            rates=rates,
+            out_file=out_file,
+            protocol=protocol,
+            prefix=prefix,
+        )
         if format_only and output_dir is None:
             raise ValueError('format_only needs output_dir, the folder to write to')
         if ignored_prediction not in ('background', 'drop'):
-            raise ValueError(f"ignored_prediction must be 'background' or 'drop', got {ignored_prediction!r}")
+            raise ValueError(
+                f"ignored_prediction must be 'background' or 'drop', got {ignored_prediction!r}"
+            )
         self.use_image_tags = use_image_tags
         self.coexist_classes = tuple(coexist_classes or ())
         self.ignored_prediction = ignored_prediction
@@ -57,11 +89,15 @@ class SegMetric(CounterMetric):
     def counter_shapes(self):
         """Confusion matrices, without and with tags."""
         shape = (len(self.classes), len(self.classes) + 1)
-        return {'confusion': shape, 'filtered': shape} if self.use_image_tags else {'confusion': shape}
+        return (
+            {'confusion': shape, 'filtered': shape} if self.use_image_tags else {'confusion': shape}
+        )
 
     def count_image(self, sample):
         """Confusion of one image; writes its mask if asked to."""
-        pred = sample_field(sample, 'pred_sem_seg', 'SegMetric needs a model that predicts label maps').squeeze(0)
+        pred = sample_field(
+            sample, 'pred_sem_seg', 'SegMetric needs a model that predicts label maps'
+        ).squeeze(0)
         if self.output_dir is not None:
             write_mask(self.output_dir / f'{image_id(sample)}.png', pred.cpu().numpy())
         if self.format_only:
@@ -70,16 +106,25 @@ class SegMetric(CounterMetric):
         gt = ground_truth(sample).to(pred.device)
         addends = {'confusion': confusion_matrix(pred, gt, len(self.classes), self.ignore_index)}
         if self.use_image_tags:
-            addends['filtered'] = confusion_matrix(self._predict_with_tags(sample), gt, len(self.classes), self.ignore_index)
+            addends['filtered'] = confusion_matrix(
+                self._predict_with_tags(sample), gt, len(self.classes), self.ignore_index
+            )
         return addends
 
     def _predict_with_tags(self, sample):
         if 'pred_sem_seg_image_tags' in sample:  # refined by a CRF
             return sample_field(sample, 'pred_sem_seg_image_tags', '').squeeze(0)
-        logits = sample_field(sample, 'seg_logits', 'use_image_tags=True needs the scores of all classes')
-        tags = sample_field(sample, 'gt_tags', 'use_image_tags=True needs a data set with image tags')
+        logits = sample_field(
+            sample, 'seg_logits', 'use_image_tags=True needs the scores of all classes'
+        )
+        tags = sample_field(
+            sample, 'gt_tags', 'use_image_tags=True needs a data set with image tags'
+        )
         if len(logits) != len(self.classes) or len(tags) != len(self.classes) - 1:
-            raise ValueError(f'{len(logits)} score planes and {len(tags)} tags do not fit {len(self.classes)} classes with background')
+            raise ValueError(
+                f'{len(logits)} score planes and {len(tags)} tags do not fit {len(self.classes)} '
+                f'classes with background'
+            )
         allowed = torch.cat((tags.new_ones(1), tags)).nonzero().flatten().to(logits.device)
         return allowed[logits[allowed].argmax(0)]
 
@@ -108,15 +153,30 @@ class SegMetric(CounterMetric):
             results['mIoU_image_tags'] = 100 * float(mean_over_classes(filtered, areas, self.mean))
             if coexist:
                 results['mIoU_coexist_image_tags'] = 100 * float(filtered[coexist].mean())
-            rows = [(*row, None if row[1] is None else 100 * value) for row, value in zip(rows, filtered.tolist())]
-            means, columns = (*means, results['mIoU_image_tags']), (*columns, 'IoU % with image tags')
-        self.protocol = dict(self.base_protocol(areas), use_image_tags=self.use_image_tags, ignored_prediction=self.ignored_prediction)
+            rows = [
+                (*row, None if row[1] is None else 100 * value)
+                for row, value in zip(rows, filtered.tolist())
+            ]
+            means, columns = (
+                (*means, results['mIoU_image_tags']),
+                (*columns, 'IoU % with image tags'),
+            )
+        self.protocol = dict(
+            self.base_protocol(areas),
+            use_image_tags=self.use_image_tags,
+            ignored_prediction=self.ignored_prediction,
+        )
         if coexist:
             self.protocol['coexist_classes'] = list(self.coexist_classes)
         title = f'{self.prefix} mIoU {results["mIoU"]:.2f} (mean over {self.mean} classes' + (
-            f'); with ground-truth image tags {results["mIoU_image_tags"]:.2f}' if self.use_image_tags else ', no image tags used)')
+            f'); with ground-truth image tags {results["mIoU_image_tags"]:.2f}'
+            if self.use_image_tags
+            else ', no image tags used)'
+        )
         if coexist:
-            title += f'; C-mIoU {results["mIoU_coexist"]:.2f} over {", ".join(self.coexist_classes)}'
+            title += (
+                f'; C-mIoU {results["mIoU_coexist"]:.2f} over {", ".join(self.coexist_classes)}'
+            )
         self.table = metric_table(title, rows, means, columns)
         return dict(results, IoU=per_class)
 

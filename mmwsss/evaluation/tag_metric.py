@@ -1,4 +1,5 @@
 """Quality of tag predictions."""
+
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
@@ -14,11 +15,13 @@ from .protocols import protocol_label
 class TagMetric(BaseMetric):
     """Mean average precision of multi-label classification.
 
-    Samples carry ``pred_scores`` (C,) and ``gt_tags`` (C,). Results in percent: ``mAP``, mean over classes of the average precision
-    (a class without a tagged image counts 0); ``mAP_present``, over classes that some image has, where it differs;
-    ``mAP_per_image``, mean over tagged images of the average precision of the image's class ranking, which MCTformer's training log
-    calls mAP (mctformer_plus spec 3); and ``F1_per_image``, mean over images of the F1 of the classes with a score above 0.5, 0 for an
-    image without a correct one (the classification score of ToCo and MCC).
+    Samples carry ``pred_scores`` (C,) and ``gt_tags`` (C,). Results in percent: ``mAP``, mean over
+    classes of the average precision (a class without a tagged image counts 0); ``mAP_present``,
+    over classes that some image has, where it differs; ``mAP_per_image``, mean over tagged images
+    of the average precision of the image's class ranking, which MCTformer's training log calls mAP
+    (mctformer_plus spec 3); and ``F1_per_image``, mean over images of the F1 of the classes with a
+    score above 0.5, 0 for an image without a correct one (the classification score of ToCo and
+    MCC).
 
     Args:
         collect_device (str): ``'cpu'`` or ``'gpu'``, how processes exchange scores.
@@ -26,6 +29,7 @@ class TagMetric(BaseMetric):
         protocol (str, optional): Name of the protocol that is followed.
         prefix (str, optional): Default ``'tags'``.
     """
+
     default_prefix = 'tags'
 
     def __init__(self, *, collect_device='cpu', collect_dir=None, protocol=None, prefix=None):
@@ -41,17 +45,37 @@ class TagMetric(BaseMetric):
             data_samples (Sequence[dict]): Samples as dictionaries.
         """
         for sample in data_samples:
-            scores = sample_field(sample, 'pred_scores', 'TagMetric needs a model that predicts tags').detach().float().cpu()
-            tags = sample_field(sample, 'gt_tags', 'TagMetric needs a data set with image tags').detach().float().cpu()
+            scores = (
+                sample_field(sample, 'pred_scores', 'TagMetric needs a model that predicts tags')
+                .detach()
+                .float()
+                .cpu()
+            )
+            tags = (
+                sample_field(sample, 'gt_tags', 'TagMetric needs a data set with image tags')
+                .detach()
+                .float()
+                .cpu()
+            )
             if scores.shape != tags.shape:
-                raise ValueError(f'{sample.get("img_path")}: {tuple(scores.shape)} scores for {tuple(tags.shape)} tags')
+                raise ValueError(
+                    f'{sample.get("img_path")}: {tuple(scores.shape)} scores for '
+                    f'{tuple(tags.shape)} tags'
+                )
             self.results.append((scores, tags))
 
     def evaluate(self, size):
-        """As :class:`mmengine.evaluator.BaseMetric`, and log the result with the name of the protocol."""
+        """As :class:`mmengine.evaluator.BaseMetric`, and log the result with the name of the
+        protocol.
+        """
         metrics = super().evaluate(size)
         meta = self.dataset_meta or {}
-        label = protocol_label(self.protocol_name, meta.get('split'), size, len(meta['classes']) if meta.get('classes') else None)
+        label = protocol_label(
+            self.protocol_name,
+            meta.get('split'),
+            size,
+            len(meta['classes']) if meta.get('classes') else None,
+        )
         self.protocol = dict(name=label, **({'split': meta['split']} if meta.get('split') else {}))
         numbers = ', '.join(f'{name} {value:.2f}' for name, value in metrics.items())
         print_log(f'{numbers}; protocol: {label}', logger='current')
@@ -76,5 +100,7 @@ class TagMetric(BaseMetric):
         metrics['F1_per_image'] = float(200 * (right.sum(1) / total.clamp(min=1)).mean())
         tagged = tags.gt(0).any(1)
         if tagged.any():
-            metrics['mAP_per_image'] = float(AveragePrecision.calculate(scores[tagged].T, tags[tagged].T))
+            metrics['mAP_per_image'] = float(
+                AveragePrecision.calculate(scores[tagged].T, tags[tagged].T)
+            )
         return metrics

@@ -1,4 +1,7 @@
-"""Localisation by class activation maps with the protocol of OpenImages-WSOL (pipeline spec 7.7)."""
+"""Localisation by class activation maps with the protocol of OpenImages-WSOL (pipeline spec
+7.7).
+"""
+
 import torch
 
 from mmwsss.functional.wsol import score_map, wsol_counts, wsol_edges, wsol_scores
@@ -10,14 +13,17 @@ from .counter_metric import CounterMetric, ground_truth, sample_field
 
 @METRICS.register_module()
 class WSOLMetric(CounterMetric):
-    """PxAP and pIoU of the map of the image's class, at every threshold of a fine grid, pooled over all pixels of the data set.
+    """PxAP and pIoU of the map of the image's class, at every threshold of a fine grid, pooled over
+    all pixels of the data set.
 
-    Samples carry ``pred_cams`` (K,h,w) with ``cam_keys``, ``gt_tags`` (C,) with one class, and ``gt_sem_seg`` (1,H,W): 0 background,
-    ``ignore_index`` left out, anything else object. The map is resized to the mask (224 x 224 in the protocol; bicubic), and stretched
-    to [0,1] image by image; a constant map, or none, is 0 everywhere.
+    Samples carry ``pred_cams`` (K,h,w) with ``cam_keys``, ``gt_tags`` (C,) with one class, and
+    ``gt_sem_seg`` (1,H,W): 0 background, ``ignore_index`` left out, anything else object. The map
+    is resized to the mask (224 x 224 in the protocol; bicubic), and stretched to [0,1] image by
+    image; a constant map, or none, is 0 everywhere.
 
-    Results in percent: ``PxAP``, area under the curve of pixel precision and recall; ``pIoU``, IoU at the best threshold, one for all
-    images; and that ``best_threshold``. :attr:`curve` has ``thresholds``, ``precision``, ``recall`` and ``IoU``.
+    Results in percent: ``PxAP``, area under the curve of pixel precision and recall; ``pIoU``, IoU
+    at the best threshold, one for all images; and that ``best_threshold``. :attr:`curve` has
+    ``thresholds``, ``precision``, ``recall`` and ``IoU``.
 
     Args:
         interval (float): Distance of thresholds.
@@ -26,10 +32,15 @@ class WSOLMetric(CounterMetric):
         protocol (str, optional): Name of the protocol that is followed.
         prefix (str, optional): Default ``'wsol'``.
     """
+
     default_prefix = 'wsol'
 
-    def __init__(self, *, interval=0.001, ignore_index=255, out_file=None, protocol=None, prefix=None):
-        super().__init__(ignore_index=ignore_index, out_file=out_file, protocol=protocol, prefix=prefix)
+    def __init__(
+        self, *, interval=0.001, ignore_index=255, out_file=None, protocol=None, prefix=None
+    ):
+        super().__init__(
+            ignore_index=ignore_index, out_file=out_file, protocol=protocol, prefix=prefix
+        )
         self.interval = interval
         self._edges = wsol_edges(interval)
 
@@ -40,13 +51,24 @@ class WSOLMetric(CounterMetric):
     def count_image(self, sample):
         """Histograms of one image."""
         target = ground_truth(sample)
-        cams = sample_field(sample, 'pred_cams', 'WSOLMetric needs a model that predicts class activation maps')
+        cams = sample_field(
+            sample, 'pred_cams', 'WSOLMetric needs a model that predicts class activation maps'
+        )
         keys = sample_field(sample, 'cam_keys', 'pred_cams are set together with their class ids')
-        tags = sample_field(sample, 'gt_tags', 'WSOLMetric judges the map of the class of the image').nonzero().flatten().tolist()
+        tags = (
+            sample_field(sample, 'gt_tags', 'WSOLMetric judges the map of the class of the image')
+            .nonzero()
+            .flatten()
+            .tolist()
+        )
         if len(tags) != 1:
             raise ValueError(f'WSOLMetric takes images of one class, this one has {len(tags)}')
         places = [place for place, key in enumerate(keys) if int(key) == tags[0]]
-        scores = score_map(cams[places[0]], target.shape) if places else torch.zeros(target.shape, dtype=torch.float64)
+        scores = (
+            score_map(cams[places[0]], target.shape)
+            if places
+            else torch.zeros(target.shape, dtype=torch.float64)
+        )
         return {'scores': wsol_counts(scores, target, self._edges, self.ignore_index)}
 
     def compute_metrics(self, counters):
@@ -54,11 +76,28 @@ class WSOLMetric(CounterMetric):
         scores = wsol_scores(counters['scores'], self._edges)
         thresholds = self._edges[:-1].tolist()
         split = (self.dataset_meta or {}).get('split')
-        self.protocol = dict({} if split is None else {'split': split}, interval=self.interval, threshold=scores.threshold,
-                             tags='ground truth', pooled='all pixels')
-        self.curve = {'thresholds': thresholds, 'precision': (100 * scores.precision).tolist(), 'recall': (100 * scores.recall).tolist(),
-                      'IoU': (100 * scores.iou).tolist()}
-        results = {'PxAP': 100 * scores.pxap, 'pIoU': 100 * scores.piou, 'best_threshold': scores.threshold}
-        self.table = text_table(('PxAP %', 'pIoU %', 'at threshold'), [(*list(results.values())[:2], f'{scores.threshold:g}')],
-                                f'localisation, {len(thresholds)} thresholds pooled over all images, maps of the ground-truth class')
+        self.protocol = dict(
+            {} if split is None else {'split': split},
+            interval=self.interval,
+            threshold=scores.threshold,
+            tags='ground truth',
+            pooled='all pixels',
+        )
+        self.curve = {
+            'thresholds': thresholds,
+            'precision': (100 * scores.precision).tolist(),
+            'recall': (100 * scores.recall).tolist(),
+            'IoU': (100 * scores.iou).tolist(),
+        }
+        results = {
+            'PxAP': 100 * scores.pxap,
+            'pIoU': 100 * scores.piou,
+            'best_threshold': scores.threshold,
+        }
+        self.table = text_table(
+            ('PxAP %', 'pIoU %', 'at threshold'),
+            [(*list(results.values())[:2], f'{scores.threshold:g}')],
+            f'localisation, {len(thresholds)} thresholds pooled over all images, maps of the '
+            f'ground-truth class',
+        )
         return results

@@ -1,14 +1,17 @@
 """Pairwise affinities of neighbouring cells: pairs, labels and losses of PSA and IRN.
 
-Sources: PSA, Ahn and Kwak, "Learning Pixel-level Semantic Affinity with Image-level Supervision", CVPR 2018; IRN, Ahn, Cho and Kwak,
-"Weakly Supervised Learning of Instance Segmentation with Inter-pixel Relations", CVPR 2019; the released code of both.
+Sources: PSA, Ahn and Kwak, "Learning Pixel-level Semantic Affinity with Image-level Supervision",
+CVPR 2018; IRN, Ahn, Cho and Kwak, "Weakly Supervised Learning of Instance Segmentation with
+Inter-pixel Relations", CVPR 2019; the released code of both.
 
-A *pair* joins a "from" cell and the cell at an offset (dy, dx) from it. Every function that returns or takes one value per pair uses
-the layout (B,P,M): P offsets in the order of :func:`pair_offsets` (PSA) or :func:`path_offsets` (IRN), M from cells in row-major order.
-With ``full_border=False`` the from cells are rows 0..h-r and columns r-1..w-r of the (h,w) grid for radius r, so that all targets lie
-inside: M=(h-r+1)(w-2r+2), 0 for a grid smaller than that. With ``full_border=True`` M=hw, and a pair that leaves the grid has affinity 0
-and no label.
+A *pair* joins a "from" cell and the cell at an offset (dy, dx) from it. Every function that returns
+or takes one value per pair uses the layout (B,P,M): P offsets in the order of :func:`pair_offsets`
+(PSA) or :func:`path_offsets` (IRN), M from cells in row-major order. With ``full_border=False`` the
+from cells are rows 0..h-r and columns r-1..w-r of the (h,w) grid for radius r, so that all targets
+lie inside: M=(h-r+1)(w-2r+2), 0 for a grid smaller than that. With ``full_border=True`` M=hw, and a
+pair that leaves the grid has affinity 0 and no label.
 """
+
 from functools import cache
 from typing import NamedTuple
 
@@ -20,11 +23,13 @@ from torch.utils.checkpoint import checkpoint
 IGNORE = 255
 
 
-# Pairs ----------------------------------------------------------------------------------------------------------------
+# Pairs --------------------------------------------------------------------------------------------
+
 
 @cache
 def pair_offsets(radius):
-    """Offsets (dy, dx) shorter than ``radius`` in PSA's order: one of each pair of opposite directions.
+    """Offsets (dy, dx) shorter than ``radius`` in PSA's order: one of each pair of opposite
+    directions.
 
     Args:
         radius (int): Cells, at least 1; 5 gives 34 offsets and 10 gives 152.
@@ -39,25 +44,34 @@ def pair_offsets(radius):
         raise ValueError(f'radius must be a positive integer, got {radius}')
     span = range(1 - radius, radius)
     right = [(0, dx) for dx in range(1, radius)]
-    below = [(dy, dx) for dy in range(1, radius) for dx in span if dy * dy + dx * dx < radius * radius]
+    below = [
+        (dy, dx) for dy in range(1, radius) for dx in span if dy * dy + dx * dx < radius * radius
+    ]
     return tuple(right + below)
 
 
 @cache
 def line_paths(radius):
-    """Cells on the thick line from a cell to each of its neighbours (IRN): those of the bounding rectangle nearer than 1 to the line.
+    """Cells on the thick line from a cell to each of its neighbours (IRN): those of the bounding
+    rectangle nearer than 1 to the line.
 
     Args:
         radius (int): Cells; 10 gives 152 paths.
 
     Returns:
-        tuple[tuple[tuple[int, int]]]: For each destination the cells (dy, dx), from (0,0) to the destination. Paths are sorted by their
-        number of cells; equally long ones keep the order of :func:`pair_offsets`.
+        tuple[tuple[tuple[int, int]]]: For each destination the cells (dy, dx), from (0,0) to the
+        destination. Paths are sorted by their number of cells; equally long ones keep the order of
+        :func:`pair_offsets`.
     """
     paths = []
     for dy, dx in pair_offsets(radius):
         columns = range(min(0, dx), max(0, dx) + 1)
-        cells = [(y, x) for y in range(dy + 1) for x in columns if (dy * x - dx * y) ** 2 < dy * dy + dx * dx]
+        cells = [
+            (y, x)
+            for y in range(dy + 1)
+            for x in columns
+            if (dy * x - dx * y) ** 2 < dy * dy + dx * dx
+        ]
         paths.append(tuple(sorted(cells, key=lambda cell: cell[0] + abs(cell[1]))))
     return tuple(sorted(paths, key=len))
 
@@ -70,13 +84,17 @@ def path_offsets(radius):
 
 @cache
 def _path_tree(radius):
-    """For each path the index of the longest path inside it (or None) and the cells that one lacks: shared parts are visited once."""
+    """For each path the index of the longest path inside it (or None) and the cells that one lacks:
+    shared parts are visited once.
+    """
     paths = [frozenset(path) for path in line_paths(radius)]
     tree = []
     for path in paths:
         parents = [index for index, other in enumerate(paths) if other < path]
         parent = max(parents, key=lambda index: len(paths[index]), default=None)
-        tree.append((parent, tuple(sorted(path - (paths[parent] if parent is not None else frozenset())))))
+        tree.append(
+            (parent, tuple(sorted(path - (paths[parent] if parent is not None else frozenset()))))
+        )
     return tuple(tree)
 
 
@@ -87,14 +105,23 @@ class PairGrid:
         self.height, self.width = shape
         self.reach = radius - 1
         self.full_border = full_border
-        self.plane = tuple(shape) if full_border else (max(self.height - self.reach, 0), max(self.width - 2 * self.reach, 0))
+        self.plane = (
+            tuple(shape)
+            if full_border
+            else (max(self.height - self.reach, 0), max(self.width - 2 * self.reach, 0))
+        )
 
     def _window(self, offset):
         dy, dx = offset
         if self.full_border:
             top, bottom, left, right = 0, self.height - dy, max(0, -dx), self.width - max(0, dx)
         else:
-            top, bottom, left, right = 0, self.height - self.reach, self.reach, self.width - self.reach
+            top, bottom, left, right = (
+                0,
+                self.height - self.reach,
+                self.reach,
+                self.width - self.reach,
+            )
         return top, max(top, bottom), left, max(left, right)
 
     def source(self, maps, offset):
@@ -106,7 +133,7 @@ class PairGrid:
         """View (...,a,b) of their targets."""
         top, bottom, left, right = self._window(offset)
         dy, dx = offset
-        return maps[..., top + dy:bottom + dy, left + dx:right + dx]
+        return maps[..., top + dy : bottom + dy, left + dx : right + dx]
 
     def pairs(self, values, offset):
         """View (...,a,b) of the same from cells in per-pair values (...,*plane)."""
@@ -115,23 +142,34 @@ class PairGrid:
     def split(self, values):
         """(...,M) as (...,*plane)."""
         if values.shape[-1] != self.plane[0] * self.plane[1]:
-            raise ValueError(f'a {self.height}x{self.width} grid with reach {self.reach} and full_border={self.full_border} has '
-                             f'{self.plane[0] * self.plane[1]} from cells, got values for {values.shape[-1]}')
-        return values.unflatten(-1, self.plane) if values.numel() else values.new_zeros((*values.shape[:-1], *self.plane))
+            raise ValueError(
+                f'a {self.height}x{self.width} grid with reach {self.reach} and '
+                f'full_border={self.full_border} has '
+                f'{self.plane[0] * self.plane[1]} from cells, got values for {values.shape[-1]}'
+            )
+        return (
+            values.unflatten(-1, self.plane)
+            if values.numel()
+            else values.new_zeros((*values.shape[:-1], *self.plane))
+        )
 
 
-# Labels ---------------------------------------------------------------------------------------------------------------
+# Labels -------------------------------------------------------------------------------------------
+
 
 def affinity_labels(la, ha, *, stride=8, min_score=1e-5):
-    """Label map for training PSA's affinity network, from the maps of a strong and of a weak background (spec section 1.2).
+    """Label map for training PSA's affinity network, from the maps of a strong and of a weak
+    background (spec section 1.2).
 
-    Both maps are averaged over ``stride`` x ``stride`` blocks. A foreground argmax of ``la`` is trusted, then a background argmax of ``ha``
-    (which wins where they disagree); a cell with no score at all is crop padding.
+    Both maps are averaged over ``stride`` x ``stride`` blocks. A foreground argmax of ``la`` is
+    trusted, then a background argmax of ``ha`` (which wins where they disagree); a cell with no
+    score at all is crop padding.
 
     Args:
         la (Tensor): (...,K+1,H,W) probabilities under a low background exponent, background first.
         ha (Tensor): (...,K+1,H,W) under a high background exponent.
-        stride (int): Block size in pixels; sides that are no multiple of it are filled up with 0 at the bottom and the right.
+        stride (int): Block size in pixels; sides that are no multiple of it are filled up with 0 at
+            the bottom and the right.
         min_score (float): A cell whose largest mean is below this is ignored.
 
     Returns:
@@ -153,7 +191,8 @@ def ir_labels(fg, bg):
 
     Args:
         fg (Tensor): (...,H,W) integer labels with the high threshold: trusted where not background.
-        bg (Tensor): (...,H,W) integer labels with the low threshold: background is trusted where both agree on it.
+        bg (Tensor): (...,H,W) integer labels with the low threshold: background is trusted where
+            both agree on it.
 
     Returns:
         Tensor: (...,H,W) int64: 0 background, class, 255 unsure.
@@ -163,7 +202,9 @@ def ir_labels(fg, bg):
 
 
 def block_average(maps, stride):
-    """Means over ``stride`` x ``stride`` blocks of (...,H,W) maps, zeros filled in at the bottom and the right up to full blocks."""
+    """Means over ``stride`` x ``stride`` blocks of (...,H,W) maps, zeros filled in at the bottom
+    and the right up to full blocks.
+    """
     height, width = maps.shape[-2:]
     maps = maps if maps.dtype == torch.float64 else maps.float()
     maps = F.pad(maps, (0, -width % stride, 0, -height % stride))
@@ -192,7 +233,10 @@ def background_plane(cams, background):
 
 
 class PairLabels(NamedTuple):
-    """Boolean (...,P,M) maps: both cells background; both of one foreground class; of two different classes."""
+    """Boolean (...,P,M) maps: both cells background; both of one foreground class; of two different
+    classes.
+    """
+
     background: torch.Tensor
     foreground: torch.Tensor
     negative: torch.Tensor
@@ -205,7 +249,8 @@ def pair_labels(label, radius, full_border=False, *, offsets=None):
         label (Tensor): (...,h,w) integers, 0 background, 255 ignore.
         radius (int): Cells.
         full_border (bool): See the module docstring.
-        offsets (sequence, optional): (P,2) offsets below ``radius`` in another order; default :func:`pair_offsets`.
+        offsets (sequence, optional): (P,2) offsets below ``radius`` in another order; default
+            :func:`pair_offsets`.
 
     Returns:
         PairLabels: Three boolean tensors (...,P,M).
@@ -222,8 +267,8 @@ def pair_labels(label, radius, full_border=False, *, offsets=None):
 def pair_counts(label, radius, full_border=False, *, offsets=None):
     """Number of background, foreground and negative pairs in a batch of label maps (...,h,w).
 
-    Under DDP, average these over the ranks and hand them to :func:`affinity_loss`: the averaged gradient is then that of the loss
-    normalised over the whole batch of all ranks.
+    Under DDP, average these over the ranks and hand them to :func:`affinity_loss`: the averaged
+    gradient is then that of the loss normalised over the whole batch of all ranks.
 
     Returns:
         Tensor: (3,) int64.
@@ -243,13 +288,15 @@ def _pair_masks(label, grid, offset):
     return background, same & ~background, sure & ~same
 
 
-# Affinities -----------------------------------------------------------------------------------------------------------
+# Affinities ---------------------------------------------------------------------------------------
+
 
 def affinity_l1(features, radius, full_border=False):
     """PSA's affinity exp(-mean_d |f_i,d - f_j,d|) of all pairs (spec section 1.1).
 
-    The D channels are compared offset by offset on shifted views and compared again in the backward pass, so that memory stays at one
-    offset's difference whatever P is. Half precision is raised to float32.
+    The D channels are compared offset by offset on shifted views and compared again in the backward
+    pass, so that memory stays at one offset's difference whatever P is. Half precision is raised to
+    float32.
 
     Args:
         features (Tensor): (B,D,h,w).
@@ -264,7 +311,6 @@ def affinity_l1(features, radius, full_border=False):
 
 
 class _AffinityL1(torch.autograd.Function):
-
     @staticmethod
     def forward(ctx, features, radius, full_border):
         offsets, grid = pair_offsets(radius), PairGrid(features.shape[-2:], radius, full_border)
@@ -292,10 +338,11 @@ class _AffinityL1(torch.autograd.Function):
 
 
 def affinity_edge(edge, radius, full_border=False):
-    """IRN's affinity 1 - max of the boundary map on the line between the two cells (spec section 2.2).
+    """IRN's affinity 1 - max of the boundary map on the line between the two cells (spec section
+    2.2).
 
-    Computed as a running minimum of 1 - edge over shifted views; a path starts from the longest path inside it. The gradient goes to one
-    cell that attains the maximum.
+    Computed as a running minimum of 1 - edge over shifted views; a path starts from the longest
+    path inside it. The gradient goes to one cell that attains the maximum.
 
     Args:
         edge (Tensor): (B,h,w) class boundary probability in [0,1].
@@ -335,7 +382,8 @@ class _LineMinimum(torch.autograd.Function):
         lowest = ctx.grid.split(lowest)
         pending = ctx.grid.split(grad_lowest).clone()
         grad = torch.zeros_like(maps)
-        for index in reversed(range(len(ctx.tree))):  # a parent has a shorter path, hence a lower index
+        # a parent has a shorter path, hence a lower index
+        for index in reversed(range(len(ctx.tree))):
             parent, cells = ctx.tree[index]
             for cell in cells:
                 attained = pending[:, index] * (ctx.grid.target(maps, cell) == lowest[:, index])
@@ -346,20 +394,26 @@ class _LineMinimum(torch.autograd.Function):
         return grad, None
 
 
-# Losses ---------------------------------------------------------------------------------------------------------------
+# Losses -------------------------------------------------------------------------------------------
+
 
 class AffinityLoss(NamedTuple):
     """Scalars: the weighted sum, and its background, foreground and negative terms."""
+
     total: torch.Tensor
     background: torch.Tensor
     foreground: torch.Tensor
     negative: torch.Tensor
 
 
-def affinity_loss(affinity, label, radius, full_border=False, *, offsets=None, counts=None, eps=1e-5):
-    """Log loss of pair affinities, each kind of pair normalised by its number in the whole batch (spec sections 1.3 and 2.2).
+def affinity_loss(
+    affinity, label, radius, full_border=False, *, offsets=None, counts=None, eps=1e-5
+):
+    """Log loss of pair affinities, each kind of pair normalised by its number in the whole batch
+    (spec sections 1.3 and 2.2).
 
-    total = background/4 + foreground/4 + negative/2. Pair labels and logarithms are made offset by offset, and again in the backward pass.
+    total = background/4 + foreground/4 + negative/2. Pair labels and logarithms are made offset by
+    offset, and again in the backward pass.
 
     Args:
         affinity (Tensor): (B,P,M) in [0,1].
@@ -367,7 +421,8 @@ def affinity_loss(affinity, label, radius, full_border=False, *, offsets=None, c
         radius (int): Cells.
         full_border (bool): As for ``affinity``.
         offsets (sequence, optional): Offsets of the P planes; default :func:`pair_offsets`.
-        counts (Tensor, optional): (3,) numbers to normalise by; default those of this batch (:func:`pair_counts`).
+        counts (Tensor, optional): (3,) numbers to normalise by; default those of this batch
+            (:func:`pair_counts`).
         eps (float): Added inside the logarithms and to the counts.
 
     Returns:
@@ -382,23 +437,35 @@ def affinity_loss(affinity, label, radius, full_border=False, *, offsets=None, c
         plane = grid.pairs(plane, offset)
         background, foreground, negative = _pair_masks(label, grid, offset)
         positive = -torch.log(plane + eps)
-        return torch.stack([(positive * background).sum(), (positive * foreground).sum(), (-torch.log(1 + eps - plane) * negative).sum()])
+        return torch.stack(
+            [
+                (positive * background).sum(),
+                (positive * foreground).sum(),
+                (-torch.log(1 + eps - plane) * negative).sum(),
+            ]
+        )
 
     total = affinity.new_zeros(3)
     for plane, offset in zip(grid.split(affinity).unbind(1), offsets):
-        total = total + checkpoint(sums, plane, offset, use_reentrant=False, preserve_rng_state=False)
+        total = total + checkpoint(
+            sums, plane, offset, use_reentrant=False, preserve_rng_state=False
+        )
     background, foreground, negative = total / (counts.to(total.dtype) + eps)
-    return AffinityLoss(background / 4 + foreground / 4 + negative / 2, background, foreground, negative)
+    return AffinityLoss(
+        background / 4 + foreground / 4 + negative / 2, background, foreground, negative
+    )
 
 
 def displacement_loss(displacement, label, radius, *, counts=None, eps=1e-5):
-    """IRN's displacement losses: vectors of a foreground pair differ by its offset, those of a background pair not at all (section 2.2).
+    """IRN's displacement losses: vectors of a foreground pair differ by its offset, those of a
+    background pair not at all (section 2.2).
 
     Args:
         displacement (Tensor): (B,2,h,w) vectors (dy, dx) in cells.
         label (Tensor): (B,h,w) integers, 0 background, 255 ignore.
         radius (int): Cells.
-        counts (Tensor, optional): (3,) numbers of pairs to normalise by; default those of this batch.
+        counts (Tensor, optional): (3,) numbers of pairs to normalise by; default those of this
+            batch.
         eps (float): Added to the counts.
 
     Returns:
@@ -419,6 +486,8 @@ def displacement_loss(displacement, label, radius, *, counts=None, eps=1e-5):
 
     total = displacement.new_zeros(2)
     for offset in offsets:
-        total = total + checkpoint(sums, displacement, offset, use_reentrant=False, preserve_rng_state=False)
+        total = total + checkpoint(
+            sums, displacement, offset, use_reentrant=False, preserve_rng_state=False
+        )
     foreground, background = total / (2 * counts[[1, 0]].to(total.dtype) + eps)
     return foreground, background

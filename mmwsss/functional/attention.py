@@ -1,7 +1,9 @@
-"""Self-attention that hands out exactly the maps it is asked for, block of query rows by block of query rows.
+"""Self-attention that hands out exactly the maps it is asked for, block of query rows by block of
+query rows.
 
 Shapes: B batch, H heads, S = T + N tokens (T class tokens first, N patch tokens), d head width.
 """
+
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
@@ -9,8 +11,9 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
-# Scores of this many bytes are alive at a time when maps are read: on a CPU about a head of an image, enough for products at full speed and
-# few enough to stay in the cache; on an accelerator all heads of an image at once.
+# Scores of this many bytes are alive at a time when maps are read: on a CPU about a head of an
+# image, enough for products at full speed and few enough to stay in the cache; on an accelerator
+# all heads of an image at once.
 BLOCK_BYTES = 4 << 20
 ACCELERATOR_BLOCK_BYTES = 256 << 20
 MIN_BLOCK_ROWS = 32
@@ -22,15 +25,18 @@ class AttentionRequest:
     """What a caller wants to know of the attention of a transformer.
 
     Attributes:
-        part (str): ``'class_to_patch'`` (T,N), ``'patch_to_patch'`` (N,N) or ``'all'`` (T+N,T+N); rows are queries.
+        part (str): ``'class_to_patch'`` (T,N), ``'patch_to_patch'`` (N,N) or ``'all'`` (T+N,T+N);
+            rows are queries.
         layers (int | None): The last ``layers`` layers; None for all.
-        kind (str): ``'softmax'`` over all T+N keys, not renormalised after slicing; ``'logits'``, the scaled scores; or ``'deferred'``,
-            one :class:`DeferredAttention` per layer in a tuple, for what is only known after the network has run (the other
-            attributes but ``layers`` have no meaning then).
+        kind (str): ``'softmax'`` over all T+N keys, not renormalised after slicing; ``'logits'``,
+            the scaled scores; or ``'deferred'``, one :class:`DeferredAttention` per layer in a
+            tuple, for what is only known after the network has run (the other attributes but
+            ``layers`` have no meaning then).
         heads (str): ``'mean'`` over heads, or ``'all'`` to keep them.
-        reduce (str): ``'sum'`` or ``'mean'`` over layers, ``'stack'`` for a leading layer axis, or ``'list'`` for a tuple with a map per
-            layer, which takes no copy.
+        reduce (str): ``'sum'`` or ``'mean'`` over layers, ``'stack'`` for a leading layer axis, or
+            ``'list'`` for a tuple with a map per layer, which takes no copy.
     """
+
     part: str
     layers: int | None = None
     kind: str = 'softmax'
@@ -38,10 +44,16 @@ class AttentionRequest:
     reduce: str = 'sum'
 
     def __post_init__(self):
-        for name, allowed in (('part', ('class_to_patch', 'patch_to_patch', 'all')), ('kind', ('softmax', 'logits', 'deferred')),
-                              ('heads', ('mean', 'all')), ('reduce', ('sum', 'mean', 'stack', 'list'))):
+        for name, allowed in (
+            ('part', ('class_to_patch', 'patch_to_patch', 'all')),
+            ('kind', ('softmax', 'logits', 'deferred')),
+            ('heads', ('mean', 'all')),
+            ('reduce', ('sum', 'mean', 'stack', 'list')),
+        ):
             if getattr(self, name) not in allowed:
-                raise ValueError(f'AttentionRequest.{name} must be one of {allowed}, got {getattr(self, name)!r}')
+                raise ValueError(
+                    f'AttentionRequest.{name} must be one of {allowed}, got {getattr(self, name)!r}'
+                )
         if self.layers is not None and self.layers < 1:
             raise ValueError(f'AttentionRequest.layers must be at least 1, got {self.layers}')
 
@@ -52,46 +64,72 @@ class AttentionRequest:
     def slices(self, num_class_tokens):
         """Row and column slices of the part."""
         patches, classes = slice(num_class_tokens, None), slice(0, num_class_tokens)
-        return {'class_to_patch': (classes, patches), 'patch_to_patch': (patches, patches),
-                'all': (slice(None), slice(None))}[self.part]
+        return {
+            'class_to_patch': (classes, patches),
+            'patch_to_patch': (patches, patches),
+            'all': (slice(None), slice(None)),
+        }[self.part]
 
 
-def attend(query, key, value, requests, *, num_class_tokens, key_mask=None, dropout=0.):
+def attend(query, key, value, requests, *, num_class_tokens, key_mask=None, dropout=0.0):
     """Scaled dot-product attention and the maps asked for.
 
-    Without requests the fused kernel runs. With requests, only one block of query rows of the scores is alive at a time, and no map
-    larger than the ones returned; where gradients are kept, the backward pass makes the scores again block by block.
+    Without requests the fused kernel runs. With requests, only one block of query rows of the
+    scores is alive at a time, and no map larger than the ones returned; where gradients are kept,
+    the backward pass makes the scores again block by block.
 
     Args:
         query, key, value (Tensor): (B,H,S,d).
-        requests (Sequence[AttentionRequest]): ``layers`` and ``reduce`` are the caller's business, not read here.
+        requests (Sequence[AttentionRequest]): ``layers`` and ``reduce`` are the caller's business,
+            not read here.
         num_class_tokens (int): T.
         key_mask (Tensor, optional): (B,S) bool, True where a key must not be attended to.
         dropout (float): Attention dropout, applied to the values only, not to the maps.
 
     Returns:
-        tuple: output (B,H,S,d), and a list with one map per request: (B,rows,columns), or (B,H,rows,columns) where
+        tuple: output (B,H,S,d), and a list with one map per request: (B,rows,columns), or
+            (B,H,rows,columns) where
         ``heads='all'``, or a :class:`DeferredAttention`.
     """
-    bias = None if key_mask is None else torch.zeros_like(key_mask, dtype=query.dtype).masked_fill(key_mask, float('-inf'))[:, None, None]
+    bias = (
+        None
+        if key_mask is None
+        else torch.zeros_like(key_mask, dtype=query.dtype).masked_fill(key_mask, float('-inf'))[
+            :, None, None
+        ]
+    )
     if not requests:
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout), []
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask=bias, dropout_p=dropout
+        ), []
     softmax_wanted = [request for request in dict.fromkeys(requests) if request.kind == 'softmax']
-    query_scaled = query * query.shape[-1] ** -0.5  # scaled first: the product of half-precision scores could overflow
+    # scaled first: the product of half-precision scores could overflow
+    query_scaled = query * query.shape[-1] ** -0.5
     if all(request.part == 'class_to_patch' for request in softmax_wanted):
-        output = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
+        output = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=bias, dropout_p=dropout
+        )
         # A few class rows are cheaper to recompute than to leave the fused kernel for.
-        weights = _softmax(query_scaled[:, :, :num_class_tokens] @ key.transpose(-2, -1), bias) if softmax_wanted else None
+        weights = (
+            _softmax(query_scaled[:, :, :num_class_tokens] @ key.transpose(-2, -1), bias)
+            if softmax_wanted
+            else None
+        )
         maps = {request: _read(request, weights, num_class_tokens) for request in softmax_wanted}
-    elif torch.is_grad_enabled() and dropout > 0 and query.requires_grad:  # what was dropped must be remembered
+    # what was dropped must be remembered
+    elif torch.is_grad_enabled() and dropout > 0 and query.requires_grad:
         weights = _softmax(query_scaled @ key.transpose(-2, -1), bias)
         output = F.dropout(weights, dropout) @ value
         maps = {request: _read(request, weights, num_class_tokens) for request in softmax_wanted}
     elif torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (query, key, value)):
-        output, *read = _AttentionWithMaps.apply(query_scaled, key, value, bias, tuple(softmax_wanted), num_class_tokens)
+        output, *read = _AttentionWithMaps.apply(
+            query_scaled, key, value, bias, tuple(softmax_wanted), num_class_tokens
+        )
         maps = dict(zip(softmax_wanted, read))
     else:
-        output, maps = _attend_in_blocks(query_scaled, key, value, softmax_wanted, num_class_tokens, bias, dropout)
+        output, maps = _attend_in_blocks(
+            query_scaled, key, value, softmax_wanted, num_class_tokens, bias, dropout
+        )
 
     for request in requests:
         if request.kind == 'logits':
@@ -118,14 +156,16 @@ def _read(request, weights, num_class_tokens):
 
 
 def _blocks(query):
-    """Blocks that the scores of ``query`` (B,H,S,d) are computed in: (images, heads, rows), the first two numbers or slices.
+    """Blocks that the scores of ``query`` (B,H,S,d) are computed in: (images, heads, rows), the
+    first two numbers or slices.
 
     Several images only with all of their heads and rows, several heads only of one image.
     """
     batch, num_heads, num_tokens, _ = query.shape
     budget = BLOCK_BYTES if query.device.type == 'cpu' else ACCELERATOR_BLOCK_BYTES
     row_bytes = num_tokens * query.element_size()
-    row_step = -(-num_tokens // -(-num_tokens // max(MIN_BLOCK_ROWS, budget // row_bytes)))  # blocks of about one size
+    # blocks of about one size
+    row_step = -(-num_tokens // -(-num_tokens // max(MIN_BLOCK_ROWS, budget // row_bytes)))
     head_step = min(num_heads, max(1, budget // (row_step * row_bytes)))
     image_step = budget // (num_heads * num_tokens * row_bytes)
     if image_step > 1:
@@ -133,33 +173,46 @@ def _blocks(query):
             yield slice(image, image + image_step), slice(0, num_heads), slice(0, num_tokens)
         return
     for image in range(batch):
-        for first_head, first_row in product(range(0, num_heads, head_step), range(0, num_tokens, row_step)):
+        for first_head, first_row in product(
+            range(0, num_heads, head_step), range(0, num_tokens, row_step)
+        ):
             heads = first_head if head_step == 1 else slice(first_head, first_head + head_step)
             yield image, heads, slice(first_row, min(first_row + row_step, num_tokens))
 
 
 def _shared_rows(rows, asked, num_tokens):
-    """Rows that a block has of a part: their slice in the block and in the part; None without any."""
+    """Rows that a block has of a part: their slice in the block and in the part; None without
+    any.
+    """
     asked = range(num_tokens)[asked]
     start, stop = max(asked.start, rows.start), min(asked.stop, rows.stop)
     if start >= stop:
         return None
-    return slice(start - rows.start, stop - rows.start), slice(start - asked.start, stop - asked.start)
+    return slice(start - rows.start, stop - rows.start), slice(
+        start - asked.start, stop - asked.start
+    )
 
 
 def _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias, dropout):
-    """Output and maps without gradient: some rows of some heads of one image at a time, or some whole images where they are small."""
+    """Output and maps without gradient: some rows of some heads of one image at a time, or some
+    whole images where they are small.
+    """
     batch, num_heads, num_tokens, width = query_scaled.shape
-    output = value.new_empty(batch, num_tokens, num_heads, width).transpose(1, 2)  # heads side by side, as the projection wants them
+    # heads side by side, as the projection wants them
+    output = value.new_empty(batch, num_tokens, num_heads, width).transpose(1, 2)
     slices = {request: request.slices(num_class_tokens) for request in requests}
     maps = {}
     for request in requests:
         rows, columns = (len(range(num_tokens)[part]) for part in slices[request])
         heads = [num_heads] if request.heads == 'all' else []
-        maps[request] = query_scaled.new_zeros((batch, *heads, rows, columns), dtype=map_dtype(query_scaled.dtype))
+        maps[request] = query_scaled.new_zeros(
+            (batch, *heads, rows, columns), dtype=map_dtype(query_scaled.dtype)
+        )
     for image, heads, rows in _blocks(query_scaled):
         scores = query_scaled[image, heads, rows] @ key[image, heads].transpose(-2, -1)
-        weights = _softmax(scores, None if bias is None else bias[image] if scores.dim() == 4 else bias[image, 0])
+        weights = _softmax(
+            scores, None if bias is None else bias[image] if scores.dim() == 4 else bias[image, 0]
+        )
         output[image, heads, rows] = F.dropout(weights, dropout) @ value[image, heads]
         for request, (row_slice, column_slice) in slices.items():
             shared = _shared_rows(rows, row_slice, num_tokens)
@@ -173,17 +226,21 @@ def _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias
             if part.dim() == 4:
                 target.add_(part.sum(1), alpha=1 / num_heads)
             else:
-                for head in part.unbind() if part.dim() == 3 else (part, ):
+                for head in part.unbind() if part.dim() == 3 else (part,):
                     target.add_(head, alpha=1 / num_heads)
     return output, maps
 
 
 class _AttentionWithMaps(torch.autograd.Function):
-    """:func:`_attend_in_blocks` with gradients through output and maps: keeps query, key and value, and no score."""
+    """:func:`_attend_in_blocks` with gradients through output and maps: keeps query, key and value,
+    and no score.
+    """
 
     @staticmethod
     def forward(ctx, query_scaled, key, value, bias, requests, num_class_tokens):
-        output, maps = _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias, 0.)
+        output, maps = _attend_in_blocks(
+            query_scaled, key, value, requests, num_class_tokens, bias, 0.0
+        )
         ctx.save_for_backward(query_scaled, key, value, bias)
         ctx.requests, ctx.num_class_tokens = requests, num_class_tokens
         ctx.set_materialize_grads(False)
@@ -194,18 +251,32 @@ class _AttentionWithMaps(torch.autograd.Function):
     def backward(ctx, grad_output, *grad_maps):
         query, key, value, bias = ctx.saved_tensors
         num_heads, num_tokens = query.shape[1:3]
-        grads = tuple(torch.zeros(tensor.transpose(1, 2).shape, dtype=tensor.dtype, device=tensor.device).transpose(1, 2)
-                      for tensor in (query, key, value))
+        grads = tuple(
+            torch.zeros(
+                tensor.transpose(1, 2).shape, dtype=tensor.dtype, device=tensor.device
+            ).transpose(1, 2)
+            for tensor in (query, key, value)
+        )
         grad_query, grad_key, grad_value = grads
-        wanted = [(request, *request.slices(ctx.num_class_tokens), grad) for request, grad in zip(ctx.requests, grad_maps)
-                  if grad is not None]
+        wanted = [
+            (request, *request.slices(ctx.num_class_tokens), grad)
+            for request, grad in zip(ctx.requests, grad_maps)
+            if grad is not None
+        ]
         if grad_output is None:
             grad_output = torch.zeros_like(value)
         for image, heads, rows in _blocks(query):
-            block_query, block_key, block_value = query[image, heads, rows], key[image, heads], value[image, heads]
+            block_query, block_key, block_value = (
+                query[image, heads, rows],
+                key[image, heads],
+                value[image, heads],
+            )
             block_grad = grad_output[image, heads, rows]
             scores = (block_query @ block_key.transpose(-2, -1)).to(map_dtype(query.dtype))
-            weights = _softmax(scores, None if bias is None else bias[image] if scores.dim() == 4 else bias[image, 0])
+            weights = _softmax(
+                scores,
+                None if bias is None else bias[image] if scores.dim() == 4 else bias[image, 0],
+            )
             grad = (block_grad @ block_value.transpose(-2, -1)).to(weights.dtype)
             for request, row_slice, column_slice, grad_map in wanted:
                 shared = _shared_rows(rows, row_slice, num_tokens)
@@ -213,7 +284,9 @@ class _AttentionWithMaps(torch.autograd.Function):
                     grad[..., shared[0], column_slice] += grad_map[image, heads, shared[1]]
                 elif shared is not None:
                     part = grad_map[image, shared[1]]
-                    grad[..., shared[0], column_slice].add_(part[:, None] if grad.dim() == 4 else part, alpha=1 / num_heads)
+                    grad[..., shared[0], column_slice].add_(
+                        part[:, None] if grad.dim() == 4 else part, alpha=1 / num_heads
+                    )
             grad_value[image, heads] += weights.to(block_grad.dtype).transpose(-2, -1) @ block_grad
             grad -= (grad * weights).sum(-1, keepdim=True)
             grad = grad.mul_(weights).to(query.dtype)
@@ -223,54 +296,74 @@ class _AttentionWithMaps(torch.autograd.Function):
 
 
 def _logits(query_scaled, key, request, num_class_tokens):
-    """Scaled scores; their head mean is one product of the concatenated heads, no per-head matrix exists."""
+    """Scaled scores; their head mean is one product of the concatenated heads, no per-head matrix
+    exists.
+    """
     rows, columns = request.slices(num_class_tokens)
     query, key = query_scaled[:, :, rows], key[:, :, columns]
     if request.heads == 'all':
         return query @ key.transpose(-2, -1)
     num_heads = query.shape[1]
-    return query.transpose(1, 2).flatten(2) @ key.transpose(1, 2).flatten(2).transpose(1, 2) / num_heads
+    return (
+        query.transpose(1, 2).flatten(2)
+        @ key.transpose(1, 2).flatten(2).transpose(1, 2)
+        / num_heads
+    )
 
 
 class DeferredAttention(NamedTuple):
-    """Queries and keys of one layer, which its gradient keeps in any case, and what can be computed from them later.
+    """Queries and keys of one layer, which its gradient keeps in any case, and what can be computed
+    from them later.
 
-    No matrix per head is held: propagation runs in the fused kernel, logits are one product of the concatenated heads.
+    No matrix per head is held: propagation runs in the fused kernel, logits are one product of the
+    concatenated heads.
 
     Attributes:
         query, key (Tensor): (B,H,S,d), not scaled.
         num_class_tokens (int): T.
         bias (Tensor | None): (B,1,1,S), added to the scores; -inf at masked keys.
     """
+
     query: torch.Tensor
     key: torch.Tensor
     num_class_tokens: int
     bias: torch.Tensor | None = None
 
     def logits(self):
-        """Head mean of the scaled scores between patches (B,N,N), with gradient (AReAM's A-tilde)."""
-        return _logits(self.query * self.query.shape[-1] ** -0.5, self.key, AttentionRequest('patch_to_patch', kind='logits'),
-                       self.num_class_tokens)
+        """Head mean of the scaled scores between patches (B,N,N), with gradient (AReAM's
+        A-tilde).
+        """
+        return _logits(
+            self.query * self.query.shape[-1] ** -0.5,
+            self.key,
+            AttentionRequest('patch_to_patch', kind='logits'),
+            self.num_class_tokens,
+        )
 
     def affinity(self, mode='softmax_all'):
         """Patch affinity P (B,N,N) in [0,1], head after head, float32 or better.
 
         Args:
-            mode (str): ``'softmax_all'``: softmax over all T+N keys, head mean, patch block (what the layer applies; rows sum to less than
-                1); ``'softmax_patch'``: softmax over the N patch keys, head mean; ``'softmax_logit'``: softmax of the head mean of the
-                scores between patches.
+            mode (str): ``'softmax_all'``: softmax over all T+N keys, head mean, patch block (what
+                the layer applies; rows sum to less than 1); ``'softmax_patch'``: softmax over the N
+                patch keys, head mean; ``'softmax_logit'``: softmax of the head mean of the scores
+                between patches.
         """
         query, key, _, bias, scale, patches = self._operands(mode)
         total = 0
         for head in range(query.shape[1]):
             scores = (query[:, head] * scale) @ key[:, head].transpose(-2, -1)
-            weights = _softmax(scores.to(torch.promote_types(scores.dtype, torch.float32)), None if bias is None else bias[:, 0])
+            weights = _softmax(
+                scores.to(torch.promote_types(scores.dtype, torch.float32)),
+                None if bias is None else bias[:, 0],
+            )
             total = total + weights[..., patches]
         return total / query.shape[1]
 
     @torch.no_grad()
     def propagate(self, values, mode='softmax_all'):
-        """Propagate maps along the affinity, ``out[q] = sum_k P[q,k] values[k]``, without forming P; no gradient.
+        """Propagate maps along the affinity, ``out[q] = sum_k P[q,k] values[k]``, without forming
+        P; no gradient.
 
         Args:
             values (Tensor): (B,K,N), K may be 0.
@@ -287,15 +380,26 @@ class DeferredAttention(NamedTuple):
         with torch.autocast(query.device.type, enabled=False):
             for part in values.to(query.dtype).transpose(1, 2).split(query.shape[-1], 2):
                 # the fused kernel wants values as wide as the keys; class tokens carry nothing
-                padded = F.pad(part, (0, query.shape[-1] - part.shape[-1], skipped, 0))[:, None].expand(-1, query.shape[1], -1, -1)
-                result = F.scaled_dot_product_attention(query, key, padded, attn_mask=bias, scale=scale)
-                results.append(result[..., :part.shape[-1]].mean(1, dtype=dtype))
+                padded = F.pad(part, (0, query.shape[-1] - part.shape[-1], skipped, 0))[
+                    :, None
+                ].expand(-1, query.shape[1], -1, -1)
+                result = F.scaled_dot_product_attention(
+                    query, key, padded, attn_mask=bias, scale=scale
+                )
+                results.append(result[..., : part.shape[-1]].mean(1, dtype=dtype))
         return torch.cat(results, 2).transpose(1, 2)
 
     def _operands(self, mode):
-        """Query and key (B,H',.,.), number of keys before the patches, bias, scale, and where the patches are among the keys."""
+        """Query and key (B,H',.,.), number of keys before the patches, bias, scale, and where the
+        patches are among the keys.
+        """
         tokens = self.num_class_tokens
-        query, key, bias, scale = self.query[:, :, tokens:], self.key, self.bias, self.query.shape[-1] ** -0.5
+        query, key, bias, scale = (
+            self.query[:, :, tokens:],
+            self.key,
+            self.bias,
+            self.query.shape[-1] ** -0.5,
+        )
         if mode == 'softmax_all':
             return query, key, tokens, bias, scale, slice(tokens, None)
         if mode not in AFFINITY_MODES:
@@ -308,7 +412,9 @@ class DeferredAttention(NamedTuple):
 
 
 class AttentionCollector:
-    """Combines the maps of successive layers as each request says (sum, mean or stack), in place where no gradient is kept."""
+    """Combines the maps of successive layers as each request says (sum, mean or stack), in place
+    where no gradient is kept.
+    """
 
     def __init__(self, requests, num_layers):
         self.asked = tuple(requests)
@@ -318,11 +424,17 @@ class AttentionCollector:
 
     def wanted(self, layer):
         """Requests that read this layer."""
-        return [request for request in self.requests if layer >= request.first_layer(self.num_layers)]
+        return [
+            request for request in self.requests if layer >= request.first_layer(self.num_layers)
+        ]
 
     def add(self, layer, maps):
         """Take the maps of :meth:`wanted`, in order."""
-        indices = [i for i, request in enumerate(self.requests) if layer >= request.first_layer(self.num_layers)]
+        indices = [
+            i
+            for i, request in enumerate(self.requests)
+            if layer >= request.first_layer(self.num_layers)
+        ]
         for index, new in zip(indices, maps):
             if self.requests[index].kind == 'deferred':
                 self.maps[index] = (*(self.maps[index] or ()), new)

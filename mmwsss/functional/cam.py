@@ -1,4 +1,5 @@
 """From attention and patch class maps to class activation maps (MCTformer+ section III)."""
+
 import torch
 from torch.nn import functional as F
 
@@ -9,7 +10,8 @@ def fuse_cams(class_attention, patch_cams, map_type='fused', *, sqrt=True):
     Args:
         class_attention (Tensor): (B,K,h,w), class token rows of the attention, >= 0.
         patch_cams (Tensor | None): (B,K,h,w) raw maps of the patch head.
-        map_type (str): ``'fused'`` product of both, ``'mct'`` attention only, ``'patchcam'`` ReLU of the patch maps.
+        map_type (str): ``'fused'`` product of both, ``'mct'`` attention only, ``'patchcam'`` ReLU
+            of the patch maps.
         sqrt (bool): Square root of the fused product (MCTformer+; V2 has none).
 
     Returns:
@@ -20,7 +22,9 @@ def fuse_cams(class_attention, patch_cams, map_type='fused', *, sqrt=True):
     if map_type not in ('fused', 'patchcam'):
         raise ValueError(f"map_type must be 'fused', 'mct' or 'patchcam', got {map_type!r}")
     if patch_cams is None:
-        raise ValueError(f"map_type {map_type!r} needs a patch head; a model without one only has 'mct'")
+        raise ValueError(
+            f"map_type {map_type!r} needs a patch head; a model without one only has 'mct'"
+        )
     patch_cams = patch_cams.relu()
     if map_type == 'patchcam':
         return patch_cams
@@ -34,15 +38,18 @@ def refine_with_affinity(cams, affinity, *, side='Am'):
     Args:
         cams (Tensor): (B,K,h,w).
         affinity (Tensor): (B,N,N), rows are queries; not normalised.
-        side (str): ``'Am'``: each query gathers what it attends to, ``out[q] = sum_k affinity[q,k] cam[k]`` (MCTformer+ Eq. 6, the released
-            ACR code); ``'mA'``: each query scatters to what it attends to, ``out[k] = sum_q cam[q] affinity[q,k]`` (ACR Eq. 8 as printed).
+        side (str): ``'Am'``: each query gathers what it attends to, ``out[q] = sum_k affinity[q,k]
+            cam[k]`` (MCTformer+ Eq. 6, the released ACR code); ``'mA'``: each query scatters to
+            what it attends to, ``out[k] = sum_q cam[q] affinity[q,k]`` (ACR Eq. 8 as printed).
 
     Returns:
         Tensor: (B,K,h,w).
     """
     if side not in ('Am', 'mA'):
         raise ValueError(f"side must be 'Am' or 'mA', got {side!r}")
-    return torch.bmm(cams.flatten(2), affinity.transpose(1, 2) if side == 'Am' else affinity).view_as(cams)
+    return torch.bmm(
+        cams.flatten(2), affinity.transpose(1, 2) if side == 'Am' else affinity
+    ).view_as(cams)
 
 
 def upsample_cams(cams, size, *, align_corners=False):
@@ -51,7 +58,8 @@ def upsample_cams(cams, size, *, align_corners=False):
 
 
 def minmax_normalize(cams, eps=1e-8):
-    """Min-max per map over its pixels: ``(x-min)/(max-min+eps)``; a constant map becomes 0, also one that is constant up to rounding.
+    """Min-max per map over its pixels: ``(x-min)/(max-min+eps)``; a constant map becomes 0, also
+    one that is constant up to rounding.
 
     Args:
         cams (Tensor): (...,H,W).
@@ -61,5 +69,6 @@ def minmax_normalize(cams, eps=1e-8):
     """
     low, high = cams.amin((-2, -1), keepdim=True), cams.amax((-2, -1), keepdim=True)
     span = high - low
-    rounding = 8 * torch.finfo(cams.dtype).eps * torch.maximum(low.abs(), high.abs())  # an interpolated constant is not quite one
+    # an interpolated constant is not quite one
+    rounding = 8 * torch.finfo(cams.dtype).eps * torch.maximum(low.abs(), high.abs())
     return (cams - low) / (span + eps).masked_fill(span <= rounding, float('inf'))

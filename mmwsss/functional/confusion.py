@@ -1,7 +1,9 @@
-"""Pixel counts per class and what is derived from them: IoU with its three means, false positives and negatives (pipeline spec 7.2, 7.4).
+"""Pixel counts per class and what is derived from them: IoU with its three means, false positives
+and negatives (pipeline spec 7.2, 7.4).
 
 Counts stay int64 until the final division, so that any number of pixels is exact.
 """
+
 from typing import NamedTuple
 
 import torch
@@ -13,6 +15,7 @@ LARGEST = 255  # of a label map of bytes
 
 class ClassAreas(NamedTuple):
     """Pixels of each class, int64 (...,K) with K=C+1 classes, background first."""
+
     hit: torch.Tensor  # labelled and predicted as the class (true positives)
     predicted: torch.Tensor
     target: torch.Tensor
@@ -20,6 +23,7 @@ class ClassAreas(NamedTuple):
 
 class FalseRates(NamedTuple):
     """False positive and false negative rates, float64 fractions."""
+
     positive: torch.Tensor  # (...,) mean over classes
     negative: torch.Tensor
     class_positive: torch.Tensor  # (...,K)
@@ -30,39 +34,56 @@ def confusion_matrix(pred, gt, num_classes, ignore_index=255):
     """Count every pair of label and prediction with one bincount.
 
     Args:
-        pred (Tensor): Integer label map (H,W), or any shape; ``ignore_index`` means "no prediction".
+        pred (Tensor): Integer label map (H,W), or any shape; ``ignore_index`` means "no
+            prediction".
         gt (Tensor): Labels, same shape; pixels with ``ignore_index`` are left out.
         num_classes (int): K, background included.
         ignore_index (int): Value outside 0..K-1.
 
     Returns:
-        Tensor: (K,K+1) int64; rows are labels, columns predictions, the last column counts pixels without a prediction.
+        Tensor: (K,K+1) int64; rows are labels, columns predictions, the last column counts pixels
+            without a prediction.
 
     Raises:
         ValueError: Shapes differ or a class id is outside 0..K-1.
     """
     if pred.shape != gt.shape:
-        raise ValueError(f'prediction {tuple(pred.shape)} and ground truth {tuple(gt.shape)} differ in size')
+        raise ValueError(
+            f'prediction {tuple(pred.shape)} and ground truth {tuple(gt.shape)} differ in size'
+        )
     if pred.dtype == gt.dtype == torch.uint8 and num_classes <= ignore_index <= LARGEST:
         return _confusion_of_bytes(pred, gt, num_classes, ignore_index)
     gt = shift_labels(gt, num_classes, ignore_index, 'ground truth')
     pred = shift_labels(pred, num_classes, ignore_index, 'prediction')
     width = num_classes + 1
-    counts = torch.bincount((gt * width + pred).flatten(), minlength=width * width).view(width, width)[1:]
+    counts = torch.bincount((gt * width + pred).flatten(), minlength=width * width).view(
+        width, width
+    )[1:]
     return torch.cat((counts[:, 1:], counts[:, :1]), 1)
 
 
 def _confusion_of_bytes(pred, gt, num_classes, ignore_index):
-    """:func:`confusion_matrix` of uint8 maps: all 256 values are counted, so that no pixel needs a look beforehand."""
+    """:func:`confusion_matrix` of uint8 maps: all 256 values are counted, so that no pixel needs a
+    look beforehand.
+    """
     width = LARGEST + 1
-    joint = torch.bincount((gt.int() << 8).add_(pred).flatten(), minlength=width * width).view(width, width)
-    counts = torch.cat((joint[:num_classes], joint[ignore_index:ignore_index + 1]))
-    counts = torch.cat((counts[:, :num_classes], counts[:, ignore_index:ignore_index + 1]), 1)
+    joint = torch.bincount((gt.int() << 8).add_(pred).flatten(), minlength=width * width).view(
+        width, width
+    )
+    counts = torch.cat((joint[:num_classes], joint[ignore_index : ignore_index + 1]))
+    counts = torch.cat((counts[:, :num_classes], counts[:, ignore_index : ignore_index + 1]), 1)
     if int(counts.sum()) != pred.numel():
         for sums, name in ((joint.sum(1), 'ground truth'), (joint.sum(0), 'prediction')):
-            found = [value for value in sums.nonzero().flatten().tolist() if value >= num_classes and value != ignore_index]
+            found = [
+                value
+                for value in sums.nonzero().flatten().tolist()
+                if value >= num_classes and value != ignore_index
+            ]
             if found:
-                raise ValueError(f'{name} has class id {found[-1]}, outside 0..{num_classes - 1} ({ignore_index} is ignore)')
+                raise ValueError(
+                    f'{name} has class id {found[-1]}, outside 0..{num_classes - 1} '
+                    f'({ignore_index} is ignore)'
+                )
     return counts[:-1]
 
 
@@ -80,7 +101,10 @@ def shift_labels(labels, num_classes, ignore_index, name):
     if labels.numel():
         low, high = (int(value) for value in labels.aminmax())
         if low < 0 or high >= num_classes:
-            raise ValueError(f'{name} has class id {low if low < 0 else high}, outside 0..{num_classes - 1} ({ignore_index} is ignore)')
+            raise ValueError(
+                f'{name} has class id {low if low < 0 else high}, outside 0..{num_classes - 1} '
+                f'({ignore_index} is ignore)'
+            )
     return labels.add_(1).masked_fill_(ignored, 0)
 
 
@@ -89,7 +113,8 @@ def resolve_ignored(confusion, how='background'):
 
     Args:
         confusion (Tensor): (K,K+1) of :func:`confusion_matrix`.
-        how (str): ``'background'`` as in IRN, or ``'drop'`` to leave such pixels out as in ToCo (report the coverage with it).
+        how (str): ``'background'`` as in IRN, or ``'drop'`` to leave such pixels out as in ToCo
+            (report the coverage with it).
 
     Returns:
         Tensor: (K,K) int64.
@@ -108,7 +133,9 @@ def class_areas(confusion):
 
 
 def class_iou(areas):
-    """Intersection over union of each class, float64 (...,K) in [0,1]; 0 for a class that never occurs."""
+    """Intersection over union of each class, float64 (...,K) in [0,1]; 0 for a class that never
+    occurs.
+    """
     union = areas.target + areas.predicted - areas.hit
     return areas.hit.double() / union.clamp(min=1)
 
@@ -119,8 +146,9 @@ def mean_over_classes(values, areas, mean='all'):
     Args:
         values (Tensor): (...,K).
         areas (ClassAreas): Decides which classes count.
-        mean (str): ``'all'`` classes, absent ones with their 0 (MCTformer, SEAM, ACR); ``'present'`` in the ground truth
-            (ToCo, MCC, CoSA); ``'union'`` in ground truth or prediction (IRN, mmseg).
+        mean (str): ``'all'`` classes, absent ones with their 0 (MCTformer, SEAM, ACR);
+            ``'present'`` in the ground truth (ToCo, MCC, CoSA); ``'union'`` in ground truth or
+            prediction (IRN, mmseg).
 
     Returns:
         Tensor: (...,) float64; 0 where no class counts.
@@ -137,10 +165,12 @@ def mean_over_classes(values, areas, mean='all'):
 
 
 def iou_variants(areas):
-    """The three means of IoU found in the literature; identical when every class occurs in the ground truth.
+    """The three means of IoU found in the literature; identical when every class occurs in the
+    ground truth.
 
     Returns:
-        dict[str, Tensor]: ``'all'``, ``'present'``, ``'union'`` -> (...,) float64 in [0,1], see :func:`mean_over_classes`.
+        dict[str, Tensor]: ``'all'``, ``'present'``, ``'union'`` -> (...,) float64 in [0,1], see
+        :func:`mean_over_classes`.
     """
     iou = class_iou(areas)
     return {mean: mean_over_classes(iou, areas, mean) for mean in MEANS}
@@ -151,9 +181,10 @@ def false_rates(areas, rates='mctformer', mean='all'):
 
     Args:
         areas (ClassAreas): (...,K) pixels.
-        rates (str): ``'mctformer'`` (also ACR): FP and FN over the union, mean over the classes of ``mean`` with background, so
-            that FP + FN + IoU = 1; ``'irn'``: the same fractions, mean over the foreground classes; ``'seam'`` (its paper): FP and
-            FN over the hits, mean over the foreground classes that have a hit.
+        rates (str): ``'mctformer'`` (also ACR): FP and FN over the union, mean over the classes of
+            ``mean`` with background, so that FP + FN + IoU = 1; ``'irn'``: the same fractions, mean
+            over the foreground classes; ``'seam'`` (its paper): FP and FN over the hits, mean over
+            the foreground classes that have a hit.
         mean (str): Classes that count, as in :func:`mean_over_classes`.
 
     Returns:
@@ -163,7 +194,10 @@ def false_rates(areas, rates='mctformer', mean='all'):
         raise ValueError(f'rates must be one of {RATES}, got {rates!r}')
     denominator = areas.hit if rates == 'seam' else areas.target + areas.predicted - areas.hit
     counted = denominator > 0
-    false = [torch.where(counted, (area - areas.hit).double() / denominator.clamp(min=1), 0) for area in (areas.predicted, areas.target)]
+    false = [
+        torch.where(counted, (area - areas.hit).double() / denominator.clamp(min=1), 0)
+        for area in (areas.predicted, areas.target)
+    ]
     if rates == 'mctformer':
         means = [mean_over_classes(value, areas, mean) for value in false]
     elif rates == 'irn':

@@ -1,8 +1,11 @@
-"""Mean-field inference in a dense CRF with a smoothness and an appearance kernel, in plain PyTorch, on any device.
+"""Mean-field inference in a dense CRF with a smoothness and an appearance kernel, in plain PyTorch,
+on any device.
 
-Source: Kraehenbuehl and Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge Potentials" (NIPS 2011), with the
-conventions of pydensecrf: symmetric normalisation of the kernels, message of a pixel to itself included, Potts compatibility.
+Source: Kraehenbuehl and Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge
+Potentials" (NIPS 2011), with the conventions of pydensecrf: symmetric normalisation of the kernels,
+message of a pixel to itself included, Potts compatibility.
 """
+
 import torch
 
 from mmwsss.functional.gaussian_filter import gaussian_filter
@@ -12,7 +15,8 @@ MIN_PROB = 1e-5
 
 
 def background_alpha(cams, alpha):
-    """Stack the background score ``(1 - max_k cam_k)^alpha`` on top of the maps (PSA; low alpha is strong background).
+    """Stack the background score ``(1 - max_k cam_k)^alpha`` on top of the maps (PSA; low alpha is
+    strong background).
 
     Args:
         cams (Tensor): (K,H,W) in [0,1], present classes; K may be 0 (background 1 everywhere).
@@ -26,7 +30,8 @@ def background_alpha(cams, alpha):
 
 
 def label_probabilities(labels, num_labels, gt_prob=0.7):
-    """Soft version of a hard label map (IRN): ``gt_prob`` for the label of a pixel, the rest shared by the others.
+    """Soft version of a hard label map (IRN): ``gt_prob`` for the label of a pixel, the rest shared
+    by the others.
 
     Args:
         labels (Tensor): (H,W) integers in 0..num_labels-1.
@@ -43,7 +48,9 @@ def label_probabilities(labels, num_labels, gt_prob=0.7):
     if not 0 < gt_prob < 1:
         raise ValueError(f'gt_prob must lie between 0 and 1, got {gt_prob}')
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_labels:
-        raise ValueError(f'labels must lie in 0..{num_labels - 1}, got {int(labels.min())}..{int(labels.max())}')
+        raise ValueError(
+            f'labels must lie in 0..{num_labels - 1}, got {int(labels.min())}..{int(labels.max())}'
+        )
     others = (1 - gt_prob) / max(1, num_labels - 1)
     probs = torch.full((num_labels, *labels.shape), others, device=labels.device)
     return probs.scatter_(0, labels[None], gt_prob)
@@ -56,8 +63,11 @@ def unary_energy(probs):
 
 def gaussian_features(size, sxy, *, device=None):
     """Positions in standard deviations, (H*W,2) x and y."""
-    y, x = torch.meshgrid(torch.arange(size[0], dtype=torch.float32, device=device),
-                          torch.arange(size[1], dtype=torch.float32, device=device), indexing='ij')
+    y, x = torch.meshgrid(
+        torch.arange(size[0], dtype=torch.float32, device=device),
+        torch.arange(size[1], dtype=torch.float32, device=device),
+        indexing='ij',
+    )
     return torch.stack([x.flatten(), y.flatten()], 1) / sxy
 
 
@@ -74,16 +84,19 @@ def pairwise_kernels(image, gauss, bilateral, *, exact=False):
         image (Tensor): (H,W,3) RGB in 0..255.
         gauss (tuple): (sxy, compat) of the smoothness kernel, pixels and weight.
         bilateral (tuple): (sxy, srgb, compat) of the appearance kernel.
-        exact (bool): Sum over all pairs of pixels instead of filtering on the permutohedral lattice. Quadratic: for small images, or on a
-            GPU (375 x 500 pixels: 3.5e10 pairs for each of the iterations). The lattice is what pydensecrf uses: labels agree to the pixel,
+        exact (bool): Sum over all pairs of pixels instead of filtering on the permutohedral
+            lattice. Quadratic: for small images, or on a GPU (375 x 500 pixels: 3.5e10 pairs for
+            each of the iterations). The lattice is what pydensecrf uses: labels agree to the pixel,
             while exact sums change about 0.2 % of them.
 
     Returns:
         list[tuple]: Pairs (compat, function (N,K) -> (N,K)), N = H*W.
     """
     kernels = []
-    for features, compat in ((gaussian_features(image.shape[:2], gauss[0], device=image.device), gauss[1]),
-                             (bilateral_features(image, *bilateral[:2]), bilateral[2])):
+    for features, compat in (
+        (gaussian_features(image.shape[:2], gauss[0], device=image.device), gauss[1]),
+        (bilateral_features(image, *bilateral[:2]), bilateral[2]),
+    ):
         kernels.append((compat, _normalized_filter(features, exact)))
     return kernels
 
@@ -91,6 +104,7 @@ def pairwise_kernels(image, gauss, bilateral, *, exact=False):
 def _normalized_filter(features, exact):
     """``D^-1/2 K D^-1/2`` with D the row sums of K."""
     if exact:
+
         def convolve(values):
             return gaussian_filter(features, values)
     else:
@@ -98,6 +112,7 @@ def _normalized_filter(features, exact):
 
         def convolve(values):
             return filter_lattice(lattice, values)
+
     scale = convolve(features.new_ones(len(features), 1)).add_(1e-20).rsqrt_()
     return lambda values: convolve(values * scale) * scale
 

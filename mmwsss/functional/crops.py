@@ -1,4 +1,7 @@
-"""Small crops of a view around places that may not be object (ToCo, section 3.3; MCC specification, section 5)."""
+"""Small crops of a view around places that may not be object (ToCo, section 3.3; MCC specification,
+section 5).
+"""
+
 import torch
 
 
@@ -8,11 +11,13 @@ def sample_uncertain_crops(roi, num_crops, size, *, generator=None):
     Args:
         roi (Tensor): (B,H,W), 0 background, 1 unsure, 2 object.
         num_crops (int): M, crops of each image.
-        size (int): Side of a crop in pixels; its centre is at least ``size // 2`` from every border.
+        size (int): Side of a crop in pixels; its centre is at least ``size // 2`` from every
+            border.
         generator (torch.Generator, optional): Source of the random numbers.
 
     Returns:
-        Tensor: (B,M,2) int64, upper left corners y, x. Centres are unsure or background pixels, drawn without repetition; any pixel
+        Tensor: (B,M,2) int64, upper left corners y, x. Centres are unsure or background pixels,
+            drawn without repetition; any pixel
         where an image has fewer than M of these.
 
     Raises:
@@ -22,12 +27,14 @@ def sample_uncertain_crops(roi, num_crops, size, *, generator=None):
     if size > min(height, width):
         raise ValueError(f'crops of {size} pixels do not fit a view of {width}x{height}')
     half = size // 2
-    centres = roi[:, half:height - size + half + 1, half:width - size + half + 1]
+    centres = roi[:, half : height - size + half + 1, half : width - size + half + 1]
     columns = centres.shape[-1]
     candidates = (centres <= 1).flatten(1)
     candidates = candidates | (candidates.sum(1, keepdim=True) < num_crops)
     if candidates.shape[1] < num_crops:  # fewer places than crops: they repeat
-        index = torch.randint(candidates.shape[1], (len(roi), num_crops), device=roi.device, generator=generator)
+        index = torch.randint(
+            candidates.shape[1], (len(roi), num_crops), device=roi.device, generator=generator
+        )
     else:
         scores = torch.rand(candidates.shape, device=roi.device, generator=generator)
         index = scores.masked_fill(~candidates, -1).topk(num_crops, 1).indices
@@ -36,5 +43,9 @@ def sample_uncertain_crops(roi, num_crops, size, *, generator=None):
 
 def take_crops(images, corners, size):
     """Crops at ``corners`` (B,M,2) of (B,...,H,W): a tensor (B,M,...,size,size)."""
-    return torch.stack([
-        torch.stack([image[..., y:y + size, x:x + size] for y, x in places]) for image, places in zip(images, corners.tolist())])
+    return torch.stack(
+        [
+            torch.stack([image[..., y : y + size, x : x + size] for y, x in places])
+            for image, places in zip(images, corners.tolist())
+        ]
+    )

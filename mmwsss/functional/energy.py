@@ -1,8 +1,9 @@
 """Dense energy of soft segmentations: neighbours of similar colour should carry the same label.
 
-Source: Tang et al., "On Regularized Losses for Weakly-supervised CNN Segmentation" (ECCV 2018), gated as in Zhang et al., "Reliability
-Does Matter" (AAAI 2020); used by ToCo, MCC and CoSA.
+Source: Tang et al., "On Regularized Losses for Weakly-supervised CNN Segmentation" (ECCV 2018),
+gated as in Zhang et al., "Reliability Does Matter" (AAAI 2020); used by ToCo, MCC and CoSA.
 """
+
 import torch
 
 from mmwsss.functional.crf import bilateral_features
@@ -11,7 +12,6 @@ from mmwsss.functional.permutohedral import build_lattice, filter_lattice
 
 
 class _DenseEnergy(torch.autograd.Function):
-
     @staticmethod
     def forward(ctx, scores, gate, images, sigma_rgb, sigma_xy, kernel, block):
         gated = torch.empty_like(scores)
@@ -29,15 +29,17 @@ class _DenseEnergy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
-        gated, = ctx.saved_tensors
+        (gated,) = ctx.saved_tensors
         return gated * (-2 * grad / max(1, len(gated))), None, None, None, None, None, None
 
 
 def dense_energy(scores, gate, images, *, sigma_rgb, sigma_xy, kernel='exact', block=None):
-    """``-1/B sum_k sum_i G_i S_ki (W S_k)_i`` with ``W_ij = exp(-|f_i - f_j|^2 / 2)``, i = j included; never positive.
+    """``-1/B sum_k sum_i G_i S_ki (W S_k)_i`` with ``W_ij = exp(-|f_i - f_j|^2 / 2)``, i = j
+    included; never positive.
 
-    Its gradient is defined as ``-2/B G_i (W S_k)_i``: the gate is a constant, and its effect on the transposed term is left out. That is
-    what the released training codes use; it is not the derivative of the value unless the gate is uniform.
+    Its gradient is defined as ``-2/B G_i (W S_k)_i``: the gate is a constant, and its effect on the
+    transposed term is left out. That is what the released training codes use; it is not the
+    derivative of the value unless the gate is uniform.
 
     Args:
         scores (Tensor): S, (B,K,h,w) float32 probabilities, 0 outside the image.
@@ -45,7 +47,8 @@ def dense_energy(scores, gate, images, *, sigma_rgb, sigma_xy, kernel='exact', b
         images (Tensor): (B,3,h,w) RGB in 0..255.
         sigma_rgb (float): Grey levels.
         sigma_xy (float): Pixels of (h,w).
-        kernel (str): ``'exact'`` sums over all pairs of pixels, ``'lattice'`` filters on the permutohedral lattice in linear time.
+        kernel (str): ``'exact'`` sums over all pairs of pixels, ``'lattice'`` filters on the
+            permutohedral lattice in linear time.
         block (int, optional): See :func:`mmwsss.functional.gaussian_filter.gaussian_filter`.
 
     Returns:
@@ -53,12 +56,15 @@ def dense_energy(scores, gate, images, *, sigma_rgb, sigma_xy, kernel='exact', b
     """
     if kernel not in ('exact', 'lattice'):
         raise ValueError(f"kernel must be 'exact' or 'lattice', got {kernel!r}")
-    return _DenseEnergy.apply(scores, gate, images, float(sigma_rgb), float(sigma_xy), kernel, block)
+    return _DenseEnergy.apply(
+        scores, gate, images, float(sigma_rgb), float(sigma_xy), kernel, block
+    )
 
 
 @torch.no_grad()
 def reliability_gate(probs, inside, labels, ignore_index=255):
-    """How much each pixel needs the energy: 1 where it has no label, else ``1 - max_k p_k`` inside the image and 0 outside.
+    """How much each pixel needs the energy: 1 where it has no label, else ``1 - max_k p_k`` inside
+    the image and 0 outside.
 
     Args:
         probs (Tensor): (B,K,h,w).

@@ -1,4 +1,7 @@
-"""Scores of several scales and flips of an image become one (pipeline specification 5.4; MCC specification, section 6)."""
+"""Scores of several scales and flips of an image become one (pipeline specification 5.4; MCC
+specification, section 6).
+"""
+
 import torch
 
 # rule -> (how the flips of a scale are combined, how the scales are)
@@ -16,10 +19,11 @@ class ScoreFusion:
     """Fuses scores view by view, so that only the running result is in memory.
 
     Args:
-        rule (str): ``'max_softmax'``: largest softmax over scales and flips (MCTformer); ``'mean_softmax'``; ``'sum_logits'`` (CoSA);
-            ``'mean_logits'`` (SSC): the same labels, but a softmax that does not sharpen with the number of views, which a dense CRF
-            feels; ``'max_of_flip_sums'``: logits of both flips summed, largest over scales (ToCo and MCC on VOC);
-            ``'sum_of_flip_maxima'``: the reverse (ToCo and MCC on COCO).
+        rule (str): ``'max_softmax'``: largest softmax over scales and flips (MCTformer);
+            ``'mean_softmax'``; ``'sum_logits'`` (CoSA); ``'mean_logits'`` (SSC): the same labels,
+            but a softmax that does not sharpen with the number of views, which a dense CRF feels;
+            ``'max_of_flip_sums'``: logits of both flips summed, largest over scales (ToCo and MCC
+            on VOC); ``'sum_of_flip_maxima'``: the reverse (ToCo and MCC on COCO).
 
     Raises:
         ValueError: Unknown rule.
@@ -42,8 +46,8 @@ class ScoreFusion:
         self._count += len(flips)
 
     def result(self):
-        """Fused scores whose softmax the dense CRF may take: fused logits, or logarithms of fused probabilities (a factor per pixel, which
-        a mean field does not feel)."""
+        """Fused scores whose softmax the dense CRF may take: fused logits, or logarithms of fused
+        probabilities (a factor per pixel, which a mean field does not feel)."""
         fused = self._fused / self._count if self.rule.startswith('mean') else self._fused
         return fused.clamp_min(1e-12).log() if self.rule.endswith('softmax') else fused
 

@@ -1,8 +1,10 @@
-"""Gaussian filtering of scattered points by summing over all pairs: exact, quadratic in their number, bounded memory.
+"""Gaussian filtering of scattered points by summing over all pairs: exact, quadratic in their
+number, bounded memory.
 
 ``y_i = sum_j exp(-|f_i - f_j|^2 / 2) v_j``, the point itself included.
 :mod:`mmwsss.functional.permutohedral` approximates it in linear time.
 """
+
 import torch
 
 
@@ -10,13 +12,15 @@ import torch
 def gaussian_filter(features, values, block=None):
     """Exact Gaussian filter.
 
-    The kernel is symmetric: each block of it is computed once and serves both of its halves. Cost N^2/2 exponentials and 2KN^2
-    multiplications; 50,176 points (224 x 224) take seconds on a CPU and milliseconds on a GPU, 187,500 points (375 x 500) are for GPUs.
+    The kernel is symmetric: each block of it is computed once and serves both of its halves. Cost
+    N^2/2 exponentials and 2KN^2 multiplications; 50,176 points (224 x 224) take seconds on a CPU
+    and milliseconds on a GPU, 187,500 points (375 x 500) are for GPUs.
 
     Args:
         features (Tensor): (N,d), divided by the standard deviations of the Gaussian.
         values (Tensor): (N,K).
-        block (int, optional): Points of one side of a block; memory is a few times its square. Default 1024 on the CPU, 8192 elsewhere.
+        block (int, optional): Points of one side of a block; memory is a few times its square.
+            Default 1024 on the CPU, 8192 elsewhere.
 
     Returns:
         Tensor: (N,K), in the dtype of the features (float32 for half precision).
@@ -37,7 +41,9 @@ def gaussian_filter(features, values, block=None):
 
 
 def _kernel(a, b):
-    """``exp(-|a_i - b_j|^2 / 2)`` from coordinate differences: the expanded square loses all digits where features are large."""
+    """``exp(-|a_i - b_j|^2 / 2)`` from coordinate differences: the expanded square loses all digits
+    where features are large.
+    """
     distance = (a[:, None, 0] - b[:, 0]).square_()
     for dim in range(1, a.shape[1]):
         difference = a[:, None, dim] - b[:, dim]

@@ -1,4 +1,5 @@
 """Pixel values of normalised images."""
+
 import torch
 
 
@@ -8,8 +9,9 @@ def denormalize(images, mean, std, *, rounding=None):
     Args:
         images (Tensor): (B,3,H,W) or (3,H,W), ``(pixel - mean) / std``.
         mean, std (sequence[float]): Per channel, in grey levels 0..255.
-        rounding (str, optional): ``'round'`` to whole grey levels in 0..255, ``'floor'`` truncates as the released MCC and CoSA codes do
-            (some values come out one grey level low), None keeps fractions.
+        rounding (str, optional): ``'round'`` to whole grey levels in 0..255, ``'floor'`` truncates
+            as the released MCC and CoSA codes do (some values come out one grey level low), None
+            keeps fractions.
 
     Returns:
         Tensor: Same shape, floating point, in grey levels.

@@ -1,4 +1,7 @@
-"""Masks that hide part of an image from a transformer, and whether what is left shows the tagged objects (MCC specification, section 2)."""
+"""Masks that hide part of an image from a transformer, and whether what is left shows the tagged
+objects (MCC specification, section 2).
+"""
+
 from math import gcd
 
 import torch
@@ -14,7 +17,8 @@ def sample_key_masks(batch, num_masks, grid, *, scale=4, ratio=0.75, device=None
         num_masks (int): M, masks of each image.
         grid (tuple[int]): (h,w) tokens.
         scale (int): Side of a cell in tokens; h and w must be multiples of it.
-        ratio (float): Probability in [0,1] that a cell is hidden (0.75 in the paper, 0.95 in the released code).
+        ratio (float): Probability in [0,1] that a cell is hidden (0.75 in the paper, 0.95 in the
+            released code).
         device (torch.device, optional): Of the result and of the random numbers.
         generator (torch.Generator, optional): Source of the random numbers.
 
@@ -27,11 +31,17 @@ def sample_key_masks(batch, num_masks, grid, *, scale=4, ratio=0.75, device=None
     h, w = grid
     if scale < 1 or h % scale or w % scale:
         valid = [side for side in range(1, gcd(h, w) + 1) if h % side == w % side == 0]
-        raise ValueError(f'a grid of {h}x{w} tokens cannot be cut into cells of {scale}x{scale}: the mask scale can be '
-                         f'{", ".join(map(str, valid))} for this crop and patch size')
+        raise ValueError(
+            f'a grid of {h}x{w} tokens cannot be cut into cells of {scale}x{scale}: the mask '
+            f'scale can be '
+            f'{", ".join(map(str, valid))} for this crop and patch size'
+        )
     if not 0 <= ratio <= 1:
         raise ValueError(f'the mask ratio must be between 0 and 1, got {ratio}')
-    cells = torch.rand(batch, num_masks, h // scale, w // scale, device=device, generator=generator) < ratio
+    cells = (
+        torch.rand(batch, num_masks, h // scale, w // scale, device=device, generator=generator)
+        < ratio
+    )
     return cells.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
 
 
@@ -56,7 +66,8 @@ def visible_object_flags(roi, key_masks, min_object=0.2):
     Args:
         roi (Tensor): (B,h,w) from :func:`object_roi`.
         key_masks (Tensor): (B,M,h,w) bool, True is hidden.
-        min_object (float): Mean ``roi`` of the visible places, in [0,2], that a positive view exceeds.
+        min_object (float): Mean ``roi`` of the visible places, in [0,2], that a positive view
+            exceeds.
 
     Returns:
         Tensor: (B,M) bool; a view that shows nothing is negative.

@@ -1,7 +1,10 @@
-"""Gaussian mixtures on a line, and the background thresholds of CAMs that CoSA reads off them (CoSA Eq. 6, spec 5.2).
+"""Gaussian mixtures on a line, and the background thresholds of CAMs that CoSA reads off them (CoSA
+Eq. 6, spec 5.2).
 
-Everything works on values (N,), or on a histogram: values (N,) with their ``counts`` (N,). Computed in float64.
+Everything works on values (N,), or on a histogram: values (N,) with their ``counts`` (N,). Computed
+in float64.
 """
+
 import math
 from typing import NamedTuple
 
@@ -14,6 +17,7 @@ GROUP = 64
 
 class Mixture(NamedTuple):
     """M Gaussians on a line, float64."""
+
     means: torch.Tensor  # (M,)
     variances: torch.Tensor  # (M,)
     weights: torch.Tensor  # (M,), sum 1
@@ -21,28 +25,33 @@ class Mixture(NamedTuple):
     converged: bool = False
 
 
-def fit_threshold(values, mode='kmeans2', *, counts=None, floor=0.05, components=None, max_iters=None):
+def fit_threshold(
+    values, mode='kmeans2', *, counts=None, floor=0.05, components=None, max_iters=None
+):
     """Thresholds between background and foreground scores.
 
-    - ``'kmeans2'``: two Gaussians from an exact two-means split, EM to 1e-3, threshold where both are equally likely. The published
-      histograms fit this best.
+    - ``'kmeans2'``: two Gaussians from an exact two-means split, EM to 1e-3, threshold where both
+      are equally likely. The published histograms fit this best.
     - ``'mle2'``: the same run to convergence (1e-8) from the 10th and 95th percentile.
-    - ``'released'``: three Gaussians of unit variance at minimum, median and maximum, EM to 1e-3, which then usually stops at the third
-      iteration; thresholds are the largest value of the first component and the smallest of the third. Never warm-started: what
-      it returns depends on its start.
+    - ``'released'``: three Gaussians of unit variance at minimum, median and maximum, EM to 1e-3,
+      which then usually stops at the third iteration; thresholds are the largest value of the first
+      component and the smallest of the third. Never warm-started: what it returns depends on its
+      start.
 
     Args:
         values (Tensor): Scores in [0,1], any shape; those at most ``floor`` are left out.
         mode (str): See above.
-        counts (Tensor, optional): How often each value occurs, for ascending values such as :func:`bin_centres`: a histogram of 1024 bins
-            gives thresholds within 1e-3, at a small part of the cost.
+        counts (Tensor, optional): How often each value occurs, for ascending values such as
+            :func:`bin_centres`: a histogram of 1024 bins gives thresholds within 1e-3, at a small
+            part of the cost.
         floor (float): Scores at most this are background anyway.
-        components (int, optional): ``'released'`` with 2 returns one threshold, the largest value of the first component.
+        components (int, optional): ``'released'`` with 2 returns one threshold, the largest value
+            of the first component.
         max_iters (int, optional): Of EM; default 100, for ``'mle2'`` 10,000.
 
     Returns:
-        tuple[float] | None: One threshold; two (low, high) for ``'released'``. None where the fit fails: no or constant values, EM that
-        does not converge, a component that owns no value.
+        tuple[float] | None: One threshold; two (low, high) for ``'released'``. None where the fit
+        fails: no or constant values, EM that does not converge, a component that owns no value.
 
     Raises:
         ValueError: Unknown mode.
@@ -50,24 +59,42 @@ def fit_threshold(values, mode='kmeans2', *, counts=None, floor=0.05, components
     if mode not in MODES:
         raise ValueError(f'the threshold fit is one of {MODES}, got {mode!r}')
     if components is not None and (mode != 'released' or components not in (2, 3)):
-        raise ValueError(f"components is 2 or 3, of mode 'released'; got {components} with mode {mode!r}")
+        raise ValueError(
+            f"components is 2 or 3, of mode 'released'; got {components} with mode {mode!r}"
+        )
     values = values.detach().flatten()
     if counts is None:
         values = values[values > floor].double()
     else:
-        counts = counts[int(torch.searchsorted(values, floor, right=True)):]
+        counts = counts[int(torch.searchsorted(values, floor, right=True)) :]
         chosen = counts.nonzero()[:, 0]
-        values, counts = values[len(values) - len(counts):][chosen].double(), counts[chosen].double()
+        values, counts = (
+            values[len(values) - len(counts) :][chosen].double(),
+            counts[chosen].double(),
+        )
     if len(values) < 2 or float(values.amin()) == float(values.amax()):
         return None
     if mode == 'released':
-        fit = fit_mixture(values, start_spread(values, counts, components or 3), counts=counts, max_iters=max_iters or 100)
+        fit = fit_mixture(
+            values,
+            start_spread(values, counts, components or 3),
+            counts=counts,
+            max_iters=max_iters or 100,
+        )
         return released_thresholds(fit, values) if fit.converged else None
     if mode == 'kmeans2':
-        fit = fit_mixture(values, start_two_means(values, counts), counts=counts, max_iters=max_iters or 100)
+        fit = fit_mixture(
+            values, start_two_means(values, counts), counts=counts, max_iters=max_iters or 100
+        )
     else:
-        fit = fit_mixture(values, start_percentiles(values, counts), counts=counts, tol=1e-8, max_iters=max_iters or 10_000)
-    return (crossing(fit)[0], ) if fit.converged else None
+        fit = fit_mixture(
+            values,
+            start_percentiles(values, counts),
+            counts=counts,
+            tol=1e-8,
+            max_iters=max_iters or 10_000,
+        )
+    return (crossing(fit)[0],) if fit.converged else None
 
 
 def histogram(values, bins):
@@ -88,8 +115,8 @@ def bin_centres(bins, device=None):
 def fit_mixture(values, start, *, counts=None, tol=1e-3, max_iters=100):
     """Expectation maximisation.
 
-    Stops when the mean log-likelihood changes by less than ``tol`` (the rule, order and variance term of scikit-learn, so that
-    iteration counts agree).
+    Stops when the mean log-likelihood changes by less than ``tol`` (the rule, order and variance
+    term of scikit-learn, so that iteration counts agree).
 
     Args:
         values (Tensor): (N,) float64.
@@ -99,22 +126,29 @@ def fit_mixture(values, start, *, counts=None, tol=1e-3, max_iters=100):
         max_iters (int): Give up after so many.
 
     Returns:
-        Mixture: With the number of iterations and whether they converged; components stay in the order of the start.
+        Mixture: With the number of iterations and whether they converged; components stay in the
+            order of the start.
     """
     # sufficient statistics are inner products with (1, x, x^2)
     powers = _powers(values)
     measure = (powers if counts is None else powers * counts).t()
     total = float(len(values) if counts is None else counts.sum())
     fit, before = Mixture(*start[:3]), -math.inf
-    # the few parameters are numbers of Python, the many values tensors: neither waits for the other's overhead
+    # the few parameters are numbers of Python, the many values tensors: neither waits for the
+    # other's overhead
     parameters = [column.tolist() for column in fit[:3]]
     for iteration in range(1, max_iters + 1):
         table = values.new_tensor(_polynomials(*parameters))
-        share, likelihood = _expect_all(table, values) if counts is None else _expect_binned(table, powers, counts)
+        share, likelihood = (
+            _expect_all(table, values) if counts is None else _expect_binned(table, powers, counts)
+        )
         sums = (share @ measure).tolist()
         masses = [mass + 10 * torch.finfo(values.dtype).eps for mass, _, _ in sums]
         means = [first / mass for mass, (_, first, _) in zip(masses, sums)]
-        variances = [second / mass - mean * mean + REGULARIZATION for mass, mean, (_, _, second) in zip(masses, means, sums)]
+        variances = [
+            second / mass - mean * mean + REGULARIZATION
+            for mass, mean, (_, _, second) in zip(masses, means, sums)
+        ]
         parameters = means, variances, [mass / sum(masses) for mass in masses]
         now = likelihood / total
         if abs(now - before) < tol:
@@ -132,7 +166,9 @@ def _expect_all(table, values):
     share /= norm
     # logarithms are dear and `norm` is in [1,M]: take those of products
     whole = len(norm) // GROUP * GROUP
-    likelihood = norm[:whole].view(-1, GROUP).prod(1).log_().sum() + norm[whole:].log().sum() + peak.sum()
+    likelihood = (
+        norm[:whole].view(-1, GROUP).prod(1).log_().sum() + norm[whole:].log().sum() + peak.sum()
+    )
     return share, float(likelihood)
 
 
@@ -146,7 +182,9 @@ def _expect_binned(table, powers, counts):
 
 
 def _log_densities(table, values):
-    """Log (M,N) of each weighted density at values (N,), by the coefficients of :func:`_polynomials`."""
+    """Log (M,N) of each weighted density at values (N,), by the coefficients of
+    :func:`_polynomials`.
+    """
     constant, slope, bend = (column[:, None] for column in table.unbind(1))
     return (bend * values).add_(slope).mul_(values).add_(constant)
 
@@ -158,12 +196,20 @@ def _powers(values):
 
 def _polynomials(means, variances, weights):
     """Coefficients of the log of each weighted density in (1, x, x^2): M lists of 3."""
-    return [[math.log(weight) - 0.5 * (math.log(2 * math.pi * variance) + mean * mean / variance), mean / variance, -0.5 / variance]
-            for mean, variance, weight in zip(means, variances, weights)]
+    return [
+        [
+            math.log(weight) - 0.5 * (math.log(2 * math.pi * variance) + mean * mean / variance),
+            mean / variance,
+            -0.5 / variance,
+        ]
+        for mean, variance, weight in zip(means, variances, weights)
+    ]
 
 
 def start_spread(values, counts=None, components=3):
-    """The released start: minimum, median, maximum (two components: minimum, maximum), unit variances, equal weights."""
+    """The released start: minimum, median, maximum (two components: minimum, maximum), unit
+    variances, equal weights.
+    """
     means = [values.amin(), values.amax()]
     if components == 3:
         means.insert(1, _quantile(values, 0.5, counts))
@@ -172,15 +218,21 @@ def start_spread(values, counts=None, components=3):
 
 
 def start_two_means(values, counts=None):
-    """The best split into two clusters (exact, by prefix sums over the sorted values), each as one Gaussian."""
+    """The best split into two clusters (exact, by prefix sums over the sorted values), each as one
+    Gaussian.
+    """
     values, order = values.sort()
     counts = torch.ones_like(values) if counts is None else counts[order]
-    mass, first, second = (torch.cumsum(counts * values ** power, 0) for power in range(3))
+    mass, first, second = (torch.cumsum(counts * values**power, 0) for power in range(3))
     below, above = (mass[:-1], first[:-1]), (mass[-1] - mass[:-1], first[-1] - first[:-1])
     # least squares within the clusters = most squares between them; equal values stay together
-    between = sum(total * total / size for size, total in (below, above)).masked_fill(values[1:] == values[:-1], -math.inf)
+    between = sum(total * total / size for size, total in (below, above)).masked_fill(
+        values[1:] == values[:-1], -math.inf
+    )
     cut = int(between.argmax())
-    mass, first, second = (torch.stack((sums[cut], sums[-1] - sums[cut])) for sums in (mass, first, second))
+    mass, first, second = (
+        torch.stack((sums[cut], sums[-1] - sums[cut])) for sums in (mass, first, second)
+    )
     means = first / mass
     return Mixture(means, second / mass - means * means + REGULARIZATION, mass / mass.sum())
 
@@ -195,13 +247,19 @@ def start_percentiles(values, counts=None):
 
 
 def _quantile(values, share, counts=None):
-    """Linear quantile of values, or of ascending values with counts (the value of the bin it falls into)."""
+    """Linear quantile of values, or of ascending values with counts (the value of the bin it falls
+    into).
+    """
     if counts is None:
         position = share * (len(values) - 1)
         rank = math.floor(position) + 1
         low = values.kthvalue(rank).values
         above = values > low
-        high = values.masked_fill(~above, math.inf).amin() if len(values) - int(above.sum()) == rank else low
+        high = (
+            values.masked_fill(~above, math.inf).amin()
+            if len(values) - int(above.sum()) == rank
+            else low
+        )
         return low if position.is_integer() else low + (position % 1) * (high - low)
     reached = counts.cumsum(0)
     return values[torch.searchsorted(reached, share * reached[-1]).clamp(max=len(values) - 1)]
@@ -214,18 +272,19 @@ def crossing(fit):
         fit (Mixture): Two components, in any order.
 
     Returns:
-        tuple: threshold (float), and whether there is such a crossing; else the threshold is the middle of the means.
+        tuple: threshold (float), and whether there is such a crossing; else the threshold is the
+            middle of the means.
     """
     low, high = sorted(range(2), key=fit.means.tolist().__getitem__)
     left, right = float(fit.means[low]), float(fit.means[high])
     table = _polynomials(*(column.tolist() for column in fit[:3]))
     c, b, a = (one - other for one, other in zip(table[low], table[high]))
-    if abs(a) < 1e-12 * max(abs(b), 1.):
+    if abs(a) < 1e-12 * max(abs(b), 1.0):
         roots = [] if b == 0 else [-c / b]
     else:
         inside = b * b - 4 * a * c
         # the pair that does not subtract nearly equal numbers
-        q = -0.5 * (b + math.copysign(math.sqrt(max(inside, 0.)), b))
+        q = -0.5 * (b + math.copysign(math.sqrt(max(inside, 0.0)), b))
         roots = [] if inside < 0 else [q / a] + ([c / q] if q else [])
     between = [root for root in roots if left <= root <= right]
     return (between[0], True) if between else ((left + right) / 2, False)
@@ -241,10 +300,12 @@ def released_thresholds(fit, values):
     Returns:
         tuple[float] | None: (low,) or (low, high); None where a component owns no value.
     """
-    logs = values.new_tensor(_polynomials(*(column.tolist() for column in fit[:3]))) @ _powers(values)
+    logs = values.new_tensor(_polynomials(*(column.tolist() for column in fit[:3]))) @ _powers(
+        values
+    )
     # as `logs.argmax(0)`, which takes the first of equals, but much faster
     low = float(values.masked_fill(logs[0] < logs[1:].amax(0), -math.inf).amax())
     high = float(values.masked_fill(logs[-1] <= logs[:-1].amax(0), math.inf).amin())
     if math.isinf(low) or math.isinf(high):
         return None
-    return (low, ) if len(fit.means) == 2 else (low, high)
+    return (low,) if len(fit.means) == 2 else (low, high)

@@ -1,10 +1,14 @@
-"""Pixel-adaptive refinement: each score becomes a weighted mean of 48 dilated neighbours, with weights from the colours of the image.
+"""Pixel-adaptive refinement: each score becomes a weighted mean of 48 dilated neighbours, with
+weights from the colours of the image.
 
-Source: Ru et al., "Learning Affinity from Attention" (AFA, CVPR 2022), also used by ToCo, MCC and AReAM (Eq. 13-15).
+Source: Ru et al., "Learning Affinity from Attention" (AFA, CVPR 2022), also used by ToCo, MCC and
+AReAM (Eq. 13-15).
 
-The plain form stacks 48 shifted copies of the mask in every iteration. Here the weights are made once per image, in blocks of rows, and
-each iteration streams over the neighbours with a running sum: memory does not grow with neighbours times channels.
+The plain form stacks 48 shifted copies of the mask in every iteration. Here the weights are made
+once per image, in blocks of rows, and each iteration streams over the neighbours with a running
+sum: memory does not grow with neighbours times channels.
 """
+
 import math
 
 import torch
@@ -12,35 +16,58 @@ import torch.nn.functional as F
 
 DILATIONS = (1, 2, 4, 8, 12, 24)
 _EPS = 1e-8
-_CPU_BLOCK, _GPU_BLOCK = 1 << 19, 1 << 28  # elements of one block of rows: in the cache; bounded memory
+# elements of one block of rows: in the cache; bounded memory
+_CPU_BLOCK, _GPU_BLOCK = 1 << 19, 1 << 28
 _GPU_WEIGHT_BYTES = 1 << 30  # images whose weights are held at once on an accelerator
 
 
 def neighbour_offsets(dilations=DILATIONS):
-    """Offsets (dy, dx) of the 8 neighbours of each dilation: dilation-major, then row-major without the centre."""
-    return [(dy * d, dx * d) for d in dilations for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
+    """Offsets (dy, dx) of the 8 neighbours of each dilation: dilation-major, then row-major without
+    the centre.
+    """
+    return [
+        (dy * d, dx * d)
+        for d in dilations
+        for dy in (-1, 0, 1)
+        for dx in (-1, 0, 1)
+        if (dy, dx) != (0, 0)
+    ]
 
 
 def position_weights(dilations=DILATIONS, scale=0.3):
-    """Softmax of ``-(distance / std / scale)^2`` over the neighbours, as a list of floats (constant in space; AReAM Eq. 14)."""
+    """Softmax of ``-(distance / std / scale)^2`` over the neighbours, as a list of floats (constant
+    in space; AReAM Eq. 14).
+    """
     distances = [math.hypot(dy, dx) for dy, dx in neighbour_offsets(dilations)]
     mean = math.fsum(distances) / len(distances)
-    std = math.sqrt(math.fsum((distance - mean) ** 2 for distance in distances) / (len(distances) - 1))
-    scores = [math.exp(-(distance / (std + _EPS) / scale) ** 2) for distance in distances]
+    std = math.sqrt(
+        math.fsum((distance - mean) ** 2 for distance in distances) / (len(distances) - 1)
+    )
+    scores = [math.exp(-((distance / (std + _EPS) / scale) ** 2)) for distance in distances]
     return [score / math.fsum(scores) for score in scores]
 
 
 @torch.no_grad()
-def par_weights(images, dilations=DILATIONS, *, color_scale=0.3, position_scale=0.3, color_weight=1.0, position_weight=0.01,
-                normalize_kernel=False):
+def par_weights(
+    images,
+    dilations=DILATIONS,
+    *,
+    color_scale=0.3,
+    position_scale=0.3,
+    color_weight=1.0,
+    position_weight=0.01,
+    normalize_kernel=False,
+):
     """Weights of the neighbours of every pixel (AReAM Eq. 13-15 as in the released code).
 
     Args:
-        images (Tensor): (B,3,H,W), any linear scale (it cancels); float64 stays float64, everything else is computed in float32.
+        images (Tensor): (B,3,H,W), any linear scale (it cancels); float64 stays float64, everything
+            else is computed in float32.
         dilations (tuple[int]): Distances of the rings of 8 neighbours.
         color_scale, position_scale (float): c of the two exponents, smaller is sharper.
-        color_weight, position_weight (float): Factors of the colour and the position softmax. The weights of a pixel sum to
-            ``color_weight + position_weight``: 1.01 by default, so that scores grow by 1.01 in each iteration.
+        color_weight, position_weight (float): Factors of the colour and the position softmax. The
+            weights of a pixel sum to ``color_weight + position_weight``: 1.01 by default, so that
+            scores grow by 1.01 in each iteration.
         normalize_kernel (bool): Divide by that sum.
 
     Returns:
@@ -50,21 +77,45 @@ def par_weights(images, dilations=DILATIONS, *, color_scale=0.3, position_scale=
     batch, channels, height, width = images.shape
     offsets, pad = neighbour_offsets(dilations), max(dilations)
     padded = F.pad(images, (pad,) * 4, mode='replicate')
-    position = images.new_tensor(position_weights(dilations, position_scale)).mul_(position_weight).view(1, -1, 1, 1)
-    weights = torch.empty(batch, len(offsets), height, width, dtype=images.dtype, device=images.device, memory_format=torch.channels_last)
+    position = (
+        images.new_tensor(position_weights(dilations, position_scale))
+        .mul_(position_weight)
+        .view(1, -1, 1, 1)
+    )
+    weights = torch.empty(
+        batch,
+        len(offsets),
+        height,
+        width,
+        dtype=images.dtype,
+        device=images.device,
+        memory_format=torch.channels_last,
+    )
     by_pixel = weights.permute(0, 2, 3, 1).flatten(1, 2)
     block = _CPU_BLOCK if images.device.type == 'cpu' else _GPU_BLOCK
     rows = max(1, block // (batch * len(offsets) * channels * width))
     for top in range(0, height, rows):
         bottom = min(height, top + rows)
-        # differences to the centre: exactly 0 in flat regions, and their variance is that of the neighbours themselves
-        difference = torch.stack([padded[..., pad + dy + top:pad + dy + bottom, pad + dx:pad + dx + width] for dy, dx in offsets], 1)
+        # differences to the centre: exactly 0 in flat regions, and their variance is that of the
+        # neighbours themselves
+        difference = torch.stack(
+            [
+                padded[..., pad + dy + top : pad + dy + bottom, pad + dx : pad + dx + width]
+                for dy, dx in offsets
+            ],
+            1,
+        )
         difference.sub_(images[:, None, :, top:bottom])
-        variance = (difference - difference.mean(1, keepdim=True)).square_().sum(1, keepdim=True).div_(len(offsets) - 1)
+        variance = (
+            (difference - difference.mean(1, keepdim=True))
+            .square_()
+            .sum(1, keepdim=True)
+            .div_(len(offsets) - 1)
+        )
         difference.div_(variance.sqrt_().add_(_EPS).mul_(color_scale)).square_()
         score = difference.sum(2).div_(-channels).softmax(1).mul_(color_weight).add_(position)
         for target, source in zip(by_pixel, score):
-            target[top * width:bottom * width].copy_(source.flatten(1).t())
+            target[top * width : bottom * width].copy_(source.flatten(1).t())
     return weights.div_(color_weight + position_weight) if normalize_kernel else weights
 
 
@@ -83,12 +134,17 @@ def par_propagate(weights, masks, dilations=DILATIONS, num_iters=10):
     """
     expected = (len(masks), 8 * len(dilations), *masks.shape[-2:])
     if weights.shape != expected:
-        raise ValueError(f'masks of shape {tuple(masks.shape)} need weights of shape {expected}, got {tuple(weights.shape)}')
+        raise ValueError(
+            f'masks of shape {tuple(masks.shape)} need weights of shape {expected}, got '
+            f'{tuple(weights.shape)}'
+        )
     if masks.numel() == 0 or num_iters == 0:
         return masks.to(weights.dtype, copy=True)
     masks = masks.to(weights.dtype)
     if masks.device.type == 'cpu':
-        return _propagate_gather(weights, masks, _neighbour_table(*masks.shape[-2:], dilations), num_iters)
+        return _propagate_gather(
+            weights, masks, _neighbour_table(*masks.shape[-2:], dilations), num_iters
+        )
     return _propagate_shifts(weights, masks, dilations, num_iters)
 
 
@@ -103,7 +159,8 @@ def _neighbour_table(height, width, dilations):
 def _propagate_gather(weights, masks, table, num_iters):
     """One fused gather-and-sum for an iteration of an image, for CPUs.
 
-    Next to 48 short additions per iteration it is faster, and far less disturbed on a shared machine: threads meet once, not 48 times.
+    Next to 48 short additions per iteration it is faster, and far less disturbed on a shared
+    machine: threads meet once, not 48 times.
     """
     batch, channels, height, width = masks.shape
     refined = []
@@ -117,14 +174,19 @@ def _propagate_gather(weights, masks, table, num_iters):
 
 
 def _propagate_shifts(weights, masks, dilations, num_iters):
-    """A running sum over shifted views of a replicate-padded buffer, for accelerators: coalesced reads and no index table."""
+    """A running sum over shifted views of a replicate-padded buffer, for accelerators: coalesced
+    reads and no index table.
+    """
     offsets, pad = neighbour_offsets(dilations), max(dilations)
     height, width = masks.shape[-2:]
     for _ in range(num_iters):
         padded = F.pad(masks, (pad,) * 4, mode='replicate')
         masks = torch.zeros_like(masks)
         for index, (dy, dx) in enumerate(offsets):
-            masks.addcmul_(padded[..., pad + dy:pad + dy + height, pad + dx:pad + dx + width], weights[:, index:index + 1])
+            masks.addcmul_(
+                padded[..., pad + dy : pad + dy + height, pad + dx : pad + dx + width],
+                weights[:, index : index + 1],
+            )
     return masks
 
 
@@ -134,7 +196,8 @@ def pixel_adaptive_refinement(images, masks, dilations=DILATIONS, num_iters=10, 
 
     Args:
         images (Tensor): (B,3,H,W), any linear scale.
-        masks (Tensor): (B,K,h,w); resized to (H,W) first (bilinear, align_corners True) when the sizes differ.
+        masks (Tensor): (B,K,h,w); resized to (H,W) first (bilinear, align_corners True) when the
+            sizes differ.
         dilations (tuple[int]): Distances of the rings of 8 neighbours.
         num_iters (int): Iterations (10; AFA on COCO 15).
         **kernel: Keyword arguments of :func:`par_weights`.
@@ -143,7 +206,10 @@ def pixel_adaptive_refinement(images, masks, dilations=DILATIONS, num_iters=10, 
         Tensor: (B,K,H,W) float32 (float64 for float64 images); no gradient flows.
     """
     if images.dim() != 4 or masks.dim() != 4 or len(images) != len(masks):
-        raise ValueError(f'expected images (B,3,H,W) and masks (B,K,h,w), got {tuple(images.shape)} and {tuple(masks.shape)}')
+        raise ValueError(
+            f'expected images (B,3,H,W) and masks (B,K,h,w), got {tuple(images.shape)} and '
+            f'{tuple(masks.shape)}'
+        )
     images = _as_float(images)
     masks = masks.to(images.dtype)
     if masks.numel() == 0:
@@ -152,18 +218,28 @@ def pixel_adaptive_refinement(images, masks, dilations=DILATIONS, num_iters=10, 
         masks = F.interpolate(masks, size=images.shape[-2:], mode='bilinear', align_corners=True)
     if num_iters == 0:
         return masks.clone()
-    if images.device.type == 'cpu':  # image after image: the weights of one are in memory, and close to the caches
+    # image after image: the weights of one are in memory, and close to the caches
+    if images.device.type == 'cpu':
         table, step = _neighbour_table(*images.shape[-2:], dilations), 1
     else:  # as many images as fit: fewer launches
-        table, step = None, max(1, _GPU_WEIGHT_BYTES // (8 * len(dilations) * images[0, 0].numel() * images.element_size()))
+        table, step = (
+            None,
+            max(
+                1,
+                _GPU_WEIGHT_BYTES
+                // (8 * len(dilations) * images[0, 0].numel() * images.element_size()),
+            ),
+        )
     refined = []
     for part, mask in zip(images.split(step), masks.split(step)):
         weights = par_weights(part, dilations, **kernel)
-        refined.append(_propagate_shifts(weights, mask, dilations, num_iters) if table is None else
-                       _propagate_gather(weights, mask, table, num_iters))
+        refined.append(
+            _propagate_shifts(weights, mask, dilations, num_iters)
+            if table is None
+            else _propagate_gather(weights, mask, table, num_iters)
+        )
     return refined[0] if len(refined) == 1 else torch.cat(refined)
 
 
 def _as_float(tensor):
     return tensor if tensor.dtype == torch.float64 else tensor.float()
-

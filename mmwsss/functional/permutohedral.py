@@ -1,9 +1,13 @@
-"""Gaussian filtering of scattered points in a few dimensions, in time linear in their number, on the permutohedral lattice.
+"""Gaussian filtering of scattered points in a few dimensions, in time linear in their number, on
+the permutohedral lattice.
 
-Source: Adams, Baek and Davis, "Fast High-Dimensional Filtering Using the Permutohedral Lattice" (Eurographics 2010), in the form in which
-dense CRFs use it (Kraehenbuehl and Koltun, NIPS 2011): splat, blur with (1/2, 1, 1/2) along each axis of the lattice, slice. It computes
-``sum_j exp(-|f_i - f_j|^2 / 2) v_j`` up to a gain that depends on the data (0.4-0.7 on images), which symmetric normalisation removes.
+Source: Adams, Baek and Davis, "Fast High-Dimensional Filtering Using the Permutohedral Lattice"
+(Eurographics 2010), in the form in which dense CRFs use it (Kraehenbuehl and Koltun, NIPS 2011):
+splat, blur with (1/2, 1, 1/2) along each axis of the lattice, slice. It computes ``sum_j exp(-|f_i
+- f_j|^2 / 2) v_j`` up to a gain that depends on the data (0.4-0.7 on images), which symmetric
+normalisation removes.
 """
+
 import math
 from typing import NamedTuple
 
@@ -15,13 +19,16 @@ class Lattice(NamedTuple):
     """Where each of N points of d features sits on the lattice; M occupied vertices.
 
     Attributes:
-        vertex: (N,d+1) int32, row of each of the d+1 vertices around a point; 0 is the empty vertex, occupied ones count from 1.
+        vertex: (N,d+1) int32, row of each of the d+1 vertices around a point; 0 is the empty
+            vertex, occupied ones count from 1.
         barycentric: (N,d+1) weights of these vertices, in [0,1], summing to 1.
         splat_point: (N*(d+1),) int32, the points sorted by vertex.
         splat_weight: (N*(d+1),) their weights.
         splat_offset: (M+1,) int32, start of each vertex in these lists; the empty vertex is first.
-        blur: (d+1,M+1,3) int32, for each axis: the row of each vertex and of its two neighbours along the axis; 0 where there is none.
+        blur: (d+1,M+1,3) int32, for each axis: the row of each vertex and of its two neighbours
+            along the axis; 0 where there is none.
     """
+
     vertex: torch.Tensor
     barycentric: torch.Tensor
     splat_point: torch.Tensor
@@ -49,13 +56,15 @@ def build_lattice(features):
     if num_points == 0:
         raise ValueError('a lattice needs at least one point')
 
-    # 1. embed in the plane sum(x) = 0 of d+1 dimensions, scaled so that the blur has unit standard deviation
+    # 1. embed in the plane sum(x) = 0 of d+1 dimensions, scaled so that the blur has unit standard
+    # deviation
     index = torch.arange(1, axes, device=device)
     scaled = features * (math.sqrt(2 / 3) * axes / (index * (index + 1)).to(features.dtype).sqrt())
     tail = F.pad(scaled.flip(1).cumsum(1).flip(1), (0, 1))
     elevated = tail - F.pad(scaled * index, (1, 0))
 
-    # 2. nearest vertex of remainder 0: round to multiples of d+1, then repair the sum along the ranks of the differences
+    # 2. nearest vertex of remainder 0: round to multiples of d+1, then repair the sum along the
+    # ranks of the differences
     rounded = torch.round(elevated / axes)
     difference = elevated - rounded * axes
     rank = torch.argsort(difference, dim=1, descending=True, stable=True).argsort(1)
@@ -72,18 +81,28 @@ def build_lattice(features):
     barycentric[:, 0] = 1 + ordered[:, -1] - ordered[:, 0]
     barycentric[:, 1:] = (ordered[:, :-1] - ordered[:, 1:]).flip(1)
 
-    # 4. one integer per vertex: coordinates (all but the last, which the others determine) in a mixed radix with room for neighbours
+    # 4. one integer per vertex: coordinates (all but the last, which the others determine) in a
+    # mixed radix with room for neighbours
     base = rounded[:, :dims] * axes
     low = base.amin(0) - 2 * axes
     span = base.amax(0) + 2 * axes - low + 1
     if math.prod(span.tolist()) >= 1 << 62:
-        raise ValueError(f'features span {[round(value) for value in (features.amax(0) - features.amin(0)).tolist()]} standard deviations, '
-                         'too many for the lattice: use larger standard deviations')
+        raise ValueError(
+            f'features span '
+            f'{[round(value) for value in (features.amax(0) - features.amin(0)).tolist()]} '
+            f'standard deviations, '
+            'too many for the lattice: use larger standard deviations'
+        )
     stride = torch.cat([span.new_ones(1), span[:-1].cumprod(0)])
-    # the vertex of remainder m adds m to every coordinate and takes d+1 from those of the m highest ranks
-    by_rank = elevated.new_zeros(elevated.shape, dtype=torch.long).scatter_(1, rank, F.pad(stride, (0, 1)).expand(num_points, -1))
+    # the vertex of remainder m adds m to every coordinate and takes d+1 from those of the m highest
+    # ranks
+    by_rank = elevated.new_zeros(elevated.shape, dtype=torch.long).scatter_(
+        1, rank, F.pad(stride, (0, 1)).expand(num_points, -1)
+    )
     keys = F.pad(by_rank.flip(1).cumsum(1)[:, :-1], (1, 0)).mul_(-axes)
-    keys.add_(torch.arange(axes, device=device) * stride.sum()).add_(((base - low) * stride).sum(1, keepdim=True))
+    keys.add_(torch.arange(axes, device=device) * stride.sum()).add_(
+        ((base - low) * stride).sum(1, keepdim=True)
+    )
     keys, order = torch.sort(keys.flatten(), stable=True)
     first = torch.ones_like(keys, dtype=torch.bool)
     first[1:] = keys[1:] != keys[:-1]
@@ -104,16 +123,32 @@ def build_lattice(features):
         found = unique[position] == unique + step
         blur[axis, 1:, 1] = torch.where(found, position + 1, 0)
         blur[axis, position[found] + 1, 2] = rows[1:][found]
-    return Lattice(vertex.int(), barycentric, splat_point.int(), barycentric.flatten()[order], offset.int(), blur)
+    return Lattice(
+        vertex.int(),
+        barycentric,
+        splat_point.int(),
+        barycentric.flatten()[order],
+        offset.int(),
+        blur,
+    )
 
 
 @torch.no_grad()
 def filter_lattice(lattice, values):
-    """Filter ``values`` (N,K) -> (N,K): approximately ``sum_j exp(-|f_i - f_j|^2 / 2) v_j``, the point itself included."""
+    """Filter ``values`` (N,K) -> (N,K): approximately ``sum_j exp(-|f_i - f_j|^2 / 2) v_j``, the
+    point itself included.
+    """
     dims = lattice.vertex.shape[1] - 1
-    grid = F.embedding_bag(lattice.splat_point, values.contiguous(), lattice.splat_offset, mode='sum',
-                           per_sample_weights=lattice.splat_weight)
+    grid = F.embedding_bag(
+        lattice.splat_point,
+        values.contiguous(),
+        lattice.splat_offset,
+        mode='sum',
+        per_sample_weights=lattice.splat_weight,
+    )
     weights = values.new_tensor([1, 0.5, 0.5]).expand(len(grid), 3).contiguous()
     for rows in lattice.blur:
         grid = F.embedding_bag(rows, grid, mode='sum', per_sample_weights=weights)
-    return F.embedding_bag(lattice.vertex, grid, mode='sum', per_sample_weights=lattice.barycentric) / (1 + 2 ** -dims)
+    return F.embedding_bag(
+        lattice.vertex, grid, mode='sum', per_sample_weights=lattice.barycentric
+    ) / (1 + 2**-dims)

@@ -1,4 +1,5 @@
 """Global poolings of patch class maps: average, maximum and weighted ranking."""
+
 from functools import lru_cache
 
 import torch
@@ -17,8 +18,9 @@ def global_max_pool(maps):
 def global_weighted_ranking_pool(maps, decay=0.996):
     """Global weighted ranking pooling (GWRP), MCTformer+ Eq. 8.
 
-    The values of each class are sorted in descending order and averaged with weights ``decay ** rank``. ``decay=1`` is
-    average pooling, ``decay -> 0`` maximum pooling. Sorting and sum run in float32; gradients flow through the values.
+    The values of each class are sorted in descending order and averaged with weights ``decay **
+    rank``. ``decay=1`` is average pooling, ``decay -> 0`` maximum pooling. Sorting and sum run in
+    float32; gradients flow through the values.
 
     Args:
         maps (Tensor): (B,C,h,w) raw class maps.

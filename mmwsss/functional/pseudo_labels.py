@@ -1,7 +1,9 @@
 """From activation maps to label maps: 0 background, 255 ignore, class c (0-based) is label c+1.
 
-Boxes are (B,4) integers y0, y1, x0, x1 in pixels of the map: the part of a padded crop that is image. Labels outside are 255.
+Boxes are (B,4) integers y0, y1, x0, x1 in pixels of the map: the part of a padded crop that is
+image. Labels outside are 255.
 """
+
 import torch
 import torch.nn.functional as F
 
@@ -25,7 +27,9 @@ def box_mask(boxes, size):
 
 
 def boxes_on_grid(boxes, size, grid):
-    """Boxes (B,4) y0, y1, x0, x1 in pixels of (H,W) as the cells of a grid (h,w) that they touch."""
+    """Boxes (B,4) y0, y1, x0, x1 in pixels of (H,W) as the cells of a grid (h,w) that they
+    touch.
+    """
     height, width = size
     rows = torch.stack([boxes[:, 0] * grid[0] // height, -(-boxes[:, 1] * grid[0] // height)], 1)
     columns = torch.stack([boxes[:, 2] * grid[1] // width, -(-boxes[:, 3] * grid[1] // width)], 1)
@@ -33,17 +37,22 @@ def boxes_on_grid(boxes, size, grid):
 
 
 def gated_maximum(cams, tags):
-    """Value and index (B,H,W) of the best class of ``cams`` (B,C,H,W), where maps of untagged classes count as 0; 0 without classes."""
+    """Value and index (B,H,W) of the best class of ``cams`` (B,C,H,W), where maps of untagged
+    classes count as 0; 0 without classes.
+    """
     if cams.shape[1] == 0:
-        return cams.new_zeros(len(cams), *cams.shape[-2:]), cams.new_zeros(len(cams), *cams.shape[-2:], dtype=torch.long)
+        return cams.new_zeros(len(cams), *cams.shape[-2:]), cams.new_zeros(
+            len(cams), *cams.shape[-2:], dtype=torch.long
+        )
     return (cams * tags.to(cams)[:, :, None, None]).max(1)
 
 
 def cam_to_label(cams, tags, background=0.5, *, high=None, low=None, boxes=None):
     """Labels by thresholds (MCC section 3; ToCo, CoSA).
 
-    Mode A (no ``high`` and ``low``): the best present class, background where its value is at most ``background``.
-    Mode B: besides, ignore where the value is at most ``high`` and background where it is at most ``low``.
+    Mode A (no ``high`` and ``low``): the best present class, background where its value is at most
+    ``background``. Mode B: besides, ignore where the value is at most ``high`` and background where
+    it is at most ``low``.
 
     Args:
         cams (Tensor): (B,C,H,W) in [0,1].
@@ -65,12 +74,14 @@ def cam_to_label(cams, tags, background=0.5, *, high=None, low=None, boxes=None)
 
 
 def labels_eq16(refined, tags, low=0.25, high=0.7, boxes=None):
-    """Labels by two thresholds on refined maps (AReAM Eq. 16): class above ``high``, background below ``low``, else ignore.
+    """Labels by two thresholds on refined maps (AReAM Eq. 16): class above ``high``, background
+    below ``low``, else ignore.
 
     Args:
         refined (Tensor): (B,C,H,W), for example from PAR; only present classes count.
         tags (Tensor): (B,C) multi-hot; an image without tags becomes background.
-        low, high (float): alpha_1 and alpha_2. PAR with its literal kernel scales maps by 1.105 before they come here.
+        low, high (float): alpha_1 and alpha_2. PAR with its literal kernel scales maps by 1.105
+            before they come here.
         boxes (Tensor, optional): (B,4), see the module.
 
     Returns:
@@ -84,14 +95,16 @@ def labels_eq16(refined, tags, low=0.25, high=0.7, boxes=None):
 
 
 def present_slots(tags):
-    """Present classes of each image side by side, so that maps of absent classes need not be computed.
+    """Present classes of each image side by side, so that maps of absent classes need not be
+    computed.
 
     Args:
         tags (Tensor): (B,C) multi-hot.
 
     Returns:
-        tuple[Tensor, Tensor]: Class ids (B,K) int64, ascending, with K the largest number of tags of an image, and (B,K) bool: whether the
-        slot is in use (an image with fewer tags has slots of absent classes at the end).
+        tuple[Tensor, Tensor]: Class ids (B,K) int64, ascending, with K the largest number of tags
+        of an image, and (B,K) bool: whether the slot is in use (an image with fewer tags has slots
+        of absent classes at the end).
     """
     present = tags > 0
     num_slots = int(present.sum(1).max()) if present.numel() else 0
@@ -101,11 +114,13 @@ def present_slots(tags):
 
 @torch.no_grad()
 def labels_two_pass(images, cams, tags, high=0.7, low=0.25, *, boxes=None, par=None, downscale=2):
-    """Labels by two constant background scores that compete with the maps (AFA, ToCo, MCC; CoSA with ``par=None``).
+    """Labels by two constant background scores that compete with the maps (AFA, ToCo, MCC; CoSA
+    with ``par=None``).
 
-    For each threshold: softmax over [threshold, present classes], refinement, argmax. Class where the high run says so, background
-    where both runs do, else ignore. The weights of PAR depend on the image only and it treats channels alike, so that both runs of
-    all images are one call; channels of absent classes are left out, shorter images are filled up with zeros.
+    For each threshold: softmax over [threshold, present classes], refinement, argmax. Class where
+    the high run says so, background where both runs do, else ignore. The weights of PAR depend on
+    the image only and it treats channels alike, so that both runs of all images are one call;
+    channels of absent classes are left out, shorter images are filled up with zeros.
 
     Args:
         images (Tensor | None): (B,3,H,W), any linear scale; only ``par`` looks at them.
@@ -113,9 +128,10 @@ def labels_two_pass(images, cams, tags, high=0.7, low=0.25, *, boxes=None, par=N
         tags (Tensor): (B,C) multi-hot; an image without tags becomes background.
         high, low (float): The two background scores.
         boxes (Tensor, optional): (B,4), see the module.
-        par (callable, optional): ``(images (B,3,H',W'), masks (B,K,H',W')) -> (B,K,H',W')``, linear and alike for all channels. None: no
-            refinement.
-        downscale (int): Images and maps are resized to ``size // downscale`` (bilinear) in between; 0 or 1 leaves them as they are.
+        par (callable, optional): ``(images (B,3,H',W'), masks (B,K,H',W')) -> (B,K,H',W')``, linear
+            and alike for all channels. None: no refinement.
+        downscale (int): Images and maps are resized to ``size // downscale`` (bilinear) in between;
+            0 or 1 leaves them as they are.
 
     Returns:
         Tensor: (B,H,W) int64.
@@ -128,21 +144,30 @@ def labels_two_pass(images, cams, tags, high=0.7, low=0.25, *, boxes=None, par=N
     if downscale > 1:
         cams = _shrink(cams, downscale)
     cams = cams.masked_fill(~filled[:, :, None, None], -torch.inf)
-    scores = torch.cat([F.pad(cams, (0, 0, 0, 0, 1, 0), value=threshold).softmax(1) for threshold in (high, low)], 1)
+    scores = torch.cat(
+        [F.pad(cams, (0, 0, 0, 0, 1, 0), value=threshold).softmax(1) for threshold in (high, low)],
+        1,
+    )
     if par is not None:
         images = images.float()
         scores = par(_shrink(images, downscale) if downscale > 1 else images, scores)
     if scores.shape[-2:] != size:
         scores = F.interpolate(scores, size=size, mode='bilinear', align_corners=False)
-    label_high, label_low = (F.pad(classes + 1, (1, 0)).gather(1, part.max(1)[1].flatten(1)).view(-1, *size)
-                             for part in scores.split(num_slots + 1, 1))
+    label_high, label_low = (
+        F.pad(classes + 1, (1, 0)).gather(1, part.max(1)[1].flatten(1)).view(-1, *size)
+        for part in scores.split(num_slots + 1, 1)
+    )
     label = label_high.masked_fill((label_high == 0) & (label_low != 0), IGNORE)
     return _ignore_outside(label, boxes)
 
 
 def _shrink(maps, factor):
     size = [max(1, side // factor) for side in maps.shape[-2:]]
-    return F.interpolate(maps, size=size, mode='bilinear', align_corners=False) if maps.shape[1] else maps.new_zeros(len(maps), 0, *size)
+    return (
+        F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
+        if maps.shape[1]
+        else maps.new_zeros(len(maps), 0, *size)
+    )
 
 
 def _ignore_outside(label, boxes):

@@ -1,7 +1,9 @@
-"""Random walk that spreads maps along pairwise affinities (PSA and IRN), as one sparse product per step.
+"""Random walk that spreads maps along pairwise affinities (PSA and IRN), as one sparse product per
+step.
 
 The layout (B,P,M) of the affinities is that of :mod:`mmwsss.functional.affinity`.
 """
+
 import warnings
 
 import torch
@@ -12,11 +14,13 @@ from .affinity import PairGrid, pair_offsets
 
 @torch.no_grad()
 def random_walk(affinity, x, radius, *, beta, num_steps, full_border=False, offsets=None):
-    """Propagate maps along affinities: x <- D^-1 A^beta x, ``num_steps`` times (spec sections 1.4, 1.5 and 2.3).
+    """Propagate maps along affinities: x <- D^-1 A^beta x, ``num_steps`` times (spec sections 1.4,
+    1.5 and 2.3).
 
-    A is symmetric with unit diagonal, the power is element-wise and D holds the row sums, so each step is a mean over a cell and its
-    neighbours. It runs as one sparse product of all images and classes per step, in float32 (float64 for float64 maps); the dense matrix
-    and its powers are never formed. A cell without neighbours keeps its value. No gradient.
+    A is symmetric with unit diagonal, the power is element-wise and D holds the row sums, so each
+    step is a mean over a cell and its neighbours. It runs as one sparse product of all images and
+    classes per step, in float32 (float64 for float64 maps); the dense matrix and its powers are
+    never formed. A cell without neighbours keeps its value. No gradient.
 
     Args:
         affinity (Tensor): (P,M) or (B,P,M) in [0,1].
@@ -34,13 +38,21 @@ def random_walk(affinity, x, radius, *, beta, num_steps, full_border=False, offs
         ValueError: Shapes do not fit each other.
     """
     offsets = pair_offsets(radius) if offsets is None else offsets
-    if affinity.dim() != x.dim() - 1 or (x.dim() == 4 and len(affinity) != len(x)) or affinity.shape[-2] != len(offsets):
-        raise ValueError(f'affinity {tuple(affinity.shape)} does not fit x {tuple(x.shape)} and {len(offsets)} offsets')
+    if (
+        affinity.dim() != x.dim() - 1
+        or (x.dim() == 4 and len(affinity) != len(x))
+        or affinity.shape[-2] != len(offsets)
+    ):
+        raise ValueError(
+            f'affinity {tuple(affinity.shape)} does not fit x {tuple(x.shape)} and {len(offsets)} '
+            f'offsets'
+        )
     if not x.numel():
         return x.clone()
     maps = x if x.dim() == 4 else x[None]
     batch, classes, height, width = maps.shape
-    device = x.device if x.device.type in ('cpu', 'cuda') else torch.device('cpu')  # other devices lack the sparse product
+    # other devices lack the sparse product
+    device = x.device if x.device.type in ('cpu', 'cuda') else torch.device('cpu')
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
     affinity = affinity.reshape(batch, len(offsets), affinity.shape[-1]).to(device, dtype)
     transition = _transition_matrix(affinity, (height, width), radius, beta, full_border, offsets)
@@ -55,8 +67,9 @@ def _transition_matrix(affinity, shape, radius, beta, full_border, offsets):
     """Row-normalised A^beta of a batch as one block-diagonal CSR matrix (B*h*w, B*h*w)."""
     height, width = shape
     grid = PairGrid(shape, radius, full_border)
-    weights = grid.split(affinity ** beta)
-    # Slots sorted by offset give sorted columns: neighbours above, the cell itself, neighbours below.
+    weights = grid.split(affinity**beta)
+    # Slots sorted by offset give sorted columns: neighbours above, the cell itself, neighbours
+    # below.
     order = sorted(range(len(offsets)), key=lambda index: offsets[index])
     stencil = weights.new_zeros((len(affinity), height, width, 2 * len(offsets) + 1))
     stencil[..., len(offsets)] = 1
@@ -71,11 +84,16 @@ def _transition_matrix(affinity, shape, radius, beta, full_border, offsets):
     stencil = stencil.view(-1, len(steps))
     stencil /= stencil.sum(1, keepdim=True)
     present = stencil != 0
-    integer = torch.int32 if stencil.numel() < 2 ** 31 else torch.int64
+    integer = torch.int32 if stencil.numel() < 2**31 else torch.int64
     cells = torch.arange(len(stencil), dtype=integer, device=stencil.device)
     columns = cells[:, None] + torch.tensor(steps, dtype=integer, device=stencil.device)
     starts = F.pad(present.sum(1, dtype=integer).cumsum(0, dtype=integer), (1, 0))
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='Sparse CSR tensor support is in beta')
-        return torch.sparse_csr_tensor(starts, columns.masked_select(present), stencil.masked_select(present),
-                                       (len(stencil), len(stencil)), check_invariants=False)
+        return torch.sparse_csr_tensor(
+            starts,
+            columns.masked_select(present),
+            stencil.masked_select(present),
+            (len(stencil), len(stencil)),
+            check_invariants=False,
+        )

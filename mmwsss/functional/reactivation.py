@@ -1,17 +1,19 @@
 """Adaptive re-activation of deep attention (AReAM, arXiv 2305.03112 v2), equation by equation.
 
-    Eq. 6      hellinger_statistics                    how alike the rows of an affinity are
-    Eq. 7      refine_by_layer                         map refined by each layer alone
-    Eq. 8      layer_entropy                           flatness of each layer's refined map
-    Eq. 9-10   layer_weights                           weights of the loss (w_hat) and of the re-activation (w = 1 - w_hat)
-    Eq. 11-12  reactivated_cams                        map refined by the weighted layers
-    Eq. 13-16  token_labels                            labels of the patches, by pixel-adaptive refinement (functional/par.py)
-    Eq. 17-18  pair_counts, affinity_terms             loss of one layer over all pairs of patches
+    Eq. 6      hellinger_statistics                    how alike the rows of an affinity are Eq. 7
+    refine_by_layer                         map refined by each layer alone Eq. 8      layer_entropy
+    flatness of each layer's refined map Eq. 9-10   layer_weights                           weights
+    of the loss (w_hat) and of the re-activation (w = 1 - w_hat) Eq. 11-12  reactivated_cams
+    map refined by the weighted layers Eq. 13-16  token_labels                            labels of
+    the patches, by pixel-adaptive refinement (functional/par.py) Eq. 17-18  pair_counts,
+    affinity_terms             loss of one layer over all pairs of patches
 
-Rows of an affinity are queries: refinement is out[q] = sum_k P[q,k] M[k]. No N x N matrix is formed in Eq. 7-17, and no matrix per head
-anywhere: Eq. 7 is an attention whose values are the maps, A_hat M of Eq. 12 is the weighted sum of the maps of Eq. 7, and the sums over
-labelled pairs of Eq. 17-18 are products with one-hot labels.
+Rows of an affinity are queries: refinement is out[q] = sum_k P[q,k] M[k]. No N x N matrix is formed
+in Eq. 7-17, and no matrix per head anywhere: Eq. 7 is an attention whose values are the maps, A_hat
+M of Eq. 12 is the weighted sum of the maps of Eq. 7, and the sums over labelled pairs of Eq. 17-18
+are products with one-hot labels.
 """
+
 import math
 from typing import NamedTuple
 
@@ -24,7 +26,8 @@ from .pseudo_labels import IGNORE, labels_eq16, labels_two_pass
 MIN_RANGE = 1e-12  # of the entropies of an image: below it, its layers are alike
 
 
-# Refinement and weights (no gradient) ---------------------------------------------------------------------------------
+# Refinement and weights (no gradient) -------------------------------------------------------------
+
 
 def refine_by_layer(layers, cams, mode='softmax_all'):
     """Maps refined by the patch affinity of each layer alone (Eq. 7).
@@ -37,19 +40,23 @@ def refine_by_layer(layers, cams, mode='softmax_all'):
     Returns:
         Tensor: (B,L,K,h,w), float32 or better.
     """
-    return torch.stack([layer.propagate(cams.flatten(2), mode) for layer in layers], 1).unflatten(3, cams.shape[-2:])
+    return torch.stack([layer.propagate(cams.flatten(2), mode) for layer in layers], 1).unflatten(
+        3, cams.shape[-2:]
+    )
 
 
 @torch.no_grad()
 def layer_entropy(refined, form='max'):
     """Entropy over the positions of each layer's refined map, in float64 (Eq. 8).
 
-    Since maps lie in [0,1] it is close to log N - Var / 2: a flat map, as of an affinity whose rows are alike, has a high entropy.
-    Differences between layers are 1e-4 to 1e-1 on values near log N, beyond half precision.
+    Since maps lie in [0,1] it is close to log N - Var / 2: a flat map, as of an affinity whose rows
+    are alike, has a high entropy. Differences between layers are 1e-4 to 1e-1 on values near log N,
+    beyond half precision.
 
     Args:
         refined (Tensor): (B,L,K,h,w) >= 0 of present classes, 0 for absent ones.
-        form (str): ``'max'`` over classes, in nats; or ``'sum'`` over classes, in bits (version 1 of the method).
+        form (str): ``'max'`` over classes, in nats; or ``'sum'`` over classes, in bits (version 1
+            of the method).
 
     Returns:
         Tensor: (B,L) float64.
@@ -71,7 +78,8 @@ def layer_weights(entropy):
         entropy (Tensor): (B,L).
 
     Returns:
-        tuple[Tensor, Tensor]: w_hat, the entropies stretched to [0,1] over the layers (0 where they are all alike), and w = 1 - w_hat.
+        tuple[Tensor, Tensor]: w_hat, the entropies stretched to [0,1] over the layers (0 where they
+        are all alike), and w = 1 - w_hat.
     """
     low, high = entropy.amin(1, keepdim=True), entropy.amax(1, keepdim=True)
     alike = high - low <= MIN_RANGE
@@ -80,7 +88,8 @@ def layer_weights(entropy):
 
 
 def reactivated_cams(refined, weights):
-    """Maps refined by the weighted sum of the affinities, min-max per class (Eq. 11-12; equal weights: Eq. 4-5).
+    """Maps refined by the weighted sum of the affinities, min-max per class (Eq. 11-12; equal
+    weights: Eq. 4-5).
 
     Args:
         refined (Tensor): (B,L,K,h,w) from :func:`refine_by_layer`.
@@ -89,14 +98,18 @@ def reactivated_cams(refined, weights):
     Returns:
         Tensor: (B,K,h,w) in [0,1]; a constant map becomes 0.
     """
-    return minmax_normalize(torch.einsum('bl,blkhw->bkhw', weights.to(refined), refined), eps=0.)
+    return minmax_normalize(torch.einsum('bl,blkhw->bkhw', weights.to(refined), refined), eps=0.0)
 
 
-# Labels (no gradient) -------------------------------------------------------------------------------------------------
+# Labels (no gradient) -----------------------------------------------------------------------------
+
 
 @torch.no_grad()
-def token_labels(images, cams, filled, grid, *, par=None, mode='eq16', low=0.25, high=0.7, downscale=2):
-    """Labels of the patches from maps (Eq. 13-16): refinement at a part of the image size, thresholds, top-left pixel of each patch.
+def token_labels(
+    images, cams, filled, grid, *, par=None, mode='eq16', low=0.25, high=0.7, downscale=2
+):
+    """Labels of the patches from maps (Eq. 13-16): refinement at a part of the image size,
+    thresholds, top-left pixel of each patch.
 
     Args:
         images (Tensor): (B,3,H,W), any linear scale.
@@ -104,13 +117,15 @@ def token_labels(images, cams, filled, grid, *, par=None, mode='eq16', low=0.25,
         filled (Tensor): (B,K) bool, maps that count.
         grid (tuple[int]): (h',w') patches.
         par (Callable, optional): ``(images, maps) -> maps``; None: no refinement.
-        mode (str): ``'eq16'``: class above ``high``, background below ``low``, ignored between; ``'two_pass'``: both thresholds compete
-            with the maps in a softmax before the refinement (AFA and version 1; see :func:`labels_two_pass`).
+        mode (str): ``'eq16'``: class above ``high``, background below ``low``, ignored between;
+            ``'two_pass'``: both thresholds compete with the maps in a softmax before the refinement
+            (AFA and version 1; see :func:`labels_two_pass`).
         low, high (float): alpha_1 and alpha_2.
         downscale (int): The refinement runs at ``H // downscale``.
 
     Returns:
-        Tensor: (B,h',w') int64, map k is label k + 1, 0 background, 255 ignored. An image without any map is ignored: it says nothing
+        Tensor: (B,h',w') int64, map k is label k + 1, 0 background, 255 ignored. An image without
+            any map is ignored: it says nothing
         about its pairs.
     """
     if mode not in ('eq16', 'two_pass'):
@@ -118,9 +133,13 @@ def token_labels(images, cams, filled, grid, *, par=None, mode='eq16', low=0.25,
     size = images.shape[-2:]
     if not filled.any():
         return torch.full((len(images), *grid), IGNORE, device=images.device)
-    rows, columns = (torch.arange(cells, device=images.device) * side // cells for cells, side in zip(grid, size))
+    rows, columns = (
+        torch.arange(cells, device=images.device) * side // cells for cells, side in zip(grid, size)
+    )
     if mode == 'two_pass':
-        label = labels_two_pass(images, upsample_cams(cams, size), filled, high, low, par=par, downscale=downscale)
+        label = labels_two_pass(
+            images, upsample_cams(cams, size), filled, high, low, par=par, downscale=downscale
+        )
         label = label[:, rows[:, None], columns]
     else:
         small = [max(1, side // downscale) for side in size]
@@ -132,16 +151,28 @@ def token_labels(images, cams, filled, grid, *, par=None, mode='eq16', low=0.25,
 
 
 def _sample(maps, rows, columns, size):
-    """Values (B,K,h,w) at some pixels of (B,K,.,.) maps resized to ``size``, without resizing the others."""
+    """Values (B,K,h,w) at some pixels of (B,K,.,.) maps resized to ``size``, without resizing the
+    others.
+    """
     y, x = ((index.to(maps) + 0.5) * 2 / side - 1 for index, side in zip((rows, columns), size))
     points = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], -1)
-    return F.grid_sample(maps, points.expand(len(maps), -1, -1, -1), mode='bilinear', padding_mode='border', align_corners=False)
+    return F.grid_sample(
+        maps,
+        points.expand(len(maps), -1, -1, -1),
+        mode='bilinear',
+        padding_mode='border',
+        align_corners=False,
+    )
 
 
-# Loss -----------------------------------------------------------------------------------------------------------------
+# Loss ---------------------------------------------------------------------------------------------
+
 
 class PairCounts(NamedTuple):
-    """One-hot labels (B,N,Y) of the Y labels that occur, valid patches (B,N,1), and numbers of pairs (B,)."""
+    """One-hot labels (B,N,Y) of the Y labels that occur, valid patches (B,N,1), and numbers of
+    pairs (B,).
+    """
+
     one_hot: torch.Tensor
     valid: torch.Tensor
     positive: torch.Tensor
@@ -150,7 +181,8 @@ class PairCounts(NamedTuple):
 
 @torch.no_grad()
 def pair_counts(labels, dtype=torch.float32):
-    """What the labels say about all ordered pairs of patches (Eq. 17): alike, different, or nothing where one is ignored.
+    """What the labels say about all ordered pairs of patches (Eq. 17): alike, different, or nothing
+    where one is ignored.
 
     Background pairs and the diagonal count; the N x N labels are never formed.
 
@@ -166,12 +198,17 @@ def pair_counts(labels, dtype=torch.float32):
     one_hot = labels[..., None] == names[names != IGNORE]
     sizes = one_hot.sum(1)
     positive = sizes.square().sum(1)
-    return PairCounts(one_hot.to(dtype), one_hot.any(2, keepdim=True).to(dtype), positive.to(dtype),
-                      (sizes.sum(1).square() - positive).to(dtype))
+    return PairCounts(
+        one_hot.to(dtype),
+        one_hot.any(2, keepdim=True).to(dtype),
+        positive.to(dtype),
+        (sizes.sum(1).square() - positive).to(dtype),
+    )
 
 
 def affinity_terms(logits, pairs):
-    """Sums of ``1 - sigmoid`` over the pairs that are alike and of ``sigmoid`` over those that differ (numerators of Eq. 18).
+    """Sums of ``1 - sigmoid`` over the pairs that are alike and of ``sigmoid`` over those that
+    differ (numerators of Eq. 18).
 
     Args:
         logits (Tensor): (B,N,N) of one layer; the sigmoid is float32 or better.
@@ -187,7 +224,8 @@ def affinity_terms(logits, pairs):
     return pairs.positive - alike, different
 
 
-# Analysis -------------------------------------------------------------------------------------------------------------
+# Analysis -----------------------------------------------------------------------------------------
+
 
 @torch.no_grad()
 def hellinger_distances(affinity):
@@ -206,9 +244,12 @@ def hellinger_distances(affinity):
 
 
 def hellinger_statistics(affinity):
-    """Mean and standard deviation of the distances of all pairs i < j: (B,) float64 each; 0 for a single row."""
+    """Mean and standard deviation of the distances of all pairs i < j: (B,) float64 each; 0 for a
+    single row.
+    """
     distances = hellinger_distances(affinity)
-    count = max(distances.shape[-1] * (distances.shape[-1] - 1), 1)  # symmetric with a zero diagonal
+    # symmetric with a zero diagonal
+    count = max(distances.shape[-1] * (distances.shape[-1] - 1), 1)
     mean = distances.sum((-2, -1)) / count
     return mean, (distances.square().sum((-2, -1)) / count - mean.square()).clamp_(min=0).sqrt_()
 

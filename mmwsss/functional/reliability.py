@@ -1,14 +1,17 @@
 """How much a label made from a CAM can be trusted (CoSA Eq. 4, spec 5.1).
 
-nu is the confidence of a pixel: the largest value of its present classes, in [0,1]. xi is the background threshold: foreground from xi on.
+nu is the confidence of a pixel: the largest value of its present classes, in [0,1]. xi is the
+background threshold: foreground from xi on.
 """
+
 import torch
 
 XI_RANGE = (0.05, 0.95)  # at 0 and 1 one side has no width
 
 
-def reliability(confidence, threshold, *, alpha=0.8, beta=1.):
-    """Reciprocal of the perplexity ``(-log(alpha d))^beta``, where d is how far nu is from xi, as a share of what is possible on its side.
+def reliability(confidence, threshold, *, alpha=0.8, beta=1.0):
+    """Reciprocal of the perplexity ``(-log(alpha d))^beta``, where d is how far nu is from xi, as a
+    share of what is possible on its side.
 
     Work with this, not with the perplexity: it is 0, not infinite, at nu = xi.
 
@@ -25,18 +28,27 @@ def reliability(confidence, threshold, *, alpha=0.8, beta=1.):
         ValueError: alpha or beta out of range.
     """
     if not 0 < alpha < 1:
-        raise ValueError(f'alpha must be in (0, 1), got {alpha}: from 1 on perplexities are 0 or negative')
+        raise ValueError(
+            f'alpha must be in (0, 1), got {alpha}: from 1 on perplexities are 0 or negative'
+        )
     if beta <= 0:
         raise ValueError(f'beta must be positive, got {beta}')
     confidence = confidence.detach()
     confidence = confidence.to(torch.promote_types(confidence.dtype, torch.float32))
-    threshold = torch.as_tensor(threshold, dtype=confidence.dtype, device=confidence.device).clamp(*XI_RANGE)
-    distance = torch.where(confidence >= threshold, (confidence - threshold) / (1 - threshold), (threshold - confidence) / threshold)
+    threshold = torch.as_tensor(threshold, dtype=confidence.dtype, device=confidence.device).clamp(
+        *XI_RANGE
+    )
+    distance = torch.where(
+        confidence >= threshold,
+        (confidence - threshold) / (1 - threshold),
+        (threshold - confidence) / threshold,
+    )
     return (-(alpha * distance).log()).pow(-beta)  # log 0 = -inf becomes 0
 
 
 def single_threshold_label(confidence, winner, threshold):
-    """Labels by one threshold (CoSA Eq. 3): class where nu >= xi, else background; no pixel is ignored.
+    """Labels by one threshold (CoSA Eq. 3): class where nu >= xi, else background; no pixel is
+    ignored.
 
     Args:
         confidence (Tensor): nu, (B,H,W).

@@ -1,12 +1,15 @@
 """Less memory in training: cheap activations that are made again when the gradient needs them."""
+
 import torch
 
 
 def rematerialized(function, consumer, x):
-    """``consumer(function(x))``, where the backward pass calls ``function`` again instead of keeping its output.
+    """``consumer(function(x))``, where the backward pass calls ``function`` again instead of
+    keeping its output.
 
-    Value and gradients are those of the plain call. Worth it where ``function`` is cheap, keeps ``x`` itself for its own gradient and has
-    a large output that ``consumer`` keeps, as an activation before a linear layer does.
+    Value and gradients are those of the plain call. Worth it where ``function`` is cheap, keeps
+    ``x`` itself for its own gradient and has a large output that ``consumer`` keeps, as an
+    activation before a linear layer does.
 
     Args:
         function (Callable): Tensor in, new tensor out; deterministic.
@@ -23,7 +26,11 @@ def rematerialized(function, consumer, x):
 
     def pack(saved):
         # the consumer may keep a view; a cast copy is its own and stays
-        return (saved.shape, saved.stride(), saved.storage_offset()) if saved.untyped_storage().data_ptr() == storage else saved
+        return (
+            (saved.shape, saved.stride(), saved.storage_offset())
+            if saved.untyped_storage().data_ptr() == storage
+            else saved
+        )
 
     def unpack(packed):
         if isinstance(packed, torch.Tensor):

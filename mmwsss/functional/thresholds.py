@@ -1,10 +1,13 @@
-"""Background thresholds of CAMs: a label map at one threshold, and exact counts for a whole sweep in one pass (pipeline spec 7.1).
+"""Background thresholds of CAMs: a label map at one threshold, and exact counts for a whole sweep
+in one pass (pipeline spec 7.1).
 
-With scores >= 0 and a background plane of constant value t, a pixel is labelled with its strongest class if that score exceeds t, else
-background (a tie goes to background). Raising t therefore switches a pixel once, from its class to background. It is enough to know
-for each pixel the strongest class and the number b of thresholds below its score: at the j-th threshold (from 0) the class stands
-iff b > j. A histogram over (label, class, b) holds every quantity at every threshold.
+With scores >= 0 and a background plane of constant value t, a pixel is labelled with its strongest
+class if that score exceeds t, else background (a tie goes to background). Raising t therefore
+switches a pixel once, from its class to background. It is enough to know for each pixel the
+strongest class and the number b of thresholds below its score: at the j-th threshold (from 0) the
+class stands iff b > j. A histogram over (label, class, b) holds every quantity at every threshold.
 """
+
 from typing import NamedTuple
 
 import torch
@@ -16,6 +19,7 @@ OFFICIAL_THRESHOLDS = tuple(step / 100 for step in range(60))  # MCTformer; ACR 
 
 class SweepCurves(NamedTuple):
     """A sweep over n thresholds and K=C+1 classes; fractions in float64."""
+
     areas: ClassAreas  # (n,K) int64 each
     iou: torch.Tensor  # (n,K)
     miou: torch.Tensor  # (n,)
@@ -46,20 +50,28 @@ def sweep_counts(cams, keys, gt, thresholds, num_classes, ignore_index=255):
         cams (Tensor): (K,H,W) of the K present classes, >= 0, compared as float32; K may be 0.
         keys (Sequence[int]): K different class ids, 0-based without background.
         gt (Tensor): (H,W) integer labels, 0 background.
-        thresholds (Tensor | Sequence[float]): n ascending values >= 0; a tensor is taken as checked by :func:`make_thresholds`.
+        thresholds (Tensor | Sequence[float]): n ascending values >= 0; a tensor is taken as checked
+            by :func:`make_thresholds`.
         num_classes (int): C+1, background included.
         ignore_index (int): Label of pixels that are left out.
 
     Returns:
-        Tensor: (3C+1,n+1) int64, sums over images are valid. Column b holds the pixels whose strongest score exceeds b thresholds;
-        rows 0..C-1: strongest class k; rows C..2C-1: the same where the label is k too; rows 2C..3C: pixels of each label 0..C.
+        Tensor: (3C+1,n+1) int64, sums over images are valid. Column b holds the pixels whose
+            strongest score exceeds b thresholds;
+        rows 0..C-1: strongest class k; rows C..2C-1: the same where the label is k too; rows
+            2C..3C: pixels of each label 0..C.
 
     Raises:
-        ValueError: Sizes differ, keys repeat or are out of range, a score is negative or NaN, a label is out of range.
+        ValueError: Sizes differ, keys repeat or are out of range, a score is negative or NaN, a
+            label is out of range.
     """
-    thresholds = (thresholds if isinstance(thresholds, torch.Tensor) else make_thresholds(thresholds)).to(cams.device)
+    thresholds = (
+        thresholds if isinstance(thresholds, torch.Tensor) else make_thresholds(thresholds)
+    ).to(cams.device)
     if cams.ndim != 3 or cams.shape[1:] != gt.shape:
-        raise ValueError(f'CAMs {tuple(cams.shape)} do not fit a ground truth of size {tuple(gt.shape)}')
+        raise ValueError(
+            f'CAMs {tuple(cams.shape)} do not fit a ground truth of size {tuple(gt.shape)}'
+        )
     cams, keys = _sort_planes(cams, keys)
     if keys and (keys[0] < 0 or keys[-1] >= num_classes - 1):
         raise ValueError(f'CAM keys {keys} are not all foreground classes 0..{num_classes - 2}')
@@ -80,7 +92,7 @@ def sweep_counts(cams, keys, gt, thresholds, num_classes, ignore_index=255):
     for plane, key in enumerate(keys):
         counts[key] = joint[:, plane].sum(0)
         counts[foreground + key] = joint[key + 1, plane]
-    counts[2 * foreground:] = joint.sum(1)
+    counts[2 * foreground :] = joint.sum(1)
     return counts
 
 
@@ -92,7 +104,8 @@ def areas_from_counts(counts):
     """
     foreground = (counts.shape[0] - 1) // 3
     predicted, hit, target = counts.split((foreground, foreground, foreground + 1))
-    weak = torch.stack((target.sum(0), target[0])).cumsum(1)[:, :-1]  # background: all pixels with b <= j, those with label 0
+    # background: all pixels with b <= j, those with label 0
+    weak = torch.stack((target.sum(0), target[0])).cumsum(1)[:, :-1]
     strong = torch.stack((predicted, hit))
     strong = strong.sum(2, keepdim=True) - strong.cumsum(2)[..., :-1]  # class k: pixels with b > j
     predicted, hit = torch.cat((weak.unsqueeze(1), strong), 1).transpose(1, 2)
@@ -104,7 +117,8 @@ def curves_from_counts(counts, mean='all', rates='mctformer'):
 
     Args:
         counts (Tensor): (3C+1,n+1), summed over images.
-        mean (str): Convention of the mean, see :func:`mmwsss.functional.confusion.mean_over_classes`.
+        mean (str): Convention of the mean, see
+            :func:`mmwsss.functional.confusion.mean_over_classes`.
         rates (str): Definition of false rates, see :func:`mmwsss.functional.confusion.false_rates`.
 
     Returns:
@@ -112,7 +126,9 @@ def curves_from_counts(counts, mean='all', rates='mctformer'):
     """
     areas = areas_from_counts(counts)
     iou, false = class_iou(areas), false_rates(areas, rates, mean)
-    return SweepCurves(areas, iou, mean_over_classes(iou, areas, mean), false.positive, false.negative)
+    return SweepCurves(
+        areas, iou, mean_over_classes(iou, areas, mean), false.positive, false.negative
+    )
 
 
 def select_threshold(miou, rule='best', thresholds=None):
@@ -120,8 +136,9 @@ def select_threshold(miou, rule='best', thresholds=None):
 
     Args:
         miou (Tensor): (n,) mIoU at each threshold.
-        rule (str | float): ``'best'`` of the sweep, the lowest of equals; ``'greedy'`` stops at the first threshold that does not
-            improve, as MCTformer's script (a plateau ends it); a number: that threshold.
+        rule (str | float): ``'best'`` of the sweep, the lowest of equals; ``'greedy'`` stops at the
+            first threshold that does not improve, as MCTformer's script (a plateau ends it); a
+            number: that threshold.
         thresholds (Tensor, optional): (n,) float32, needed for a number.
 
     Raises:
@@ -134,7 +151,9 @@ def select_threshold(miou, rule='best', thresholds=None):
         return int(stop[0]) if len(stop) else len(miou) - 1
     if isinstance(rule, str):
         raise ValueError(f"the threshold rule is 'best', 'greedy' or a number, got {rule!r}")
-    match = torch.nonzero(thresholds == torch.tensor(rule, dtype=torch.float32, device=thresholds.device))
+    match = torch.nonzero(
+        thresholds == torch.tensor(rule, dtype=torch.float32, device=thresholds.device)
+    )
     if not len(match):
         raise ValueError(f'threshold {rule} is not part of the sweep')
     return int(match[0])
@@ -156,11 +175,15 @@ def labels_at_threshold(cams, keys, threshold):
     cams, keys = _sort_planes(cams, keys)
     score, winner = cams.max(0)
     labels = torch.tensor(keys, dtype=torch.uint8, device=cams.device) + 1
-    return torch.where(score > torch.tensor(threshold, dtype=torch.float32, device=cams.device), labels[winner], 0)
+    return torch.where(
+        score > torch.tensor(threshold, dtype=torch.float32, device=cams.device), labels[winner], 0
+    )
 
 
 def _sort_planes(cams, keys):
-    """Order planes by class id, so that the first maximum is the lowest class. Returns float32 planes and the list of ids."""
+    """Order planes by class id, so that the first maximum is the lowest class. Returns float32
+    planes and the list of ids.
+    """
     keys = [int(key) for key in keys]
     if len(keys) != len(cams) or len(set(keys)) != len(keys):
         raise ValueError(f'{len(cams)} CAMs need as many different keys, got {keys}')

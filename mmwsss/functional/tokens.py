@@ -1,18 +1,21 @@
-"""Class tokens and position embeddings: from one image token to C class tokens, from one grid to another."""
+"""Class tokens and position embeddings: from one image token to C class tokens, from one grid to
+another.
+"""
+
 import torch
 from torch.nn import functional as F
 
 
-def resize_grid(grid, size, *, mode='bicubic', offset=0.):
+def resize_grid(grid, size, *, mode='bicubic', offset=0.0):
     """Resize a grid of position embeddings.
 
     Args:
         grid (Tensor): (1,h*w,D), row-major.
         size (tuple): ``((h, w), (new_h, new_w))``.
-        mode (str): ``'bicubic'`` (a=-0.75) or ``'bilinear'``, both with align_corners=False; or ``'nearest'``, which copies each cell to a
-            block and needs an exact integer multiple.
-        offset (float): Sampling scale becomes ``(new + offset) / old`` instead of ``new / old``: the rule that the released
-            weights of MCTformer V1 and V2 were trained with (0.1).
+        mode (str): ``'bicubic'`` (a=-0.75) or ``'bilinear'``, both with align_corners=False; or
+            ``'nearest'``, which copies each cell to a block and needs an exact integer multiple.
+        offset (float): Sampling scale becomes ``(new + offset) / old`` instead of ``new / old``:
+            the rule that the released weights of MCTformer V1 and V2 were trained with (0.1).
 
     Returns:
         Tensor: (1,new_h*new_w,D) in the dtype of ``grid``.
@@ -21,21 +24,32 @@ def resize_grid(grid, size, *, mode='bicubic', offset=0.):
     planes = grid.reshape(1, h, w, -1).permute(0, 3, 1, 2)
     if mode == 'nearest':
         if new_h % h or new_w % w:
-            raise ValueError(f'nearest resize needs integer multiples, got {h}x{w} -> {new_h}x{new_w}')
+            raise ValueError(
+                f'nearest resize needs integer multiples, got {h}x{w} -> {new_h}x{new_w}'
+            )
         planes = planes.repeat_interleave(new_h // h, 2).repeat_interleave(new_w // w, 3)
     elif offset:
-        planes = F.interpolate(planes.float(), scale_factor=((new_h + offset) / h, (new_w + offset) / w), mode=mode, align_corners=False)
+        planes = F.interpolate(
+            planes.float(),
+            scale_factor=((new_h + offset) / h, (new_w + offset) / w),
+            mode=mode,
+            align_corners=False,
+        )
     else:
         planes = F.interpolate(planes.float(), size=(new_h, new_w), mode=mode, align_corners=False)
     return planes.to(grid.dtype).flatten(2).transpose(1, 2)
 
 
-def resize_position_embedding(pos_embed, num_extra, size, *, mode='bicubic', offset=0.):
-    """Resize the patch part of ``pos_embed`` (1,num_extra+h*w,D); the first ``num_extra`` rows stay."""
+def resize_position_embedding(pos_embed, num_extra, size, *, mode='bicubic', offset=0.0):
+    """Resize the patch part of ``pos_embed`` (1,num_extra+h*w,D); the first ``num_extra`` rows
+    stay.
+    """
     extra, grid = pos_embed[:, :num_extra], pos_embed[:, num_extra:]
     return torch.cat([extra, resize_grid(grid, size, mode=mode, offset=offset)], 1)
 
 
 def repeat_class_token(token, num_tokens):
-    """Repeat a pre-trained class token or its position (1,1,D) to (1,num_tokens,D); all copies start out identical."""
+    """Repeat a pre-trained class token or its position (1,1,D) to (1,num_tokens,D); all copies
+    start out identical.
+    """
     return token.repeat(1, num_tokens, 1)

@@ -1,15 +1,26 @@
-"""Views of an image and what undoes them on attention: flips, quarter turns, transposition, resizing and their compositions (ACR Eq. 3-5).
+"""Views of an image and what undoes them on attention: flips, quarter turns, transposition,
+resizing and their compositions (ACR Eq. 3-5).
 
-Shapes: B batch, T class tokens first, N = h*w patch tokens in row-major order on the grid of the image, N' = h'*w' on that of the view;
-rows of an attention matrix are queries. A view is the name of a step or a tuple of names, first step first; ``'rot90'`` turns counter-
-clockwise as :func:`numpy.rot90` does. At most one step is ``'resize'``: the grid of the view says what its size was.
+Shapes: B batch, T class tokens first, N = h*w patch tokens in row-major order on the grid of the
+image, N' = h'*w' on that of the view; rows of an attention matrix are queries. A view is the name
+of a step or a tuple of names, first step first; ``'rot90'`` turns counter- clockwise as
+:func:`numpy.rot90` does. At most one step is ``'resize'``: the grid of the view says what its size
+was.
 """
+
 import torch
 from torch.nn import functional as F
 
 VIEW_STEPS = ('hflip', 'vflip', 'rot90', 'rot180', 'rot270', 'transpose', 'resize')
 SWAPPING_STEPS = ('rot90', 'rot270', 'transpose')  # an h x w grid becomes w x h
-INVERSES = dict(hflip='hflip', vflip='vflip', rot90='rot270', rot180='rot180', rot270='rot90', transpose='transpose')
+INVERSES = dict(
+    hflip='hflip',
+    vflip='vflip',
+    rot90='rot270',
+    rot180='rot180',
+    rot270='rot90',
+    transpose='transpose',
+)
 
 
 def view_steps(view):
@@ -21,7 +32,7 @@ def view_steps(view):
     Raises:
         ValueError: An unknown step, or more than one ``'resize'``.
     """
-    steps = (view, ) if isinstance(view, str) else tuple(view)
+    steps = (view,) if isinstance(view, str) else tuple(view)
     unknown = [step for step in steps if step not in VIEW_STEPS]
     if unknown:
         raise ValueError(f'unknown step {unknown[0]!r} of a view; steps: {", ".join(VIEW_STEPS)}')
@@ -31,7 +42,9 @@ def view_steps(view):
 
 
 def view_grid(grid, view):
-    """Grid (h',w') of a view of an image with ``grid`` (h,w); ``'resize'`` is not known here and leaves it as it is."""
+    """Grid (h',w') of a view of an image with ``grid`` (h,w); ``'resize'`` is not known here and
+    leaves it as it is.
+    """
     swaps = sum(step in SWAPPING_STEPS for step in view_steps(view))
     return tuple(grid) if swaps % 2 == 0 else tuple(grid)[::-1]
 
@@ -67,7 +80,9 @@ def make_view(planes, view, *, size=None):
             raise ValueError("a view with 'resize' needs its size")
         else:
             flat = planes.reshape(-1, *planes.shape[-3:])
-            resized = F.interpolate(flat, size=tuple(size), mode='bilinear', align_corners=False, antialias=True)
+            resized = F.interpolate(
+                flat, size=tuple(size), mode='bilinear', align_corners=False, antialias=True
+            )
             planes = resized.reshape(*planes.shape[:-2], *size)
     return planes
 
@@ -112,7 +127,9 @@ def gather_tokens(attention, positions, *, rows=True, num_class_tokens=0):
         Tensor: Same shape.
     """
     positions = positions.to(attention.device) + num_class_tokens
-    first = torch.arange(num_class_tokens, device=attention.device).expand(*positions.shape[:-1], -1)
+    first = torch.arange(num_class_tokens, device=attention.device).expand(
+        *positions.shape[:-1], -1
+    )
     index = torch.cat([first, positions], -1)
     if index.dim() == 1:
         return attention[..., index[:, None], index] if rows else attention[..., index]
@@ -131,18 +148,24 @@ def undo_view(planes, grid, view):
         view (str | Sequence[str]): Steps.
 
     Returns:
-        Tensor: (...,h,w); resizing is bilinear (align_corners=False) and keeps the scale of the values.
+        Tensor: (...,h,w); resizing is bilinear (align_corners=False) and keeps the scale of the
+            values.
     """
     steps = view_steps(view)
     for number, step in reversed(list(enumerate(steps))):
         if step == 'resize':
             before = view_grid(grid, steps[:number])
             flat = planes.reshape(-1, 1, *planes.shape[-2:])
-            planes = F.interpolate(flat, size=before, mode='bilinear', align_corners=False).reshape(*planes.shape[:-2], *before)
+            planes = F.interpolate(flat, size=before, mode='bilinear', align_corners=False).reshape(
+                *planes.shape[:-2], *before
+            )
         else:
             planes = apply_step(planes, INVERSES[step])
     if tuple(planes.shape[-2:]) != tuple(grid):
-        raise ValueError(f'undoing {steps} gives a grid of {tuple(planes.shape[-2:])}, not {tuple(grid)}; is the grid of the view right?')
+        raise ValueError(
+            f'undoing {steps} gives a grid of {tuple(planes.shape[-2:])}, not {tuple(grid)}; is '
+            f'the grid of the view right?'
+        )
     return planes
 
 
@@ -152,15 +175,25 @@ def undo_on_keys(attention, grid, view, *, grid_of_view=None, mass_preserving=Tr
     Args:
         attention (Tensor): (...,N').
         grid (tuple[int]): (h,w) of the image.
-        view (str | tuple[str] | list): Steps; a list has those of each of B images, the first axis of ``attention``.
-        grid_of_view (tuple[int], optional): (h',w'); needed with ``'resize'``, else it follows from ``grid``.
-        mass_preserving (bool): Multiply by N'/N: a row then keeps its sum, about, where the view has more or fewer keys.
+        view (str | tuple[str] | list): Steps; a list has those of each of B images, the first axis
+            of ``attention``.
+        grid_of_view (tuple[int], optional): (h',w'); needed with ``'resize'``, else it follows from
+            ``grid``.
+        mass_preserving (bool): Multiply by N'/N: a row then keeps its sum, about, where the view
+            has more or fewer keys.
 
     Returns:
         Tensor: (...,N).
     """
     if isinstance(view, list):
-        return _undo_each(undo_on_keys, attention, grid, view, grid_of_view=grid_of_view, mass_preserving=mass_preserving)
+        return _undo_each(
+            undo_on_keys,
+            attention,
+            grid,
+            view,
+            grid_of_view=grid_of_view,
+            mass_preserving=mass_preserving,
+        )
     grid_of_view = _grid_of_view(attention.shape[-1], grid, view, grid_of_view)
     undone = undo_view(attention.unflatten(-1, grid_of_view), grid, view).flatten(-2)
     scale = attention.shape[-1] / undone.shape[-1]
@@ -169,12 +202,15 @@ def undo_on_keys(attention, grid, view, *, grid_of_view=None, mass_preserving=Tr
 
 def undo_on_queries(attention, grid, view, *, grid_of_view=None):
     """Undo a view on the query axis alone: (...,N',R) -> (...,N,R). See :func:`undo_on_keys`."""
-    swapped = undo_on_keys(attention.transpose(-2, -1), grid, view, grid_of_view=grid_of_view, mass_preserving=False)
+    swapped = undo_on_keys(
+        attention.transpose(-2, -1), grid, view, grid_of_view=grid_of_view, mass_preserving=False
+    )
     return swapped.transpose(-2, -1)
 
 
 def undo_on_affinity(attention, grid, view, *, grid_of_view=None, mass_preserving=True):
-    """Undo a view on both axes of patch-to-patch attention: ``M A' M^T`` with M the permutation or bilinear matrix, which is never built.
+    """Undo a view on both axes of patch-to-patch attention: ``M A' M^T`` with M the permutation or
+    bilinear matrix, which is never built.
 
     Args:
         attention (Tensor): (...,N',N').
@@ -184,18 +220,36 @@ def undo_on_affinity(attention, grid, view, *, grid_of_view=None, mass_preservin
         Tensor: (...,N,N).
     """
     if isinstance(view, list):
-        return _undo_each(undo_on_affinity, attention, grid, view, grid_of_view=grid_of_view, mass_preserving=mass_preserving)
-    if view_steps(view) == ('hflip', ):  # both axes in one copy
+        return _undo_each(
+            undo_on_affinity,
+            attention,
+            grid,
+            view,
+            grid_of_view=grid_of_view,
+            mass_preserving=mass_preserving,
+        )
+    if view_steps(view) == ('hflip',):  # both axes in one copy
         h, w = grid
-        return attention.unflatten(-1, (h, w)).unflatten(-3, (h, w)).flip((-1, -3)).flatten(-2).flatten(-3, -2)
+        return (
+            attention.unflatten(-1, (h, w))
+            .unflatten(-3, (h, w))
+            .flip((-1, -3))
+            .flatten(-2)
+            .flatten(-3, -2)
+        )
     attention = undo_on_queries(attention, grid, view, grid_of_view=grid_of_view)
-    return undo_on_keys(attention, grid, view, grid_of_view=grid_of_view, mass_preserving=mass_preserving)
+    return undo_on_keys(
+        attention, grid, view, grid_of_view=grid_of_view, mass_preserving=mass_preserving
+    )
 
 
-def undo_on_attention(attention, grid, view, *, num_class_tokens=1, grid_of_view=None, mass_preserving=True):
+def undo_on_attention(
+    attention, grid, view, *, num_class_tokens=1, grid_of_view=None, mass_preserving=True
+):
     """Undo a view on a whole attention matrix, class tokens first: f^-1 of ACR.
 
-    Class tokens have no place in the image: among themselves they stay, their rows are undone on the keys, their columns on the queries.
+    Class tokens have no place in the image: among themselves they stay, their rows are undone on
+    the keys, their columns on the queries.
 
     Args:
         attention (Tensor): (...,T+N',T+N').
@@ -207,15 +261,39 @@ def undo_on_attention(attention, grid, view, *, num_class_tokens=1, grid_of_view
     """
     classes, patches = slice(0, num_class_tokens), slice(num_class_tokens, None)
     options = dict(grid_of_view=grid_of_view)
-    of_class = torch.cat([attention[..., classes, classes], undo_on_keys(
-        attention[..., classes, patches], grid, view, mass_preserving=mass_preserving, **options)], -1)
-    of_patches = torch.cat([undo_on_queries(attention[..., patches, classes], grid, view, **options), undo_on_affinity(
-        attention[..., patches, patches], grid, view, mass_preserving=mass_preserving, **options)], -1)
+    of_class = torch.cat(
+        [
+            attention[..., classes, classes],
+            undo_on_keys(
+                attention[..., classes, patches],
+                grid,
+                view,
+                mass_preserving=mass_preserving,
+                **options,
+            ),
+        ],
+        -1,
+    )
+    of_patches = torch.cat(
+        [
+            undo_on_queries(attention[..., patches, classes], grid, view, **options),
+            undo_on_affinity(
+                attention[..., patches, patches],
+                grid,
+                view,
+                mass_preserving=mass_preserving,
+                **options,
+            ),
+        ],
+        -1,
+    )
     return torch.cat([of_class, of_patches], -2)
 
 
 def _undo_each(undo, attention, grid, views, **options):
-    """Undo the view of each sample: at once where all are the same or permutations, else one by one."""
+    """Undo the view of each sample: at once where all are the same or permutations, else one by
+    one.
+    """
     views = [view_steps(view) for view in views]
     if len(views) != len(attention):
         raise ValueError(f'{len(attention)} samples need as many views, got {len(views)}')
@@ -225,7 +303,9 @@ def _undo_each(undo, attention, grid, views, **options):
         for view in views:
             _grid_of_view(attention.shape[-1], grid, view, None)
         return gather_tokens(attention, token_positions(grid, views), rows=undo is undo_on_affinity)
-    return torch.cat([undo(sample[None], grid, view, **options) for sample, view in zip(attention, views)])
+    return torch.cat(
+        [undo(sample[None], grid, view, **options) for sample, view in zip(attention, views)]
+    )
 
 
 def _grid_of_view(num_tokens, grid, view, grid_of_view):
@@ -235,6 +315,9 @@ def _grid_of_view(num_tokens, grid, view, grid_of_view):
         grid_of_view = view_grid(grid, view)
     grid_of_view = tuple(int(side) for side in grid_of_view)
     if grid_of_view[0] * grid_of_view[1] != num_tokens:
-        raise ValueError(f'a view with a grid of {grid_of_view[0]}x{grid_of_view[1]} has {grid_of_view[0] * grid_of_view[1]} patch tokens, '
-                         f'the attention {num_tokens}')
+        raise ValueError(
+            f'a view with a grid of {grid_of_view[0]}x{grid_of_view[1]} has '
+            f'{grid_of_view[0] * grid_of_view[1]} patch tokens, '
+            f'the attention {num_tokens}'
+        )
     return grid_of_view

@@ -1,15 +1,19 @@
-"""Pixel-wise localisation scores of OpenImages-WSOL: PxAP and pIoU (Choe et al., CVPR 2020; pipeline spec 7.7)."""
+"""Pixel-wise localisation scores of OpenImages-WSOL: PxAP and pIoU (Choe et al., CVPR 2020;
+pipeline spec 7.7).
+"""
+
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-LAST_EDGES = (1., 2., 3.)  # a score of exactly 1 gets a bin of its own
+LAST_EDGES = (1.0, 2.0, 3.0)  # a score of exactly 1 gets a bin of its own
 
 
 class WSOLScores(NamedTuple):
     """Scores of a data set; fractions in float64."""
+
     pxap: float
     piou: float  # at the best threshold
     threshold: float  # where pIoU is reached; a pixel is object from it on
@@ -37,13 +41,17 @@ def score_map(cam, size):
         size (tuple): (H,W) to resize to, with the bicubic kernel of OpenCV.
 
     Returns:
-        Tensor: (H,W) float64 in [0,1], stretched to it; 0 everywhere if the map is constant or not finite.
+        Tensor: (H,W) float64 in [0,1], stretched to it; 0 everywhere if the map is constant or not
+            finite.
     """
     cam = cam.double()
-    if not bool(cam.isfinite().all()) or bool(cam.amin() == cam.amax()):  # before the resize, whose rounding would be stretched
+    # before the resize, whose rounding would be stretched
+    if not bool(cam.isfinite().all()) or bool(cam.amin() == cam.amax()):
         return cam.new_zeros(size)
     if tuple(cam.shape) != tuple(size):
-        cam = F.interpolate(cam[None, None], size=tuple(size), mode='bicubic', align_corners=False)[0, 0]
+        cam = F.interpolate(cam[None, None], size=tuple(size), mode='bicubic', align_corners=False)[
+            0, 0
+        ]
     low, high = cam.aminmax()
     return (cam - low) / (high - low) if bool(low < high) else torch.zeros_like(cam)
 
@@ -53,7 +61,8 @@ def wsol_counts(scores, target, edges, ignore_index=255):
 
     Args:
         scores (Tensor): (H,W) in [0,1].
-        target (Tensor): (H,W) integer: 0 background, ``ignore_index`` left out, anything else object.
+        target (Tensor): (H,W) integer: 0 background, ``ignore_index`` left out, anything else
+            object.
         edges (Tensor): (n+1,) float64 of :func:`wsol_edges`.
         ignore_index (int): Label that is left out.
 
@@ -64,7 +73,9 @@ def wsol_counts(scores, target, edges, ignore_index=255):
         ValueError: Sizes differ, or a score is outside [0,1].
     """
     if scores.shape != target.shape:
-        raise ValueError(f'scores {tuple(scores.shape)} do not fit a mask of size {tuple(target.shape)}')
+        raise ValueError(
+            f'scores {tuple(scores.shape)} do not fit a mask of size {tuple(target.shape)}'
+        )
     scores, target = scores.double(), target.to(scores.device)
     if scores.numel() and not bool(((scores >= 0) & (scores <= 1)).all()):
         raise ValueError('scores of the localisation protocol are in [0,1]')
@@ -82,7 +93,8 @@ def wsol_scores(counts, edges):
         edges (Tensor): (n+1,).
 
     Returns:
-        WSOLScores: PxAP is the sum of P_i (R_i - R_{i-1}) over descending thresholds, pIoU the largest tp / (tp + fp + fn); one
+        WSOLScores: PxAP is the sum of P_i (R_i - R_{i-1}) over descending thresholds, pIoU the
+            largest tp / (tp + fp + fn); one
         threshold for all images.
     """
     hit, false = counts.flip(1).cumsum(1).double()  # from the highest threshold down
@@ -94,4 +106,11 @@ def wsol_scores(counts, edges):
     pxap = float((precision * torch.diff(recall, prepend=recall.new_zeros(1))).sum())
     ascending = iou.flip(0)
     best = int(torch.nonzero(ascending == ascending.max())[0])
-    return WSOLScores(pxap, float(ascending[best]), float(edges[best]), precision.flip(0), recall.flip(0), ascending)
+    return WSOLScores(
+        pxap,
+        float(ascending[best]),
+        float(edges[best]),
+        precision.flip(0),
+        recall.flip(0),
+        ascending,
+    )

@@ -1,4 +1,7 @@
-"""What a check of somebody's data found: every problem in one report, instead of one error at a time."""
+"""What a check of somebody's data found: every problem in one report, instead of one error at a
+time.
+"""
+
 from mmwsss.utils.io import atomic_open
 
 
@@ -44,7 +47,11 @@ class CheckReport:
         for word, groups in (('problem', self._problems), ('note', self._notes)):
             for kind, entries in groups.items():
                 lines.append(f'{word}: {kind}' + (f' ({len(entries)})' if len(entries) > 1 else ''))
-                lines += [f'  {": ".join(part for part in entry if part)}' for entry in entries if any(entry)]
+                lines += [
+                    f'  {": ".join(part for part in entry if part)}'
+                    for entry in entries
+                    if any(entry)
+                ]
         return '\n'.join(lines)
 
     def write(self, path):

@@ -1,4 +1,7 @@
-"""Instance annotations of MS COCO as image tags and label maps, without the annotation file in memory (pipeline spec 7.6)."""
+"""Instance annotations of MS COCO as image tags and label maps, without the annotation file in
+memory (pipeline spec 7.6).
+"""
+
 import math
 from array import array
 from pathlib import Path
@@ -12,16 +15,20 @@ from mmwsss.preparation.json_stream import JSONArrays, read_json_part
 from mmwsss.utils.class_lists import COCO_CLASSES
 from mmwsss.utils.io import write_mask
 
-CATEGORY_IDS = tuple(number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83))
+CATEGORY_IDS = tuple(
+    number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+)
 LABELS = {category: label for label, category in enumerate(CATEGORY_IDS, 1)}
 CROWDS = ('paint', 'ignore')
 FEWEST_COORDINATES = 6  # of a polygon
-FARTHEST = 1e6  # pixels; pycocotools has no bounds check: coordinates far out, NaN or None end the process
+# pixels; pycocotools has no bounds check: coordinates far out, NaN or None end the process
+FARTHEST = 1e6
 NUMBERS = frozenset({int, float})
 
 
 class COCOImage(NamedTuple):
     """An image of an annotation file."""
+
     img_id: str
     file_name: str
     size: tuple  # (H,W)
@@ -31,6 +38,7 @@ class COCOImage(NamedTuple):
 
 class COCOMaskJob(NamedTuple):
     """What a worker needs to write one mask."""
+
     annotations: str  # the JSON file
     places: tuple
     size: tuple
@@ -44,8 +52,8 @@ def index_annotations(path, report, tell=None):
 
     Args:
         path (str | Path): ``instances_*.json``.
-        report (CheckReport): Takes categories outside the 80, annotations of missing images, bad shapes, run lengths that do not fit their
-            image, malformed entries and repeated images.
+        report (CheckReport): Takes categories outside the 80, annotations of missing images, bad
+            shapes, run lengths that do not fit their image, malformed entries and repeated images.
         tell (Callable, optional): Called with ``completed=``, the number of bytes read so far.
 
     Returns:
@@ -55,7 +63,15 @@ def index_annotations(path, report, tell=None):
         FileNotFoundError: No such file.
         ValueError: Not JSON, or cut off; names the file.
     """
-    images, owners, labels, starts, lengths, numbers, early = {}, array('q'), array('B'), array('q'), array('l'), {}, []
+    images, owners, labels, starts, lengths, numbers, early = (
+        {},
+        array('q'),
+        array('B'),
+        array('q'),
+        array('l'),
+        {},
+        [],
+    )
     for name, element, start, length in JSONArrays(path, ('images', 'annotations', 'categories')):
         if name == 'images':
             _add_image(element, images, numbers, path, report)
@@ -75,7 +91,11 @@ def index_annotations(path, report, tell=None):
                 else:
                     early.append(run)  # the file may list its images last
             elif not shape or len(areal(shape)) < len(shape):
-                report.note('polygons of fewer than three points: not painted, their tags count', path, f'annotation {element.get("id")}')
+                report.note(
+                    'polygons of fewer than three points: not painted, their tags count',
+                    path,
+                    f'annotation {element.get("id")}',
+                )
             owners.append(element['image_id'])
             labels.append(LABELS[element['category_id']])
             starts.append(start)
@@ -85,15 +105,28 @@ def index_annotations(path, report, tell=None):
     for run in early:
         if run[1] in images:  # else reported below
             _check_runs(*run, images, path, report)
-    order = np.argsort(np.frombuffer(owners, np.int64) if len(owners) else np.zeros(0, np.int64), kind='stable')
+    order = np.argsort(
+        np.frombuffer(owners, np.int64) if len(owners) else np.zeros(0, np.int64), kind='stable'
+    )
     grouped = {}
     for index in order.tolist():
         grouped.setdefault(owners[index], []).append(index)
     for owner in grouped.keys() - images.keys():
-        report.problem('annotations of an image that the file does not list', path, f'image {owner}, {len(grouped[owner])} annotations')
-    result = [COCOImage(Path(file_name).stem, file_name, size, tuple(sorted({labels[index] for index in grouped.get(number, ())})),
-                        tuple((starts[index], lengths[index]) for index in grouped.get(number, ())))
-              for number, (file_name, size) in images.items()]
+        report.problem(
+            'annotations of an image that the file does not list',
+            path,
+            f'image {owner}, {len(grouped[owner])} annotations',
+        )
+    result = [
+        COCOImage(
+            Path(file_name).stem,
+            file_name,
+            size,
+            tuple(sorted({labels[index] for index in grouped.get(number, ())})),
+            tuple((starts[index], lengths[index]) for index in grouped.get(number, ())),
+        )
+        for number, (file_name, size) in images.items()
+    ]
     return sorted(result)
 
 
@@ -111,8 +144,16 @@ def annotation_problem(annotation):
     if type(annotation.get('area', 0)) not in NUMBERS:
         return 'annotation whose area is no number', f'area {annotation["area"]!r}'
     shape = annotation['segmentation']
-    known = all(map(_is_polygon, shape)) if isinstance(shape, list) else isinstance(shape, dict) and _is_rle(shape)
-    return None if known else ('segmentation that is neither a list of polygons nor RLE', repr(shape)[:60])
+    known = (
+        all(map(_is_polygon, shape))
+        if isinstance(shape, list)
+        else isinstance(shape, dict) and _is_rle(shape)
+    )
+    return (
+        None
+        if known
+        else ('segmentation that is neither a list of polygons nor RLE', repr(shape)[:60])
+    )
 
 
 def _is_id(value):
@@ -120,14 +161,25 @@ def _is_id(value):
 
 
 def _is_polygon(value):
-    return isinstance(value, list) and NUMBERS.issuperset(map(type, value)) and (
-        not value or max(map(abs, value)) < FARTHEST and math.isfinite(sum(value)))  # max() overlooks NaN
+    return (
+        isinstance(value, list)
+        and NUMBERS.issuperset(map(type, value))
+        and (
+            # max() overlooks NaN
+            not value or max(map(abs, value)) < FARTHEST and math.isfinite(sum(value))
+        )
+    )
 
 
 def _is_rle(shape):
     size, counts = shape.get('size'), shape.get('counts')
-    return isinstance(size, list) and list(map(type, size)) == [int, int] and (
-        isinstance(counts, str) or isinstance(counts, list) and set(map(type, counts)) <= {int})
+    return (
+        isinstance(size, list)
+        and list(map(type, size)) == [int, int]
+        and (
+            isinstance(counts, str) or isinstance(counts, list) and set(map(type, counts)) <= {int}
+        )
+    )
 
 
 def rle_extent(shape):
@@ -136,18 +188,21 @@ def rle_extent(shape):
     pycocotools checks none of them: runs that end early leave the rest of the mask uninitialised.
 
     Args:
-        shape (dict): ``size`` (H, W) and ``counts``, a list, or the string that pycocotools packs them into.
+        shape (dict): ``size`` (H, W) and ``counts``, a list, or the string that pycocotools packs
+            them into.
     """
     try:
-        counts = shape['counts'] if isinstance(shape['counts'], list) else unpack_runs(shape['counts'])
+        counts = (
+            shape['counts'] if isinstance(shape['counts'], list) else unpack_runs(shape['counts'])
+        )
     except ValueError:
         counts = [-1]
     return *shape['size'], -1 if min(counts, default=0) < 0 else sum(counts)
 
 
 def unpack_runs(text):
-    """Run lengths of an RLE string: five bits a character, the sixth says that more follow; from the fourth run on, the difference to the
-    run before the last.
+    """Run lengths of an RLE string: five bits a character, the sixth says that more follow; from
+    the fourth run on, the difference to the run before the last.
 
     Raises:
         ValueError: Characters that are none of its alphabet, or an end within a run.
@@ -173,13 +228,21 @@ def _check_runs(name, owner, extent, images, path, report):
     height, width = images[owner][1]
     if extent != (height, width, height * width):
         pixels = 'damaged runs' if extent[2] < 0 else f'runs of {extent[2]} pixels'
-        report.problem('RLE that does not fit its image (width x height)', path,
-                       f'annotation {name}: its mask is {extent[1]}x{extent[0]} with {pixels}, the image {width}x{height}')
+        report.problem(
+            'RLE that does not fit its image (width x height)',
+            path,
+            f'annotation {name}: its mask is {extent[1]}x{extent[0]} with {pixels}, the image '
+            f'{width}x{height}',
+        )
 
 
 def areal(polygons):
     """The polygons that have an area: three points or more."""
-    return [polygon for polygon in polygons if len(polygon) >= FEWEST_COORDINATES and not len(polygon) % 2]
+    return [
+        polygon
+        for polygon in polygons
+        if len(polygon) >= FEWEST_COORDINATES and not len(polygon) % 2
+    ]
 
 
 def check_coco_images(batch):
@@ -193,10 +256,21 @@ def check_coco_images(batch):
         size, wrong = check_image(path)
         if wrong:
             missing = wrong == 'image not found'
-            problems.append((wrong if missing else 'truncated or unreadable image', path, '' if missing else wrong))
+            problems.append(
+                (
+                    wrong if missing else 'truncated or unreadable image',
+                    path,
+                    '' if missing else wrong,
+                )
+            )
         elif expected is not None and size != expected:
-            problems.append(('image of another size than its annotations (width x height)', path,
-                             f'{size[1]}x{size[0]}, annotated as {expected[1]}x{expected[0]}'))
+            problems.append(
+                (
+                    'image of another size than its annotations (width x height)',
+                    path,
+                    f'{size[1]}x{size[0]}, annotated as {expected[1]}x{expected[0]}',
+                )
+            )
     return problems
 
 
@@ -219,7 +293,8 @@ def write_coco_masks(batch):
 
 
 def coco_label_map(job):
-    """(H,W) uint8 label map, 0 background, 1..80 the categories in the order of their ids; crowds as instances, or 255.
+    """(H,W) uint8 label map, 0 background, 1..80 the categories in the order of their ids; crowds
+    as instances, or 255.
 
     Raises:
         ValueError: A segmentation that does not fit the image.
@@ -227,11 +302,19 @@ def coco_label_map(job):
     codes = rle_module()
     with open(job.annotations, 'rb') as file:
         annotations = [read_json_part(file, *place) for place in job.places]
-    labels = [255 if job.crowd == 'ignore' and entry.get('iscrowd') else LABELS[entry['category_id']] for entry in annotations]
+    labels = [
+        255 if job.crowd == 'ignore' and entry.get('iscrowd') else LABELS[entry['category_id']]
+        for entry in annotations
+    ]
     rles = [_encode(entry, codes, job.size) for entry in annotations]
-    areas = [entry['area'] if 'area' in entry else float(codes.area(rle)) for entry, rle in zip(annotations, rles)]
+    areas = [
+        entry['area'] if 'area' in entry else float(codes.area(rle))
+        for entry, rle in zip(annotations, rles)
+    ]
     order = paint_order(areas, job.overlap)[::-1]
-    return paint_instances((codes.decode(rles[index]) for index in order), (labels[index] for index in order), job.size)
+    return paint_instances(
+        (codes.decode(rles[index]) for index in order), (labels[index] for index in order), job.size
+    )
 
 
 def _encode(annotation, codes, size):
@@ -246,11 +329,18 @@ def _encode(annotation, codes, size):
             corners = areal(shape) or [[0] * FEWEST_COORDINATES]
             rle = codes.merge(codes.frPyObjects(corners, height, width))
         else:
-            rle = codes.frPyObjects(shape, height, width) if isinstance(shape['counts'], list) else shape
+            rle = (
+                codes.frPyObjects(shape, height, width)
+                if isinstance(shape['counts'], list)
+                else shape
+            )
     except (TypeError, ValueError, IndexError) as error:
         raise ValueError(f'annotation {annotation.get("id")}: {error}') from error
     if tuple(rle['size']) != (height, width):
-        raise ValueError(f'annotation {annotation.get("id")}: its mask is {rle["size"][1]}x{rle["size"][0]}, the image {width}x{height}')
+        raise ValueError(
+            f'annotation {annotation.get("id")}: its mask is {rle["size"][1]}x{rle["size"][0]}, '
+            f'the image {width}x{height}'
+        )
     return rle
 
 
@@ -273,13 +363,26 @@ def _add_image(element, images, numbers, path, report):
         return
     lacking = [key for key in ('id', 'file_name', 'height', 'width') if key not in element]
     if lacking:
-        report.problem('image without a field', path, f'image {element.get("id")}: {", ".join(lacking)}')
+        report.problem(
+            'image without a field', path, f'image {element.get("id")}: {", ".join(lacking)}'
+        )
         return
-    wrong = [key for key, known in (('id', _is_id), ('file_name', _is_name), ('height', _is_length), ('width', _is_length))
-             if not known(element[key])]
+    wrong = [
+        key
+        for key, known in (
+            ('id', _is_id),
+            ('file_name', _is_name),
+            ('height', _is_length),
+            ('width', _is_length),
+        )
+        if not known(element[key])
+    ]
     if wrong:
-        report.problem('image with a field of another type (integers, file_name text)', path,
-                       f'image {element["id"]!r}: {wrong[0]} {element[wrong[0]]!r}')
+        report.problem(
+            'image with a field of another type (integers, file_name text)',
+            path,
+            f'image {element["id"]!r}: {wrong[0]} {element[wrong[0]]!r}',
+        )
         return
     file_name = element['file_name']
     stem = Path(file_name).stem
@@ -303,6 +406,12 @@ def _check_category(element, path, report):
         return
     number, name = element.get('id'), element.get('name')
     if type(number) is not int or number not in LABELS:
-        report.problem('category outside the 80 of COCO 2014', path, f'category_id {number!r}, {name!r}')
+        report.problem(
+            'category outside the 80 of COCO 2014', path, f'category_id {number!r}, {name!r}'
+        )
     elif name != COCO_CLASSES[LABELS[number]]:
-        report.problem('category of another name than in COCO 2014', path, f'{number}: {name!r}, expected {COCO_CLASSES[LABELS[number]]!r}')
+        report.problem(
+            'category of another name than in COCO 2014',
+            path,
+            f'{number}: {name!r}, expected {COCO_CLASSES[LABELS[number]]!r}',
+        )

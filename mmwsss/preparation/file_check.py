@@ -1,4 +1,5 @@
 """Is a file what its name says: images that were cut off, masks that are no label maps."""
+
 import os
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ _RGB_CODE = np.array([1 << 16, 1 << 8, 1])
 
 class MaskCheck(NamedTuple):
     """A label map and what is wrong with its file."""
+
     labels: np.ndarray | None  # (H,W) uint8, None if there is no way to tell
     problem: tuple | None  # (kind, detail)
 
@@ -21,14 +23,16 @@ class MaskCheck(NamedTuple):
 def check_image(path, decode=False):
     """Look for an image that is damaged.
 
-    The end of a JPEG or PNG file tells whether all of it is there, so that most files need not be decoded.
+    The end of a JPEG or PNG file tells whether all of it is there, so that most files need not be
+    decoded.
 
     Args:
         path (str | Path): Image file.
         decode (bool): Decode every file, which also finds damage in the middle.
 
     Returns:
-        tuple[tuple | None, str]: (H,W), or None if the image cannot be read; and what is wrong, empty if nothing is.
+        tuple[tuple | None, str]: (H,W), or None if the image cannot be read; and what is wrong,
+        empty if nothing is.
     """
     try:
         with Image.open(path) as image:
@@ -58,33 +62,50 @@ def check_mask(path, num_classes, size=None):
         size (tuple, optional): (H,W) of the image.
 
     Returns:
-        MaskCheck: ``labels`` may be given in spite of a problem: colour-encoded and four-channel masks in VOC colours are translated,
+        MaskCheck: ``labels`` may be given in spite of a problem: colour-encoded and four-channel
+            masks in VOC colours are translated,
         those with a foreign palette are taken as class ids if their values are.
     """
     try:
         with Image.open(path) as image:
             mode, palette = image.mode, image.getpalette() if image.mode == 'P' else None
-            pixels = np.array(image.convert('RGB') if mode not in ('P', 'L', '1', 'I', 'I;16') else image)
+            pixels = np.array(
+                image.convert('RGB') if mode not in ('P', 'L', '1', 'I', 'I;16') else image
+            )
     except FileNotFoundError:
         return MaskCheck(None, ('mask not found', ''))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         return MaskCheck(None, ('truncated or unreadable mask', str(error)))
     if size is not None and pixels.shape[:2] != tuple(size):
-        return MaskCheck(None, ('mask and image differ in size (width x height)', f'{pixels.shape[1]}x{pixels.shape[0]} and '
-                                                                                  f'{size[1]}x{size[0]}'))
+        return MaskCheck(
+            None,
+            (
+                'mask and image differ in size (width x height)',
+                f'{pixels.shape[1]}x{pixels.shape[0]} and {size[1]}x{size[0]}',
+            ),
+        )
     if pixels.ndim == 3:
         labels, foreign = labels_from_colors(pixels, num_classes)
         kind = 'colour-encoded mask of four channels' if mode == 'RGBA' else 'colour-encoded mask'
         if foreign is not None:
-            return MaskCheck(None, (f'{kind} with a colour that is no class', f'{mode} image with {foreign}'))
+            return MaskCheck(
+                None, (f'{kind} with a colour that is no class', f'{mode} image with {foreign}')
+            )
         return MaskCheck(labels, (f'{kind}, not a palette PNG', f'{mode} image in VOC colours'))
     values = np.flatnonzero(np.bincount(pixels.ravel().astype(np.int64), minlength=256))
     wrong = [int(value) for value in values if value >= num_classes and value != 255]
     if wrong:
-        return MaskCheck(None, (f'class ids outside 0..{num_classes - 1} (255 is ignore)', f'{wrong[:5]}'))
+        return MaskCheck(
+            None, (f'class ids outside 0..{num_classes - 1} (255 is ignore)', f'{wrong[:5]}')
+        )
     labels = pixels.astype(np.uint8)
     detail = '' if palette is None else _palette_difference(palette, values)
-    return MaskCheck(labels, ('palette of other colours than those of VOC: are the values class ids?', detail) if detail else None)
+    return MaskCheck(
+        labels,
+        ('palette of other colours than those of VOC: are the values class ids?', detail)
+        if detail
+        else None,
+    )
 
 
 def labels_from_colors(rgb, num_classes):
@@ -95,7 +116,8 @@ def labels_from_colors(rgb, num_classes):
         num_classes (int): K, with background.
 
     Returns:
-        tuple[array | None, tuple | None]: (H,W) uint8 with 0..K-1 and 255, or None and the first colour that is no class.
+        tuple[array | None, tuple | None]: (H,W) uint8 with 0..K-1 and 255, or None and the first
+        colour that is no class.
     """
     ids = np.array([*range(num_classes), 255])
     known = voc_palette()[ids].astype(np.int64) @ _RGB_CODE
@@ -109,14 +131,19 @@ def labels_from_colors(rgb, num_classes):
 
 
 def _palette_difference(palette, values):
-    """How the colours of the values that occur differ from VOC's; grey levels are taken as plain class ids."""
+    """How the colours of the values that occur differ from VOC's; grey levels are taken as plain
+    class ids.
+    """
     colors = np.zeros((256, 3), np.int64)
     given = np.asarray(palette, np.int64).reshape(-1, 3)[:256]
-    colors[:len(given)] = given
+    colors[: len(given)] = given
     expected = voc_palette().astype(np.int64)
     if (colors[values] == values[:, None]).all():
         return ''
     for value in values:
         if value != 255 and (colors[value] != expected[value]).any():
-            return f'value {value} has colour {tuple(colors[value].tolist())} in the place of {tuple(expected[value].tolist())}'
+            return (
+                f'value {value} has colour {tuple(colors[value].tolist())} in the place of '
+                f'{tuple(expected[value].tolist())}'
+            )
     return ''

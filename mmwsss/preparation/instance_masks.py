@@ -1,4 +1,5 @@
 """One label map from the masks of overlapping instances (pipeline spec 7.6)."""
+
 import numpy as np
 
 OVERLAPS = ('first', 'smallest')
@@ -9,8 +10,8 @@ def paint_order(areas, overlap='first'):
 
     Args:
         areas (Sequence[float]): Areas of the instances, in file order.
-        overlap (str): ``'first'``: the first in the file wins, as in MCC's script; ``'smallest'``: the smallest area wins, the first
-            of equal ones.
+        overlap (str): ``'first'``: the first in the file wins, as in MCC's script; ``'smallest'``:
+            the smallest area wins, the first of equal ones.
 
     Returns:
         list[int]: Indices, the winner first.
@@ -28,7 +29,8 @@ def paint_instances(masks, labels, size):
     """Paint instances one over the other.
 
     Args:
-        masks (Iterable[array]): (H,W) each, non-zero inside; the winner of a pixel comes last, so :func:`paint_order` reversed.
+        masks (Iterable[array]): (H,W) each, non-zero inside; the winner of a pixel comes last, so
+            :func:`paint_order` reversed.
         labels (Iterable[int]): Label of each, 1..255.
         size (tuple): (H,W).
 

@@ -1,4 +1,5 @@
 """Arrays of large JSON files, element by element: memory does not grow with the file."""
+
 import json
 import re
 from codecs import BOM_UTF8
@@ -8,10 +9,11 @@ CHUNK = 1 << 22  # characters
 
 
 class JSONArrays:
-    """The arrays of a JSON object, e.g. ``images``, ``annotations`` and ``categories`` of a COCO file.
+    """The arrays of a JSON object, e.g. ``images``, ``annotations`` and ``categories`` of a COCO
+    file.
 
-    Iterate to get (name of the array, element, first byte, number of bytes); the last two find the element again in the file. Other
-    members are skipped.
+    Iterate to get (name of the array, element, first byte, number of bytes); the last two find the
+    element again in the file. Other members are skipped.
 
     Args:
         path (str | Path): UTF-8 file with an object on top.
@@ -19,7 +21,8 @@ class JSONArrays:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: The file is cut off or is no such JSON; names the file and the byte. Raised while iterating.
+        ValueError: The file is cut off or is no such JSON; names the file and the byte. Raised
+            while iterating.
     """
 
     def __init__(self, path, names):
@@ -58,13 +61,19 @@ class JSONArrays:
             if self._at < len(self._text):
                 return self._text[self._at]
             if not self._more():
-                raise ValueError(f'{self.path}: not a complete JSON file, it ends at byte {self._base + self._at}')
+                raise ValueError(
+                    f'{self.path}: not a complete JSON file, it ends at byte '
+                    f'{self._base + self._at}'
+                )
 
     def _expect(self, character):
         found = self._peek()
         if found != character:
-            raise ValueError(f'{self.path}: not a JSON object of arrays, {found!r} in the place of {character!r} at byte '
-                             f'{self._base + self._at}')
+            raise ValueError(
+                f'{self.path}: not a JSON object of arrays, {found!r} in the place of '
+                f'{character!r} at byte '
+                f'{self._base + self._at}'
+            )
         self._at += 1
 
     def _value(self):
@@ -77,21 +86,35 @@ class JSONArrays:
                 place = self._base + error.pos
                 if self._more():
                     continue
-                raise ValueError(f'{self.path}: not a complete JSON file, {error.msg} at byte {place}') from error
-            if (end == len(self._text) or self._text[end] not in _DELIMITERS) and self._more():  # a number goes on
+                raise ValueError(
+                    f'{self.path}: not a complete JSON file, {error.msg} at byte {place}'
+                ) from error
+            # a number goes on
+            if (end == len(self._text) or self._text[end] not in _DELIMITERS) and self._more():
                 continue
-            text, start = self._text[self._at:end], self._base + self._at
+            text, start = self._text[self._at : end], self._base + self._at
             self._at = end
-            return value if text.isascii() else json.loads(text.encode('latin-1').decode('utf-8')), start, len(text)
+            return (
+                value if text.isascii() else json.loads(text.encode('latin-1').decode('utf-8')),
+                start,
+                len(text),
+            )
 
     def _more(self):
         """Read on; whatever lies behind is forgotten. False at the end of the file."""
         data = self._file.read(CHUNK)
-        self._text, self._base, self._at = self._text[self._at:] + data.decode('latin-1'), self._base + self._at, 0  # a character per byte
+        # a character per byte
+        self._text, self._base, self._at = (
+            self._text[self._at :] + data.decode('latin-1'),
+            self._base + self._at,
+            0,
+        )
         return bool(data)
 
 
 def read_json_part(file, start, length):
-    """Element of an array, from an open binary file and the place that :class:`JSONArrays` gives."""
+    """Element of an array, from an open binary file and the place that :class:`JSONArrays`
+    gives.
+    """
     file.seek(start)
     return json.loads(file.read(length).decode('utf-8'))

@@ -1,4 +1,7 @@
-"""Id lists as people have them: with paths, extensions, repeated lines and the marks that Windows programs leave."""
+"""Id lists as people have them: with paths, extensions, repeated lines and the marks that Windows
+programs leave.
+"""
+
 from pathlib import Path, PurePosixPath
 
 from mmwsss.utils.file_lookup import image_id
@@ -14,8 +17,10 @@ def check_id_list(path, report, repair=False):
     """Read a list of bare ids, one a line, and report everything that is unusual.
 
     Args:
-        path (str | Path): Text file. A line with two columns, such as ``/JPEGImages/a.jpg /SegmentationClass/a.png``, is an image.
-        report (CheckReport): Takes the problems; with ``repair`` they are notes, as the returned ids are clean.
+        path (str | Path): Text file. A line with two columns, such as ``/JPEGImages/a.jpg
+            /SegmentationClass/a.png``, is an image.
+        report (CheckReport): Takes the problems; with ``repair`` they are notes, as the returned
+            ids are clean.
         repair (bool): See above.
 
     Returns:

@@ -1,4 +1,5 @@
 """What can be wrong with a table of tags although every row can be read."""
+
 import difflib
 import re
 from collections import Counter
@@ -12,10 +13,12 @@ SIMILAR, SHORTEST = 0.8, 5  # of difflib, for names of so many letters
 
 
 def near_duplicates(names):
-    """Pairs of names that probably mean the same: another case, other marks, a plural, a typing error.
+    """Pairs of names that probably mean the same: another case, other marks, a plural, a typing
+    error.
 
     Args:
-        names (Sequence[str]): Different names. Names that differ in their digits only are no such pair.
+        names (Sequence[str]): Different names. Names that differ in their digits only are no such
+            pair.
 
     Returns:
         list[tuple[str, str]]
@@ -24,9 +27,15 @@ def near_duplicates(names):
     without_digits = {name: re.sub(r'\d+', '0', key) for name, key in plain.items()}
     order, pairs = sorted(names), []
     for index, one in enumerate(order):
-        for two in order[index + 1:]:
+        for two in order[index + 1 :]:
             a, b = plain[one], plain[two]
-            if a == b or a + 's' == b or b + 's' == a or without_digits[one] != without_digits[two] and _similar(a, b):
+            if (
+                a == b
+                or a + 's' == b
+                or b + 's' == a
+                or without_digits[one] != without_digits[two]
+                and _similar(a, b)
+            ):
                 pairs.append((one, two))
     return pairs
 
@@ -50,9 +59,15 @@ def note_balance(table, classes, report):
         Counter: Images of each class.
     """
     counts = Counter(tag for tags in table.values() for tag in tags)
-    members = {name: frozenset(image for image, tags in table.items() if name in tags) for name in classes}
+    members = {
+        name: frozenset(image for image, tags in table.items() if name in tags) for name in classes
+    }
     for one, two in near_duplicates(classes):
-        report.note('near-duplicate names (--rename A=B joins them)', f'{one!r} and {two!r}', f'{counts[one]} and {counts[two]} photos')
+        report.note(
+            'near-duplicate names (--rename A=B joins them)',
+            f'{one!r} and {two!r}',
+            f'{counts[one]} and {counts[two]} photos',
+        )
     for name in classes:
         if not counts[name]:
             report.note('class without a photo', name)
@@ -61,14 +76,22 @@ def note_balance(table, classes, report):
         if table and counts[name] == len(table):
             report.note('class that every photo shows: there is nothing to tell it from', name)
         elif table and counts[name] > NEARLY_ALL * len(table):
-            report.note(f'class that more than {NEARLY_ALL:.0%} of the photos show', name, f'{counts[name]} of {len(table)}')
+            report.note(
+                f'class that more than {NEARLY_ALL:.0%} of the photos show',
+                name,
+                f'{counts[name]} of {len(table)}',
+            )
     together = {}
     for name in classes:
         if counts[name]:
             together.setdefault(members[name], []).append(name)
     for names in together.values():
         if len(names) > 1 and len(members[names[0]]) < len(table):
-            report.note('classes that always occur together cannot be told apart', ', '.join(names), f'{counts[names[0]]} photos')
+            report.note(
+                'classes that always occur together cannot be told apart',
+                ', '.join(names),
+                f'{counts[names[0]]} photos',
+            )
     empty = [image for image, tags in table.items() if not tags]
     for image in empty:
         report.note('images without tags (they count as background)', image)
@@ -90,5 +113,11 @@ def check_photos(paths):
         if wrong:
             problems.append(('truncated or unreadable image', path, wrong))
         elif min(size) < SMALLEST_SIDE:
-            problems.append((f'image of less than {SMALLEST_SIDE} pixels', path, f'{size[1]}x{size[0]} (width x height)'))
+            problems.append(
+                (
+                    f'image of less than {SMALLEST_SIDE} pixels',
+                    path,
+                    f'{size[1]}x{size[0]} (width x height)',
+                )
+            )
     return problems

@@ -1,4 +1,7 @@
-"""Tables of image tags as other programs write them, read with one report of everything that is wrong."""
+"""Tables of image tags as other programs write them, read with one report of everything that is
+wrong.
+"""
+
 import csv
 from pathlib import Path
 from typing import NamedTuple
@@ -7,9 +10,17 @@ from mmwsss.preparation.list_check import BYTE_ORDER_MARK, LINE_ENDS
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES
 from mmwsss.utils.io import read_json, tag_rows
 
-ONE_TAG_HEADERS = ('tag', 'label', 'class', 'category')  # a column of one tag a row, whatever blanks are in it
+# a column of one tag a row, whatever blanks are in it
+ONE_TAG_HEADERS = ('tag', 'label', 'class', 'category')
 UNTAGGED_FOLDERS = ('background', 'untagged')
-DATA_FOLDERS = ('JPEGImages', 'ImageSets', 'SegmentationClass', 'SegmentationClassAug', 'Annotations')  # of a data set, so no tags
+# of a data set, so no tags
+DATA_FOLDERS = (
+    'JPEGImages',
+    'ImageSets',
+    'SegmentationClass',
+    'SegmentationClassAug',
+    'Annotations',
+)
 TAG_TABLE = 'image_tags.csv'  # marks a folder as a data set that was made inside the source
 YES, NO = ('1', '1.0', 'true', 'yes', 'x'), ('0', '0.0', 'false', 'no', '', '-1')
 MALFORMED = 'a row that cannot be read'
@@ -18,6 +29,7 @@ TWICE = 'image listed twice'
 
 class TagSource(NamedTuple):
     """What a source says."""
+
     kind: str  # for messages
     table: dict  # image as written -> tags
     classes: tuple | None  # the classes it lists, without background
@@ -27,16 +39,20 @@ class TagSource(NamedTuple):
 def read_tag_source(path, report, classes=None):
     """Read tags from a table, a JSON file or folders.
 
-    CSV (separated by ``,``, ``;`` or tabs): ``image,tags`` as in :func:`mmwsss.utils.io.read_tags`; any other two columns, with a row per
-    tag, or tags separated by ``;``, ``|`` or blanks (a column ``label``, ``tag``, ``class`` or ``category`` is never split at blanks); or
-    one column of 0 and 1 per tag. JSON: ``{"image": ["tag", ...]}``; MMPretrain's multi-label format (``data_list`` with ``img_path`` and
-    ``gt_label``); COCO (``images``, ``annotations``, ``categories``). A folder: one subfolder per tag; a photo that lies in several has
-    several tags; one in ``untagged`` or ``background`` has none; ``JPEGImages`` and the like, which the converter writes, are left out.
+    CSV (separated by ``,``, ``;`` or tabs): ``image,tags`` as in :func:`mmwsss.utils.io.read_tags`;
+    any other two columns, with a row per tag, or tags separated by ``;``, ``|`` or blanks (a column
+    ``label``, ``tag``, ``class`` or ``category`` is never split at blanks); or one column of 0 and
+    1 per tag. JSON: ``{"image": ["tag", ...]}``; MMPretrain's multi-label format (``data_list``
+    with ``img_path`` and ``gt_label``); COCO (``images``, ``annotations``, ``categories``). A
+    folder: one subfolder per tag; a photo that lies in several has several tags; one in
+    ``untagged`` or ``background`` has none; ``JPEGImages`` and the like, which the converter
+    writes, are left out.
 
     Args:
         path (str | Path): The source.
         report (CheckReport): Takes the problems.
-        classes (Sequence[str], optional): Names without background, for JSON files that have only numbers.
+        classes (Sequence[str], optional): Names without background, for JSON files that have only
+            numbers.
 
     Returns:
         TagSource
@@ -54,13 +70,22 @@ def read_tag_source(path, report, classes=None):
         return _read_csv(path, report)
     repeated = []
     content = read_json(path, repeated)
-    of_program = isinstance(content, dict) and ('data_list' in content or {'images', 'annotations', 'categories'} <= content.keys())
+    of_program = isinstance(content, dict) and (
+        'data_list' in content or {'images', 'annotations', 'categories'} <= content.keys()
+    )
     for name in repeated:
         report.problem('JSON object with a key twice' if of_program else TWICE, path, repr(name))
     if of_program:
-        return _read_mmpretrain(path, content, report, classes) if 'data_list' in content else _read_coco(path, content, report)
+        return (
+            _read_mmpretrain(path, content, report, classes)
+            if 'data_list' in content
+            else _read_coco(path, content, report)
+        )
     if not isinstance(content, dict):
-        raise ValueError(f'{path}: expected an object: image -> tags, MMPretrain\'s "data_list", or COCO\'s "images" and "annotations"')
+        raise ValueError(
+            f'{path}: expected an object: image -> tags, MMPretrain\'s "data_list", or COCO\'s '
+            f'"images" and "annotations"'
+        )
     table = {}
     for name, tags in content.items():
         if isinstance(tags, str):
@@ -77,7 +102,9 @@ def _read_csv(path, report):
     try:
         lines = data.decode('utf-8-sig').splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: not a UTF-8 text file ({error}); save the table as UTF-8 CSV') from error
+        raise ValueError(
+            f'{path}: not a UTF-8 text file ({error}); save the table as UTF-8 CSV'
+        ) from error
     if data.startswith(b'\xef\xbb\xbf'):
         report.note(f'{BYTE_ORDER_MARK} (left out)', path)
     if b'\r' in data:
@@ -90,14 +117,22 @@ def _read_csv(path, report):
         table = {}
         for number, name, tags, wrong in tag_rows(lines):
             if wrong:
-                report.problem(TWICE if 'listed twice' in wrong else MALFORMED, f'{path}, line {number}', wrong)
+                report.problem(
+                    TWICE if 'listed twice' in wrong else MALFORMED, f'{path}, line {number}', wrong
+                )
             else:
                 table[name] = _unique(tags)
         return TagSource('CSV of tags', table, None, None)
     if len(header) < 2:
-        raise ValueError(f'{path}, line 1: expected the header "image,tags", or columns for image and tags, found {lines[0]!r}')
-    rows = ((number, [field.strip() for field in row]) for number, row in enumerate(csv.reader(lines[1:], delimiter=delimiter), 2)
-            if any(field.strip() for field in row))
+        raise ValueError(
+            f'{path}, line 1: expected the header "image,tags", or columns for image and tags, '
+            f'found {lines[0]!r}'
+        )
+    rows = (
+        (number, [field.strip() for field in row])
+        for number, row in enumerate(csv.reader(lines[1:], delimiter=delimiter), 2)
+        if any(field.strip() for field in row)
+    )
     read = _read_pairs if len(header) == 2 else _read_columns
     return read(path, header, rows, report)
 
@@ -107,10 +142,17 @@ def _read_pairs(path, header, rows, report):
     table, single = {}, header[1].casefold() in ONE_TAG_HEADERS
     for number, row in rows:
         if len(row) != 2 or not row[0]:
-            report.problem(MALFORMED, f'{path}, line {number}', f'expected 2 fields, found {len(row)}')
+            report.problem(
+                MALFORMED, f'{path}, line {number}', f'expected 2 fields, found {len(row)}'
+            )
             continue
         separator = next((mark for mark in ';|,' if mark in row[1]), None if not single else '\n')
-        table[row[0]] = _unique([*table.get(row[0], ()), *(tag.strip().strip('"') for tag in row[1].split(separator) if tag.strip())])
+        table[row[0]] = _unique(
+            [
+                *table.get(row[0], ()),
+                *(tag.strip().strip('"') for tag in row[1].split(separator) if tag.strip()),
+            ]
+        )
     return TagSource('CSV of images and tags', table, None, None)
 
 
@@ -129,7 +171,9 @@ def _read_columns(path, header, rows, report):
         elif row[0] in table:
             report.problem(TWICE, where, f'{row[0]!r}, first in line {lines[row[0]]}')
         else:
-            table[row[0]] = [tag for tag, field in zip(header[1:], row[1:]) if field.casefold() in YES]
+            table[row[0]] = [
+                tag for tag, field in zip(header[1:], row[1:]) if field.casefold() in YES
+            ]
             lines[row[0]] = number
     return TagSource('CSV with a column per tag', table, tuple(header[1:]), None)
 
@@ -139,7 +183,9 @@ def _read_mmpretrain(path, content, report, classes):
     kind, information = "MMPretrain's multi-label JSON", content.get('metainfo', {})
     listed = information.get('classes', classes) if isinstance(information, dict) else None
     if not isinstance(information, dict) or not isinstance(listed, (list, tuple, type(None))):
-        report.problem('"metainfo" that is no object with a list "classes"', path, repr(information)[:60])
+        report.problem(
+            '"metainfo" that is no object with a list "classes"', path, repr(information)[:60]
+        )
         return TagSource(kind, {}, None, None)
     if not isinstance(content['data_list'], list):
         report.problem('"data_list" that is no list', path, repr(content['data_list'])[:60])
@@ -154,9 +200,15 @@ def _read_mmpretrain(path, content, report, classes):
         if not isinstance(labels, list) or not isinstance(entry.get('img_path'), str):
             report.problem(MALFORMED, where, 'expected "img_path" and "gt_label"')
             continue
-        wrong = [label for label in labels if not isinstance(label, int) or not 0 <= label < len(names)]
+        wrong = [
+            label for label in labels if not isinstance(label, int) or not 0 <= label < len(names)
+        ]
         if wrong:
-            report.problem(f'label outside the {len(names)} classes', where, f'{entry["img_path"]}: {wrong[0]!r}')
+            report.problem(
+                f'label outside the {len(names)} classes',
+                where,
+                f'{entry["img_path"]}: {wrong[0]!r}',
+            )
         elif entry['img_path'] in table:
             report.problem(TWICE, where, repr(entry['img_path']))
         else:
@@ -167,45 +219,77 @@ def _read_mmpretrain(path, content, report, classes):
 def _read_coco(path, content, report):
     """COCO: tags are the categories of an image's annotations."""
     names, files, table = {}, {}, {}
-    for where, entry in _coco_entries(path, content, 'categories', {'id': (int, str), 'name': str}, report):
+    for where, entry in _coco_entries(
+        path, content, 'categories', {'id': (int, str), 'name': str}, report
+    ):
         if entry['id'] in names:
             report.problem('category listed twice', where, f'id {entry["id"]!r}, {entry["name"]!r}')
         names[entry['id']] = entry['name']
-    for where, entry in _coco_entries(path, content, 'images', {'id': (int, str), 'file_name': str}, report):
+    for where, entry in _coco_entries(
+        path, content, 'images', {'id': (int, str), 'file_name': str}, report
+    ):
         if entry['id'] in files or entry['file_name'] in table:
             report.problem(TWICE, where, f'id {entry["id"]!r}, {entry["file_name"]!r}')
         files[entry['id']] = entry['file_name']
         table[entry['file_name']] = []
-    for where, entry in _coco_entries(path, content, 'annotations', {'image_id': (int, str), 'category_id': (int, str)}, report):
+    for where, entry in _coco_entries(
+        path, content, 'annotations', {'image_id': (int, str), 'category_id': (int, str)}, report
+    ):
         image, category = entry['image_id'], entry['category_id']
         if image not in files:
             report.problem('annotation of a missing image', where, f'image_id {image!r}')
         elif category not in names:
-            report.problem('annotation of an unknown category', where, f'{files[image]}: category_id {category!r}')
+            report.problem(
+                'annotation of an unknown category',
+                where,
+                f'{files[image]}: category_id {category!r}',
+            )
         else:
             table[files[image]].append(names[category])
-    order = [names[number] for number in sorted(names, key=lambda number: (isinstance(number, str), number))]
-    return TagSource('COCO annotations', {name: sorted(set(tags), key=order.index) for name, tags in table.items()}, tuple(order), None)
+    order = [
+        names[number]
+        for number in sorted(names, key=lambda number: (isinstance(number, str), number))
+    ]
+    return TagSource(
+        'COCO annotations',
+        {name: sorted(set(tags), key=order.index) for name, tags in table.items()},
+        tuple(order),
+        None,
+    )
 
 
 def _coco_entries(path, content, key, fields, report):
-    """Entries of an array that have their fields: (place for messages, entry); the others are reported."""
+    """Entries of an array that have their fields: (place for messages, entry); the others are
+    reported.
+    """
     if not isinstance(content[key], list):
         report.problem(f'"{key}" that is no list', path, repr(content[key])[:60])
         return
     for number, entry in enumerate(content[key]):
         where = f'{path}, {key}[{number}]'
-        wrong = [name for name, types in fields.items() if not isinstance(entry, dict) or not isinstance(entry.get(name), types)]
+        wrong = [
+            name
+            for name, types in fields.items()
+            if not isinstance(entry, dict) or not isinstance(entry.get(name), types)
+        ]
         if wrong:
-            report.problem(MALFORMED, where, f'expected {" and ".join(fields)}, found {repr(entry)[:60]}')
+            report.problem(
+                MALFORMED, where, f'expected {" and ".join(fields)}, found {repr(entry)[:60]}'
+            )
         else:
             yield where, entry
 
 
 def _read_folders(path, report):
     """A folder per tag."""
-    folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith('.'))
-    own = [folder for folder in folders if folder.name in DATA_FOLDERS or (folder / TAG_TABLE).is_file()]
+    folders = sorted(
+        folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith('.')
+    )
+    own = [
+        folder
+        for folder in folders
+        if folder.name in DATA_FOLDERS or (folder / TAG_TABLE).is_file()
+    ]
     for folder in own:
         report.note('folder of a data set, not of a tag (left out)', folder)
     folders = [folder for folder in folders if folder not in own]
@@ -218,7 +302,11 @@ def _read_folders(path, report):
             report.problem('empty folder', folder, f'expected images ({", ".join(IMAGE_SUFFIXES)})')
         for file in images:
             if file.name in files and not _same(file, files[file.name]):
-                report.problem('different photos of one name; rename one', file, f'not the same as {files[file.name]}')
+                report.problem(
+                    'different photos of one name; rename one',
+                    file,
+                    f'not the same as {files[file.name]}',
+                )
                 continue
             files.setdefault(file.name, file)
             table.setdefault(file.name, [])

@@ -1,9 +1,12 @@
-"""Toy shapes: a procedural multi-label data set in VOC layout, for demos, tests and experiments without a download.
+"""Toy shapes: a procedural multi-label data set in VOC layout, for demos, tests and experiments
+without a download.
 
-It poses the problem of weak supervision in small: each class owns a small part that no other class has (a classifier needs nothing
-else) on a larger body whose shape and hue say less (a mask has to cover it); one class, the boat, nearly always comes with the same
-background, water; grey distractors and textured backgrounds belong to no class. :class:`ToyDifficulty` holds every setting.
+It poses the problem of weak supervision in small: each class owns a small part that no other class
+has (a classifier needs nothing else) on a larger body whose shape and hue say less (a mask has to
+cover it); one class, the boat, nearly always comes with the same background, water; grey
+distractors and textured backgrounds belong to no class. :class:`ToyDifficulty` holds every setting.
 """
+
 import colorsys
 import shutil
 import signal
@@ -26,7 +29,10 @@ FORMAT = 2  # raise it when a change of this file changes the images
 
 class ToyDifficulty(NamedTuple):
     """What makes the set easy or hard; fractions unless said otherwise."""
-    body_noise: float = 0.05  # standard deviation of the body's hue, in turns of the colour circle (class hues are 0.11 apart on average)
+
+    # standard deviation of the body's hue, in turns of the colour circle (class hues are 0.11 apart
+    # on average)
+    body_noise: float = 0.05
     body_texture: float = 0.25  # contrast of the blotches on a body
     part_scale: float = 1.0  # size of the discriminative part against its drawing
     part_hidden: float = 0.3  # share of objects drawn without their part
@@ -44,7 +50,10 @@ class ToyDifficulty(NamedTuple):
 
 
 class ToyClass(NamedTuple):
-    """Drawing of a class on the square [-1,1]x[-1,1] (y down): polygons with their layer, and how the part is painted."""
+    """Drawing of a class on the square [-1,1]x[-1,1] (y down): polygons with their layer, and how
+    the part is painted.
+    """
+
     name: str
     hue: float
     polygons: tuple
@@ -62,42 +71,108 @@ def _ellipse(x, y, rx, ry, points=20):
 
 
 TOY_CLASSES = (
-    ToyClass('kite', 0.92, (
-        (BODY, ((0, -1), (0.75, -0.15), (0, 0.8), (-0.75, -0.15))), (TRIM, ((0, -1), (0.75, -0.15), (0, -0.15))),
-        (TRIM, ((0, 0.8), (0, -0.15), (-0.75, -0.15))),
-        (PART, ((0, 0.62), (0.36, 0.42), (0.36, 1.0), (0, 0.8), (-0.36, 1.0), (-0.36, 0.42)))),
-        'checker', ((230, 40, 190), (255, 245, 250))),
-    ToyClass('boat', 0.60, (
-        (BODY, ((-1, 0.28), (1, 0.28), (0.65, 0.95), (-0.65, 0.95))), (TRIM, _box(-0.06, -0.95, 0.06, 0.35)),
-        (BODY, ((0.06, -0.78), (0.88, 0.14), (0.06, 0.14))), (TRIM, ((-0.06, -0.5), (-0.06, 0.14), (-0.72, 0.14))),
-        (PART, _box(-0.62, -1.0, 0.0, -0.56))),
-        'bands', ((220, 25, 35), (250, 250, 250))),
-    ToyClass('lamp', 0.13, (
-        (TRIM, _box(-0.1, -0.1, 0.1, 0.8)), (BODY, _ellipse(0, 0.82, 0.6, 0.2)),
-        (BODY, ((-0.42, -0.95), (0.42, -0.95), (0.9, 0.05), (-0.9, 0.05))), (PART, _ellipse(0, 0.12, 0.32, 0.28))),
-        'glow', ((255, 255, 225), (255, 215, 0))),
-    ToyClass('tree', 0.33, (
-        (TRIM, _box(-0.16, 0.2, 0.16, 1.0)), (BODY, _ellipse(0, -0.45, 0.6, 0.52)), (BODY, _ellipse(-0.45, 0.0, 0.5, 0.42)),
-        (BODY, _ellipse(0.45, 0.0, 0.5, 0.42)), (PART, _ellipse(-0.45, 0.08, 0.17, 0.17)), (PART, _ellipse(0.4, -0.02, 0.17, 0.17)),
-        (PART, _ellipse(0.02, -0.5, 0.17, 0.17))),
-        'glow', ((255, 90, 80), (200, 0, 20))),
-    ToyClass('robot', 0.45, (
-        (BODY, _box(-0.5, -0.25, 0.5, 0.5)), (TRIM, _box(-0.4, 0.42, -0.12, 1.0)), (TRIM, _box(0.12, 0.42, 0.4, 1.0)),
-        (TRIM, _box(-0.8, -0.2, -0.5, 0.4)), (TRIM, _box(0.5, -0.2, 0.8, 0.4)), (BODY, _box(-0.42, -0.95, 0.42, -0.2)),
-        (PART, _box(-0.32, -0.85, 0.32, -0.5))),
-        'checker', ((0, 235, 235), (15, 15, 30))),
-    ToyClass('fish', 0.08, (
-        (TRIM, ((0.45, 0), (1, -0.55), (0.85, 0), (1, 0.55))), (BODY, _ellipse(-0.2, 0, 0.8, 0.5)),
-        (PART, ((-0.3, -0.42), (0.05, -0.9), (0.3, -0.4), (0.1, -0.12), (-0.2, -0.15)))),
-        'stripes', ((255, 130, 0), (20, 15, 10))),
-    ToyClass('car', 0.72, (
-        (BODY, ((-1, 0.0), (1, 0.0), (0.95, 0.45), (-0.95, 0.45))), (TRIM, ((-0.6, 0.06), (-0.35, -0.45), (0.35, -0.45), (0.7, 0.06))),
-        (PART, _ellipse(-0.52, 0.45, 0.27, 0.27)), (PART, _ellipse(0.52, 0.45, 0.27, 0.27))),
-        'rings', ((10, 10, 10), (245, 245, 245))),
-    ToyClass('house', 0.0, (
-        (BODY, _box(-0.75, -0.15, 0.75, 0.95)), (TRIM, ((0, -1), (1, -0.08), (-1, -0.08))), (TRIM, _box(0.3, 0.35, 0.6, 0.95)),
-        (PART, _box(-0.55, 0.1, -0.02, 0.58))),
-        'panes', ((30, 70, 255), (250, 250, 255))),
+    ToyClass(
+        'kite',
+        0.92,
+        (
+            (BODY, ((0, -1), (0.75, -0.15), (0, 0.8), (-0.75, -0.15))),
+            (TRIM, ((0, -1), (0.75, -0.15), (0, -0.15))),
+            (TRIM, ((0, 0.8), (0, -0.15), (-0.75, -0.15))),
+            (PART, ((0, 0.62), (0.36, 0.42), (0.36, 1.0), (0, 0.8), (-0.36, 1.0), (-0.36, 0.42))),
+        ),
+        'checker',
+        ((230, 40, 190), (255, 245, 250)),
+    ),
+    ToyClass(
+        'boat',
+        0.60,
+        (
+            (BODY, ((-1, 0.28), (1, 0.28), (0.65, 0.95), (-0.65, 0.95))),
+            (TRIM, _box(-0.06, -0.95, 0.06, 0.35)),
+            (BODY, ((0.06, -0.78), (0.88, 0.14), (0.06, 0.14))),
+            (TRIM, ((-0.06, -0.5), (-0.06, 0.14), (-0.72, 0.14))),
+            (PART, _box(-0.62, -1.0, 0.0, -0.56)),
+        ),
+        'bands',
+        ((220, 25, 35), (250, 250, 250)),
+    ),
+    ToyClass(
+        'lamp',
+        0.13,
+        (
+            (TRIM, _box(-0.1, -0.1, 0.1, 0.8)),
+            (BODY, _ellipse(0, 0.82, 0.6, 0.2)),
+            (BODY, ((-0.42, -0.95), (0.42, -0.95), (0.9, 0.05), (-0.9, 0.05))),
+            (PART, _ellipse(0, 0.12, 0.32, 0.28)),
+        ),
+        'glow',
+        ((255, 255, 225), (255, 215, 0)),
+    ),
+    ToyClass(
+        'tree',
+        0.33,
+        (
+            (TRIM, _box(-0.16, 0.2, 0.16, 1.0)),
+            (BODY, _ellipse(0, -0.45, 0.6, 0.52)),
+            (BODY, _ellipse(-0.45, 0.0, 0.5, 0.42)),
+            (BODY, _ellipse(0.45, 0.0, 0.5, 0.42)),
+            (PART, _ellipse(-0.45, 0.08, 0.17, 0.17)),
+            (PART, _ellipse(0.4, -0.02, 0.17, 0.17)),
+            (PART, _ellipse(0.02, -0.5, 0.17, 0.17)),
+        ),
+        'glow',
+        ((255, 90, 80), (200, 0, 20)),
+    ),
+    ToyClass(
+        'robot',
+        0.45,
+        (
+            (BODY, _box(-0.5, -0.25, 0.5, 0.5)),
+            (TRIM, _box(-0.4, 0.42, -0.12, 1.0)),
+            (TRIM, _box(0.12, 0.42, 0.4, 1.0)),
+            (TRIM, _box(-0.8, -0.2, -0.5, 0.4)),
+            (TRIM, _box(0.5, -0.2, 0.8, 0.4)),
+            (BODY, _box(-0.42, -0.95, 0.42, -0.2)),
+            (PART, _box(-0.32, -0.85, 0.32, -0.5)),
+        ),
+        'checker',
+        ((0, 235, 235), (15, 15, 30)),
+    ),
+    ToyClass(
+        'fish',
+        0.08,
+        (
+            (TRIM, ((0.45, 0), (1, -0.55), (0.85, 0), (1, 0.55))),
+            (BODY, _ellipse(-0.2, 0, 0.8, 0.5)),
+            (PART, ((-0.3, -0.42), (0.05, -0.9), (0.3, -0.4), (0.1, -0.12), (-0.2, -0.15))),
+        ),
+        'stripes',
+        ((255, 130, 0), (20, 15, 10)),
+    ),
+    ToyClass(
+        'car',
+        0.72,
+        (
+            (BODY, ((-1, 0.0), (1, 0.0), (0.95, 0.45), (-0.95, 0.45))),
+            (TRIM, ((-0.6, 0.06), (-0.35, -0.45), (0.35, -0.45), (0.7, 0.06))),
+            (PART, _ellipse(-0.52, 0.45, 0.27, 0.27)),
+            (PART, _ellipse(0.52, 0.45, 0.27, 0.27)),
+        ),
+        'rings',
+        ((10, 10, 10), (245, 245, 245)),
+    ),
+    ToyClass(
+        'house',
+        0.0,
+        (
+            (BODY, _box(-0.75, -0.15, 0.75, 0.95)),
+            (TRIM, ((0, -1), (1, -0.08), (-1, -0.08))),
+            (TRIM, _box(0.3, 0.35, 0.6, 0.95)),
+            (PART, _box(-0.55, 0.1, -0.02, 0.58)),
+        ),
+        'panes',
+        ((30, 70, 255), (250, 250, 255)),
+    ),
 )
 TOY_CLASS_NAMES = ('background', *(kind.name for kind in TOY_CLASSES))
 BOAT = TOY_CLASS_NAMES.index('boat') - 1
@@ -121,7 +196,9 @@ def render_toy_image(rng, *, height=96, width=96, difficulty=None):
     for _ in range(rng.choice(3, p=(0.35, 0.4, 0.25))):
         repeat = rng.random() < difficulty.same_class
         classes.append(classes[-1] if repeat else int(rng.integers(len(TOY_CLASSES))))
-    water = rng.random() < (difficulty.cooccurrence if BOAT in classes else difficulty.water_elsewhere)
+    water = rng.random() < (
+        difficulty.cooccurrence if BOAT in classes else difficulty.water_elsewhere
+    )
     kind = 'water' if water else str(rng.choice(BACKGROUNDS))
     image = _background(rng, height, width, kind, difficulty.background_saturation)
     for _ in range(rng.integers(difficulty.distractors + 1)):
@@ -143,22 +220,38 @@ def render_toy_image(rng, *, height=96, width=96, difficulty=None):
 
 
 def _noise(rng, height, width, cells):
-    """Smooth noise (H,W) float32 in about [-1,1] with ``cells`` random values along the longer side."""
-    grid = rng.uniform(-1, 1, (max(2, cells * height // max(height, width)), max(2, cells * width // max(height, width))))
-    return np.asarray(Image.fromarray(grid.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC))
+    """Smooth noise (H,W) float32 in about [-1,1] with ``cells`` random values along the longer
+    side.
+    """
+    grid = rng.uniform(
+        -1,
+        1,
+        (max(2, cells * height // max(height, width)), max(2, cells * width // max(height, width))),
+    )
+    return np.asarray(
+        Image.fromarray(grid.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+    )
 
 
 def _color(hue, saturation, value):
     """RGB colour (3,) float32 in [0,255]."""
-    return 255 * np.float32(colorsys.hsv_to_rgb(hue % 1, float(np.clip(saturation, 0, 1)), float(np.clip(value, 0, 1))))
+    return 255 * np.float32(
+        colorsys.hsv_to_rgb(hue % 1, float(np.clip(saturation, 0, 1)), float(np.clip(value, 0, 1)))
+    )
 
 
 def _background(rng, height, width, kind, saturation):
     """Textured background (H,W,3) float32."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     if kind == 'water':
-        first, second = _color(rng.uniform(0.52, 0.6), 0.65, 0.75), _color(rng.uniform(0.55, 0.62), 0.75, 0.5)
-        wave = np.sin(y * rng.uniform(0.7, 0.95) + 1.5 * np.sin(x * rng.uniform(0.15, 0.25) + rng.uniform(0, 6)))
+        first, second = (
+            _color(rng.uniform(0.52, 0.6), 0.65, 0.75),
+            _color(rng.uniform(0.55, 0.62), 0.75, 0.5),
+        )
+        wave = np.sin(
+            y * rng.uniform(0.7, 0.95)
+            + 1.5 * np.sin(x * rng.uniform(0.15, 0.25) + rng.uniform(0, 6))
+        )
         blend = 0.5 + 0.5 * wave
     else:
         first = _color(rng.random(), rng.uniform(0, saturation), rng.uniform(0.35, 0.9))
@@ -168,7 +261,9 @@ def _background(rng, height, width, kind, saturation):
         if kind == 'clouds':
             blend = 0.5 + 0.5 * _noise(rng, height, width, 6)
         elif kind == 'stripes':
-            blend = 0.5 + 0.5 * np.sin(along * rng.uniform(0.3, 0.9) + 1.5 * _noise(rng, height, width, 4))
+            blend = 0.5 + 0.5 * np.sin(
+                along * rng.uniform(0.3, 0.9) + 1.5 * _noise(rng, height, width, 4)
+            )
         elif kind == 'tiles':
             side = rng.uniform(5, 14)
             across = y * np.cos(angle) - x * np.sin(angle)
@@ -187,7 +282,13 @@ def _draw_distractor(rng, image):
     height, width = image.shape[:2]
     radius = rng.uniform(0.08, 0.2) * np.sqrt(height * width)
     angle = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 9)))
-    points = np.stack([rng.uniform(0, width) + radius * np.cos(angle), rng.uniform(0, height) + radius * np.sin(angle)], 1)
+    points = np.stack(
+        [
+            rng.uniform(0, width) + radius * np.cos(angle),
+            rng.uniform(0, height) + radius * np.sin(angle),
+        ],
+        1,
+    )
     shape = Image.new('1', (width, height))
     ImageDraw.Draw(shape).polygon([tuple(point) for point in points.tolist()], fill=1)
     inside = np.asarray(shape)
@@ -196,7 +297,9 @@ def _draw_distractor(rng, image):
 
 
 def _rasterize(kind, matrix, center, size, part_scale=1.0):
-    """Layer map (H,W) uint8 of a drawing under the affine map ``matrix @ point + center``; ``part_scale`` 0 leaves out the part."""
+    """Layer map (H,W) uint8 of a drawing under the affine map ``matrix @ point + center``;
+    ``part_scale`` 0 leaves out the part.
+    """
     canvas = Image.new('L', (size[1], size[0]))
     draw = ImageDraw.Draw(canvas)
     for layer, polygon in kind.polygons:
@@ -210,14 +313,18 @@ def _rasterize(kind, matrix, center, size, part_scale=1.0):
     return np.asarray(canvas)
 
 
-UNIT_AREAS = {kind.name: 4 * float((_rasterize(kind, np.eye(2) * 64, (64, 64), (128, 128)) > 0).mean()) for kind in TOY_CLASSES}
+UNIT_AREAS = {
+    kind.name: 4 * float((_rasterize(kind, np.eye(2) * 64, (64, 64), (128, 128)) > 0).mean())
+    for kind in TOY_CLASSES
+}
 
 
 def _place(rng, kind, owner, areas, difficulty, tries=12):
     """Find a pose that leaves enough of the earlier objects visible.
 
     Returns:
-        tuple | None: Layer map (H,W), matrix (2,2) and centre (2,) of the pose, or None when no try fits.
+        tuple | None: Layer map (H,W), matrix (2,2) and centre (2,) of the pose, or None when no try
+        fits.
     """
     height, width = owner.shape
     whole = np.asarray(areas, np.int64)
@@ -260,7 +367,9 @@ def _paint(rng, image, layer, matrix, center, kind, difficulty):
 
 
 def _part_pattern(kind, x, y):
-    """Share of the second colour, (P,) in [0,1], at the drawing coordinates ``x``, ``y`` (P,) of the part."""
+    """Share of the second colour, (P,) in [0,1], at the drawing coordinates ``x``, ``y`` (P,) of
+    the part.
+    """
     if kind.pattern == 'checker':
         return (np.floor(x / 0.17) + np.floor(y / 0.17)) % 2
     if kind.pattern == 'bands':
@@ -272,21 +381,37 @@ def _part_pattern(kind, x, y):
         middle = box.mean(0)
         return (np.minimum(np.abs(x - middle[0]), np.abs(y - middle[1])) < 0.06).astype(np.float32)
     middles = np.stack([np.mean(polygon, 0) for layer, polygon in kind.polygons if layer == PART])
-    distance = np.hypot(x[:, None] - middles[:, 0], y[:, None] - middles[:, 1]).min(1) if x.size else x
+    distance = (
+        np.hypot(x[:, None] - middles[:, 0], y[:, None] - middles[:, 1]).min(1) if x.size else x
+    )
     if kind.pattern == 'rings':
         return ((distance < 0.09) | ((distance > 0.15) & (distance < 0.2))).astype(np.float32)
     return np.clip(distance / 0.3, 0, 1)
 
 
-def write_toy_shapes(root, *, train=1100, val=150, test=150, seed=0, size=(96, 128), workers=2, difficulty=None, overwrite=False):
-    """Write the data set in VOC layout: ``JPEGImages``, ``SegmentationClass``, ``ImageSets/Segmentation/<split>.txt``, ``image_tags.csv``
-    and ``classes.txt``. A run that was interrupted goes on where it stopped; the result does not depend on ``workers``.
+def write_toy_shapes(
+    root,
+    *,
+    train=1100,
+    val=150,
+    test=150,
+    seed=0,
+    size=(96, 128),
+    workers=2,
+    difficulty=None,
+    overwrite=False,
+):
+    """Write the data set in VOC layout: ``JPEGImages``, ``SegmentationClass``,
+    ``ImageSets/Segmentation/<split>.txt``, ``image_tags.csv`` and ``classes.txt``. A run that was
+    interrupted goes on where it stopped; the result does not depend on ``workers``.
 
     Args:
         root (str | Path): Folder of the set; created.
         train, val, test (int): Images of each split; a split of 0 images is left out.
-        seed (int): Each image has its own random stream, made of the seed, its split and its number.
-        size (int | tuple): Side of square images, pixels; or ``(low, high)``: each side is drawn from that range in steps of 8.
+        seed (int): Each image has its own random stream, made of the seed, its split and its
+            number.
+        size (int | tuple): Side of square images, pixels; or ``(low, high)``: each side is drawn
+            from that range in steps of 8.
         workers (int): Processes.
         difficulty (ToyDifficulty, optional): Settings.
         overwrite (bool): Replace a toy set with other settings.
@@ -305,23 +430,44 @@ def write_toy_shapes(root, *, train=1100, val=150, test=150, seed=0, size=(96, 1
         raise ValueError(f'size: sides must satisfy 32 <= low <= high, got {low} and {high}')
     counts = {'train': train, 'val': val, 'test': test}
     if min(counts.values()) < 0 or not any(counts.values()):
-        raise ValueError(f'train, val, test: image counts must not be negative nor all 0, got {train}, {val}, {test}')
-    settings = {'format': FORMAT, 'seed': seed, 'size': [low, high], **counts, 'difficulty': difficulty._asdict()}
+        raise ValueError(
+            f'train, val, test: image counts must not be negative nor all 0, got {train}, {val}, '
+            f'{test}'
+        )
+    settings = {
+        'format': FORMAT,
+        'seed': seed,
+        'size': [low, high],
+        **counts,
+        'difficulty': difficulty._asdict(),
+    }
     if _is_complete(root, settings, overwrite):
         return False
     write_json(root / PARTIAL_MARKER, settings)
-    jobs = [(root, split, index, settings) for split, count in counts.items() for index in range(count)]
+    jobs = [
+        (root, split, index, settings) for split, count in counts.items() for index in range(count)
+    ]
     for folder in ('JPEGImages', 'SegmentationClass'):
         (root / folder).mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
     if workers > 1:
         with Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-            tags = dict(track(pool.imap(_write_image, jobs, chunksize=32), 'toy shapes', len(jobs), console=console))
+            tags = dict(
+                track(
+                    pool.imap(_write_image, jobs, chunksize=32),
+                    'toy shapes',
+                    len(jobs),
+                    console=console,
+                )
+            )
     else:
         tags = dict(map(_write_image, track(jobs, 'toy shapes', console=console)))
     for split, count in counts.items():
         if count:
-            _write_lines(root / 'ImageSets' / 'Segmentation' / f'{split}.txt', (_image_id(split, index) for index in range(count)))
+            _write_lines(
+                root / 'ImageSets' / 'Segmentation' / f'{split}.txt',
+                (_image_id(split, index) for index in range(count)),
+            )
     _write_lines(root / 'classes.txt', TOY_CLASS_NAMES)
     write_tags(root / 'image_tags.csv', tags)
     write_json(root / MARKER, settings)
@@ -330,16 +476,26 @@ def write_toy_shapes(root, *, train=1100, val=150, test=150, seed=0, size=(96, 1
 
 
 def _is_complete(root, settings, overwrite):
-    """Whether ``root`` holds this very set; removes the files of another toy set if that was asked for."""
-    marker = next((root / name for name in (MARKER, PARTIAL_MARKER) if (root / name).is_file()), None)
+    """Whether ``root`` holds this very set; removes the files of another toy set if that was asked
+    for.
+    """
+    marker = next(
+        (root / name for name in (MARKER, PARTIAL_MARKER) if (root / name).is_file()), None
+    )
     if marker is None:
         if root.is_dir() and any(root.iterdir()):
-            raise FileExistsError(f'{root}: the folder is not empty and holds no toy set; choose another folder (--out)')
+            raise FileExistsError(
+                f'{root}: the folder is not empty and holds no toy set; choose another folder '
+                f'(--out)'
+            )
         return False
     if read_json(marker) == settings:
         return marker.name == MARKER
     if not overwrite and marker.name == MARKER:
-        raise FileExistsError(f'{root}: holds a toy set with other settings (see {marker}); choose another --out or pass --overwrite')
+        raise FileExistsError(
+            f'{root}: holds a toy set with other settings (see {marker}); choose another --out or '
+            f'pass --overwrite'
+        )
     marker.unlink()
     for folder in ('JPEGImages', 'SegmentationClass', 'ImageSets'):
         shutil.rmtree(root / folder, ignore_errors=True)
@@ -359,14 +515,24 @@ def _write_image(job):
     """Render and write one image and its mask unless both are there. Returns its id and tags."""
     root, split, index, settings = job
     name = _image_id(split, index)
-    image_path, mask_path = root / 'JPEGImages' / f'{name}.jpg', root / 'SegmentationClass' / f'{name}.png'
+    image_path, mask_path = (
+        root / 'JPEGImages' / f'{name}.jpg',
+        root / 'SegmentationClass' / f'{name}.png',
+    )
     if image_path.is_file() and mask_path.is_file():
         mask = read_mask(mask_path)
     else:
-        rng = np.random.default_rng((settings['seed'], ('train', 'val', 'test').index(split), index))
+        rng = np.random.default_rng(
+            (settings['seed'], ('train', 'val', 'test').index(split), index)
+        )
         low, high = settings['size']
         height, width = low + 8 * rng.integers((high - low) // 8 + 1, size=2)
-        image, mask = render_toy_image(rng, height=int(height), width=int(width), difficulty=ToyDifficulty(**settings['difficulty']))
+        image, mask = render_toy_image(
+            rng,
+            height=int(height),
+            width=int(width),
+            difficulty=ToyDifficulty(**settings['difficulty']),
+        )
         with atomic_open(image_path) as file:
             Image.fromarray(image).save(file, 'JPEG', quality=JPEG_QUALITY, subsampling=0)
         write_mask(mask_path, mask)

@@ -1,4 +1,7 @@
-"""What there is to check, and to make, of a folder with PASCAL VOC 2012 and SBD (pipeline spec 7.6)."""
+"""What there is to check, and to make, of a folder with PASCAL VOC 2012 and SBD (pipeline spec
+7.6).
+"""
+
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +17,7 @@ REPAIRABLE = 'not a palette PNG'  # part of a kind of problem: the labels are kn
 
 class VOCFiles(NamedTuple):
     """Files of one image; None for those that are not checked."""
+
     img_id: str
     image: Path | None
     mask: Path | None  # PNG, or ``cls/<id>.mat`` of SBD
@@ -23,6 +27,7 @@ class VOCFiles(NamedTuple):
 
 class VOCFinding(NamedTuple):
     """What one image has."""
+
     problems: list  # (kind, file, detail)
     annotation_tags: list | None  # names in order of the classes
     mask_tags: list | None
@@ -41,10 +46,21 @@ def check_voc_image(files):
     if files.image is not None:
         size, wrong = check_image(files.image, files.decode)
         if wrong:
-            problems.append(('image not found' if wrong == 'image not found' else 'truncated or unreadable image', files.image,
-                             '' if wrong == 'image not found' else wrong))
+            problems.append(
+                (
+                    'image not found'
+                    if wrong == 'image not found'
+                    else 'truncated or unreadable image',
+                    files.image,
+                    '' if wrong == 'image not found' else wrong,
+                )
+            )
     if files.mask is not None:
-        checked = check_sbd_mask(files.mask, size) if files.mask.suffix == '.mat' else check_mask(files.mask, len(VOC_CLASSES), size)
+        checked = (
+            check_sbd_mask(files.mask, size)
+            if files.mask.suffix == '.mat'
+            else check_mask(files.mask, len(VOC_CLASSES), size)
+        )
         if checked.problem is not None:
             problems.append((checked.problem[0], files.mask, checked.problem[1]))
         if checked.labels is not None:
@@ -55,13 +71,21 @@ def check_voc_image(files):
             names = tags_from_xml(files.annotation)
             foreign = [name for name in names if name not in VOC_CLASSES[1:]]
             if foreign:
-                problems.append(('object that is no class of VOC', files.annotation, ', '.join(foreign)))
+                problems.append(
+                    ('object that is no class of VOC', files.annotation, ', '.join(foreign))
+                )
             else:
                 annotation_tags = voc_tags(files.annotation)
         except FileNotFoundError:
             problems.append(('annotation not found', files.annotation, ''))
         except ValueError as error:
-            problems.append(('unreadable annotation', files.annotation, str(error).removeprefix(f'{files.annotation}: ')))
+            problems.append(
+                (
+                    'unreadable annotation',
+                    files.annotation,
+                    str(error).removeprefix(f'{files.annotation}: '),
+                )
+            )
     return VOCFinding(problems, annotation_tags, mask_tags)
 
 
@@ -83,7 +107,8 @@ def repair_masks(paths):
 
 
 def augmented_split(voc_train, voc_val, sbd):
-    """Ids of ``train_aug``: everything that VOC or SBD annotate and that VOC does not validate on, sorted.
+    """Ids of ``train_aug``: everything that VOC or SBD annotate and that VOC does not validate on,
+    sorted.
 
     10,582 ids for VOC 2012 ``train``, ``val`` and the two lists of SBD.
     """
@@ -97,11 +122,18 @@ def read_sbd_labels(path):
         ValueError: Damaged file, or no class annotation of SBD; names the file.
     """
     from scipy.io import loadmat
+
     try:
-        labels = np.asarray(loadmat(path, squeeze_me=True, struct_as_record=False)['GTcls'].Segmentation)
+        labels = np.asarray(
+            loadmat(path, squeeze_me=True, struct_as_record=False)['GTcls'].Segmentation
+        )
     except Exception as error:  # noqa: BLE001  scipy raises whatever its parser runs into: IndexError, zlib.error, NotImplementedError, ...
         raise ValueError(f'{path}: {error or type(error).__name__}') from error
-    if labels.ndim != 2 or labels.dtype.kind not in 'ui' or not 0 <= labels.min(initial=0) <= labels.max(initial=0) < len(VOC_CLASSES):
+    if (
+        labels.ndim != 2
+        or labels.dtype.kind not in 'ui'
+        or not 0 <= labels.min(initial=0) <= labels.max(initial=0) < len(VOC_CLASSES)
+    ):
         raise ValueError(f'{path}: expected a map of the classes 0..{len(VOC_CLASSES) - 1}')
     return labels
 
@@ -111,15 +143,23 @@ def check_sbd_mask(path, size=None):
     try:
         labels = read_sbd_labels(path)
     except ValueError as error:
-        return MaskCheck(None, ('not a class annotation of SBD', str(error).removeprefix(f'{path}: ')))
+        return MaskCheck(
+            None, ('not a class annotation of SBD', str(error).removeprefix(f'{path}: '))
+        )
     if size is not None and labels.shape != tuple(size):
-        return MaskCheck(None, ('mask and image differ in size (width x height)',
-                                f'{labels.shape[1]}x{labels.shape[0]} and {size[1]}x{size[0]}'))
+        return MaskCheck(
+            None,
+            (
+                'mask and image differ in size (width x height)',
+                f'{labels.shape[1]}x{labels.shape[0]} and {size[1]}x{size[0]}',
+            ),
+        )
     return MaskCheck(labels, None)
 
 
 def write_sbd_masks(batch):
-    """Write the masks of several SBD annotations, for worker processes; pairs (``cls/<id>.mat``, PNG to write).
+    """Write the masks of several SBD annotations, for worker processes; pairs (``cls/<id>.mat``,
+    PNG to write).
 
     Raises:
         ValueError: See :func:`read_sbd_labels`.

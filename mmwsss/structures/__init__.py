@@ -1,4 +1,5 @@
 """Data containers."""
+
 from .wsss_data_sample import WSSSDataSample
 
 __all__ = ['WSSSDataSample']

@@ -1,4 +1,5 @@
 """Annotations and predictions of one image."""
+
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
@@ -11,8 +12,8 @@ class WSSSDataSample(SegDataSample):
 
     - ``gt_tags`` (C,) float32 multi-hot, background excluded.
     - ``pred_scores`` (C,) float32 in [0,1], probability of each tag.
-    - ``pred_cams`` :class:`mmengine.structures.PixelData` with ``data`` (K,H,W) float32 in [0,1]; the metainfo
-      ``cam_keys`` is the tuple of the K 0-based class ids.
+    - ``pred_cams`` :class:`mmengine.structures.PixelData` with ``data`` (K,H,W) float32 in [0,1];
+      the metainfo ``cam_keys`` is the tuple of the K 0-based class ids.
     - ``pred_aux_cams``: the same of an auxiliary classifier, for the same classes.
     """
 

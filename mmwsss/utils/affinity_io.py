@@ -1,8 +1,11 @@
-"""Files of dense CRF probabilities that PSA's training labels are made from: written atomically, read with clear errors, no pickle.
+"""Files of dense CRF probabilities that PSA's training labels are made from: written atomically,
+read with clear errors, no pickle.
 
-File ``<id>.npz``: ``keys`` (K,) int16 0-based foreground class ids; ``la`` and ``ha`` (K+1,H,W) float16 in [0,1], background first: the
-probabilities under a strong and under a weak background. An image without tags has K=0.
+File ``<id>.npz``: ``keys`` (K,) int16 0-based foreground class ids; ``la`` and ``ha`` (K+1,H,W)
+float16 in [0,1], background first: the probabilities under a strong and under a weak background. An
+image without tags has K=0.
 """
+
 import io
 import zipfile
 from typing import NamedTuple
@@ -14,6 +17,7 @@ from mmwsss.utils.io import atomic_open
 
 class CRFMaps(NamedTuple):
     """Content of a file of CRF maps."""
+
     keys: np.ndarray
     la: np.ndarray
     ha: np.ndarray
@@ -55,9 +59,19 @@ def read_crf_maps(path):
             maps = CRFMaps(data['keys'], data['la'], data['ha'])
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f'{path}: damaged file of CRF maps ({error}); delete it and make it again with '
-                         'tools/make_affinity_labels.py') from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        TypeError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise ValueError(
+            f'{path}: damaged file of CRF maps ({error}); delete it and make it again with '
+            'tools/make_affinity_labels.py'
+        ) from error
     _check_shapes(path, maps)
     return maps
 
@@ -65,4 +79,7 @@ def read_crf_maps(path):
 def _check_shapes(path, maps):
     channels = len(maps.keys) + 1
     if maps.la.ndim != 3 or maps.la.shape != maps.ha.shape or len(maps.la) != channels:
-        raise ValueError(f'{path}: {channels - 1} keys need la and ha of shape ({channels},H,W), got {maps.la.shape} and {maps.ha.shape}')
+        raise ValueError(
+            f'{path}: {channels - 1} keys need la and ha of shape ({channels},H,W), got '
+            f'{maps.la.shape} and {maps.ha.shape}'
+        )

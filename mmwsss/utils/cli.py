@@ -1,4 +1,7 @@
-"""What all command line tools share: one clear line and a non-zero exit code instead of a traceback."""
+"""What all command line tools share: one clear line and a non-zero exit code instead of a
+traceback.
+"""
+
 import os
 import sys
 
@@ -6,14 +9,16 @@ import sys
 def run_main(main):
     """Run ``main()`` and turn an error that the user can mend into one line on stderr.
 
-    ``ValueError`` and ``OSError`` (missing or unreadable files among them) are such errors; any other exception is a defect and
-    keeps its traceback. ``MMWSSS_DEBUG=1`` shows the traceback in every case.
+    ``ValueError`` and ``OSError`` (missing or unreadable files among them) are such errors; any
+    other exception is a defect and keeps its traceback. ``MMWSSS_DEBUG=1`` shows the traceback in
+    every case.
 
     Args:
         main (Callable): Takes nothing; returns None or an exit code.
 
     Returns:
-        int: 0, the code of ``main``, 1 after an error, 130 after Ctrl-C. Pass it to :func:`sys.exit`.
+        int: 0, the code of ``main``, 1 after an error, 130 after Ctrl-C. Pass it to
+            :func:`sys.exit`.
     """
     try:
         return main() or 0

@@ -1,4 +1,7 @@
-"""The only place that touches internals of a dependency. Every function is a no-op where nothing needs mending."""
+"""The only place that touches internals of a dependency. Every function is a no-op where nothing
+needs mending.
+"""
+
 import argparse
 import contextlib
 import io
@@ -16,21 +19,30 @@ def prepare_dependencies():
         ImportError: In one line, which package to install or to replace by its maintained fork.
     """
     warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
-    replacements = dict(mmengine='onedl-mmengine', mmcv='onedl-mmcv', mmseg='onedl-mmsegmentation',
-                        mmpretrain='onedl-mmpretrain')
+    replacements = dict(
+        mmengine='onedl-mmengine',
+        mmcv='onedl-mmcv',
+        mmseg='onedl-mmsegmentation',
+        mmpretrain='onedl-mmpretrain',
+    )
     for module, fork in replacements.items():
         try:
             import_module(module)
         except Exception as error:  # noqa: BLE001  any failure of a foreign import is reported the same way
-            raise ImportError(f'mmwsss cannot import {module} ({type(error).__name__}: {error}); '
-                              f'run `pip install {fork}` in place of the upstream package') from error
+            raise ImportError(
+                f'mmwsss cannot import {module} ({type(error).__name__}: {error}); '
+                f'run `pip install {fork}` in place of the upstream package'
+            ) from error
     _name_config_packages()
     _read_weights_only()
 
 
 def _name_config_packages():
-    """Let ``_base_ = ['mmseg::...']`` and ``mmwsss::...`` resolve: MMEngine asks for a distribution name, the forks have another one."""
+    """Let ``_base_ = ['mmseg::...']`` and ``mmwsss::...`` resolve: MMEngine asks for a distribution
+    name, the forks have another one.
+    """
     from mmengine.config.utils import MODULE2PACKAGE
+
     MODULE2PACKAGE['mmwsss'] = 'mmwsss'
     for module, upstream in (('mmseg', 'mmsegmentation'), ('mmpretrain', 'mmpretrain')):
         try:
@@ -40,8 +52,11 @@ def _name_config_packages():
 
 
 def _read_weights_only():
-    """Let MMEngine read checkpoints with ``weights_only=True`` alone; of itself it runs what a file says if that fails."""
+    """Let MMEngine read checkpoints with ``weights_only=True`` alone; of itself it runs what a file
+    says if that fails.
+    """
     from mmengine.runner import checkpoint
+
     checkpoint._safe_torch_load = load_weights_only
     checkpoint.load_url = _load_url_weights_only
 
@@ -49,7 +64,8 @@ def _read_weights_only():
 def load_weights_only(file, map_location=None):
     """Read a checkpoint without running code that it may hold.
 
-    Tensors, plain containers, the logs of MMEngine and a command line (``argparse.Namespace``: DeiT, ToCo, CoSA) are read.
+    Tensors, plain containers, the logs of MMEngine and a command line (``argparse.Namespace``:
+    DeiT, ToCo, CoSA) are read.
 
     Args:
         file (str | Path | BinaryIO): Checkpoint.
@@ -60,6 +76,7 @@ def load_weights_only(file, map_location=None):
         ValueError: No checkpoint, or one that needs other Python objects; names file and object.
     """
     import torch
+
     with _checkpoint_globals(file):
         return torch.load(file, map_location=map_location, weights_only=True)
 
@@ -67,6 +84,7 @@ def load_weights_only(file, map_location=None):
 def _load_url_weights_only(url, **options):
     """:func:`torch.hub.load_state_dict_from_url` with the rules of :func:`load_weights_only`."""
     import torch
+
     with _checkpoint_globals(url):
         return torch.hub.load_state_dict_from_url(url, weights_only=True, **options)
 
@@ -76,31 +94,46 @@ def _checkpoint_globals(file):
     """Allow what checkpoints of MMEngine and of the papers hold, and name ``file`` in errors."""
     import torch
     from mmengine.runner.checkpoint import get_torch_safe_globals
+
     allowed = [entry for entry in get_torch_safe_globals() if entry is not getattr]
     allowed += [argparse.Namespace, (_log_method, 'builtins.getattr')]
     try:
         with torch.serialization.safe_globals(allowed):
             yield
-    except (pickle.UnpicklingError, EOFError, RuntimeError, IndexError, KeyError, AttributeError, ValueError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        RuntimeError,
+        IndexError,
+        KeyError,
+        AttributeError,
+        ValueError,
+    ) as error:
         if isinstance(error, RuntimeError) and 'PytorchStreamReader' not in str(error):
             raise  # a device that is not there, no fault of the file
         found = re.search(r'GLOBAL (\S+)', str(error))
         if found is None:
             raise ValueError(f'{file}: no checkpoint, or a damaged one; fetch it again') from error
-        raise ValueError(f'{file}: holds {found[1]}, which is code and no weight; nothing of it was run. If you trust the file, save its '
-                         f'state_dict alone in another one') from error
+        raise ValueError(
+            f'{file}: holds {found[1]}, which is code and no weight; nothing of it was run. If '
+            f'you trust the file, save its '
+            f'state_dict alone in another one'
+        ) from error
 
 
 def _log_method(owner, name):
     """The one use of ``getattr`` in MMEngine's logs: a statistic of a history buffer."""
     from mmengine.logging import HistoryBuffer
+
     if owner is not HistoryBuffer or name.startswith('_'):
         raise pickle.UnpicklingError(f'GLOBAL getattr:{name}')
     return getattr(owner, name)
 
 
 def restart_workers(dataloader):
-    """Let a data loader start new worker processes for its next pass, also one that keeps them (``persistent_workers``)."""
+    """Let a data loader start new worker processes for its next pass, also one that keeps them
+    (``persistent_workers``).
+    """
     dataloader._iterator = None
 
 
@@ -112,7 +145,8 @@ def import_quietly(*modules):
 
 
 def revert_sync_batchnorm_off_ddp(cfg):
-    """Replace SyncBN by BN in a config that will run in one process (SyncBN needs an initialised process group).
+    """Replace SyncBN by BN in a config that will run in one process (SyncBN needs an initialised
+    process group).
 
     Args:
         cfg (mmengine.ConfigDict | dict | list): Changed in place.

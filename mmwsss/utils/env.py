@@ -1,4 +1,5 @@
 """What a run ran on: versions, hardware and the state of the source code."""
+
 import os
 import platform
 import subprocess
@@ -18,23 +19,29 @@ def collect_environment():
     """Describe software and hardware.
 
     Returns:
-        dict: ``time`` (ISO 8601, local time with offset), ``platform``, ``versions`` (Python and modules), ``cpu_count`` (CPUs this
-        process may use), ``cuda`` (version PyTorch was built with, or None), ``gpus`` (names of the visible ones), ``git``
-        (:func:`git_state`).
+        dict: ``time`` (ISO 8601, local time with offset), ``platform``, ``versions`` (Python and
+            modules), ``cpu_count`` (CPUs this
+        process may use), ``cuda`` (version PyTorch was built with, or None), ``gpus`` (names of the
+        visible ones), ``git`` (:func:`git_state`).
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return {
         'time': datetime.now().astimezone().isoformat(timespec='seconds'),
         'platform': platform.platform(),
-        'versions': dict(python=platform.python_version(), **{name: import_module(name).__version__ for name in MODULES}),
+        'versions': dict(
+            python=platform.python_version(),
+            **{name: import_module(name).__version__ for name in MODULES},
+        ),
         'cpu_count': cpus,
         'cuda': torch.version.cuda,
         'gpus': [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-        'git': git_state(Path(__file__).parents[1])}
+        'git': git_state(Path(__file__).parents[1]),
+    }
 
 
 def emulates_bf16(device):
-    """Whether bfloat16 is slower than float32 on a device, because its instructions are emulated; False where PyTorch cannot tell.
+    """Whether bfloat16 is slower than float32 on a device, because its instructions are emulated;
+    False where PyTorch cannot tell.
 
     Args:
         device (torch.device | str): CPU or accelerator.
@@ -51,8 +58,9 @@ def git_state(folder):
     """State of the git checkout that tracks ``folder``.
 
     Returns:
-        dict | None: ``commit`` (full hash) and ``dirty`` (True if a tracked file is changed); None if git is not installed or does
-        not answer, if there is no commit, or if ``folder`` only lies inside a checkout of something else (an environment in it).
+        dict | None: ``commit`` (full hash) and ``dirty`` (True if a tracked file is changed); None
+        if git is not installed or does not answer, if there is no commit, or if ``folder`` only
+        lies inside a checkout of something else (an environment in it).
     """
     if not _git(folder, 'ls-files', '.'):
         return None
@@ -66,7 +74,8 @@ def write_environment(work_dir, *, seed=None):
 
     Args:
         work_dir (str | Path): Folder of the run, created if needed.
-        seed (int, optional): Seed of the run, stored beside the content of :func:`collect_environment`.
+        seed (int, optional): Seed of the run, stored beside the content of
+            :func:`collect_environment`.
 
     Returns:
         dict: What was written.
@@ -78,12 +87,23 @@ def write_environment(work_dir, *, seed=None):
 
 def _git(folder, *arguments):
     """Output of a git command, or None if git is missing, fails or takes too long."""
-    # variables of a calling git hook point to another repository; a status must not wait for or take the index lock
-    variables = {name: value for name, value in os.environ.items() if name not in ('GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE')}
+    # variables of a calling git hook point to another repository; a status must not wait for or
+    # take the index lock
+    variables = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ('GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE')
+    }
     variables['GIT_OPTIONAL_LOCKS'] = '0'
     try:
-        result = subprocess.run(['git', '-C', str(folder), *arguments], env=variables, capture_output=True, text=True, check=True,
-                                timeout=GIT_TIMEOUT_S)
+        result = subprocess.run(
+            ['git', '-C', str(folder), *arguments],
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=GIT_TIMEOUT_S,
+        )
     except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip()

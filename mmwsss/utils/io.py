@@ -1,8 +1,11 @@
-"""CAM files, mask files, tag tables and id lists: read with clear errors, written atomically, never with pickle.
+"""CAM files, mask files, tag tables and id lists: read with clear errors, written atomically, never
+with pickle.
 
-CAM file ``<id>.npz``: ``keys`` (K,) int16 0-based foreground class ids, ``cam`` (K,H,W) float16 or float32 in [0,1],
-``size`` (2,) H and W. An image without tags has K=0. Mask ``<id>.png``: 8-bit palette image, 0 background, 255 ignore.
+CAM file ``<id>.npz``: ``keys`` (K,) int16 0-based foreground class ids, ``cam`` (K,H,W) float16 or
+float32 in [0,1], ``size`` (2,) H and W. An image without tags has K=0. Mask ``<id>.png``: 8-bit
+palette image, 0 background, 255 ignore.
 """
+
 import csv
 import io
 import json
@@ -23,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 
 class CAMFile(NamedTuple):
     """Content of a CAM file."""
+
     keys: np.ndarray
     cam: np.ndarray
     size: tuple
@@ -30,7 +34,8 @@ class CAMFile(NamedTuple):
 
 @contextmanager
 def atomic_open(path, mode='wb', **kwargs):
-    """Open a temporary file beside ``path`` that takes its place only when the block ends without an error.
+    """Open a temporary file beside ``path`` that takes its place only when the block ends without
+    an error.
 
     Args:
         path (str | Path): Final file; its folder is created.
@@ -68,11 +73,13 @@ def read_json(path, repeated=None):
 
     Args:
         path (str | Path): UTF-8 file.
-        repeated (list, optional): Takes the keys that an object has more than once, of which only the last value is returned.
+        repeated (list, optional): Takes the keys that an object has more than once, of which only
+            the last value is returned.
 
     Raises:
         ValueError: The file is not JSON; names the file and the position.
     """
+
     def build(pairs):
         table = dict(pairs)
         if len(table) < len(pairs):
@@ -81,7 +88,10 @@ def read_json(path, repeated=None):
         return table
 
     try:
-        return json.loads(Path(path).read_text(encoding='utf-8-sig'), object_pairs_hook=None if repeated is None else build)
+        return json.loads(
+            Path(path).read_text(encoding='utf-8-sig'),
+            object_pairs_hook=None if repeated is None else build,
+        )
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f'{path}: not a JSON file ({error})') from error
 
@@ -100,7 +110,10 @@ def write_cam(path, keys, cam, size=None):
     cam = cam if cam.dtype == np.float16 else cam.astype(np.float32)
     size = tuple(cam.shape[-2:]) if size is None else tuple(size)
     if cam.shape != (len(keys), *size):
-        raise ValueError(f'{path}: {len(keys)} keys and size {size} need CAMs of shape {(len(keys), *size)}, got {cam.shape}')
+        raise ValueError(
+            f'{path}: {len(keys)} keys and size {size} need CAMs of shape {(len(keys), *size)}, '
+            f'got {cam.shape}'
+        )
     buffer = io.BytesIO()
     np.savez(buffer, keys=keys, cam=cam, size=np.asarray(size, np.int32))
     with atomic_open(path) as file:
@@ -123,11 +136,15 @@ def read_cam(path):
     except FileNotFoundError:
         raise
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f'{path}: damaged CAM file ({error}); delete it and generate it again') from error
+        raise ValueError(
+            f'{path}: damaged CAM file ({error}); delete it and generate it again'
+        ) from error
     if result.cam.shape != (len(result.keys), *result.size):
-        raise ValueError(f'{path}: CAMs of shape {result.cam.shape} do not fit {len(result.keys)} keys and size {result.size}')
+        raise ValueError(
+            f'{path}: CAMs of shape {result.cam.shape} do not fit {len(result.keys)} keys and '
+            f'size {result.size}'
+        )
     return result
-
 
 
 def read_cam_and_image(cam_path, image_path, num_classes=None):
@@ -135,19 +152,24 @@ def read_cam_and_image(cam_path, image_path, num_classes=None):
 
     Args:
         cam_path, image_path (str | Path): Files.
-        num_classes (int, optional): C, to check class ids against; default 254, as many as a mask file has labels for.
+        num_classes (int, optional): C, to check class ids against; default 254, as many as a mask
+            file has labels for.
 
     Returns:
         tuple: Maps (K,H,W) float32 in [0,1], class ids (K,) int64, image (H,W,3) uint8 BGR.
 
     Raises:
-        ValueError: Damaged file, size of the maps other than the image's, class id out of range; names the file.
+        ValueError: Damaged file, size of the maps other than the image's, class id out of range;
+            names the file.
     """
     maps = read_cam(cam_path)
     image = read_image(image_path)
     if maps.size != image.shape[:2]:
-        raise ValueError(f'{cam_path}: maps of {maps.size[1]}x{maps.size[0]} (width x height), but {image_path} is '
-                         f'{image.shape[1]}x{image.shape[0]}')
+        raise ValueError(
+            f'{cam_path}: maps of {maps.size[1]}x{maps.size[0]} (width x height), but '
+            f'{image_path} is '
+            f'{image.shape[1]}x{image.shape[0]}'
+        )
     keys = maps.keys.astype(np.int64)
     num_classes = 254 if num_classes is None else num_classes
     if len(keys) and not 0 <= keys.min() <= keys.max() < num_classes:
@@ -156,17 +178,23 @@ def read_cam_and_image(cam_path, image_path, num_classes=None):
 
 
 def voc_palette(num_colors=256):
-    """Colours of PASCAL VOC label maps, (num_colors,3) uint8: the bits of an index are spread over the high bits of R, G and B."""
+    """Colours of PASCAL VOC label maps, (num_colors,3) uint8: the bits of an index are spread over
+    the high bits of R, G and B.
+    """
     index = np.arange(num_colors)
     palette = np.zeros((num_colors, 3), np.uint8)
     for bit in range(8):
         for channel in range(3):
-            palette[:, channel] |= (((index >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+            palette[:, channel] |= (((index >> (3 * bit + channel)) & 1) << (7 - bit)).astype(
+                np.uint8
+            )
     return palette
 
 
 def write_mask(path, mask):
-    """Write a (H,W) label map (0 background, 255 ignore) as an 8-bit palette PNG with VOC colours, atomically."""
+    """Write a (H,W) label map (0 background, 255 ignore) as an 8-bit palette PNG with VOC colours,
+    atomically.
+    """
     image = Image.fromarray(np.asarray(mask, np.uint8), mode=None).convert('L')
     palette_image = Image.frombytes('P', image.size, image.tobytes())
     palette_image.putpalette(voc_palette().tobytes())
@@ -186,31 +214,41 @@ def read_mask(path, num_classes=None, size=None):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Damaged file, colour image, wrong size, or class id out of range; names the file and the value.
+        ValueError: Damaged file, colour image, wrong size, or class id out of range; names the file
+            and the value.
     """
     try:
         mask = _read_plain_png(path)
         if mask is None:
             with Image.open(path) as image:
                 if image.mode not in ('P', 'L', '1', 'I', 'I;16'):
-                    raise ValueError(f'{path}: a mask holds one class id per pixel (palette or grey PNG), this is a {image.mode} image')
+                    raise ValueError(
+                        f'{path}: a mask holds one class id per pixel (palette or grey PNG), this '
+                        f'is a {image.mode} image'
+                    )
                 mask = np.array(image)
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         if isinstance(error, FileNotFoundError):
             raise FileNotFoundError(f'{path}: mask not found') from error
         raise ValueError(f'{path}: unreadable mask ({error})') from error
     if size is not None and mask.shape != tuple(size):
-        raise ValueError(f'{path}: mask is {mask.shape[1]}x{mask.shape[0]} (width x height), its image is {size[1]}x{size[0]}')
+        raise ValueError(
+            f'{path}: mask is {mask.shape[1]}x{mask.shape[0]} (width x height), its image is '
+            f'{size[1]}x{size[0]}'
+        )
     if num_classes is not None:
         foreign = (mask >= num_classes) & (mask != 255)
         if foreign.any():
             wrong = np.unique(mask[foreign]).tolist()
-            raise ValueError(f'{path}: class ids {wrong[:5]} are outside 0..{num_classes - 1} (255 is ignore)')
+            raise ValueError(
+                f'{path}: class ids {wrong[:5]} are outside 0..{num_classes - 1} (255 is ignore)'
+            )
     return mask.astype(np.uint8, copy=False)
 
 
 def _read_plain_png(path):
-    """Pixels of an 8-bit palette or grey PNG with unfiltered rows, as label maps are stored; None for everything else, damage included.
+    """Pixels of an 8-bit palette or grey PNG with unfiltered rows, as label maps are stored; None
+    for everything else, damage included.
 
     Twice as fast as PIL, which reads the rest.
     """
@@ -225,15 +263,17 @@ def _read_plain_png(path):
     while kind != b'IEND':
         if at + 12 > len(data):
             return None
-        length, kind = struct.unpack('>I4s', data[at:at + 8])
-        chunk = data[at + 4:at + 8 + length]
-        if data[at + 8 + length:at + 12 + length] != zlib.crc32(chunk).to_bytes(4, 'big'):
+        length, kind = struct.unpack('>I4s', data[at : at + 8])
+        chunk = data[at + 4 : at + 8 + length]
+        if data[at + 8 + length : at + 12 + length] != zlib.crc32(chunk).to_bytes(4, 'big'):
             return None
         if kind == b'IDAT':
             parts.append(chunk[4:])
         at += length + 12
     try:
-        rows = np.frombuffer(zlib.decompress(b''.join(parts), bufsize=min(height * (width + 1), 1 << 24)), np.uint8)
+        rows = np.frombuffer(
+            zlib.decompress(b''.join(parts), bufsize=min(height * (width + 1), 1 << 24)), np.uint8
+        )
     except zlib.error:
         return None
     if rows.size != height * (width + 1):
@@ -243,7 +283,8 @@ def _read_plain_png(path):
 
 
 def read_id_list(path):
-    """Read image ids, one a line; blank lines, Windows line ends and a byte-order mark are accepted.
+    """Read image ids, one a line; blank lines, Windows line ends and a byte-order mark are
+    accepted.
 
     Raises:
         FileNotFoundError: No such file.
@@ -258,7 +299,10 @@ def read_id_list(path):
         if not name:
             continue
         if name in lines:
-            raise ValueError(f'{path}, line {number}: image {name!r} is listed twice (first in line {lines[name]})')
+            raise ValueError(
+                f'{path}, line {number}: image {name!r} is listed twice (first in line '
+                f'{lines[name]})'
+            )
         lines[name] = number
         ids.append(name)
     if not ids:
@@ -269,9 +313,11 @@ def read_id_list(path):
 def read_tags(path):
     """Read image tags from CSV (header ``image,tags``) or JSON (``{"image": ["tag", ...]}``).
 
-    In CSV, tags are separated by blanks, or by ``;`` where one occurs in the field. A tag with blanks may be quoted, as written by hand
-    (``"traffic light" car``) or by a CSV writer (the same with the whole field quoted and inner quotes doubled). A field that is one pair
-    of quotes is one tag, unless the header is quoted too: that file was written with every field quoted. Image names are kept as written.
+    In CSV, tags are separated by blanks, or by ``;`` where one occurs in the field. A tag with
+    blanks may be quoted, as written by hand (``"traffic light" car``) or by a CSV writer (the same
+    with the whole field quoted and inner quotes doubled). A field that is one pair of quotes is one
+    tag, unless the header is quoted too: that file was written with every field quoted. Image names
+    are kept as written.
 
     Returns:
         dict[str, list[str]]: Tags of each image; an empty list is valid.
@@ -282,11 +328,15 @@ def read_tags(path):
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: tag file not found (CSV with the header "image,tags", or JSON)')
+        raise FileNotFoundError(
+            f'{path}: tag file not found (CSV with the header "image,tags", or JSON)'
+        )
     if path.suffix.lower() == '.json':
         repeated = []
         table = read_json(path, repeated)
-        if not isinstance(table, dict) or not all(isinstance(tags, list) for tags in table.values()):
+        if not isinstance(table, dict) or not all(
+            isinstance(tags, list) for tags in table.values()
+        ):
             raise ValueError(f'{path}: expected an object that maps image names to lists of tags')
         if repeated:
             raise ValueError(f'{path}: image {repeated[0]!r} is listed twice; join its tags')
@@ -294,7 +344,9 @@ def read_tags(path):
     try:
         lines = path.read_text(encoding='utf-8-sig').splitlines() or ['']
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: not a UTF-8 text file ({error}); save the table as UTF-8 CSV') from error
+        raise ValueError(
+            f'{path}: not a UTF-8 text file ({error}); save the table as UTF-8 CSV'
+        ) from error
     if [field.strip() for field in next(csv.reader(lines[:1]), [])] != ['image', 'tags']:
         raise ValueError(f'{path}, line 1: expected the header "image,tags", found {lines[0]!r}')
     table = {}
@@ -312,7 +364,8 @@ def tag_rows(lines):
         lines (Sequence[str]): The header, and a line per image.
 
     Yields:
-        tuple[int, str, list, str]: Number of the line, image, tags, and what is wrong with the line, empty if nothing is.
+        tuple[int, str, list, str]: Number of the line, image, tags, and what is wrong with the
+        line, empty if nothing is.
     """
     all_quoted, numbers = lines[0].startswith('"'), {}
     for number, line in enumerate(lines[1:], 2):
@@ -339,7 +392,8 @@ def split_tags(field, all_quoted=False):
 
     Args:
         field (str): Text between the commas.
-        all_quoted (bool): Quotes around a whole field say nothing, as in a file whose every field is quoted.
+        all_quoted (bool): Quotes around a whole field say nothing, as in a file whose every field
+            is quoted.
 
     Raises:
         ValueError: A comma or a single double quote outside quotes.
@@ -353,28 +407,39 @@ def split_tags(field, all_quoted=False):
     else:
         bare = re.sub(r'"[^"]*"', '', field)
         if ',' in bare or '"' in bare:
-            raise ValueError(f'expected tags separated by blanks or ";", found {field!r} (a comma or an unpaired quote)')
+            raise ValueError(
+                f'expected tags separated by blanks or ";", found {field!r} (a comma or an '
+                f'unpaired quote)'
+            )
     if ';' in field:
         return [tag.strip().strip('"') for tag in field.split(';') if tag.strip()]
     return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|(\S+)', field)]
 
 
 def write_tags(path, tags):
-    """Write ``{image: [tag, ...]}`` as ``image_tags.csv``, atomically; tags with blanks or commas are separated by ``;``."""
+    """Write ``{image: [tag, ...]}`` as ``image_tags.csv``, atomically; tags with blanks or commas
+    are separated by ``;``.
+    """
     with atomic_open(path, 'w', encoding='utf-8', newline='') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(['image', 'tags'])
         for name, names in tags.items():
             wrong = [tag for tag in names if not tag.strip() or re.search('[";\n\r]', tag)]
             if wrong:
-                raise ValueError(f'{path}: image {name!r} has the tag {wrong[0]!r}; a tag is not empty and holds no quote, ";" or line end')
+                raise ValueError(
+                    f'{path}: image {name!r} has the tag {wrong[0]!r}; a tag is not empty and '
+                    f'holds no quote, ";" or line end'
+                )
             special = any(re.search(r'[\s,]', tag) for tag in names)
-            field = ';'.join(names) + (';' if len(names) == 1 else '') if special else ' '.join(names)
+            field = (
+                ';'.join(names) + (';' if len(names) == 1 else '') if special else ' '.join(names)
+            )
             writer.writerow([name, field])
 
 
 def read_image(path):
-    """Read an image as (H,W,3) uint8 BGR (the channel order of MMCV); grey, palette and CMYK images are converted.
+    """Read an image as (H,W,3) uint8 BGR (the channel order of MMCV); grey, palette and CMYK images
+    are converted.
 
     Raises:
         FileNotFoundError: No such file.

@@ -1,4 +1,7 @@
-"""Peak memory of a piece of work: allocated memory of a GPU, resident memory of the process on a CPU."""
+"""Peak memory of a piece of work: allocated memory of a GPU, resident memory of the process on a
+CPU.
+"""
+
 import resource
 import sys
 from contextlib import suppress
@@ -28,4 +31,6 @@ def peak_memory(device):
     """Bytes of the peak since :func:`reset_peak_memory`."""
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == 'darwin' else 1024
+    )

@@ -1,4 +1,5 @@
 """A folder of results belongs to one set of settings."""
+
 from pathlib import Path
 
 from mmwsss.utils.io import read_json, write_json
@@ -12,7 +13,8 @@ def claim_output_folder(folder, settings):
         settings (dict): Whatever changes the content of the files; JSON types.
 
     Raises:
-        ValueError: The folder holds files made with other settings; names the folder and the settings.
+        ValueError: The folder holds files made with other settings; names the folder and the
+            settings.
     """
     path = Path(folder) / 'settings.json'
     settings = _as_json(settings)
@@ -22,7 +24,10 @@ def claim_output_folder(folder, settings):
     before = read_json(path)
     changed = sorted(key for key in {*settings, *before} if before.get(key) != settings.get(key))
     if changed:
-        raise ValueError(f'{folder}: holds files made with other settings ({", ".join(changed)}); choose another folder or delete it')
+        raise ValueError(
+            f'{folder}: holds files made with other settings ({", ".join(changed)}); choose '
+            f'another folder or delete it'
+        )
 
 
 def _as_json(value):

@@ -1,4 +1,7 @@
-"""A map over worker processes with ordered results, bounded memory and dying workers taken into account."""
+"""A map over worker processes with ordered results, bounded memory and dying workers taken into
+account.
+"""
+
 import multiprocessing
 import queue
 import signal
@@ -8,22 +11,35 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 
 
-def bounded_map(function, jobs, workers=0, *, max_in_flight=None, name=None, threads_per_worker=1, start_method=None):
+def bounded_map(
+    function,
+    jobs,
+    workers=0,
+    *,
+    max_in_flight=None,
+    name=None,
+    threads_per_worker=1,
+    start_method=None,
+):
     """Yield ``function(job)`` for every job, in the order of the jobs.
 
-    Jobs are taken from the iterable only as results are consumed: at most ``max_in_flight`` of them are queued, running or finished but not
-    yet yielded, so that a fast producer cannot fill the memory. Workers keep running while the consumer is busy. A worker that dies (out of
-    memory, killed, crash in a library) is replaced and its job is tried once more. Closing the generator early ends the workers.
+    Jobs are taken from the iterable only as results are consumed: at most ``max_in_flight`` of them
+    are queued, running or finished but not yet yielded, so that a fast producer cannot fill the
+    memory. Workers keep running while the consumer is busy. A worker that dies (out of memory,
+    killed, crash in a library) is replaced and its job is tried once more. Closing the generator
+    early ends the workers.
 
     Args:
-        function (callable): Importable by its name (no lambda) unless ``workers`` is 0; so must be whatever jobs and results consist of.
+        function (callable): Importable by its name (no lambda) unless ``workers`` is 0; so must be
+            whatever jobs and results consist of.
         jobs (iterable): May be endless.
         workers (int): Processes; 0 runs everything inline.
         max_in_flight (int, optional): Default ``2 * workers``.
         name (callable, optional): Job -> text for error messages; default ``repr``.
         threads_per_worker (int): PyTorch threads of each process.
-        start_method (str, optional): ``'forkserver'`` (default where there is one: modules are imported once, memory is shared) or
-            ``'spawn'``. Both are safe beside CUDA and threads, which ``'fork'`` is not.
+        start_method (str, optional): ``'forkserver'`` (default where there is one: modules are
+            imported once, memory is shared) or ``'spawn'``. Both are safe beside CUDA and threads,
+            which ``'fork'`` is not.
 
     Yields:
         Results.
@@ -40,13 +56,18 @@ def bounded_map(function, jobs, workers=0, *, max_in_flight=None, name=None, thr
     if limit < 1:
         raise ValueError(f'max_in_flight must be positive, got {max_in_flight}')
     if start_method is None:
-        start_method = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
+        start_method = (
+            'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
+        )
     if start_method == 'fork':
         raise ValueError("start_method 'fork' may hang beside threads, use 'forkserver' or 'spawn'")
     context = multiprocessing.get_context(start_method)
     if start_method == 'forkserver':
-        context.set_forkserver_preload([__name__])  # the server imports PyTorch once, for all workers
-    return _ordered_results(_Pool(context, function, workers, name or _short_repr, threads_per_worker), jobs, limit)
+        # the server imports PyTorch once, for all workers
+        context.set_forkserver_preload([__name__])
+    return _ordered_results(
+        _Pool(context, function, workers, name or _short_repr, threads_per_worker), jobs, limit
+    )
 
 
 def _ordered_results(pool, jobs, limit):
@@ -76,11 +97,23 @@ def _ordered_results(pool, jobs, limit):
 
 
 class _Pool:
-    """One thread for each worker process; it hands over a job, waits for the answer, and replaces the process if it dies."""
+    """One thread for each worker process; it hands over a job, waits for the answer, and replaces
+    the process if it dies.
+    """
 
     def __init__(self, context, function, workers, name, threads_per_worker):
-        self.context, self.function, self.workers, self.name, self.threads_per_worker = context, function, workers, name, threads_per_worker
-        self.tasks, self.results, self.stopped = queue.SimpleQueue(), queue.SimpleQueue(), threading.Event()
+        self.context, self.function, self.workers, self.name, self.threads_per_worker = (
+            context,
+            function,
+            workers,
+            name,
+            threads_per_worker,
+        )
+        self.tasks, self.results, self.stopped = (
+            queue.SimpleQueue(),
+            queue.SimpleQueue(),
+            threading.Event(),
+        )
         self.threads, self.processes = [], {}
 
     def start(self, submitted):
@@ -107,7 +140,9 @@ class _Pool:
             try:
                 result, error = self._run(slot, job)
             except Exception as failure:  # noqa: BLE001  whatever goes wrong in this thread belongs to the consumer
-                failure.__cause__ = RuntimeError(f'job {self.name(job)} could not be passed to or from a worker process')
+                failure.__cause__ = RuntimeError(
+                    f'job {self.name(job)} could not be passed to or from a worker process'
+                )
                 error = failure
             self.results.put((index, result, error))
         self._end(slot)
@@ -123,17 +158,25 @@ class _Pool:
                 if connection.poll():
                     result, error, trace = connection.recv()
                     if error is not None:
-                        error.__cause__ = RuntimeError(f'job {self.name(job)} failed in a worker process:\n{trace}')
+                        error.__cause__ = RuntimeError(
+                            f'job {self.name(job)} failed in a worker process:\n{trace}'
+                        )
                     return result, error
             exit_code = self._end(slot)
             if self.stopped.is_set():
                 break
-        return None, RuntimeError(f'job {self.name(job)}: its worker process died twice, exit code {exit_code}'
-                                  f'{" (killed, often for want of memory: use fewer workers)" if exit_code == -signal.SIGKILL else ""}')
+        hint = ''
+        if exit_code == -signal.SIGKILL:
+            hint = ' (killed, probably out of memory: use fewer workers)'
+        return None, RuntimeError(
+            f'job {self.name(job)}: its worker process died twice, exit code {exit_code}{hint}'
+        )
 
     def _begin(self, slot):
         connection, remote = self.context.Pipe()
-        process = self.context.Process(target=_work, args=(remote, self.function, self.threads_per_worker), daemon=True)
+        process = self.context.Process(
+            target=_work, args=(remote, self.function, self.threads_per_worker), daemon=True
+        )
         process.start()
         remote.close()
         self.processes[slot] = process, connection
@@ -155,6 +198,7 @@ class _Pool:
 
 def _work(connection, function, threads):
     import torch
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     torch.set_num_threads(threads)
     with suppress(EOFError, ConnectionError):  # the parent is gone
@@ -168,7 +212,10 @@ def _work(connection, function, threads):
             except ConnectionError:
                 raise
             except Exception as failure:  # noqa: BLE001  an answer that cannot be passed between processes
-                text = f'{answer[0] or answer[1]!r:.200} cannot be passed between processes ({type(failure).__name__}: {failure})'
+                text = (
+                    f'{answer[0] or answer[1]!r:.200} cannot be passed between processes '
+                    f'({type(failure).__name__}: {failure})'
+                )
                 connection.send((None, RuntimeError(text), answer[2] or ''))
 
 

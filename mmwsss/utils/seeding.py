@@ -1,4 +1,5 @@
 """Random numbers that depend on nothing but what is named."""
+
 import random
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Tables as plain text, for logs and terminals."""
+
 import io
 
 from rich import box
@@ -21,9 +22,18 @@ def text_table(columns, rows, title=None):
     for number, column in enumerate(columns):
         table.add_column(str(column), justify='right' if number else 'left', no_wrap=True)
     for row in rows:
-        cells = ['-' if cell is None else f'{cell:.2f}' if isinstance(cell, float) else str(cell) for cell in row]
+        cells = [
+            '-' if cell is None else f'{cell:.2f}' if isinstance(cell, float) else str(cell)
+            for cell in row
+        ]
         table.add_row(*(cell.replace('[', r'\[') for cell in cells))
-    console = Console(file=io.StringIO(), width=10000, color_system=None, force_terminal=False, legacy_windows=False)
+    console = Console(
+        file=io.StringIO(),
+        width=10000,
+        color_system=None,
+        force_terminal=False,
+        legacy_windows=False,
+    )
     console.print(table)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
     return '\n'.join(lines if title is None else [title, *lines])

@@ -1,4 +1,5 @@
 """Image tags taken from other annotations: PASCAL VOC object lists and label maps."""
+
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -44,7 +45,8 @@ def tags_from_mask(path, num_classes):
 
 
 def voc_tags(path):
-    """Tag names of an object annotation (``.xml``) or a label map (``.png``), in order of the classes.
+    """Tag names of an object annotation (``.xml``) or a label map (``.png``), in order of the
+    classes.
 
     Raises:
         ValueError: Damaged file, or an object that is no VOC class; names file and object.

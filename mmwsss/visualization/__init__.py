@@ -1,6 +1,13 @@
 """Pictures of a run: CAM and mask overlays, plots, and the HTML report that gathers them."""
+
 from mmwsss.visualization.html_report import write_report
-from mmwsss.visualization.overlay import draw_cam_grid, encode_image, overlay_cam, overlay_mask, sample_tiles
+from mmwsss.visualization.overlay import (
+    draw_cam_grid,
+    encode_image,
+    overlay_cam,
+    overlay_mask,
+    sample_tiles,
+)
 from mmwsss.visualization.plots import (
     figure_to_png,
     plot_class_iou,
@@ -12,6 +19,19 @@ from mmwsss.visualization.plots import (
     read_scalars,
 )
 
-__all__ = ['draw_cam_grid', 'encode_image', 'figure_to_png', 'overlay_cam', 'overlay_mask', 'plot_class_iou', 'plot_curves',
-           'plot_layers', 'plot_matrices', 'plot_threshold_curve', 'plot_threshold_curves', 'read_scalars',
-           'sample_tiles', 'write_report']
+__all__ = [
+    'draw_cam_grid',
+    'encode_image',
+    'figure_to_png',
+    'overlay_cam',
+    'overlay_mask',
+    'plot_class_iou',
+    'plot_curves',
+    'plot_layers',
+    'plot_matrices',
+    'plot_threshold_curve',
+    'plot_threshold_curves',
+    'read_scalars',
+    'sample_tiles',
+    'write_report',
+]

@@ -1,4 +1,7 @@
-"""Report of a pipeline run as one HTML file that needs nothing else: pictures are data URIs, the style is inline, there is no script."""
+"""Report of a pipeline run as one HTML file that needs nothing else: pictures are data URIs, the
+style is inline, there is no script.
+"""
+
 import base64
 import math
 from html import escape
@@ -15,37 +18,67 @@ WIDE_INCHES = 8
 # prefix of the metrics -> title of their card
 CARDS = {'cam': 'Class activation maps', 'mask': 'Pseudo masks', 'seg': 'Segmentation'}
 CHANCE = {'all_background_mIoU': 'all background', 'painted_tags_mIoU': 'painted with its tags'}
-DETAILS = {'best_threshold': 'best threshold', 'FP': 'false positives', 'FN': 'false negatives', 'pixel_accuracy': 'pixel accuracy'}
+DETAILS = {
+    'best_threshold': 'best threshold',
+    'FP': 'false positives',
+    'FN': 'false negatives',
+    'pixel_accuracy': 'pixel accuracy',
+}
 PERCENTAGES = ('FP', 'FN', 'pixel_accuracy')
 STATUS_CLASSES = {'done': 'good', 'skipped': 'muted', 'failed': 'bad', 'running': 'busy'}
 
 
-def write_report(path, *, title, metrics=None, stages=None, figures=None, samples=None, settings=None, environment=None, classes=None):
+def write_report(
+    path,
+    *,
+    title,
+    metrics=None,
+    stages=None,
+    figures=None,
+    samples=None,
+    settings=None,
+    environment=None,
+    classes=None,
+):
     """Write the report of a run; whatever is None or empty is left out of the page.
 
     Args:
         path (str | Path): File to write, replaced only when the page is complete.
         title (str): Heading of the page.
-        metrics (dict, optional): Content of ``metrics.json``: percentages as ``cam/mIoU``, ``mask/mIoU``, ``seg/mIoU``, the chance
-            levels beside them as ``<prefix>/all_background_mIoU`` and ``<prefix>/painted_tags_mIoU``, further values, and
-            ``protocol``, a dict of settings of the measurement, or of one such dict for each prefix. None or NaN is not shown.
-        stages (list[dict], optional): In order, each ``name`` and, optionally, ``status`` (``done``, ``skipped``, ``failed``,
-            ``running``), ``seconds`` and ``detail`` (one line of text).
-        figures (dict, optional): Caption -> :class:`matplotlib.figure.Figure` or PNG bytes, in order.
+        metrics (dict, optional): Content of ``metrics.json``: percentages as ``cam/mIoU``,
+            ``mask/mIoU``, ``seg/mIoU``, the chance levels beside them as
+            ``<prefix>/all_background_mIoU`` and ``<prefix>/painted_tags_mIoU``, further values, and
+            ``protocol``, a dict of settings of the measurement, or of one such dict for each
+            prefix. None or NaN is not shown.
+        stages (list[dict], optional): In order, each ``name`` and, optionally, ``status``
+            (``done``, ``skipped``, ``failed``, ``running``), ``seconds`` and ``detail`` (one line
+            of text).
+        figures (dict, optional): Caption -> :class:`matplotlib.figure.Figure` or PNG bytes, in
+            order.
         samples (list[dict], optional): See :func:`mmwsss.visualization.overlay.sample_tiles`.
         settings (str | dict, optional): Text of the config, or heading -> text.
-        environment (dict, optional): From :func:`mmwsss.utils.env.write_environment`; dicts inside are shown as ``key subkey``.
-        classes (list[str], optional): Names by label, background first; colours the names of the samples as in their masks.
+        environment (dict, optional): From :func:`mmwsss.utils.env.write_environment`; dicts inside
+            are shown as ``key subkey``.
+        classes (list[str], optional): Names by label, background first; colours the names of the
+            samples as in their masks.
 
     Returns:
         Path: ``path``.
     """
-    sections = [('numbers', 'Results', _results(metrics or {})), ('stages', 'Stages', _stages(stages or [])),
-                ('figures', 'Figures', _figures(figures or {})), ('samples', 'Samples', _samples(samples or [], classes or [])),
-                ('settings', 'Settings', _settings(settings or {})), ('environment', 'Environment', _environment(environment or {}))]
+    sections = [
+        ('numbers', 'Results', _results(metrics or {})),
+        ('stages', 'Stages', _stages(stages or [])),
+        ('figures', 'Figures', _figures(figures or {})),
+        ('samples', 'Samples', _samples(samples or [], classes or [])),
+        ('settings', 'Settings', _settings(settings or {})),
+        ('environment', 'Environment', _environment(environment or {})),
+    ]
     sections = [section for section in sections if section[2]]
     navigation = ''.join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in sections)
-    body = '\n'.join(f'<section id="{anchor}">\n<h2>{name}</h2>\n{content}\n</section>' for anchor, name, content in sections)
+    body = '\n'.join(
+        f'<section id="{anchor}">\n<h2>{name}</h2>\n{content}\n</section>'
+        for anchor, name, content in sections
+    )
     page = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -83,53 +116,92 @@ def _summary(environment):
     if versions.get('mmwsss'):
         parts.append(f'version {versions["mmwsss"]}')
     if git.get('commit'):
-        parts.append(f'commit {git["commit"][:10]}' + (' with local changes' if git.get('dirty') else ''))
+        parts.append(
+            f'commit {git["commit"][:10]}' + (' with local changes' if git.get('dirty') else '')
+        )
     if environment.get('seed') is not None:
         parts.append(f'seed {environment["seed"]}')
     if environment.get('time'):
         parts.append(str(environment['time']).replace('T', ' '))
-    return f'<p class="summary">{"".join(f"<span>{escape(part)}</span>" for part in parts)}</p>' if parts else ''
+    return (
+        f'<p class="summary">{"".join(f"<span>{escape(part)}</span>" for part in parts)}</p>'
+        if parts
+        else ''
+    )
 
 
 def _results(metrics):
     """A card for each known mIoU, the protocol they share, and a table of all other values."""
     protocol = metrics.get('protocol') or {}
-    rest = {name: value for name, value in metrics.items() if name != 'protocol' and _is_shown(value)}
+    rest = {
+        name: value for name, value in metrics.items() if name != 'protocol' and _is_shown(value)
+    }
     cards = []
     for prefix, title in CARDS.items():
-        values = {name.removeprefix(f'{prefix}/'): value for name, value in rest.items()
-                  if name.startswith(f'{prefix}/') and _is_number(value)
-                  and ('mIoU' in name or name.removeprefix(f'{prefix}/') in DETAILS)}
+        values = {
+            name.removeprefix(f'{prefix}/'): value
+            for name, value in rest.items()
+            if name.startswith(f'{prefix}/')
+            and _is_number(value)
+            and ('mIoU' in name or name.removeprefix(f'{prefix}/') in DETAILS)
+        }
         if 'mIoU' not in values:
             continue
         own = protocol.get(prefix)
         cards.append(_card(title, SERIES[prefix][1], values, own if isinstance(own, dict) else {}))
         shown = {f'{prefix}/{name}' for name in values}
         rest = {name: value for name, value in rest.items() if name not in shown}
-    shared = {name: value for name, value in protocol.items() if not (name in CARDS and isinstance(value, dict))}
+    shared = {
+        name: value
+        for name, value in protocol.items()
+        if not (name in CARDS and isinstance(value, dict))
+    }
     parts = [f'<div class="cards">{"".join(cards)}</div>'] if cards else []
     if shared:
         parts.append(f'<p class="protocol"><b>Protocol</b>{_chips(shared)}</p>')
     if rest:
-        rows = ''.join(f'<tr><td>{escape(name)}</td><td class="number">{escape(_value(value))}</td></tr>' for name, value in rest.items())
-        parts.append(f'<details class="panel"{"" if cards else " open"}><summary>Other metrics <span>{len(rest)}</span></summary>'
-                     f'<div class="scroll"><table><tr><th>Metric</th><th class="number">Value</th></tr>{rows}</table></div></details>')
+        rows = ''.join(
+            f'<tr><td>{escape(name)}</td><td class="number">{escape(_value(value))}</td></tr>'
+            for name, value in rest.items()
+        )
+        parts.append(
+            f'<details class="panel"{"" if cards else " open"}><summary>Other metrics '
+            f'<span>{len(rest)}</span></summary>'
+            f'<div class="scroll"><table><tr><th>Metric</th><th '
+            f'class="number">Value</th></tr>{rows}</table></div></details>'
+        )
     return '\n'.join(parts)
 
 
 def _card(title, color, values, protocol):
-    """Headline mIoU with a meter, chance levels (ticks in the meter), further values and the protocol."""
+    """Headline mIoU with a meter, chance levels (ticks in the meter), further values and the
+    protocol.
+    """
     chance = [(label, values[name]) for name, label in CHANCE.items() if name in values]
-    ticks = ''.join(f'<i style="left:{_percent(value)}" title="chance, {label}: {value:.1f} %"></i>' for label, value in chance)
+    ticks = ''.join(
+        f'<i style="left:{_percent(value)}" title="chance, {label}: {value:.1f} %"></i>'
+        for label, value in chance
+    )
     rows = [(f'chance: {label}', f'{value:.1f} %') for label, value in chance]
-    rows += [(name.replace('_', ' '), f'{value:.1f} %') for name, value in values.items() if name not in ('mIoU', *CHANCE, *DETAILS)]
-    rows += [(label, f'{values[name]:.1f} %' if name in PERCENTAGES else _value(values[name]))
-             for name, label in DETAILS.items() if name in values]
-    lines = ''.join(f'<div><dt>{escape(label)}</dt><dd>{escape(text)}</dd></div>' for label, text in rows)
-    return (f'<article class="card" style="--accent:{color}"><h3>{title}</h3>'
-            f'<p class="big">{values["mIoU"]:.1f}<span>% mIoU</span></p>'
-            f'<div class="meter"><b style="width:{_percent(values["mIoU"])}"></b>{ticks}</div>'
-            f'{f"<dl>{lines}</dl>" if lines else ""}{f"<p>{_chips(protocol)}</p>" if protocol else ""}</article>')
+    rows += [
+        (name.replace('_', ' '), f'{value:.1f} %')
+        for name, value in values.items()
+        if name not in ('mIoU', *CHANCE, *DETAILS)
+    ]
+    rows += [
+        (label, f'{values[name]:.1f} %' if name in PERCENTAGES else _value(values[name]))
+        for name, label in DETAILS.items()
+        if name in values
+    ]
+    lines = ''.join(
+        f'<div><dt>{escape(label)}</dt><dd>{escape(text)}</dd></div>' for label, text in rows
+    )
+    return (
+        f'<article class="card" style="--accent:{color}"><h3>{title}</h3>'
+        f'<p class="big">{values["mIoU"]:.1f}<span>% mIoU</span></p>'
+        f'<div class="meter"><b style="width:{_percent(values["mIoU"])}"></b>{ticks}</div>'
+        f'{f"<dl>{lines}</dl>" if lines else ""}{f"<p>{_chips(protocol)}</p>" if protocol else ""}</article>'
+    )
 
 
 def _stages(stages):
@@ -140,32 +212,58 @@ def _stages(stages):
     rows = []
     for number, stage in enumerate(stages, 1):
         status, seconds = stage.get('status'), stage.get('seconds')
-        badge = f'<span class="badge {STATUS_CLASSES.get(status, "muted")}">{escape(str(status))}</span>' if status else ''
+        badge = (
+            f'<span class="badge '
+            f'{STATUS_CLASSES.get(status, "muted")}">{escape(str(status))}</span>'
+            if status
+            else ''
+        )
         share = seconds / total if _is_number(seconds) and total > 0 else 0
-        rows.append(f'<tr><td class="index">{number}</td><td><b>{escape(str(stage["name"]))}</b></td><td>{badge}</td>'
-                    f'<td class="number">{_duration(seconds)}</td>'
-                    f'<td class="share"><div class="bar"><b style="width:{_percent(100 * share)}"></b></div></td>'
-                    f'<td class="detail">{escape(str(stage.get("detail") or ""))}</td></tr>')
-    foot = f'<tr class="total"><td></td><td>Total</td><td></td><td class="number">{_duration(total)}</td><td></td><td></td></tr>'
-    head = '<tr><th></th><th>Stage</th><th>Status</th><th class="number">Duration</th><th></th><th></th></tr>'
-    return ('<div class="panel scroll"><table>'
-            f'{head}{"".join(rows)}{foot if total > 0 else ""}</table></div>')
+        rows.append(
+            f'<tr><td '
+            f'class="index">{number}</td><td><b>{escape(str(stage["name"]))}</b></td><td>{badge}</td>'
+            f'<td class="number">{_duration(seconds)}</td>'
+            f'<td class="share"><div class="bar"><b '
+            f'style="width:{_percent(100 * share)}"></b></div></td>'
+            f'<td class="detail">{escape(str(stage.get("detail") or ""))}</td></tr>'
+        )
+    foot = (
+        f'<tr class="total"><td></td><td>Total</td><td></td><td '
+        f'class="number">{_duration(total)}</td><td></td><td></td></tr>'
+    )
+    head = (
+        '<tr><th></th><th>Stage</th><th>Status</th><th '
+        'class="number">Duration</th><th></th><th></th></tr>'
+    )
+    return (
+        '<div class="panel scroll"><table>'
+        f'{head}{"".join(rows)}{foot if total > 0 else ""}</table></div>'
+    )
 
 
 def _figures(figures):
-    """Figures in a grid of two columns; a wide one, and one without a neighbour, takes the whole row."""
+    """Figures in a grid of two columns; a wide one, and one without a neighbour, takes the whole
+    row.
+    """
     items = []
     for caption, figure in figures.items():
         given = isinstance(figure, bytes)
-        items.append((escape(str(caption)), figure if given else figure_to_png(figure, transparent=True),
-                      given or figure.get_figwidth() > WIDE_INCHES))
+        items.append(
+            (
+                escape(str(caption)),
+                figure if given else figure_to_png(figure, transparent=True),
+                given or figure.get_figwidth() > WIDE_INCHES,
+            )
+        )
     parts, waiting = [], False
     for index, (caption, png, wide) in enumerate(items):
         pair = not wide and (waiting or (index + 1 < len(items) and not items[index + 1][2]))
         waiting = pair and not waiting
         kind = 'panel' if pair else 'panel wide' if wide else 'panel wide single'
-        parts.append(f'<figure class="{kind}"><figcaption>{caption}</figcaption>'
-                     f'<img alt="{caption}" src="{_data_uri(png, "png")}"></figure>')
+        parts.append(
+            f'<figure class="{kind}"><figcaption>{caption}</figcaption>'
+            f'<img alt="{caption}" src="{_data_uri(png, "png")}"></figure>'
+        )
     return f'<div class="figures">{"".join(parts)}</div>' if parts else ''
 
 
@@ -177,26 +275,51 @@ def _samples(samples, classes):
     cards = []
     for sample in samples:
         tags = [str(tag) for tag in sample.get('tags') or ()]
-        maps = [np.unique(np.asarray(sample[kind])).tolist() for kind in ('gt', 'mask', 'seg') if sample.get(kind) is not None]
-        others = [classes[label] for label in sorted({label for values in maps for label in values})
-                  if 0 < label < len(classes) and classes[label] not in tags]
-        chips = ''.join(f'<span class="tag">{_dot(labels.get(tag))}{escape(tag)}</span>' for tag in tags)
-        chips += ''.join(f'<span class="tag other" title="in a mask, not among the tags">{_dot(labels[name])}{escape(name)}</span>'
-                         for name in others)
+        maps = [
+            np.unique(np.asarray(sample[kind])).tolist()
+            for kind in ('gt', 'mask', 'seg')
+            if sample.get(kind) is not None
+        ]
+        others = [
+            classes[label]
+            for label in sorted({label for values in maps for label in values})
+            if 0 < label < len(classes) and classes[label] not in tags
+        ]
+        chips = ''.join(
+            f'<span class="tag">{_dot(labels.get(tag))}{escape(tag)}</span>' for tag in tags
+        )
+        chips += ''.join(
+            f'<span class="tag other" title="in a mask, not among the '
+            f'tags">{_dot(labels[name])}{escape(name)}</span>'
+            for name in others
+        )
         tiles = ''.join(
-            f'<figure><img loading="lazy" alt="{escape(caption)}" src="{_data_uri(encode_image(picture, "JPEG"), "jpeg")}">'
+            f'<figure><img loading="lazy" alt="{escape(caption)}" '
+            f'src="{_data_uri(encode_image(picture, "JPEG"), "jpeg")}">'
             f'<figcaption class="{kind}">{escape(caption)}</figcaption></figure>'
-            for kind, caption, picture in sample_tiles(sample, side=TILE_SIDE))
-        cards.append(f'<article class="sample panel"><header><h3>{escape(str(sample.get("id", "")))}</h3>'
-                     f'<p>{chips or "<em>no tags</em>"}</p></header><div class="tiles">{tiles}</div></article>')
-    legend = '<p class="legend">Activation <span>0</span><i></i><span>1</span></p>' if any(sample.get('cams') for sample in samples) else ''
+            for kind, caption, picture in sample_tiles(sample, side=TILE_SIDE)
+        )
+        cards.append(
+            f'<article class="sample panel"><header><h3>{escape(str(sample.get("id", "")))}</h3>'
+            f'<p>{chips or "<em>no tags</em>"}</p></header><div '
+            f'class="tiles">{tiles}</div></article>'
+        )
+    legend = (
+        '<p class="legend">Activation <span>0</span><i></i><span>1</span></p>'
+        if any(sample.get('cams') for sample in samples)
+        else ''
+    )
     return legend + '\n'.join(cards)
 
 
 def _settings(settings):
     texts = {'Configuration': settings} if isinstance(settings, str) else settings
-    return '\n'.join(f'<details class="panel"><summary>{escape(str(name))} <span>{_lines(str(text))}</span></summary>'
-                     f'<pre>{escape(str(text))}</pre></details>' for name, text in texts.items())
+    return '\n'.join(
+        f'<details class="panel"><summary>{escape(str(name))} '
+        f'<span>{_lines(str(text))}</span></summary>'
+        f'<pre>{escape(str(text))}</pre></details>'
+        for name, text in texts.items()
+    )
 
 
 def _environment(environment):
@@ -204,7 +327,10 @@ def _environment(environment):
     for name, value in environment.items():
         entries = value.items() if isinstance(value, dict) else [('', value)]
         rows += [(key if name == 'versions' else f'{name} {key}', entry) for key, entry in entries]
-    items = ''.join(f'<div><dt>{escape(str(name).replace("_", " "))}</dt><dd>{escape(_value(value))}</dd></div>' for name, value in rows)
+    items = ''.join(
+        f'<div><dt>{escape(str(name).replace("_", " "))}</dt><dd>{escape(_value(value))}</dd></div>'
+        for name, value in rows
+    )
     return f'<dl class="panel facts">{items}</dl>' if items else ''
 
 
@@ -214,16 +340,27 @@ def _lines(text):
 
 
 def _chips(settings):
-    return ''.join(f'<span class="chip">{escape(str(name).replace("_", " "))} <b>{escape(_value(value))}</b></span>'
-                   for name, value in settings.items())
+    return ''.join(
+        f'<span class="chip">{escape(str(name).replace("_", " "))} '
+        f'<b>{escape(_value(value))}</b></span>'
+        for name, value in settings.items()
+    )
 
 
 def _dot(label):
-    return '' if label is None else '<i style="background:#{:02x}{:02x}{:02x}"></i>'.format(*voc_palette()[label])
+    return (
+        ''
+        if label is None
+        else '<i style="background:#{:02x}{:02x}{:02x}"></i>'.format(*voc_palette()[label])
+    )
 
 
 def _is_number(value):
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
+    return (
+        isinstance(value, (int, float, np.number))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
 
 
 def _is_shown(value):

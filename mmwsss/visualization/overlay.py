@@ -1,4 +1,7 @@
-"""Class activation maps and label maps drawn over their image; images are (H,W,3) uint8 RGB in and out."""
+"""Class activation maps and label maps drawn over their image; images are (H,W,3) uint8 RGB in and
+out.
+"""
+
 import io
 from pathlib import Path
 
@@ -14,11 +17,13 @@ INK = (31, 41, 55)
 
 
 def overlay_cam(image_rgb, cam, alpha=0.55, *, colormap='turbo'):
-    """Blend the colours of a class activation map with the grey values of its image, so that hue tells activation alone.
+    """Blend the colours of a class activation map with the grey values of its image, so that hue
+    tells activation alone.
 
     Args:
         image_rgb (array): (H,W,3) uint8.
-        cam (array): (h,w) in [0,1], resized bilinearly to (H,W); values outside are clipped and NaN counts as 0.
+        cam (array): (h,w) in [0,1], resized bilinearly to (H,W); values outside are clipped and NaN
+            counts as 0.
         alpha (float): Weight of the map in [0,1]; 0 shows the grey image alone.
         colormap (str): Name of a matplotlib colour map.
 
@@ -26,7 +31,8 @@ def overlay_cam(image_rgb, cam, alpha=0.55, *, colormap='turbo'):
         ndarray: (H,W,3) uint8.
 
     Raises:
-        ValueError: Wrong shape or type of ``image_rgb`` or ``cam``, ``alpha`` outside [0,1], unknown ``colormap``.
+        ValueError: Wrong shape or type of ``image_rgb`` or ``cam``, ``alpha`` outside [0,1],
+            unknown ``colormap``.
     """
     image, cam = _check_image(image_rgb), np.asarray(cam, np.float32)
     if cam.ndim != 2 or not cam.size:
@@ -43,12 +49,15 @@ def overlay_cam(image_rgb, cam, alpha=0.55, *, colormap='turbo'):
 
 
 def overlay_mask(image_rgb, mask, palette=None, alpha=0.7):
-    """Blend the colours of a label map with its image; the inner border of each region is drawn opaque, in a light tint.
+    """Blend the colours of a label map with its image; the inner border of each region is drawn
+    opaque, in a light tint.
 
     Args:
         image_rgb (array): (H,W,3) uint8.
-        mask (array): (h,w) integer labels, 0 background (shows the image), 255 ignore; resized to (H,W) by nearest neighbour.
-        palette (array, optional): (P,3) uint8 colour of each label, P above the largest label; PASCAL VOC colours by default.
+        mask (array): (h,w) integer labels, 0 background (shows the image), 255 ignore; resized to
+            (H,W) by nearest neighbour.
+        palette (array, optional): (P,3) uint8 colour of each label, P above the largest label;
+            PASCAL VOC colours by default.
         alpha (float): Weight of the label colours in [0,1]; 0 shows the image alone.
 
     Returns:
@@ -59,11 +68,16 @@ def overlay_mask(image_rgb, mask, palette=None, alpha=0.7):
     """
     image, mask, alpha = _check_image(image_rgb), np.asarray(mask), _check_alpha(alpha)
     if mask.ndim != 2 or not mask.size or mask.dtype.kind not in 'iub':
-        raise ValueError(f'a label map to draw has integers of shape (h,w), got {mask.dtype} of shape {mask.shape}')
+        raise ValueError(
+            f'a label map to draw has integers of shape (h,w), got {mask.dtype} of shape '
+            f'{mask.shape}'
+        )
     palette = voc_palette() if palette is None else np.asarray(palette, np.uint8)
     mask = mask.astype(np.int64)
     if mask.min() < 0 or mask.max() >= len(palette):
-        raise ValueError(f'labels {mask.min()}..{mask.max()} do not fit a palette of {len(palette)} colours')
+        raise ValueError(
+            f'labels {mask.min()}..{mask.max()} do not fit a palette of {len(palette)} colours'
+        )
     height, width = image.shape[:2]
     if mask.shape != (height, width):
         rows = (2 * np.arange(height) + 1) * mask.shape[0] // (2 * height)
@@ -79,21 +93,27 @@ def overlay_mask(image_rgb, mask, palette=None, alpha=0.7):
 
 
 def sample_tiles(sample, *, side=None, palette=None):
-    """Pictures that tell one sample: image, ground truth, CAM of each class, pseudo mask and segmentation, as far as they exist.
+    """Pictures that tell one sample: image, ground truth, CAM of each class, pseudo mask and
+    segmentation, as far as they exist.
 
     Args:
-        sample (dict): ``id``, ``image`` (H,W,3) uint8 RGB and, each optional or None, ``gt`` (h,w), ``cams`` list of K pairs
-            ``(class name, (h,w) in [0,1])``, ``mask`` (h,w), ``seg`` (h,w), ``tags`` list of names.
-        side (int, optional): Scale the pictures, in proportion, to this longest side in pixels; their own size by default.
+        sample (dict): ``id``, ``image`` (H,W,3) uint8 RGB and, each optional or None, ``gt`` (h,w),
+            ``cams`` list of K pairs ``(class name, (h,w) in [0,1])``, ``mask`` (h,w), ``seg``
+            (h,w), ``tags`` list of names.
+        side (int, optional): Scale the pictures, in proportion, to this longest side in pixels;
+            their own size by default.
         palette (array, optional): See :func:`overlay_mask`.
 
     Returns:
-        list[tuple[str, str, ndarray]]: Kind (``image``, ``gt``, ``cam``, ``mask`` or ``seg``), caption, (H,W,3) uint8 RGB picture.
+        list[tuple[str, str, ndarray]]: Kind (``image``, ``gt``, ``cam``, ``mask`` or ``seg``),
+        caption, (H,W,3) uint8 RGB picture.
     """
     image = _check_image(sample['image'])
     height, width = image.shape[:2]
     if side is not None and max(height, width) != side:
-        size = tuple(max(1, round(length * side / max(height, width))) for length in (width, height))
+        size = tuple(
+            max(1, round(length * side / max(height, width))) for length in (width, height)
+        )
         filtering = Image.Resampling.BOX if side < max(height, width) else Image.Resampling.BICUBIC
         image = np.asarray(Image.fromarray(image).resize(size, filtering))
     tiles = [('image', 'image', image)]
@@ -108,12 +128,15 @@ def sample_tiles(sample, *, side=None, palette=None):
 
 
 def draw_cam_grid(rows, *, cell=224, palette=None):
-    """Several samples in one picture, a row each: image | ground truth | CAM of each class | pseudo mask | segmentation.
+    """Several samples in one picture, a row each: image | ground truth | CAM of each class | pseudo
+    mask | segmentation.
 
-    Columns line up: a part that one sample lacks leaves its cell blank, a part that all of them lack takes no column.
+    Columns line up: a part that one sample lacks leaves its cell blank, a part that all of them
+    lack takes no column.
 
     Args:
-        rows (list[dict]): Samples as in :func:`sample_tiles`; sizes and K differ freely, K may be 0.
+        rows (list[dict]): Samples as in :func:`sample_tiles`; sizes and K differ freely, K may be
+            0.
         cell (int): Side in pixels of the square around one picture, at least 16.
         palette (array, optional): See :func:`overlay_mask`.
 
@@ -124,12 +147,22 @@ def draw_cam_grid(rows, *, cell=224, palette=None):
         ValueError: No rows, ``cell`` below 16.
     """
     if not rows or cell < 16:
-        raise ValueError(f'a grid needs samples and cells of at least 16 pixels, got {len(rows)} samples and {cell} pixels')
+        raise ValueError(
+            f'a grid needs samples and cells of at least 16 pixels, got {len(rows)} samples and '
+            f'{cell} pixels'
+        )
     tiles = [sample_tiles(sample, side=cell, palette=palette) for sample in rows]
-    widths = {kind: max(sum(tile[0] == kind for tile in row) for row in tiles) for kind in ('image', 'gt', 'cam', 'mask', 'seg')}
+    widths = {
+        kind: max(sum(tile[0] == kind for tile in row) for row in tiles)
+        for kind in ('image', 'gt', 'cam', 'mask', 'seg')
+    }
     starts = dict(zip(widths, np.cumsum([0, *widths.values()]).tolist()))
     row_heights = [max(tile[2].shape[0] for tile in row) + CAPTION_HEIGHT for row in tiles]
-    canvas = Image.new('RGB', (sum(widths.values()) * (cell + GAP) + GAP, sum(row_heights) + GAP * (len(rows) + 1)), 'white')
+    canvas = Image.new(
+        'RGB',
+        (sum(widths.values()) * (cell + GAP) + GAP, sum(row_heights) + GAP * (len(rows) + 1)),
+        'white',
+    )
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.truetype(str(Path(get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'), 13)
     top = GAP
@@ -138,9 +171,16 @@ def draw_cam_grid(rows, *, cell=224, palette=None):
         for kind, caption, picture in row:
             left = GAP + (starts[kind] + used[kind]) * (cell + GAP)
             used[kind] += 1
-            text = _shorten(str(sample.get('id', caption)) if kind == 'image' else caption, font, cell)
-            draw.text((left + (cell - font.getlength(text)) / 2, top + 3), text, fill=INK, font=font)
-            canvas.paste(Image.fromarray(picture), (left + (cell - picture.shape[1]) // 2, top + CAPTION_HEIGHT))
+            text = _shorten(
+                str(sample.get('id', caption)) if kind == 'image' else caption, font, cell
+            )
+            draw.text(
+                (left + (cell - font.getlength(text)) / 2, top + 3), text, fill=INK, font=font
+            )
+            canvas.paste(
+                Image.fromarray(picture),
+                (left + (cell - picture.shape[1]) // 2, top + CAPTION_HEIGHT),
+            )
         top += row_height + GAP
     return np.asarray(canvas)
 
@@ -161,7 +201,10 @@ def encode_image(image_rgb, kind='PNG'):
 def _check_image(image):
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise ValueError(f'an image to draw on is uint8 of shape (H,W,3), got {image.dtype} of shape {image.shape}')
+        raise ValueError(
+            f'an image to draw on is uint8 of shape (H,W,3), got {image.dtype} of shape '
+            f'{image.shape}'
+        )
     return np.ascontiguousarray(image)
 
 
@@ -172,7 +215,9 @@ def _check_alpha(alpha):
 
 
 def _blend(image, colors, weight):
-    """``image + weight * (colors - image)``, rounded; ``image`` is (H,W,3) or (H,W,1), ``weight`` a number or (H,W,1)."""
+    """``image + weight * (colors - image)``, rounded; ``image`` is (H,W,3) or (H,W,1), ``weight`` a
+    number or (H,W,1).
+    """
     base = image.astype(np.float32)
     return np.rint(base + weight * (colors.astype(np.float32) - base)).astype(np.uint8)
 

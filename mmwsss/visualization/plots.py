@@ -1,4 +1,7 @@
-"""Figures of a run: threshold curve, IoU of each class, training curves. Drawn without pyplot, so nothing global changes."""
+"""Figures of a run: threshold curve, IoU of each class, training curves. Drawn without pyplot, so
+nothing global changes.
+"""
+
 import io
 import json
 import math
@@ -8,10 +11,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with every common form of colour blindness
+# Okabe and Ito, "Color Universal Design" (2008): told apart with every common form of colour
+# blindness
 COLORS = ('#0072b2', '#e69f00', '#009e73', '#d55e00', '#cc79a7', '#56b4e9', '#7f7f7f', '#b8a900')
 # key of a series in plot_class_iou -> label and colour; the report gives its cards the same
-SERIES = {'cam': ('CAM', COLORS[0]), 'mask': ('pseudo mask', COLORS[1]), 'seg': ('segmentation', COLORS[2])}
+SERIES = {
+    'cam': ('CAM', COLORS[0]),
+    'mask': ('pseudo mask', COLORS[1]),
+    'seg': ('segmentation', COLORS[2]),
+}
 INK, MUTED, GRID = '#1f2937', '#6b7280', '#e5e7eb'
 CLASSES_PER_COLUMN, MAX_COLUMNS = 12, 3
 SMOOTH_ABOVE = 100
@@ -24,7 +32,8 @@ def figure_to_png(figure, *, dpi=160, transparent=False):
     """PNG bytes of a figure.
 
     Args:
-        figure (matplotlib.figure.Figure): Its size in inches times ``dpi`` is the size of the picture in pixels.
+        figure (matplotlib.figure.Figure): Its size in inches times ``dpi`` is the size of the
+            picture in pixels.
         dpi (int): Dots per inch.
         transparent (bool): Leave out the white background.
     """
@@ -34,11 +43,13 @@ def figure_to_png(figure, *, dpi=160, transparent=False):
 
 
 def plot_threshold_curve(curve):
-    """mIoU, false positives and false negatives against the background threshold, with the best mIoU marked.
+    """mIoU, false positives and false negatives against the background threshold, with the best
+    mIoU marked.
 
     Args:
-        curve (dict): Lists of one length: ``thresholds`` ascending, ``mIoU`` in percent and, optionally, ``FP`` and ``FN`` in percent
-            (the means over classes of (P-TP)/union and (T-TP)/union, which add up to 100 with mIoU).
+        curve (dict): Lists of one length: ``thresholds`` ascending, ``mIoU`` in percent and,
+            optionally, ``FP`` and ``FN`` in percent (the means over classes of (P-TP)/union and
+            (T-TP)/union, which add up to 100 with mIoU).
 
     Returns:
         matplotlib.figure.Figure
@@ -47,23 +58,57 @@ def plot_threshold_curve(curve):
         ValueError: Lists of different lengths, or empty ones.
     """
     thresholds = np.asarray(curve['thresholds'], np.float64)
-    lines = {name: np.asarray(curve[name], np.float64) for name in ('mIoU', 'FP', 'FN') if curve.get(name) is not None}
+    lines = {
+        name: np.asarray(curve[name], np.float64)
+        for name in ('mIoU', 'FP', 'FN')
+        if curve.get(name) is not None
+    }
     wrong = {name: len(values) for name, values in lines.items() if len(values) != len(thresholds)}
     if wrong or not len(thresholds):
-        raise ValueError(f'a threshold curve needs lists of one length above 0: {len(thresholds)} thresholds, others {wrong}')
+        raise ValueError(
+            f'a threshold curve needs lists of one length above 0: {len(thresholds)} thresholds, '
+            f'others {wrong}'
+        )
     figure = Figure(figsize=(SINGLE_INCHES, 3.8), layout='constrained')
     axes = figure.add_subplot()
     names = {'mIoU': 'mIoU', 'FP': 'false positives', 'FN': 'false negatives'}
-    for (name, values), color, style in zip(lines.items(), (COLORS[0], COLORS[3], COLORS[2]), ('-', '--', ':')):
-        axes.plot(thresholds, values, color=color, linestyle=style, linewidth=2.2 if name == 'mIoU' else 1.6, label=names[name])
+    for (name, values), color, style in zip(
+        lines.items(), (COLORS[0], COLORS[3], COLORS[2]), ('-', '--', ':')
+    ):
+        axes.plot(
+            thresholds,
+            values,
+            color=color,
+            linestyle=style,
+            linewidth=2.2 if name == 'mIoU' else 1.6,
+            label=names[name],
+        )
     if np.isfinite(lines['mIoU']).any():
         best = int(np.nanargmax(lines['mIoU']))
         x, y = thresholds[best], lines['mIoU'][best]
         axes.axvline(x, color=COLORS[0], linewidth=1, alpha=0.35)
-        axes.plot([x], [y], 'o', color=COLORS[0], markersize=8, markeredgecolor='white', markeredgewidth=1.5, zorder=5)
+        axes.plot(
+            [x],
+            [y],
+            'o',
+            color=COLORS[0],
+            markersize=8,
+            markeredgecolor='white',
+            markeredgewidth=1.5,
+            zorder=5,
+        )
         right = best > len(thresholds) / 2
-        axes.annotate(f'{y:.1f} % at {x:.3g}', (x, y), xytext=(-10 if right else 10, 8), textcoords='offset points',
-                      ha='right' if right else 'left', va='bottom', color=COLORS[0], fontsize=11, fontweight='bold')
+        axes.annotate(
+            f'{y:.1f} % at {x:.3g}',
+            (x, y),
+            xytext=(-10 if right else 10, 8),
+            textcoords='offset points',
+            ha='right' if right else 'left',
+            va='bottom',
+            color=COLORS[0],
+            fontsize=11,
+            fontweight='bold',
+        )
     axes.set_ylim(bottom=0)
     axes.margins(x=0.02, y=0.12)
     _finish(axes, xlabel='background threshold', ylabel='percent')
@@ -75,13 +120,15 @@ def plot_threshold_curves(curves):
     """mIoU against the background threshold of several runs, the best of each marked.
 
     Args:
-        curves (dict[str, dict]): Label -> ``thresholds`` ascending and ``mIoU`` in percent, lists of one length.
+        curves (dict[str, dict]): Label -> ``thresholds`` ascending and ``mIoU`` in percent, lists
+            of one length.
 
     Returns:
         matplotlib.figure.Figure
 
     Raises:
-        ValueError: No curves, more than there are colours, or lists of different lengths or empty ones.
+        ValueError: No curves, more than there are colours, or lists of different lengths or empty
+            ones.
     """
     if not 0 < len(curves) <= len(COLORS):
         raise ValueError(f'one picture has room for 1 to {len(COLORS)} curves, got {len(curves)}')
@@ -90,10 +137,28 @@ def plot_threshold_curves(curves):
     for (label, curve), color in zip(curves.items(), COLORS):
         thresholds, miou = (np.asarray(curve[name], np.float64) for name in ('thresholds', 'mIoU'))
         if len(thresholds) != len(miou) or not len(miou):
-            raise ValueError(f'{label}: a curve needs lists of one length above 0, got {len(thresholds)} thresholds, {len(miou)} mIoU')
+            raise ValueError(
+                f'{label}: a curve needs lists of one length above 0, got {len(thresholds)} '
+                f'thresholds, {len(miou)} mIoU'
+            )
         best = int(np.nanargmax(miou))
-        axes.plot(thresholds, miou, color=color, linewidth=2, label=f'{label}: {miou[best]:.1f} % at {thresholds[best]:.3g}')
-        axes.plot([thresholds[best]], [miou[best]], 'o', color=color, markersize=8, markeredgecolor='white', markeredgewidth=1.5, zorder=5)
+        axes.plot(
+            thresholds,
+            miou,
+            color=color,
+            linewidth=2,
+            label=f'{label}: {miou[best]:.1f} % at {thresholds[best]:.3g}',
+        )
+        axes.plot(
+            [thresholds[best]],
+            [miou[best]],
+            'o',
+            color=color,
+            markersize=8,
+            markeredgecolor='white',
+            markeredgewidth=1.5,
+            zorder=5,
+        )
     axes.set_ylim(bottom=0)
     axes.margins(x=0.02, y=0.12)
     _finish(axes, xlabel='background threshold', ylabel='mIoU, percent')
@@ -102,12 +167,14 @@ def plot_threshold_curves(curves):
 
 
 def plot_class_iou(names, series):
-    """IoU of each class as horizontal bars, one colour for each series; long lists take two or three columns.
+    """IoU of each class as horizontal bars, one colour for each series; long lists take two or
+    three columns.
 
     Args:
         names (list[str]): Classes from top to bottom.
-        series (dict): ``cam``, ``mask``, ``seg`` or any other label -> IoU of the classes in percent, a list in the order of ``names``
-            or a dict by name; a missing, None or NaN value draws no bar.
+        series (dict): ``cam``, ``mask``, ``seg`` or any other label -> IoU of the classes in
+            percent, a list in the order of ``names`` or a dict by name; a missing, None or NaN
+            value draws no bar.
 
     Returns:
         matplotlib.figure.Figure
@@ -120,14 +187,22 @@ def plot_class_iou(names, series):
         values = [values.get(name) for name in names] if isinstance(values, dict) else list(values)
         if len(values) != len(names):
             raise ValueError(f'series {label!r} has {len(values)} IoUs for {len(names)} classes')
-        tables[str(label)] = np.array([math.nan if value is None else value for value in values], np.float64)
+        tables[str(label)] = np.array(
+            [math.nan if value is None else value for value in values], np.float64
+        )
     if not names or not tables:
-        raise ValueError(f'per-class bars need classes and series, got {len(names)} classes and {len(tables)} series')
+        raise ValueError(
+            f'per-class bars need classes and series, got {len(names)} classes and {len(tables)} '
+            f'series'
+        )
     columns = min(MAX_COLUMNS, math.ceil(len(names) / CLASSES_PER_COLUMN))
     per_column = math.ceil(len(names) / columns)
     bar = 0.8 / len(tables)
     row_inches = 0.14 + 0.13 * len(tables)
-    figure = Figure(figsize=(SINGLE_INCHES if columns == 1 else DOUBLE_INCHES, 0.9 + row_inches * per_column), layout='constrained')
+    figure = Figure(
+        figsize=(SINGLE_INCHES if columns == 1 else DOUBLE_INCHES, 0.9 + row_inches * per_column),
+        layout='constrained',
+    )
     for column in range(columns):
         axes = figure.add_subplot(1, columns, column + 1)
         part = slice(column * per_column, (column + 1) * per_column)
@@ -139,7 +214,15 @@ def plot_class_iou(names, series):
             axes.barh(center, np.nan_to_num(values), bar * 0.9, color=color, label=_plain(name))
             for y, value in zip(center, values):
                 text = '–' if math.isnan(value) else f'{value:.1f}'
-                axes.text(np.nan_to_num(value) + 0.8, y, text, va='center', ha='left', color=MUTED, fontsize=7.5)
+                axes.text(
+                    np.nan_to_num(value) + 0.8,
+                    y,
+                    text,
+                    va='center',
+                    ha='left',
+                    color=MUTED,
+                    fontsize=7.5,
+                )
         axes.set_yticks(position, [_plain(name) for name in names[part]])
         axes.set_ylim(per_column - 0.5, -0.5)
         axes.set_xlim(0, 107)
@@ -148,7 +231,15 @@ def plot_class_iou(names, series):
         axes.tick_params(axis='y', length=0, labelsize=10, labelcolor=INK)
         axes.spines['left'].set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc='outside upper center', ncols=len(tables), frameon=False, fontsize=10, labelcolor=INK)
+    figure.legend(
+        handles,
+        labels,
+        loc='outside upper center',
+        ncols=len(tables),
+        frameon=False,
+        fontsize=10,
+        labelcolor=INK,
+    )
     return figure
 
 
@@ -156,9 +247,11 @@ def plot_layers(curves, *, ylabel, bands=None, levels=None):
     """A quantity of every layer of a network, a line for each network or kind of map.
 
     Args:
-        curves (dict): Label -> values of the layers from the first to the last; networks may differ in depth, None or NaN leaves a gap.
+        curves (dict): Label -> values of the layers from the first to the last; networks may differ
+            in depth, None or NaN leaves a gap.
         ylabel (str): Quantity and unit.
-        bands (dict, optional): Label -> half the height of a band around its line, values as in ``curves``.
+        bands (dict, optional): Label -> half the height of a band around its line, values as in
+            ``curves``.
         levels (dict, optional): Label -> one value, drawn as a horizontal line.
 
     Returns:
@@ -171,16 +264,40 @@ def plot_layers(curves, *, ylabel, bands=None, levels=None):
     bands = {str(label): _numbers(values) for label, values in (bands or {}).items()}
     wrong = [label for label, band in bands.items() if len(band) != len(curves.get(label, ()))]
     if not curves or wrong:
-        raise ValueError(f'a plot of layers needs curves, and bands that fit theirs: {len(curves)} curves, wrong bands {wrong}')
+        raise ValueError(
+            f'a plot of layers needs curves, and bands that fit theirs: {len(curves)} curves, '
+            f'wrong bands {wrong}'
+        )
     figure = Figure(figsize=(SINGLE_INCHES, 3.8), layout='constrained')
     axes = figure.add_subplot()
     for index, (label, values) in enumerate(curves.items()):
         layers, color = np.arange(1, len(values) + 1), COLORS[index % len(COLORS)]
-        axes.plot(layers, values, color=color, marker='o', markersize=4, linewidth=1.8, label=_plain(label))
+        axes.plot(
+            layers,
+            values,
+            color=color,
+            marker='o',
+            markersize=4,
+            linewidth=1.8,
+            label=_plain(label),
+        )
         if label in bands:
-            axes.fill_between(layers, values - bands[label], values + bands[label], color=color, alpha=0.15, linewidth=0)
+            axes.fill_between(
+                layers,
+                values - bands[label],
+                values + bands[label],
+                color=color,
+                alpha=0.15,
+                linewidth=0,
+            )
     for index, (label, value) in enumerate((levels or {}).items(), len(curves)):
-        axes.axhline(value, color=COLORS[index % len(COLORS)], linestyle='--', linewidth=1.4, label=_plain(str(label)))
+        axes.axhline(
+            value,
+            color=COLORS[index % len(COLORS)],
+            linestyle='--',
+            linewidth=1.4,
+            label=_plain(str(label)),
+        )
     axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True))
     _finish(axes, xlabel='layer', ylabel=ylabel)
     _legend(axes)
@@ -208,7 +325,9 @@ def plot_matrices(matrices, *, colormap='turbo'):
     for index, (title, matrix) in enumerate(matrices, 1):
         axes = figure.add_subplot(rows, columns, index)
         matrix = np.asarray(matrix, np.float32)
-        axes.imshow(matrix, cmap=colormap, vmin=0, vmax=float(matrix.max()) or 1, interpolation='nearest')
+        axes.imshow(
+            matrix, cmap=colormap, vmin=0, vmax=float(matrix.max()) or 1, interpolation='nearest'
+        )
         axes.set_title(_plain(title), fontsize=10, color=INK)
         axes.tick_params(colors=MUTED, labelsize=8)
     return figure
@@ -219,7 +338,8 @@ def _numbers(values):
 
 
 def read_scalars(path):
-    """Records of a scalar log of MMEngine (``<work dir>/<time>/vis_data/scalars.json``, one JSON object a line).
+    """Records of a scalar log of MMEngine (``<work dir>/<time>/vis_data/scalars.json``, one JSON
+    object a line).
 
     Lines that hold no JSON object, as the last one of a killed run, are skipped.
 
@@ -244,13 +364,16 @@ def read_scalars(path):
 
 
 def plot_curves(records):
-    """Classification losses, segmentation losses, learning rate and validation mIoU over training, a panel for each that was logged.
+    """Classification losses, segmentation losses, learning rate and validation mIoU over training,
+    a panel for each that was logged.
 
-    A loss belongs to segmentation if its name starts with ``decode`` or ``aux`` or contains ``seg``. Where a resumed run logs a step
-    again the last value counts. Long curves are smoothed by a moving average and the raw values stay visible behind it.
+    A loss belongs to segmentation if its name starts with ``decode`` or ``aux`` or contains
+    ``seg``. Where a resumed run logs a step again the last value counts. Long curves are smoothed
+    by a moving average and the raw values stay visible behind it.
 
     Args:
-        records (list[dict]): Logged scalars in the order of logging, see :func:`read_scalars`; of a resumed run, all files joined.
+        records (list[dict]): Logged scalars in the order of logging, see :func:`read_scalars`; of a
+            resumed run, all files joined.
 
     Returns:
         matplotlib.figure.Figure: Says so if nothing was logged.
@@ -258,29 +381,67 @@ def plot_curves(records):
     panels = {title: curves for title, curves in _group_scalars(records).items() if curves}
     columns = min(2, max(1, len(panels)))
     rows = math.ceil(max(1, len(panels)) / columns)
-    figure = Figure(figsize=(SINGLE_INCHES if columns == 1 else DOUBLE_INCHES, 3.8 * rows), layout='constrained')
+    figure = Figure(
+        figsize=(SINGLE_INCHES if columns == 1 else DOUBLE_INCHES, 3.8 * rows), layout='constrained'
+    )
     if not panels:
-        figure.text(0.5, 0.5, 'no training scalars were logged', ha='center', va='center', color=MUTED, fontsize=12)
-    last_step = max((max(curve) for title, curves in panels.items() if title != 'Validation' for curve in curves.values()), default=0)
+        figure.text(
+            0.5,
+            0.5,
+            'no training scalars were logged',
+            ha='center',
+            va='center',
+            color=MUTED,
+            fontsize=12,
+        )
+    last_step = max(
+        (
+            max(curve)
+            for title, curves in panels.items()
+            if title != 'Validation'
+            for curve in curves.values()
+        ),
+        default=0,
+    )
     for number, (title, curves) in enumerate(panels.items(), 1):
         # an odd last panel takes the whole row
-        axes = figure.add_subplot(rows, columns, (number, rows * columns) if number == len(panels) else number)
+        axes = figure.add_subplot(
+            rows, columns, (number, rows * columns) if number == len(panels) else number
+        )
         for index, (name, curve) in enumerate(curves.items()):
             steps = np.array(sorted(curve))
             values = np.array([curve[step] for step in steps.tolist()], np.float64)
-            style = {'color': COLORS[index % len(COLORS)], 'linestyle': ('-', '--', ':')[index // len(COLORS) % 3]}
+            style = {
+                'color': COLORS[index % len(COLORS)],
+                'linestyle': ('-', '--', ':')[index // len(COLORS) % 3],
+            }
             if 'losses' in title and len(steps) > SMOOTH_ABOVE:
                 axes.plot(steps, values, linewidth=0.8, alpha=0.25, **style)
                 values = _smooth(values, len(values) // 40)
             marker = 'o' if title == 'Validation' or len(steps) == 1 else None
-            axes.plot(steps, values, linewidth=1.8, marker=marker, markersize=4, label=_plain(name), **style)
+            axes.plot(
+                steps,
+                values,
+                linewidth=1.8,
+                marker=marker,
+                markersize=4,
+                label=_plain(name),
+                **style,
+            )
         axes.set_title(title, loc='left', fontsize=12, fontweight='bold', color=INK)
-        first, last = min(min(curve) for curve in curves.values()), max(max(curve) for curve in curves.values())
+        first, last = (
+            min(min(curve) for curve in curves.values()),
+            max(max(curve) for curve in curves.values()),
+        )
         if first == last:
             axes.set_xlim(first - 1, first + 1)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         by_epoch = title == 'Validation' and last < last_step / 2
-        _finish(axes, xlabel='epoch' if by_epoch else 'iteration', ylabel='percent' if title == 'Validation' else None)
+        _finish(
+            axes,
+            xlabel='epoch' if by_epoch else 'iteration',
+            ylabel='percent' if title == 'Validation' else None,
+        )
         if title == 'Learning rate':
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:.3g}'))
         if len(curves) > 1 or title != 'Learning rate':
@@ -290,14 +451,21 @@ def plot_curves(records):
 
 def _group_scalars(records):
     """``{panel: {name: {step: value}}}`` of the curves to draw."""
-    panels = {'Classification losses': {}, 'Segmentation losses': {}, 'Learning rate': {}, 'Validation': {}}
+    panels = {
+        'Classification losses': {},
+        'Segmentation losses': {},
+        'Learning rate': {},
+        'Validation': {},
+    }
     total = {}
     for record in records:
         step = record.get('step', record.get('iter'))
         if not _is_number(step):
             continue
         names = {name: name.removeprefix('train/').removeprefix('val/') for name in record}
-        validation = any('miou' in name.lower() for name in names.values()) and not any(name.endswith('lr') for name in names.values())
+        validation = any('miou' in name.lower() for name in names.values()) and not any(
+            name.endswith('lr') for name in names.values()
+        )
         for name, value in record.items():
             short = names[name]
             if short in NOT_METRICS or not _is_number(value):
@@ -310,12 +478,20 @@ def _group_scalars(records):
                 segmentation = short.startswith(('decode', 'aux')) or 'seg' in short.lower()
                 curves = panels['Segmentation losses' if segmentation else 'Classification losses']
             else:
-                curves = panels['Learning rate'] if short == 'lr' or short.endswith(('.lr', '/lr')) else None
+                curves = (
+                    panels['Learning rate']
+                    if short == 'lr' or short.endswith(('.lr', '/lr'))
+                    else None
+                )
             if curves is not None:
                 curves.setdefault(short, {})[step] = value if math.isfinite(value) else math.nan
     parts = len(panels['Classification losses']) + len(panels['Segmentation losses'])
     if total and parts != 1:
-        title = 'Classification losses' if panels['Classification losses'] or not parts else 'Segmentation losses'
+        title = (
+            'Classification losses'
+            if panels['Classification losses'] or not parts
+            else 'Segmentation losses'
+        )
         panels[title] = {'total': total, **panels[title]}
     return panels
 
@@ -326,14 +502,16 @@ def _is_number(value):
 
 def _plain(text):
     """``text`` shortened, with dollar signs that do not start a formula."""
-    return (text if len(text) <= MAX_NAME else f'{text[:MAX_NAME - 1]}…').replace('$', r'\$')
+    return (text if len(text) <= MAX_NAME else f'{text[: MAX_NAME - 1]}…').replace('$', r'\$')
 
 
 def _smooth(values, window):
     """Centred moving average over the finite values in reach; NaN stays NaN."""
     kernel = np.ones(2 * (window // 2) + 1)
     finite = np.isfinite(values)
-    average = np.convolve(np.where(finite, values, 0), kernel, 'same') / np.maximum(np.convolve(finite, kernel, 'same'), 1)
+    average = np.convolve(np.where(finite, values, 0), kernel, 'same') / np.maximum(
+        np.convolve(finite, kernel, 'same'), 1
+    )
     return np.where(finite, average, np.nan)
 
 

@@ -1,4 +1,5 @@
 """Configs as the tools read them."""
+
 from pathlib import Path
 
 import pytest
@@ -11,55 +12,92 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 def test_overrides_and_work_dir(tmp_path):
-    config = load_config(CONFIGS / 'mctformer_plus_toy.py', cfg_options={'model.test_cfg.refine': True, 'train_cfg.max_epochs': 3})
+    config = load_config(
+        CONFIGS / 'mctformer_plus_toy.py',
+        cfg_options={'model.test_cfg.refine': True, 'train_cfg.max_epochs': 3},
+    )
     assert config.model.test_cfg.refine is True and config.train_cfg.max_epochs == 3
-    assert config.work_dir == str(Path('work_dirs') / 'mctformer_plus_toy') and config.launcher == 'none'
+    assert (
+        config.work_dir == str(Path('work_dirs') / 'mctformer_plus_toy')
+        and config.launcher == 'none'
+    )
     assert DefaultScope.get_current_instance().scope_name == 'mmwsss'
-    assert load_config(CONFIGS / 'mctformer_plus_toy.py', work_dir=tmp_path).work_dir == str(tmp_path)
+    assert load_config(CONFIGS / 'mctformer_plus_toy.py', work_dir=tmp_path).work_dir == str(
+        tmp_path
+    )
     assert load_config(config, cfg_options={'a': 1}) is config and config.a == 1
 
 
-@pytest.mark.parametrize('device, launcher, norm', [
-    ('cuda', 'pytorch', 'SyncBN'), ('cuda', 'none', 'BN'), ('cpu', 'pytorch', 'BN'), ('cpu', 'none', 'BN')])
+@pytest.mark.parametrize(
+    'device, launcher, norm',
+    [
+        ('cuda', 'pytorch', 'SyncBN'),
+        ('cuda', 'none', 'BN'),
+        ('cpu', 'pytorch', 'BN'),
+        ('cpu', 'none', 'BN'),
+    ],
+)
 def test_sync_batchnorm_needs_processes_with_a_gpu_each(device, launcher, norm, monkeypatch):
     monkeypatch.setattr('mmwsss.apis.config.get_device', lambda: device)
     config = load_config(CONFIGS / 'deeplabv3plus_r18_toy_pseudo.py', launcher=launcher)
     assert config.model.backbone.norm_cfg.type == norm
-    assert config.env_cfg.dist_cfg.backend == ('gloo' if (device, launcher) == ('cpu', 'pytorch') else 'nccl')
+    assert config.env_cfg.dist_cfg.backend == (
+        'gloo' if (device, launcher) == ('cpu', 'pytorch') else 'nccl'
+    )
 
 
 @pytest.mark.parametrize('device', ['cuda', 'cpu'])
 def test_mixed_precision_needs_a_gpu(device, monkeypatch):
     monkeypatch.setattr('mmwsss.apis.config.get_device', lambda: device)
     wrapper = load_config(CONFIGS / 'mctformer_plus_voc.py').optim_wrapper
-    assert wrapper.type == ('mmengine.AmpOptimWrapper' if device == 'cuda' else 'mmengine.OptimWrapper')
-    assert ('loss_scale' in wrapper) == (device == 'cuda') and wrapper.optimizer.weight_decay == 0.05
+    assert wrapper.type == (
+        'mmengine.AmpOptimWrapper' if device == 'cuda' else 'mmengine.OptimWrapper'
+    )
+    assert ('loss_scale' in wrapper) == (
+        device == 'cuda'
+    ) and wrapper.optimizer.weight_decay == 0.05
 
 
 def test_a_moved_data_root_reaches_every_data_set(tmp_path):
-    config = load_config(CONFIGS / 'mctformer_plus_toy.py', cfg_options={'data_root': str(tmp_path)})
-    assert {config[f'{split}_dataloader'].dataset.data_root for split in ('train', 'val', 'test')} == {str(tmp_path)}
+    config = load_config(
+        CONFIGS / 'mctformer_plus_toy.py', cfg_options={'data_root': str(tmp_path)}
+    )
+    assert {
+        config[f'{split}_dataloader'].dataset.data_root for split in ('train', 'val', 'test')
+    } == {str(tmp_path)}
 
 
 def test_wrong_files(tmp_path):
     with pytest.raises(FileNotFoundError, match='missing.py: config not found'):
         load_config(tmp_path / 'missing.py')
-    for name, text in (('syntax.py', 'model = dict('), ('base.py', "_base_ = ['mmseg::_base_/no/such.py']\nmodel = dict()")):
+    for name, text in (
+        ('syntax.py', 'model = dict('),
+        ('base.py', "_base_ = ['mmseg::_base_/no/such.py']\nmodel = dict()"),
+    ):
         (tmp_path / name).write_text(text)
-        with pytest.raises((ValueError, FileNotFoundError), match=name if name == 'syntax.py' else 'such.py'):
+        with pytest.raises(
+            (ValueError, FileNotFoundError), match=name if name == 'syntax.py' else 'such.py'
+        ):
             load_config(tmp_path / name)
 
 
 def test_splits(toy_root):
-    config = load_config(CONFIGS / 'mctformer_plus_toy.py', cfg_options={'test_dataloader.dataset.data_root': str(toy_root)})
+    config = load_config(
+        CONFIGS / 'mctformer_plus_toy.py',
+        cfg_options={'test_dataloader.dataset.data_root': str(toy_root)},
+    )
     before = config.pretty_text
     dataset = DATASETS.build(dataset_of_split(config, 'train'))
-    assert len(dataset) == 8 and dataset.test_mode and 'seg_map_path' not in dataset.get_data_info(0)
+    assert (
+        len(dataset) == 8 and dataset.test_mode and 'seg_map_path' not in dataset.get_data_info(0)
+    )
     assert 'gt_sem_seg' not in dataset[0]['data_samples']
     dataset = DATASETS.build(dataset_of_split(config, 'val', masks=True))
     assert len(dataset) == 3 and 'gt_sem_seg' in dataset[0]['data_samples']
     (toy_root.parent / 'mine.txt').write_text('val_00001\n')
     dataset = DATASETS.build(dataset_of_split(config, str(toy_root.parent / 'mine.txt')))
-    assert [dataset.get_data_info(index)['img_id'] for index in range(len(dataset))] == ['val_00001']
+    assert [dataset.get_data_info(index)['img_id'] for index in range(len(dataset))] == [
+        'val_00001'
+    ]
     assert len(DATASETS.build(dataset_of_split(config, 'all'))) == 13
     assert config.pretty_text == before

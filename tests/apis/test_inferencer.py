@@ -1,4 +1,5 @@
 """A trained model applied to a photo."""
+
 from pathlib import Path
 
 import numpy as np
@@ -21,33 +22,47 @@ def photo(height=40, width=56):
 
 @pytest.fixture
 def model():
-    return inference(build(3, CAM_ARCH), scales=(1., 0.75), names=NAMES)
+    return inference(build(3, CAM_ARCH), scales=(1.0, 0.75), names=NAMES)
 
 
 def test_names_and_ids(model):
     by_name = infer_cams(model, photo(), ['dog', 'traffic light'])
     by_id = infer_cams(model, photo(), [1, 2])
-    assert by_name.classes.tolist() == by_id.classes.tolist() == [1, 2] and by_name.names == ['traffic light', 'dog']
-    assert np.array_equal(by_name.cams, by_id.cams) and by_name.cams.shape == (2, 40, 56) and by_name.cams.dtype == np.float32
-    assert by_name.scores.shape == (3, ) and ((0 < by_name.scores) & (by_name.scores < 1)).all()
+    assert by_name.classes.tolist() == by_id.classes.tolist() == [1, 2] and by_name.names == [
+        'traffic light',
+        'dog',
+    ]
+    assert (
+        np.array_equal(by_name.cams, by_id.cams)
+        and by_name.cams.shape == (2, 40, 56)
+        and by_name.cams.dtype == np.float32
+    )
+    assert by_name.scores.shape == (3,) and ((0 < by_name.scores) & (by_name.scores < 1)).all()
     assert infer_cams(model, photo(), np.array([2])).classes.tolist() == [2]
 
 
 def test_no_tags_and_predicted_tags(model):
     none = infer_cams(model, photo(), [])
-    assert none.classes.shape == (0, ) and none.cams.shape == (0, 40, 56) and none.names == []
-    for threshold in (0., 1.):
+    assert none.classes.shape == (0,) and none.cams.shape == (0, 40, 56) and none.names == []
+    for threshold in (0.0, 1.0):
         model.test_cfg['score_threshold'] = threshold
         predicted = infer_cams(model, photo())
-        expected = np.flatnonzero(predicted.scores > threshold) if threshold < 1 else [predicted.scores.argmax()]
+        expected = (
+            np.flatnonzero(predicted.scores > threshold)
+            if threshold < 1
+            else [predicted.scores.argmax()]
+        )
         assert predicted.classes.tolist() == list(expected)
 
 
 def test_scales_flip_and_refine_come_from_the_call_or_the_config(model):
     as_configured = infer_cams(model, photo(), [0])
     model.test_cfg.update(flip=True, refine=True)
-    assert np.array_equal(infer_cams(model, photo(), [0], scales=(1., 0.75), flip=True, refine=True).cams, as_configured.cams)
-    for other in (dict(scales=(1., )), dict(flip=False), dict(refine=False)):
+    assert np.array_equal(
+        infer_cams(model, photo(), [0], scales=(1.0, 0.75), flip=True, refine=True).cams,
+        as_configured.cams,
+    )
+    for other in (dict(scales=(1.0,)), dict(flip=False), dict(refine=False)):
         before = dict(model.test_cfg)
         assert not np.allclose(infer_cams(model, photo(), [0], **other).cams, as_configured.cams)
         assert model.test_cfg == before and model.test_cfg['tags'] == 'gt'  # a call changes nothing
@@ -59,14 +74,16 @@ def test_a_failed_call_changes_nothing(model):
     with pytest.raises(ValueError, match='smaller than a patch'):
         infer_cams(model, photo(20, 12), flip=False)
     with pytest.raises(ValueError, match='12x18'):
-        infer_cams(model, photo(24, 16), scales=(0.75, ))
+        infer_cams(model, photo(24, 16), scales=(0.75,))
     assert model.test_cfg == before
 
 
 def test_files_and_arrays(model, tmp_path):
     Image.fromarray(photo()[..., ::-1]).save(tmp_path / 'photo.png')
     for image in (tmp_path / 'photo.png', str(tmp_path / 'photo.png')):
-        assert np.array_equal(infer_cams(model, image, [0]).cams, infer_cams(model, photo(), [0]).cams)
+        assert np.array_equal(
+            infer_cams(model, image, [0]).cams, infer_cams(model, photo(), [0]).cams
+        )
     Image.fromarray(photo()[..., 0]).save(tmp_path / 'grey.png')
     assert infer_cams(model, tmp_path / 'grey.png', [0]).cams.shape == (1, 40, 56)
     with pytest.raises(FileNotFoundError, match='missing.jpg'):
@@ -79,8 +96,15 @@ def test_files_and_arrays(model, tmp_path):
             infer_cams(model, wrong)
 
 
-@pytest.mark.parametrize('tag, message', [('bird', 'unknown tag .bird.; the model knows cat, traffic light, dog'),
-                                          ('background', 'unknown tag'), (3, '3 is outside 0..2'), (-1, '-1 is outside')])
+@pytest.mark.parametrize(
+    'tag, message',
+    [
+        ('bird', 'unknown tag .bird.; the model knows cat, traffic light, dog'),
+        ('background', 'unknown tag'),
+        (3, '3 is outside 0..2'),
+        (-1, '-1 is outside'),
+    ],
+)
 def test_wrong_tags(model, tag, message):
     with pytest.raises(ValueError, match=message):
         infer_cams(model, photo(), [tag])
@@ -90,30 +114,64 @@ def test_masks(model):
     cams = infer_cams(model, photo(), ['cat', 'dog'])
     for threshold in (0.2, 0.7):
         mask = infer_masks(model, photo(), ['cat', 'dog'], threshold=threshold)
-        expected = labels_at_threshold(torch.from_numpy(cams.cams), torch.from_numpy(cams.classes), threshold)
+        expected = labels_at_threshold(
+            torch.from_numpy(cams.cams), torch.from_numpy(cams.classes), threshold
+        )
         assert mask.dtype == np.uint8 and mask.shape == (40, 56) and np.array_equal(mask, expected)
         assert set(np.unique(mask)) <= {0, 1, 3}
-    assert np.array_equal(infer_masks(model, photo(), ['cat']), infer_masks(model, photo(), ['cat'], threshold=0.4))
+    assert np.array_equal(
+        infer_masks(model, photo(), ['cat']), infer_masks(model, photo(), ['cat'], threshold=0.4)
+    )
     model.cfg.cam_threshold = 0.8
-    assert np.array_equal(infer_masks(model, photo(), ['cat']), infer_masks(model, photo(), ['cat'], threshold=0.8))
+    assert np.array_equal(
+        infer_masks(model, photo(), ['cat']), infer_masks(model, photo(), ['cat'], threshold=0.8)
+    )
     assert (infer_masks(model, photo(), []) == 0).all()
 
 
 def tiny_config():
-    return Config(dict(model=model_config(3, CAM_ARCH), work_dir='unused', test_dataloader=dict(dataset=dict(pipeline=[
-        dict(type='mmwsss.LoadImage'), dict(type='mmwsss.MultiScaleViews', scales=(1., )), dict(type='mmwsss.PackTagInputs')]))))
+    return Config(
+        dict(
+            model=model_config(3, CAM_ARCH),
+            work_dir='unused',
+            test_dataloader=dict(
+                dataset=dict(
+                    pipeline=[
+                        dict(type='mmwsss.LoadImage'),
+                        dict(type='mmwsss.MultiScaleViews', scales=(1.0,)),
+                        dict(type='mmwsss.PackTagInputs'),
+                    ]
+                )
+            ),
+        )
+    )
 
 
 def test_model_from_config_and_checkpoint(tmp_path):
     trained = build(3, CAM_ARCH)
-    torch.save(dict(state_dict=trained.state_dict(), meta=dict(dataset_meta=dict(classes=['background', *NAMES]))), tmp_path / 'a.pth')
+    torch.save(
+        dict(
+            state_dict=trained.state_dict(),
+            meta=dict(dataset_meta=dict(classes=['background', *NAMES])),
+        ),
+        tmp_path / 'a.pth',
+    )
     model = init_model(tiny_config(), tmp_path / 'a.pth')
-    assert not model.training and not model.backbone.training and model.class_names == ('background', *NAMES)
+    assert (
+        not model.training
+        and not model.backbone.training
+        and model.class_names == ('background', *NAMES)
+    )
     for name, value in trained.state_dict().items():
         assert torch.equal(model.state_dict()[name], value), name
     assert infer_cams(model, photo(), ['dog']).names == ['dog']
-    without = init_model(tiny_config(), cfg_options={'model.test_cfg': dict(flip=False), 'classes': ['background', 'a', 'b', 'c']})
-    assert without.class_names == ('background', 'a', 'b', 'c') and without.test_cfg['flip'] is False
+    without = init_model(
+        tiny_config(),
+        cfg_options={'model.test_cfg': dict(flip=False), 'classes': ['background', 'a', 'b', 'c']},
+    )
+    assert (
+        without.class_names == ('background', 'a', 'b', 'c') and without.test_cfg['flip'] is False
+    )
     assert init_model(tiny_config()).class_names == ('background', '0', '1', '2')
 
 
@@ -143,6 +201,6 @@ def test_segmentation_network(toy_root):
     image = toy_root / 'JPEGImages' / 'train_00001.jpg'
     mask = infer_masks(model, image)
     assert mask.shape == Image.open(image).size[::-1] and mask.dtype == np.uint8 and mask.max() <= 8
-    for options in (dict(tags=['house']), dict(scales=(1., )), dict(flip=True), dict(refine=False)):
+    for options in (dict(tags=['house']), dict(scales=(1.0,)), dict(flip=True), dict(refine=False)):
         with pytest.raises(ValueError, match='segments without tags'):
             infer_masks(model, image, **options)

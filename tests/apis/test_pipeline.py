@@ -1,4 +1,5 @@
 """Stages, reruns and failures of a pipeline, with tools that start in a moment."""
+
 import re
 import shutil
 
@@ -7,9 +8,10 @@ import pytest
 from mmwsss.apis.pipeline import Pipeline, StageFailed
 from mmwsss.utils.io import read_json
 
-# The two tools append a line to <out>/runs.txt and write what later stages ask for. `train.py` stops after "epoch 1" with exit code 3 if
-# there is a file `stop` in the working directory, and continues with --resume.
-TRAIN = '''
+# The two tools append a line to <out>/runs.txt and write what later stages ask for. `train.py`
+# stops after "epoch 1" with exit code 3 if there is a file `stop` in the working directory, and
+# continues with --resume.
+TRAIN = """
 import pathlib, sys
 arguments = sys.argv[1:]
 folder = pathlib.Path(arguments[arguments.index('--out') + 1])
@@ -23,34 +25,43 @@ if pathlib.Path('stop').exists():
     print('no memory left', file=sys.stderr)
     sys.exit(3)
 (folder / 'last_checkpoint').write_text(str(folder / 'epoch_2.pth') + '\\n')
-(folder / 'metrics.json').write_text('{"cam/mIoU": 50.0, "cam/best_threshold": 0.25, "protocol": {"cam": {"split": "val"}, "loop": "val"}}')
-'''
-MAKE = '''
+numbers = '"cam/mIoU": 50.0, "cam/best_threshold": 0.25'
+protocol = '"protocol": {"cam": {"split": "val"}, "loop": "val"}'
+(folder / 'metrics.json').write_text(f'{{{numbers}, {protocol}}}')
+"""
+MAKE = """
 import pathlib, sys
 arguments = sys.argv[1:]
 folder = pathlib.Path(arguments[arguments.index('--out') + 1])
 folder.mkdir(exist_ok=True, parents=True)
 with open(folder / 'runs.txt', 'a') as file:
     file.write(' '.join(arguments) + '\\n')
-(folder / 'metrics.json').write_text('{"mask/mIoU": 60.0, "seg/mIoU": 1.0, "protocol": {"split": "train"}}')
-'''
-CONFIG = '''
+numbers = '{"mask/mIoU": 60.0, "seg/mIoU": 1.0, "protocol": {"split": "train"}}'
+(folder / 'metrics.json').write_text(numbers)
+"""
+CONFIG = """
 title = 'test'
 stages = [
     dict(name='data', tool='make.py', args=['--out', '{data}'], always=True),
     dict(name='classifier', tool='train.py', args=['{configs}/model.py', '--out', '{classifier}']),
     dict(name='masks', tool='make.py',
-         args=['--out', '{masks}', '{classifier.checkpoint}', '{classifier:cam/best_threshold}', 'x={data}/y']),
+         args=['--out', '{masks}', '{classifier.checkpoint}', '{classifier:cam/best_threshold}',
+               'x={data}/y']),
     dict(name='evaluation', tool='make.py', args=['--out', '{evaluation}', '--root', '{work_dir}']),
 ]
 results = dict(cam='classifier', mask='evaluation')
-'''
+"""
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A checkout with configs and tools; the working directory."""
-    files = {'tools/train.py': TRAIN, 'tools/make.py': MAKE, 'configs/model.py': 'depth = 4\n', 'configs/pipelines/test.py': CONFIG}
+    files = {
+        'tools/train.py': TRAIN,
+        'tools/make.py': MAKE,
+        'configs/model.py': 'depth = 4\n',
+        'configs/pipelines/test.py': CONFIG,
+    }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text)
@@ -73,28 +84,47 @@ def runs(home, stage):
 def test_stages_and_placeholders(home, capsys):
     run = pipeline(home)
     summary = run.run()
-    assert [stage['name'] for stage in summary] == ['data', 'classifier', 'masks', 'evaluation'] and statuses(summary) == ['done'] * 4
+    assert [stage['name'] for stage in summary] == [
+        'data',
+        'classifier',
+        'masks',
+        'evaluation',
+    ] and statuses(summary) == ['done'] * 4
     work = home / 'work'
-    assert runs(home, 'masks') == [f'--out {work}/masks {work}/classifier/epoch_2.pth 0.25 x={work}/data/y']
+    assert runs(home, 'masks') == [
+        f'--out {work}/masks {work}/classifier/epoch_2.pth 0.25 x={work}/data/y'
+    ]
     assert runs(home, 'evaluation') == [f'--out {work}/evaluation --root {work}']
-    assert run.metrics() == {'cam/mIoU': 50.0, 'cam/best_threshold': 0.25, 'mask/mIoU': 60.0,
-                             'protocol': {'cam': {'split': 'val'}, 'mask': {'split': 'train'}}}
+    assert run.metrics() == {
+        'cam/mIoU': 50.0,
+        'cam/best_threshold': 0.25,
+        'mask/mIoU': 60.0,
+        'protocol': {'cam': {'split': 'val'}, 'mask': {'split': 'train'}},
+    }
     state = read_json(work / 'masks' / 'stage.json')
-    assert state['status'] == 'done' and state['seconds'] > 0 and state['settings']['tool'] == 'make.py'
+    assert (
+        state['status'] == 'done'
+        and state['seconds'] > 0
+        and state['settings']['tool'] == 'make.py'
+    )
     assert (work / 'classifier' / 'stage.log').read_text() == 'epoch 1\n'
     assert '[2/4] classifier: done in' in capsys.readouterr().out
 
 
 def test_a_rerun_does_only_what_is_not_done(home):
     pipeline(home).run()
-    assert statuses(pipeline(home).run()) == ['done', 'skipped', 'skipped', 'skipped']  # `always` runs, and makes nothing else run
+    # `always` runs, and makes nothing else run
+    assert statuses(pipeline(home).run()) == ['done', 'skipped', 'skipped', 'skipped']
     assert len(runs(home, 'data')) == 2 and runs(home, 'classifier') == ['started']
     assert sum(stage['seconds'] for stage in pipeline(home).run()) > 0
 
 
 def test_a_failed_stage_continues(home, capsys):
     (home / 'stop').touch()
-    with pytest.raises(StageFailed, match=r'stage classifier failed with exit code 3; log: .*work/classifier/stage\.log'):
+    with pytest.raises(
+        StageFailed,
+        match=r'stage classifier failed with exit code 3; log: .*work/classifier/stage\.log',
+    ):
         pipeline(home).run()
     assert 'no memory left' in capsys.readouterr().out
     assert 'no memory left' in (home / 'work' / 'classifier' / 'stage.log').read_text()
@@ -103,7 +133,9 @@ def test_a_failed_stage_continues(home, capsys):
     (home / 'stop').unlink()
     assert statuses(pipeline(home).run()) == ['done'] * 4
     assert runs(home, 'classifier') == ['started', 'resumed']
-    assert (home / 'work' / 'classifier' / 'stage.log').read_text() == 'epoch 1\nno memory left\nepoch 2\n'
+    assert (
+        home / 'work' / 'classifier' / 'stage.log'
+    ).read_text() == 'epoch 1\nno memory left\nepoch 2\n'
 
 
 def test_start_from_a_stage(home):
@@ -111,7 +143,10 @@ def test_start_from_a_stage(home):
     (home / 'work' / 'masks' / 'old.txt').touch()
     assert statuses(pipeline(home).run(start='masks')) == ['done', 'skipped', 'done', 'done']
     assert len(runs(home, 'masks')) == 1 and not (home / 'work' / 'masks' / 'old.txt').exists()
-    with pytest.raises(ValueError, match='--from mask: no such stage; stages are data, classifier, masks, evaluation'):
+    with pytest.raises(
+        ValueError,
+        match='--from mask: no such stage; stages are data, classifier, masks, evaluation',
+    ):
         pipeline(home).run(start='mask')
 
 
@@ -141,7 +176,9 @@ def test_overrides(home):
 
 
 def test_several_processes(home, monkeypatch):
-    """Training, testing and CAM generation run under torchrun; their results are those of another setting."""
+    """Training, testing and CAM generation run under torchrun; their results are those of another
+    setting.
+    """
     started = []
 
     def start(command, **options):
@@ -156,7 +193,10 @@ def test_several_processes(home, monkeypatch):
         run.run()
     command = started[0]
     assert command[1:5] == ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=3']
-    assert command[5] == str(home / 'tools' / 'train.py') and command[-2:] == ['--launcher', 'pytorch']
+    assert command[5] == str(home / 'tools' / 'train.py') and command[-2:] == [
+        '--launcher',
+        'pytorch',
+    ]
     assert read_json(home / 'work' / 'classifier' / 'stage.json')['settings']['processes'] == 3
 
 
@@ -164,14 +204,21 @@ def test_dry_run(home, capsys):
     assert pipeline(home).run(dry_run=True) == []
     output = capsys.readouterr().out
     assert re.findall(r'\[(\d)/4\] (\w+): (\S+)', output) == [
-        ('1', 'data', 'make.py'), ('2', 'classifier', 'train.py'), ('3', 'masks', 'make.py'), ('4', 'evaluation', 'make.py')]
+        ('1', 'data', 'make.py'),
+        ('2', 'classifier', 'train.py'),
+        ('3', 'masks', 'make.py'),
+        ('4', 'evaluation', 'make.py'),
+    ]
     assert '{classifier:cam/best_threshold}' in output and not (home / 'work').exists()
 
 
 def test_folders_of_others_are_not_deleted(home):
     (home / 'work' / 'masks').mkdir(parents=True)
     (home / 'work' / 'masks' / 'photo.jpg').touch()
-    with pytest.raises(ValueError, match='work/masks: holds files that no pipeline has made; choose another --work-dir'):
+    with pytest.raises(
+        ValueError,
+        match='work/masks: holds files that no pipeline has made; choose another --work-dir',
+    ):
         pipeline(home).run()
     assert (home / 'work' / 'masks' / 'photo.jpg').exists()
 
@@ -179,23 +226,32 @@ def test_folders_of_others_are_not_deleted(home):
 def test_a_config_outside_of_the_checkout(home, tmp_path_factory):
     """Tools and configs are then those of the package."""
     config = tmp_path_factory.mktemp('elsewhere') / 'mine.py'
-    config.write_text("stages = [dict(name='a', tool='train.py', args=['{configs}/mctformer_plus_toy.py'])]")
+    config.write_text(
+        "stages = [dict(name='a', tool='train.py', args=['{configs}/mctformer_plus_toy.py'])]"
+    )
     run = Pipeline(config)
-    assert (run.tools / 'generate_cams.py').is_file() and (run.configs / 'mctformer_plus_toy.py').is_file()
+    assert (run.tools / 'generate_cams.py').is_file() and (
+        run.configs / 'mctformer_plus_toy.py'
+    ).is_file()
     assert str(run.work_dir) == 'work_dirs/mine_pipeline'
 
 
-@pytest.mark.parametrize('text, message', [
-    ("'{masks}', '{classifier.checkpoint}'|'{masks}', '{segmentation.checkpoint}'",
-     r'stage masks: \{segmentation\.checkpoint\} names neither this stage nor one before it'),
-    ("'--out', '{data}'|'--out', '{masks}'", r'stage data: \{masks\} names neither'),
-    ("name='masks'|name='data'", 'two stages have the name data'),
-    ("name='masks'|name='configs'", 'configs cannot be the name of a stage'),
-    ("tool='train.py'|tool='teach.py'", r'stage classifier: no such tool: .*tools/teach\.py'),
-    ("name='masks', |", 'a stage needs name, tool and args'),
-    ('stages = |steps = ', r'test\.py: has no stages'),
-    ('stages = [|stages = (', r'test\.py: not a valid config'),
-])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        (
+            "'{masks}', '{classifier.checkpoint}'|'{masks}', '{segmentation.checkpoint}'",
+            r'stage masks: \{segmentation\.checkpoint\} names neither this stage nor one before it',
+        ),
+        ("'--out', '{data}'|'--out', '{masks}'", r'stage data: \{masks\} names neither'),
+        ("name='masks'|name='data'", 'two stages have the name data'),
+        ("name='masks'|name='configs'", 'configs cannot be the name of a stage'),
+        ("tool='train.py'|tool='teach.py'", r'stage classifier: no such tool: .*tools/teach\.py'),
+        ("name='masks', |", 'a stage needs name, tool and args'),
+        ('stages = |steps = ', r'test\.py: has no stages'),
+        ('stages = [|stages = (', r'test\.py: not a valid config'),
+    ],
+)
 def test_bad_configs(home, text, message):
     file = home / 'configs' / 'pipelines' / 'test.py'
     before, after = text.split('|')
@@ -212,5 +268,7 @@ def test_a_number_that_is_not_there(home):
         pipeline(home).run()
     with pytest.raises(FileNotFoundError, match='nowhere.py: config not found'):
         Pipeline('nowhere.py')
-    with pytest.raises(ValueError, match=r'test\.py: these overrides do not fit it: stages\.9\.name'):
+    with pytest.raises(
+        ValueError, match=r'test\.py: these overrides do not fit it: stages\.9\.name'
+    ):
         pipeline(home, options={'stages.9.name': 'x'})

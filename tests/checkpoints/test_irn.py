@@ -1,4 +1,5 @@
 """Names of the released IRN."""
+
 import pytest
 
 from mmwsss.checkpoints.irn import is_irn, release_irn_keys, translate_irn_keys
@@ -55,4 +56,8 @@ def test_what_does_not_belong():
     names = ['resnet50.fc.weight', 'fc_edge7.0.weight', 'other.weight', 'dp_layers.7.0.weight']
     assert translate_irn_keys(dict.fromkeys(names, 1)) == ({}, names)
     assert release_irn_keys({'head.weight': 1}) == ({}, ['head.weight'])
-    assert is_irn({'fc_edge6.weight': 1}) and is_irn({'edge_layers.5.weight': 1}) and not is_irn({'edge.weight': 1})
+    assert (
+        is_irn({'fc_edge6.weight': 1})
+        and is_irn({'edge_layers.5.weight': 1})
+        and not is_irn({'edge.weight': 1})
+    )

@@ -1,4 +1,5 @@
 """AffinityDataset: images with their CRF maps or label maps."""
+
 import numpy as np
 import pytest
 
@@ -10,13 +11,17 @@ from mmwsss.utils.io import write_mask
 @pytest.fixture
 def labelled(photos):
     for name in 'abcd':
-        write_crf_maps(photos / 'psa' / f'{name}.npz', [0], np.ones((2, 12, 16)), np.ones((2, 12, 16)))
+        write_crf_maps(
+            photos / 'psa' / f'{name}.npz', [0], np.ones((2, 12, 16)), np.ones((2, 12, 16))
+        )
         write_mask(photos / 'irn' / f'{name}.png', np.ones((12, 16)))
     return photos
 
 
 def build(root, folder='psa', **options):
-    return AffinityDataset(data_root=str(root), **{'data_prefix': {'affinity_path': folder}, **options})
+    return AffinityDataset(
+        data_root=str(root), **{'data_prefix': {'affinity_path': folder}, **options}
+    )
 
 
 def test_files_of_each_image(labelled):
@@ -25,18 +30,25 @@ def test_files_of_each_image(labelled):
     assert data.get_data_info(0)['affinity_path'] == str(labelled / 'psa' / 'b.npz')
     assert data.get_data_info(0)['img_path'] == str(labelled / 'JPEGImages' / 'b.jpg')
     assert 'seg_map_path' not in data.get_data_info(0)
-    assert len(build(labelled, 'irn')) == 4 and build(labelled, 'irn').get_data_info(3)['affinity_path'] == str(labelled / 'irn' / 'd.png')
+    assert len(build(labelled, 'irn')) == 4 and build(labelled, 'irn').get_data_info(3)[
+        'affinity_path'
+    ] == str(labelled / 'irn' / 'd.png')
 
 
 def test_folder_beside_the_working_directory(labelled, monkeypatch, tmp_path):
     (labelled / 'psa').rename(tmp_path / 'labels')
     monkeypatch.chdir(tmp_path)
-    assert build(labelled, 'labels').get_data_info(0)['affinity_path'] == str(tmp_path / 'labels' / 'a.npz')
+    assert build(labelled, 'labels').get_data_info(0)['affinity_path'] == str(
+        tmp_path / 'labels' / 'a.npz'
+    )
 
 
 def test_what_is_missing_is_named(labelled):
     (labelled / 'psa' / 'c.npz').unlink()
-    with pytest.raises(FileNotFoundError, match='1 of 4 affinity label files not found.*: c. Make them first with tools/make_aff'):
+    with pytest.raises(
+        FileNotFoundError,
+        match='1 of 4 affinity label files not found.*: c. Make them first with tools/make_aff',
+    ):
         build(labelled)
     with pytest.raises(FileNotFoundError, match='affinity label folder not found.*Make them first'):
         build(labelled, 'none')

@@ -1,4 +1,5 @@
 """OpenImagesWSOLDataset and its masks, on a tree of three images."""
+
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -23,29 +24,54 @@ def root(tmp_path, monkeypatch):
         Image.fromarray(np.zeros((30, 50, 3), np.uint8)).save(root / name)
     left, middle, low = np.zeros((3, 60, 100), bool)
     left[:, :20], middle[20:40, 30:60], low[30:] = True, True, True
-    for name, mask in (('a_m_1', left), ('a_m_2', middle), ('a_ignore', low), ('b_m_1', middle), ('c_m_1', left)):
+    for name, mask in (
+        ('a_m_1', left),
+        ('a_m_2', middle),
+        ('a_ignore', low),
+        ('b_m_1', middle),
+        ('c_m_1', left),
+    ):
         folder = '9dog' if name[0] == 'c' else '0cat'
-        Image.fromarray(mask.astype(np.uint8) * (255 if name[0] == 'a' else 1)).save(root / f'val/{folder}/{name}.png')
+        Image.fromarray(mask.astype(np.uint8) * (255 if name[0] == 'a' else 1)).save(
+            root / f'val/{folder}/{name}.png'
+        )
     lists = root / 'metadata' / 'val'
     lists.mkdir(parents=True)
     (lists / 'image_ids.txt').write_text(f'{ONE}\n{THREE}\n{TWO}\n')
     (lists / 'class_labels.txt').write_text(f'{ONE},0\n{TWO},0\n{THREE},7\n')
     (lists / 'localization.txt').write_text(
-        f'{ONE},val/0cat/a_m_1.png,val/0cat/a_ignore.png\n{ONE},val/0cat/a_m_2.png,\n{TWO},val/0cat/b_m_1.png,\n{THREE},val/9dog/c_m_1.png,\n')
+        f'{ONE},val/0cat/a_m_1.png,val/0cat/a_ignore.png\n{ONE},val/0cat/a_m_2.png,\n{TWO},val/0cat/b_m_1.png,\n{THREE},val/9dog/c_m_1.png,\n'
+    )
     (root / 'metadata' / 'train').mkdir()
     (root / 'metadata' / 'train' / 'image_ids.txt').write_text(ONE.replace('val', 'train') + '\n')
-    (root / 'metadata' / 'train' / 'class_labels.txt').write_text(ONE.replace('val', 'train') + ',0\n')
+    (root / 'metadata' / 'train' / 'class_labels.txt').write_text(
+        ONE.replace('val', 'train') + ',0\n'
+    )
     return root
 
 
 def test_tags_and_masks(root):
     data = OpenImagesWSOLDataset(data_root=str(root), split='val', test_mode=True)
     infos = [data.get_data_info(index) for index in range(len(data))]
-    assert [(info['img_id'], info['gt_tags']) for info in infos] == [('val/0cat/a', [0]), ('val/9dog/c', [7]), ('val/0cat/b', [0])]
-    assert data.num_tags == 100 and data.metainfo['classes'][:2] == ('background', '0cat') and data.metainfo['classes'][8] == '9dog'
+    assert [(info['img_id'], info['gt_tags']) for info in infos] == [
+        ('val/0cat/a', [0]),
+        ('val/9dog/c', [7]),
+        ('val/0cat/b', [0]),
+    ]
+    assert (
+        data.num_tags == 100
+        and data.metainfo['classes'][:2] == ('background', '0cat')
+        and data.metainfo['classes'][8] == '9dog'
+    )
     assert data.metainfo['classes'][2] == 'class 1' and data.metainfo['split'] == 'val'
-    assert infos[0]['mask_paths'] == [str(root / 'val/0cat/a_m_1.png'), str(root / 'val/0cat/a_m_2.png')]
-    assert infos[0]['ignore_path'] == str(root / 'val/0cat/a_ignore.png') and infos[1]['ignore_path'] is None
+    assert infos[0]['mask_paths'] == [
+        str(root / 'val/0cat/a_m_1.png'),
+        str(root / 'val/0cat/a_m_2.png'),
+    ]
+    assert (
+        infos[0]['ignore_path'] == str(root / 'val/0cat/a_ignore.png')
+        and infos[1]['ignore_path'] is None
+    )
 
 
 def test_training_cannot_read_masks(root, monkeypatch):
@@ -54,13 +80,24 @@ def test_training_cannot_read_masks(root, monkeypatch):
     (root / 'metadata/val/localization.txt').unlink()
     for split in ('train', 'val'):
         info = OpenImagesWSOLDataset(data_root=str(root), split=split).get_data_info(0)
-        assert info['gt_tags'] == [0] and not {'mask_paths', 'ignore_path', 'seg_map_path'} & info.keys()
-    assert 'mask_paths' not in OpenImagesWSOLDataset(data_root=str(root), test_mode=True).get_data_info(0)  # train has none
+        assert (
+            info['gt_tags'] == [0]
+            and not {'mask_paths', 'ignore_path', 'seg_map_path'} & info.keys()
+        )
+    # train has none
+    assert 'mask_paths' not in OpenImagesWSOLDataset(
+        data_root=str(root), test_mode=True
+    ).get_data_info(0)
     assert len(messages) == 2 and messages[0].endswith('1 images, OpenImages-WSOL train has 29819')
 
 
 def test_mask_of_the_protocol(root):
-    data = OpenImagesWSOLDataset(data_root=str(root), split='val', test_mode=True, pipeline=[LoadImage(), LoadWSOLMask(), PackTagInputs()])
+    data = OpenImagesWSOLDataset(
+        data_root=str(root),
+        split='val',
+        test_mode=True,
+        pipeline=[LoadImage(), LoadWSOLMask(), PackTagInputs()],
+    )
     sample = data[0]['data_samples']
     target = sample.gt_sem_seg.data[0].numpy()
     assert target.shape == sample.ori_shape == (224, 224) and sample.img_shape == (30, 50)
@@ -71,7 +108,9 @@ def test_mask_of_the_protocol(root):
     np.testing.assert_array_equal(target, expected)
     assert sorted(np.unique(data[1]['data_samples'].gt_sem_seg.data)) == [0, 8]
     item = dict(img_path='x.jpg', gt_tags=[0, 1], mask_paths=[])
-    with pytest.raises(ValueError, match='x.jpg: LoadWSOLMask takes images of one class, this one has 2'):
+    with pytest.raises(
+        ValueError, match='x.jpg: LoadWSOLMask takes images of one class, this one has 2'
+    ):
         LoadWSOLMask()(item)
     assert LoadWSOLMask()(dict(gt_tags=[0])) == dict(gt_tags=[0])
 
@@ -81,13 +120,25 @@ def test_pipeline_of_the_config(root):
     config = Config.fromfile(CONFIGS / 'mctformer_plus_openimages.py')
     config.merge_from_dict({'test_dataloader.dataset.data_root': str(root)})
     item = DATASETS.build(dataset_of_split(config, 'val', masks=True))[0]
-    assert [tuple(view.shape) for view in item['inputs']] == [(3, 448, 448), (3, 336, 336), (3, 560, 560)]
+    assert [tuple(view.shape) for view in item['inputs']] == [
+        (3, 448, 448),
+        (3, 336, 336),
+        (3, 560, 560),
+    ]
     assert item['data_samples'].gt_sem_seg.shape == item['data_samples'].ori_shape == (224, 224)
-    item = DATASETS.build(dataset_of_split(config, 'val'))[2]  # for CAM files: no masks, and maps of the size of the image
+    # for CAM files: no masks, and maps of the size of the image
+    item = DATASETS.build(dataset_of_split(config, 'val'))[2]
     sample = item['data_samples']
-    assert 'gt_sem_seg' not in sample and sample.ori_shape == (30, 50) and sample.img_id == 'val/0cat/b'
+    assert (
+        'gt_sem_seg' not in sample
+        and sample.ori_shape == (30, 50)
+        and sample.img_id == 'val/0cat/b'
+    )
     (root / 'list.txt').write_text('val/0cat/b\n')
-    assert len(DATASETS.build(dict(dataset_of_split(config, str(root / 'list.txt')), split='val'))) == 1
+    assert (
+        len(DATASETS.build(dict(dataset_of_split(config, str(root / 'list.txt')), split='val')))
+        == 1
+    )
 
 
 def test_bad_files(root):
@@ -102,11 +153,17 @@ def test_bad_files(root):
     with pytest.raises(ValueError, match='localization.txt, line 1: expected 3 fields'):
         OpenImagesWSOLDataset(**load)
     (lists / 'localization.txt').write_text(f'{ONE},val/0cat/a_m_1.png,\n')
-    with pytest.raises(ValueError, match='localization.txt: 2 images have no mask: val/9dog/c, val/0cat/b'):
+    with pytest.raises(
+        ValueError, match='localization.txt: 2 images have no mask: val/9dog/c, val/0cat/b'
+    ):
         OpenImagesWSOLDataset(**load)
     (lists / 'class_labels.txt').write_text(f'{ONE},100\n')
-    with pytest.raises(ValueError, match="class_labels.txt, line 1: '100' is no class number 0..99"):
+    with pytest.raises(
+        ValueError, match="class_labels.txt, line 1: '100' is no class number 0..99"
+    ):
         OpenImagesWSOLDataset(**load)
     (lists / 'class_labels.txt').unlink()
-    with pytest.raises(FileNotFoundError, match='class_labels.txt: .* not found. OpenImages-WSOL is expected'):
+    with pytest.raises(
+        FileNotFoundError, match='class_labels.txt: .* not found. OpenImages-WSOL is expected'
+    ):
         OpenImagesWSOLDataset(**load)

@@ -1,4 +1,5 @@
 """PseudoSegDataset: pseudo masks in training, real ones in test mode."""
+
 import numpy as np
 import pytest
 
@@ -6,7 +7,11 @@ from mmwsss.datasets import PseudoSegDataset
 from mmwsss.registry import DATASETS
 from mmwsss.utils.io import write_mask
 
-PREFIX = {'img_path': 'JPEGImages', 'pseudo_mask_path': 'pseudo', 'seg_map_path': 'SegmentationClass'}
+PREFIX = {
+    'img_path': 'JPEGImages',
+    'pseudo_mask_path': 'pseudo',
+    'seg_map_path': 'SegmentationClass',
+}
 
 
 @pytest.fixture
@@ -17,7 +22,9 @@ def pseudo(photos):
 
 
 def build(root, **kwargs):
-    return PseudoSegDataset(data_root=str(root), **{'data_prefix': PREFIX, 'classes': 'classes.txt', **kwargs})
+    return PseudoSegDataset(
+        data_root=str(root), **{'data_prefix': PREFIX, 'classes': 'classes.txt', **kwargs}
+    )
 
 
 def test_training_and_test_masks(pseudo):
@@ -27,7 +34,9 @@ def test_training_and_test_masks(pseudo):
     assert [test.get_data_info(index)['img_id'] for index in range(len(test))] == list('abcd')
     assert test.get_data_info(0)['seg_map_path'] == str(pseudo / 'SegmentationClass' / 'a.png')
     assert train.metainfo['classes'] == ('background', 'dog', 'cat')
-    assert 'seg_map_path' not in build(pseudo, test_mode=True, data_prefix={'img_path': 'JPEGImages'}).get_data_info(0)
+    assert 'seg_map_path' not in build(
+        pseudo, test_mode=True, data_prefix={'img_path': 'JPEGImages'}
+    ).get_data_info(0)
 
 
 def test_pseudo_masks_beside_the_working_directory(pseudo, monkeypatch, tmp_path):
@@ -37,15 +46,29 @@ def test_pseudo_masks_beside_the_working_directory(pseudo, monkeypatch, tmp_path
     assert data.get_data_info(0)['seg_map_path'] == str(tmp_path / 'masks' / 'a.png')
 
 
-@pytest.mark.parametrize('load', [
-    [{'type': 'mmwsss.LoadImage'}, {'type': 'mmwsss.LoadMask'}],
-    [{'type': 'mmseg.LoadImageFromFile'}, {'type': 'mmseg.LoadAnnotations'}],
-])
+@pytest.mark.parametrize(
+    'load',
+    [
+        [{'type': 'mmwsss.LoadImage'}, {'type': 'mmwsss.LoadMask'}],
+        [{'type': 'mmseg.LoadImageFromFile'}, {'type': 'mmseg.LoadAnnotations'}],
+    ],
+)
 def test_with_the_transforms_of_mmseg(pseudo, load):
-    data = DATASETS.build({
-        'type': 'mmwsss.PseudoSegDataset', 'data_root': str(pseudo), 'metainfo': {'classes': 'classes.txt'}, 'data_prefix': PREFIX,
-        'pipeline': [*load, {'type': 'mmwsss.RandomScale', 'ratio_range': (1.5, 1.5)}, {'type': 'mmseg.RandomCrop', 'crop_size': (10, 10)},
-                     {'type': 'mmseg.RandomFlip', 'prob': 1.0}, {'type': 'mmseg.PackSegInputs'}]})
+    data = DATASETS.build(
+        {
+            'type': 'mmwsss.PseudoSegDataset',
+            'data_root': str(pseudo),
+            'metainfo': {'classes': 'classes.txt'},
+            'data_prefix': PREFIX,
+            'pipeline': [
+                *load,
+                {'type': 'mmwsss.RandomScale', 'ratio_range': (1.5, 1.5)},
+                {'type': 'mmseg.RandomCrop', 'crop_size': (10, 10)},
+                {'type': 'mmseg.RandomFlip', 'prob': 1.0},
+                {'type': 'mmseg.PackSegInputs'},
+            ],
+        }
+    )
     item = data[0]
     assert item['inputs'].shape == (3, 10, 10)
     assert (item['data_samples'].gt_sem_seg.data == 2).all()
@@ -53,7 +76,10 @@ def test_with_the_transforms_of_mmseg(pseudo, load):
 
 def test_missing_masks_are_listed_with_the_fix(pseudo):
     (pseudo / 'pseudo' / 'c.png').unlink()
-    with pytest.raises(FileNotFoundError, match='1 of 4 pseudo mask files not found .*: c. Make them first: tools/run_pipeline.py'):
+    with pytest.raises(
+        FileNotFoundError,
+        match='1 of 4 pseudo mask files not found .*: c. Make them first: tools/run_pipeline.py',
+    ):
         build(pseudo)
     assert len(build(pseudo, test_mode=True)) == 4
     with pytest.raises(FileNotFoundError, match='pseudo mask folder not found.*Make them first'):

@@ -1,4 +1,5 @@
 """Augmentations that depend on the place in the run alone."""
+
 import itertools
 import pickle
 import random
@@ -19,7 +20,9 @@ def test_a_skipped_sampler_gives_the_same_numbers():
     whole, resumed = (SeededInfiniteSampler(list(range(5)), seed=3) for _ in range(2))
     resumed.skip(7)
     first, second = list(itertools.islice(whole, 12))[7:], list(itertools.islice(resumed, 5))
-    assert first == second and [draws(index) for index in first] == [draws(pickle.loads(pickle.dumps(index))) for index in second]
+    assert first == second and [draws(index) for index in first] == [
+        draws(pickle.loads(pickle.dumps(index))) for index in second
+    ]
     assert len({draws(index) for index in first}) == 5
 
 

@@ -1,4 +1,5 @@
 """Files of predictions."""
+
 import numpy as np
 import pytest
 import torch
@@ -30,7 +31,9 @@ def test_cam_files(keys, half, tmp_path):
 
 
 def test_masks_from_cams(tmp_path):
-    sample = WSSSDataSample(metainfo=dict(img_id='a')).set_pred_cams([1, 4], torch.tensor([[[0.2, 0.9, 0.5]], [[0.3, 0.8, 0.5]]]))
+    sample = WSSSDataSample(metainfo=dict(img_id='a')).set_pred_cams(
+        [1, 4], torch.tensor([[[0.2, 0.9, 0.5]], [[0.3, 0.8, 0.5]]])
+    )
     writer = PredictionWriter(tmp_path, kind='masks', threshold=0.4)
     writer.write(sample)
     assert read_mask(tmp_path / 'a.png').tolist() == [[0, 2, 2]]  # the first of equal classes
@@ -49,7 +52,11 @@ def test_names(tmp_path):
     writer = PredictionWriter(tmp_path)
     writer.write(sample_with(img_path='images/photo.of.me.jpg'))
     writer.write(sample_with(img_id='sub/b', img_path='images/c.jpg'))
-    assert read_cam(tmp_path / 'photo.of.me.npz').keys.tolist() == read_cam(tmp_path / 'sub' / 'b.npz').keys.tolist() == [1, 3]
+    assert (
+        read_cam(tmp_path / 'photo.of.me.npz').keys.tolist()
+        == read_cam(tmp_path / 'sub' / 'b.npz').keys.tolist()
+        == [1, 3]
+    )
     assert writer.pending(['photo.of.me', 'new', 'sub/b', 'other']) == [1, 3]
     with pytest.raises(ValueError, match="'maps'"):
         PredictionWriter(tmp_path, kind='maps')
@@ -74,7 +81,11 @@ def test_an_interrupted_write_leaves_no_file(kind, failure, tmp_path, monkeypatc
         def write(self, data):
             self.file.write(bytes(data)[:10])
             self.file.flush()
-            raise KeyboardInterrupt if failure == 'interrupt' else OSError(28, 'No space left on device')
+            raise (
+                KeyboardInterrupt
+                if failure == 'interrupt'
+                else OSError(28, 'No space left on device')
+            )
 
     def refuse(*args):
         raise OSError('rename')
@@ -84,12 +95,15 @@ def test_an_interrupted_write_leaves_no_file(kind, failure, tmp_path, monkeypatc
         if failure == 'no rename':
             patch.setattr(io.os, 'replace', refuse)
         else:
-            patch.setattr(io.os, 'fdopen', lambda *args, **kwargs: FullDisk(opened(*args, **kwargs)))
+            patch.setattr(
+                io.os, 'fdopen', lambda *args, **kwargs: FullDisk(opened(*args, **kwargs))
+            )
         for img_id in ('a', 'before'):
             with pytest.raises((OSError, KeyboardInterrupt)):
                 writer.write(sample_with(img_id=img_id))
     names = [path.name for path in tmp_path.iterdir()]
-    assert names == [writer.path('before').name]  # neither a half file nor its temporary one, and the old one is whole
+    # neither a half file nor its temporary one, and the old one is whole
+    assert names == [writer.path('before').name]
     assert writer.pending(['before', 'a']) == [1]
     (read_cam if kind == 'cams' else read_mask)(writer.path('before'))
 
@@ -113,7 +127,10 @@ def test_all_images_of_a_loader(tmp_path, capsys):
     write_predictions(model, [['a', 'b'], ['c']], PredictionWriter(tmp_path), description='cams')
     assert sorted(path.stem for path in tmp_path.iterdir()) == ['a', 'b', 'c']
     assert model.states == [(False, False)] * 2 and model.training
-    assert write_predictions(model.eval(), [], PredictionWriter(tmp_path)) is None and not model.training
+    assert (
+        write_predictions(model.eval(), [], PredictionWriter(tmp_path)) is None
+        and not model.training
+    )
 
 
 def test_a_failing_image_keeps_the_files_before_it(tmp_path):

@@ -1,4 +1,5 @@
 """Random predictions for metric tests."""
+
 import numpy as np
 import torch
 from mmengine.structures import PixelData
@@ -19,7 +20,7 @@ def random_sample(index, *, num_classes=7, predicted=None):
     """
     rng = np.random.default_rng(index)
     size = (int(rng.integers(5, 12)), int(rng.integers(5, 12)))
-    keys = sorted(rng.permutation(num_classes - 2)[:index % 4].tolist())
+    keys = sorted(rng.permutation(num_classes - 2)[: index % 4].tolist())
     gt = rng.choice([0, *(key + 1 for key in keys)], size)
     gt[rng.random(size) < 0.1] = 255
     tags = np.zeros(num_classes - 1, np.float32)
@@ -28,12 +29,18 @@ def random_sample(index, *, num_classes=7, predicted=None):
     pred = logits.argmax(0)
     if predicted is not None:
         pred[torch.from_numpy(rng.random(size) < 0.1)] = predicted
-    sample = WSSSDataSample(metainfo={'img_id': f'image{index}', 'img_path': f'images/image{index}.jpg'})
+    sample = WSSSDataSample(
+        metainfo={'img_id': f'image{index}', 'img_path': f'images/image{index}.jpg'}
+    )
     sample.gt_sem_seg = PixelData(data=torch.from_numpy(gt)[None])
     sample.pred_sem_seg = PixelData(data=pred[None])
     sample.seg_logits = PixelData(data=logits)
-    sample.set_gt_tags(tags).set_pred_scores(torch.from_numpy(rng.random(num_classes - 1, dtype=np.float32)))
-    cams = torch.from_numpy((np.floor(rng.random((len(keys), *size)) * 12) * 5 / 100).astype(np.float32))
+    sample.set_gt_tags(tags).set_pred_scores(
+        torch.from_numpy(rng.random(num_classes - 1, dtype=np.float32))
+    )
+    cams = torch.from_numpy(
+        (np.floor(rng.random((len(keys), *size)) * 12) * 5 / 100).astype(np.float32)
+    )
     return sample.set_pred_cams(keys, cams)
 
 
@@ -41,5 +48,5 @@ def evaluate(metric, samples, size=None, meta=META):
     """Results of a metric over samples, in batches of two."""
     metric.dataset_meta = meta
     for start in range(0, len(samples), 2):
-        metric.process(None, [sample.to_dict() for sample in samples[start:start + 2]])
+        metric.process(None, [sample.to_dict() for sample in samples[start : start + 2]])
     return metric.evaluate(len(samples) if size is None else size)

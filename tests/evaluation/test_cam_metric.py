@@ -6,7 +6,14 @@ from mmengine.evaluator import Evaluator
 
 import mmwsss.evaluation  # noqa: F401
 from mmwsss.evaluation import CAMMetric
-from mmwsss.functional.confusion import class_areas, class_iou, confusion_matrix, false_rates, iou_variants, resolve_ignored
+from mmwsss.functional.confusion import (
+    class_areas,
+    class_iou,
+    confusion_matrix,
+    false_rates,
+    iou_variants,
+    resolve_ignored,
+)
 from mmwsss.functional.thresholds import OFFICIAL_THRESHOLDS, labels_at_threshold
 
 from .data import CLASSES, META, evaluate, random_sample
@@ -16,7 +23,10 @@ SAMPLES = [random_sample(index) for index in range(7)]
 
 def areas_of(predict, samples=SAMPLES):
     """Areas over samples, each predicted by ``predict(sample)``."""
-    total = sum(confusion_matrix(predict(sample), sample.gt_sem_seg.data[0], len(CLASSES)) for sample in samples)
+    total = sum(
+        confusion_matrix(predict(sample), sample.gt_sem_seg.data[0], len(CLASSES))
+        for sample in samples
+    )
     return class_areas(resolve_ignored(total))
 
 
@@ -35,14 +45,34 @@ def test_results_equal_a_sweep_over_label_maps(tmp_path):
     assert metric.curve['thresholds'] == list(OFFICIAL_THRESHOLDS)
     assert metric.curve['mIoU'] == pytest.approx(curve, abs=1e-9)
     assert results['cam/FP'] == pytest.approx(100 * float(false_rates(areas[best]).positive))
-    assert results['cam/FN'] == pytest.approx(metric.curve['FN'][best]) == pytest.approx(100 * float(false_rates(areas[best]).negative))
-    assert results['cam/mIoU_present'] == results['cam/mIoU_union'] == pytest.approx(100 * float(iou_variants(areas[best])['present']))
+    assert (
+        results['cam/FN']
+        == pytest.approx(metric.curve['FN'][best])
+        == pytest.approx(100 * float(false_rates(areas[best]).negative))
+    )
+    assert (
+        results['cam/mIoU_present']
+        == results['cam/mIoU_union']
+        == pytest.approx(100 * float(iou_variants(areas[best])['present']))
+    )
     assert list(results['cam/IoU']) == list(CLASSES)
-    assert list(results['cam/IoU'].values()) == pytest.approx((100 * class_iou(areas[best])).tolist(), abs=1e-4)
+    assert list(results['cam/IoU'].values()) == pytest.approx(
+        (100 * class_iou(areas[best])).tolist(), abs=1e-4
+    )
     assert metric.curve['IoU']['bird'][best] == pytest.approx(results['cam/IoU']['bird'], abs=1e-4)
     assert metric.protocol == {
-        'name': 'custom', 'split': 'val', 'num_classes': 7, 'absent_classes': ['cow'], 'mean': 'all', 'rates': 'mctformer', 'rule': 'best',
-        'threshold': OFFICIAL_THRESHOLDS[best], 'thresholds': [0.0, 0.59], 'num_thresholds': 60, 'tags': 'ground truth'}
+        'name': 'custom',
+        'split': 'val',
+        'num_classes': 7,
+        'absent_classes': ['cow'],
+        'mean': 'all',
+        'rates': 'mctformer',
+        'rule': 'best',
+        'threshold': OFFICIAL_THRESHOLDS[best],
+        'thresholds': [0.0, 0.59],
+        'num_thresholds': 60,
+        'tags': 'ground truth',
+    }
     stored = json.loads((tmp_path / 'new' / 'cam.json').read_text())
     assert stored == dict(results, protocol=metric.protocol, curve=metric.curve)
     assert f'threshold {OFFICIAL_THRESHOLDS[best]:g} (best of 60 thresholds' in metric.table
@@ -53,22 +83,44 @@ def test_chance_levels():
     results = evaluate(CAMMetric(), SAMPLES)
     size = [sample.gt_sem_seg.shape for sample in SAMPLES]
     background = areas_of(lambda sample: torch.zeros(sample.gt_sem_seg.shape, dtype=torch.int64))
-    painted = areas_of(lambda sample: torch.full(sample.gt_sem_seg.shape, sample.cam_keys[0] + 1 if sample.cam_keys else 0))
+    painted = areas_of(
+        lambda sample: torch.full(
+            sample.gt_sem_seg.shape, sample.cam_keys[0] + 1 if sample.cam_keys else 0
+        )
+    )
     assert len(set(size)) > 1
-    assert results['cam/all_background_mIoU'] == pytest.approx(100 * float(iou_variants(background)['all']))
-    assert results['cam/painted_tags_mIoU'] == pytest.approx(100 * float(iou_variants(painted)['all']))
+    assert results['cam/all_background_mIoU'] == pytest.approx(
+        100 * float(iou_variants(background)['all'])
+    )
+    assert results['cam/painted_tags_mIoU'] == pytest.approx(
+        100 * float(iou_variants(painted)['all'])
+    )
 
 
 def test_rules():
-    greedy, fixed, extra = CAMMetric(rule='greedy'), CAMMetric(rule=0.3), CAMMetric([0.1, 0.2], rule=0.15)
-    assert evaluate(greedy, SAMPLES)['cam/best_threshold'] == 0.0  # scores are multiples of 0.05: a plateau at once
+    greedy, fixed, extra = (
+        CAMMetric(rule='greedy'),
+        CAMMetric(rule=0.3),
+        CAMMetric([0.1, 0.2], rule=0.15),
+    )
+    # scores are multiples of 0.05: a plateau at once
+    assert evaluate(greedy, SAMPLES)['cam/best_threshold'] == 0.0
     assert greedy.protocol['rule'] == 'greedy' and 'greedy rule' in greedy.table
     results = evaluate(fixed, SAMPLES)
-    assert results['cam/best_threshold'] == 0.3 and len(fixed.curve['mIoU']) == 60 and fixed.protocol['rule'] == 0.3
+    assert (
+        results['cam/best_threshold'] == 0.3
+        and len(fixed.curve['mIoU']) == 60
+        and fixed.protocol['rule'] == 0.3
+    )
     assert results['cam/mIoU'] == pytest.approx(100 * float(iou_variants(areas_of(at(0.3)))['all']))
     results = evaluate(extra, SAMPLES)
     assert extra.curve['thresholds'] == [0.1, 0.15, 0.2] and results['cam/best_threshold'] == 0.15
-    for arguments in ({'rule': 'local'}, {'thresholds': [-1.0]}, {'mean': 'most'}, {'rates': 'psa'}):
+    for arguments in (
+        {'rule': 'local'},
+        {'thresholds': [-1.0]},
+        {'mean': 'most'},
+        {'rates': 'psa'},
+    ):
         metric = None
         with pytest.raises(ValueError, match='local|>= 0|most|psa'):
             metric = CAMMetric(**arguments)
@@ -120,9 +172,11 @@ def test_bad_samples_name_the_image():
         metric.process(None, [SAMPLES[1].to_dict()])
     metric.dataset_meta = META
     good = SAMPLES[1].to_dict()
-    for change, message in (({'gt_sem_seg': {'data': torch.zeros(1, 2, 2)}}, 'do not fit'),
-                            ({'pred_cams': {'data': -good['pred_cams']['data'] - 1}}, 'must be >= 0'),
-                            ({'cam_keys': (6,)}, 'foreground classes 0..5')):
+    for change, message in (
+        ({'gt_sem_seg': {'data': torch.zeros(1, 2, 2)}}, 'do not fit'),
+        ({'pred_cams': {'data': -good['pred_cams']['data'] - 1}}, 'must be >= 0'),
+        ({'cam_keys': (6,)}, 'foreground classes 0..5'),
+    ):
         with pytest.raises(ValueError, match=f'images/image1.jpg: .*{message}'):
             metric.process(None, [dict(good, **change)])
     for missing in ('pred_cams', 'gt_sem_seg', 'cam_keys'):
@@ -132,7 +186,13 @@ def test_bad_samples_name_the_image():
 
 
 def test_built_from_a_config():
-    evaluator = Evaluator([{'type': 'mmwsss.CAMMetric', 'prefix': 'seed'}, {'type': 'mmwsss.SegMetric'}, {'type': 'mmwsss.TagMetric'}])
+    evaluator = Evaluator(
+        [
+            {'type': 'mmwsss.CAMMetric', 'prefix': 'seed'},
+            {'type': 'mmwsss.SegMetric'},
+            {'type': 'mmwsss.TagMetric'},
+        ]
+    )
     evaluator.dataset_meta = META
     evaluator.process(SAMPLES)
     results = evaluator.evaluate(len(SAMPLES))
@@ -144,7 +204,7 @@ def test_merge_equals_one_process():
     expected = evaluate(whole, SAMPLES)
     for rank, part in enumerate(parts):
         part.dataset_meta = META
-        part.process(None, [sample.to_dict() for sample in SAMPLES[rank + 1::3]])
+        part.process(None, [sample.to_dict() for sample in SAMPLES[rank + 1 :: 3]])
     parts[0].process(None, [SAMPLES[0].to_dict()])
     parts[0].merge(parts[1].counters)
     parts[0].merge(parts[2].counters.numpy())

@@ -9,7 +9,11 @@ NUM_IMAGES = 5  # an odd number: the second process has one image less
 
 
 def all_metrics(folder):
-    return [CAMMetric(out_file=str(folder / 'cam.json')), SegMetric(use_image_tags=True), TagMetric()]
+    return [
+        CAMMetric(out_file=str(folder / 'cam.json')),
+        SegMetric(use_image_tags=True),
+        TagMetric(),
+    ]
 
 
 def evaluate_share(rank, world_size, folder, num_images):
@@ -17,7 +21,9 @@ def evaluate_share(rank, world_size, folder, num_images):
     results = {}
     for metric in all_metrics(folder):
         metric.dataset_meta = META
-        metric.process(None, [random_sample(index).to_dict() for index in range(rank, num_images, world_size)])
+        metric.process(
+            None, [random_sample(index).to_dict() for index in range(rank, num_images, world_size)]
+        )
         results.update(metric.evaluate(num_images))
     lone = CAMMetric(prefix='lone')  # the second process sees no image at all
     lone.dataset_meta = META
@@ -25,7 +31,7 @@ def evaluate_share(rank, world_size, folder, num_images):
     results.update(lone.evaluate(1))
     padded = SegMetric()
     padded.dataset_meta = META
-    padded.process(None, [random_sample(index).to_dict() for index in (0, 1, 2)[:4 - world_size]])
+    padded.process(None, [random_sample(index).to_dict() for index in (0, 1, 2)[: 4 - world_size]])
     try:
         padded.evaluate(3)
     except ValueError as error:
@@ -43,4 +49,6 @@ def test_two_processes_equal_one(tmp_path):
         assert '4 images of 3' in results['error'] and 'round_up=False' in results['error']
         assert set(results) - {'error'} == set(expected)
         for name, value in expected.items():
-            assert results[name] == (pytest.approx(value, abs=1e-4) if name.startswith('tags/') else value), name
+            assert results[name] == (
+                pytest.approx(value, abs=1e-4) if name.startswith('tags/') else value
+            ), name

@@ -32,18 +32,27 @@ def naive_iou(predictions, labels, num_classes=7, ignored=None):
 
 
 def fields(samples):
-    return [sample.pred_sem_seg.data[0] for sample in samples], [sample.gt_sem_seg.data[0] for sample in samples]
+    return [sample.pred_sem_seg.data[0] for sample in samples], [
+        sample.gt_sem_seg.data[0] for sample in samples
+    ]
 
 
 def test_three_means_against_a_loop():
     iou, labelled = naive_iou(*fields(SAMPLES))
-    expected = {'present': 100 * iou[labelled].mean(), 'all': 100 * np.nan_to_num(iou).mean(), 'union': 100 * np.nanmean(iou)}
+    expected = {
+        'present': 100 * iou[labelled].mean(),
+        'all': 100 * np.nan_to_num(iou).mean(),
+        'union': 100 * np.nanmean(iou),
+    }
     for mean, value in expected.items():
         results = evaluate(SegMetric(mean=mean), SAMPLES)
         assert results['seg/mIoU'] == pytest.approx(value)
         for other in set(expected) - {mean}:
-            assert results.get(f'seg/mIoU_{other}', results['seg/mIoU']) == pytest.approx(expected[other])
-    assert not labelled[6] and iou[6] == 0  # the last class is predicted but never labelled, so 'present' stands apart
+            assert results.get(f'seg/mIoU_{other}', results['seg/mIoU']) == pytest.approx(
+                expected[other]
+            )
+    # the last class is predicted but never labelled, so 'present' stands apart
+    assert not labelled[6] and iou[6] == 0
     assert list(results['seg/IoU'].values()) == pytest.approx((100 * iou).tolist(), abs=1e-4)
     assert expected['present'] != expected['union'] == expected['all']
 
@@ -65,7 +74,9 @@ def test_ignored_predictions(ignored):
     results = evaluate(SegMetric(ignored_prediction=ignored), samples)
     assert results['seg/mIoU'] == pytest.approx(100 * iou[labelled].mean())
     valid = torch.cat([prediction[label != 255] for prediction, label in zip(predictions, labels)])
-    assert results['seg/coverage'] == pytest.approx(100 * float((valid != 255).float().mean()), abs=1e-4)
+    assert results['seg/coverage'] == pytest.approx(
+        100 * float((valid != 255).float().mean()), abs=1e-4
+    )
 
 
 def test_image_tags_give_a_second_number():
@@ -84,7 +95,10 @@ def test_image_tags_give_a_second_number():
     assert results['seg/mIoU_image_tags'] > results['seg/mIoU']
     assert results['seg/mIoU_coexist'] == pytest.approx(100 * plain[[1, 4]].mean())
     assert results['seg/mIoU_coexist_image_tags'] == pytest.approx(100 * tagged[[1, 4]].mean())
-    assert metric.protocol['use_image_tags'] is True and metric.protocol['coexist_classes'] == ['bird', 'car']
+    assert metric.protocol['use_image_tags'] is True and metric.protocol['coexist_classes'] == [
+        'bird',
+        'car',
+    ]
     assert 'with image tags' in metric.table
     off = SegMetric()
     assert 'seg/mIoU_image_tags' not in evaluate(off, SAMPLES) and 'no image tags used' in off.table
@@ -107,7 +121,8 @@ def test_plain_mmseg_samples_and_mmseg_itself():
     ours, theirs = evaluate(SegMetric(mean='union'), samples), IoUMetric()
     theirs.dataset_meta = META
     theirs.process(None, [sample.to_dict() for sample in samples])
-    assert ours['seg/mIoU'] == pytest.approx(theirs.evaluate(len(samples))['mIoU'], abs=0.006)  # rounded to 2 decimals there
+    # rounded to 2 decimals there
+    assert ours['seg/mIoU'] == pytest.approx(theirs.evaluate(len(samples))['mIoU'], abs=0.006)
 
 
 def test_masks_are_written_with_the_palette(tmp_path):
@@ -136,21 +151,30 @@ def test_file_name_comes_from_the_path_where_there_is_no_id(tmp_path):
 def test_out_file(tmp_path):
     metric = SegMetric(out_file=tmp_path / 'metrics.json', prefix='mask')
     results = evaluate(metric, SAMPLES)
-    assert json.loads((tmp_path / 'metrics.json').read_text()) == dict(results, protocol=metric.protocol, curve={})
+    assert json.loads((tmp_path / 'metrics.json').read_text()) == dict(
+        results, protocol=metric.protocol, curve={}
+    )
 
 
-@pytest.mark.parametrize('change,message', [
-    ({'pred_sem_seg': {'data': torch.zeros(1, 2, 2)}}, 'differ in size'),
-    ({'pred_sem_seg': None}, 'no pred_sem_seg'),
-    ({'gt_sem_seg': None}, 'no gt_sem_seg'),
-    ({'seg_logits': None}, 'no seg_logits'),
-    ({'gt_tags': None}, 'no gt_tags'),
-    ({'gt_tags': torch.ones(3)}, '7 score planes and 3 tags do not fit 7 classes'),
-])
+@pytest.mark.parametrize(
+    'change,message',
+    [
+        ({'pred_sem_seg': {'data': torch.zeros(1, 2, 2)}}, 'differ in size'),
+        ({'pred_sem_seg': None}, 'no pred_sem_seg'),
+        ({'gt_sem_seg': None}, 'no gt_sem_seg'),
+        ({'seg_logits': None}, 'no seg_logits'),
+        ({'gt_tags': None}, 'no gt_tags'),
+        ({'gt_tags': torch.ones(3)}, '7 score planes and 3 tags do not fit 7 classes'),
+    ],
+)
 def test_bad_samples_name_the_image(change, message):
     metric = SegMetric(use_image_tags=True)
     metric.dataset_meta = META
-    sample = {name: value for name, value in dict(SAMPLES[1].to_dict(), **change).items() if value is not None}
+    sample = {
+        name: value
+        for name, value in dict(SAMPLES[1].to_dict(), **change).items()
+        if value is not None
+    }
     with pytest.raises(ValueError, match=f'images/image1.jpg: .*{message}'):
         metric.process(None, [sample])
 

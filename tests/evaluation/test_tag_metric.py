@@ -17,7 +17,9 @@ def test_against_scikit_learn():
     present, tagged = tags.any(0), tags.any(1)
     assert present.sum() == 5 and tagged.sum() == 9
     classes = average_precision_score(tags[:, present], scores[:, present], average=None)
-    images = [average_precision_score(row, score) for row, score in zip(tags[tagged], scores[tagged])]
+    images = [
+        average_precision_score(row, score) for row, score in zip(tags[tagged], scores[tagged])
+    ]
     assert results['tags/mAP_present'] == pytest.approx(100 * classes.mean(), abs=1e-3)
     assert results['tags/mAP'] == pytest.approx(100 * classes.sum() / 6, abs=1e-3)
     assert results['tags/mAP_per_image'] == pytest.approx(100 * np.mean(images), abs=1e-3)
@@ -34,7 +36,10 @@ def test_perfect_scores():
 
 
 def test_no_tagged_image():
-    assert evaluate(TagMetric(), [SAMPLES[0], SAMPLES[4]]) == {'tags/mAP': 0.0, 'tags/F1_per_image': 0.0}
+    assert evaluate(TagMetric(), [SAMPLES[0], SAMPLES[4]]) == {
+        'tags/mAP': 0.0,
+        'tags/F1_per_image': 0.0,
+    }
 
 
 def test_bad_samples():
@@ -42,6 +47,8 @@ def test_bad_samples():
     with pytest.raises(ValueError, match='no pred_scores'):
         metric.process(None, [{}])
     with pytest.raises(ValueError, match=r'a.jpg: \(3,\) scores for \(2,\) tags'):
-        metric.process(None, [{'img_path': 'a.jpg', 'pred_scores': torch.rand(3), 'gt_tags': torch.ones(2)}])
+        metric.process(
+            None, [{'img_path': 'a.jpg', 'pred_scores': torch.rand(3), 'gt_tags': torch.ones(2)}]
+        )
     with pytest.raises(ValueError, match='no image'):
         metric.compute_metrics([])

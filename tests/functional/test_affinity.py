@@ -1,4 +1,7 @@
-"""Affinities, labels, losses and walks against the released code's results, naive loops and the dense textbook forms."""
+"""Affinities, labels, losses and walks against the released code's results, naive loops and the
+dense textbook forms.
+"""
+
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +28,13 @@ def naive_pairs(height, width, radius, full_border):
         cells = [(y, x) for y in range(height) for x in range(width)]
     else:
         cells = [(y, x) for y in range(height - reach) for x in range(reach, width - reach)]
-    return [[((y, x), (y + dy, x + dx)) if y + dy < height and 0 <= x + dx < width else None for y, x in cells]
-            for dy, dx in A.pair_offsets(radius)]
+    return [
+        [
+            ((y, x), (y + dy, x + dx)) if y + dy < height and 0 <= x + dx < width else None
+            for y, x in cells
+        ]
+        for dy, dx in A.pair_offsets(radius)
+    ]
 
 
 def random_label(*shape):
@@ -35,6 +43,7 @@ def random_label(*shape):
 
 
 # Pairs
+
 
 def test_offsets_have_the_released_order():
     assert A.pair_offsets(5) == tuple(map(tuple, golden('psa_labels')['search_dist'].tolist()))
@@ -49,12 +58,19 @@ def test_line_paths_are_thick_lines(radius):
     offsets = A.pair_offsets(radius)
     expected = {}
     for dy, dx in offsets:
-        expected[dy, dx] = {(y, x) for y in range(min(0, dy), max(0, dy) + 1) for x in range(min(0, dx), max(0, dx) + 1)
-                            if (dy * x - dx * y) ** 2 / (dy ** 2 + dx ** 2) < 1}
+        expected[dy, dx] = {
+            (y, x)
+            for y in range(min(0, dy), max(0, dy) + 1)
+            for x in range(min(0, dx), max(0, dx) + 1)
+            if (dy * x - dx * y) ** 2 / (dy**2 + dx**2) < 1
+        }
     paths = A.line_paths(radius)
     assert {path[-1]: set(path) for path in paths} == expected
     assert all(path[0] == (0, 0) for path in paths)
-    assert A.path_offsets(radius) == tuple(sorted(offsets, key=lambda offset: len(expected[offset])))  # stable
+    # stable
+    assert A.path_offsets(radius) == tuple(
+        sorted(offsets, key=lambda offset: len(expected[offset]))
+    )
     if radius == 10:
         assert sum(map(len, paths)) == 2134
 
@@ -68,10 +84,13 @@ def test_textbook_pairs_are_the_released_ones():
 
 # Labels
 
+
 def test_affinity_labels_of_the_released_code():
     data = golden('psa_labels')
     assert torch.equal(A.affinity_labels(data['la'], data['ha']), data['label'].long())
-    assert torch.equal(A.affinity_labels(data['la'].half(), data['ha'].half()), data['label'].long())
+    assert torch.equal(
+        A.affinity_labels(data['la'].half(), data['ha'].half()), data['label'].long()
+    )
 
 
 def test_affinity_labels_merge_rules():
@@ -99,7 +118,9 @@ def test_ir_labels_truth_table():
 def test_background_plane():
     cams = torch.rand(3, 4, 5)
     assert torch.equal(A.background_plane(cams, 0.39), torch.full((1, 4, 5), 0.39))
-    torch.testing.assert_close(A.background_plane(cams, ('alpha', 16)), (1 - cams.max(0, keepdim=True).values) ** 16)
+    torch.testing.assert_close(
+        A.background_plane(cams, ('alpha', 16)), (1 - cams.max(0, keepdim=True).values) ** 16
+    )
     assert torch.equal(A.background_plane(cams[:0], ('alpha', 4)), torch.ones(1, 4, 5))
     with pytest.raises(ValueError, match='alpha'):
         A.background_plane(cams, ('beta', 4))
@@ -133,15 +154,20 @@ def test_pair_labels_naive(shape, full_border):
 def test_pair_labels_in_path_order():
     label = random_label(1, 12, 21)
     order = [A.pair_offsets(5).index(offset) for offset in A.path_offsets(5)]
-    for mine, other in zip(A.pair_labels(label, 5, offsets=A.path_offsets(5)), A.pair_labels(label, 5)):
+    for mine, other in zip(
+        A.pair_labels(label, 5, offsets=A.path_offsets(5)), A.pair_labels(label, 5)
+    ):
         assert torch.equal(mine, other[:, order])
 
 
 # Affinities
 
+
 def test_affinity_l1_of_the_released_code():
     data = golden('psa_loss')
-    torch.testing.assert_close(A.affinity_l1(data['feat'], 5).float(), data['aff'], rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(
+        A.affinity_l1(data['feat'], 5).float(), data['aff'], rtol=1e-6, atol=1e-7
+    )
     assert A.affinity_l1(data['feat'].half(), 5).dtype == torch.float32
 
 
@@ -160,14 +186,20 @@ def test_affinity_l1_naive(shape, full_border):
                 (y, x), (v, u) = pair
                 expected[:, p, m] = np.exp(-np.abs(data[:, :, y, x] - data[:, :, v, u]).mean(1))
     np.testing.assert_allclose(affinity.detach().numpy(), expected, atol=1e-12)
-    assert torch.autograd.gradcheck(lambda f: A.affinity_l1(f, 3, full_border), (features,), fast_mode=True)
+    assert torch.autograd.gradcheck(
+        lambda f: A.affinity_l1(f, 3, full_border), (features,), fast_mode=True
+    )
 
 
 @pytest.mark.parametrize('full_border', [False, True])
 def test_affinity_edge_naive(full_border):
     edge = torch.rand(2, 7, 10, dtype=torch.float64, requires_grad=True)
     affinity = A.affinity_edge(edge, 4, full_border)
-    cells = [(y, x) for y in range(7) for x in range(10)] if full_border else [(y, x) for y in range(4) for x in range(3, 7)]
+    cells = (
+        [(y, x) for y in range(7) for x in range(10)]
+        if full_border
+        else [(y, x) for y in range(4) for x in range(3, 7)]
+    )
     data = edge.detach().numpy()
     expected = np.zeros(affinity.shape)
     for p, path in enumerate(A.line_paths(4)):
@@ -176,7 +208,9 @@ def test_affinity_edge_naive(full_border):
             if y + dy < 7 and 0 <= x + dx < 10:
                 expected[:, p, m] = 1 - np.max([data[:, y + v, x + u] for v, u in path], axis=0)
     np.testing.assert_allclose(affinity.detach().numpy(), expected, atol=1e-12)
-    assert torch.autograd.gradcheck(lambda e: A.affinity_edge(e, 4, full_border), (edge,), fast_mode=True)
+    assert torch.autograd.gradcheck(
+        lambda e: A.affinity_edge(e, 4, full_border), (edge,), fast_mode=True
+    )
 
 
 def test_affinity_edge_is_the_gathered_form():
@@ -199,6 +233,7 @@ def test_affinity_edge_on_constant_and_small_maps():
 
 
 # Losses
+
 
 def test_affinity_loss_of_the_released_code():
     data = golden('psa_loss')
@@ -241,7 +276,13 @@ def test_averaged_counts_give_the_loss_of_all_ranks():
     affinity = torch.rand(2, 34, 60, dtype=torch.float64, requires_grad=True)
     whole = A.affinity_loss(affinity, label, 5).total
     counts = A.pair_counts(label, 5) / 2
-    ranks = sum(A.affinity_loss(affinity[i:i + 1], label[i:i + 1], 5, counts=counts).total for i in range(2)) / 2
+    ranks = (
+        sum(
+            A.affinity_loss(affinity[i : i + 1], label[i : i + 1], 5, counts=counts).total
+            for i in range(2)
+        )
+        / 2
+    )
     torch.testing.assert_close(ranks, whole, rtol=1e-6, atol=0)
 
 
@@ -254,35 +295,63 @@ def test_displacement_loss_naive():
         for m, (y, x) in enumerate((y, x) for y in range(9) for x in range(3, 12)):
             difference = displacement[:, :, y, x] - displacement[:, :, y + dy, x + dx]
             expected = torch.tensor([dy, dx], dtype=torch.float64)
-            foreground = foreground + ((difference - expected).abs().sum(1) * labels.foreground[:, p, m]).sum()
+            foreground = (
+                foreground
+                + ((difference - expected).abs().sum(1) * labels.foreground[:, p, m]).sum()
+            )
             background = background + (difference.abs().sum(1) * labels.background[:, p, m]).sum()
-    naive = (foreground / (2 * labels.foreground.sum() + 1e-5), background / (2 * labels.background.sum() + 1e-5))
+    naive = (
+        foreground / (2 * labels.foreground.sum() + 1e-5),
+        background / (2 * labels.background.sum() + 1e-5),
+    )
     mine = A.displacement_loss(displacement, label, 4)
     torch.testing.assert_close(torch.stack(mine), torch.stack(naive))
-    torch.testing.assert_close(*(torch.autograd.grad(sum(loss), displacement)[0] for loss in (mine, naive)))
+    torch.testing.assert_close(
+        *(torch.autograd.grad(sum(loss), displacement)[0] for loss in (mine, naive))
+    )
 
 
 def saved_bytes(function):
     """Memory that the graph of ``function()`` keeps for the backward pass."""
     saved = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: saved.append(tensor) or tensor, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: saved.append(tensor) or tensor, lambda tensor: tensor
+    ):
         graph = function()
     assert graph.requires_grad
-    return sum({tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in saved}.values())
+    return sum(
+        {
+            tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+            for tensor in saved
+        }.values()
+    )
 
 
 def test_little_is_kept_for_the_backward_pass():
     features, label = torch.rand(1, 64, 24, 24, requires_grad=True), random_label(1, 24, 24)
     mine = saved_bytes(lambda: A.affinity_loss(A.affinity_l1(features, 5), label, 5).total)
-    assert mine < 0.1 * saved_bytes(lambda: textbook.affinity_loss(textbook.affinity_l1(features, 5), label, 5))
-    edge, label, order = torch.rand(1, 40, 40, requires_grad=True), random_label(1, 40, 40), A.path_offsets(10)
-    mine = saved_bytes(lambda: A.affinity_loss(A.affinity_edge(edge, 10), label, 10, offsets=order).total)
-    assert mine < 0.2 * saved_bytes(lambda: textbook.affinity_loss(textbook.affinity_edge(edge, 10), label, 10, order))
+    assert mine < 0.1 * saved_bytes(
+        lambda: textbook.affinity_loss(textbook.affinity_l1(features, 5), label, 5)
+    )
+    edge, label, order = (
+        torch.rand(1, 40, 40, requires_grad=True),
+        random_label(1, 40, 40),
+        A.path_offsets(10),
+    )
+    mine = saved_bytes(
+        lambda: A.affinity_loss(A.affinity_edge(edge, 10), label, 10, offsets=order).total
+    )
+    assert mine < 0.2 * saved_bytes(
+        lambda: textbook.affinity_loss(textbook.affinity_edge(edge, 10), label, 10, order)
+    )
 
 
 # Random walk
 
-@pytest.mark.parametrize('name, background, steps', [('mctformer', 0.39, 64), ('psa', ('alpha', 16), 256)])
+
+@pytest.mark.parametrize(
+    'name, background, steps', [('mctformer', 0.39, 64), ('psa', ('alpha', 16), 256)]
+)
 def test_walk_of_the_released_code(name, background, steps):
     data = golden('psa_walk')
     planes = torch.zeros(21, 75, 101)
@@ -292,17 +361,26 @@ def test_walk_of_the_released_code(name, background, steps):
     if name == 'mctformer':
         torch.testing.assert_close(pooled, data['pooled_mctformer'])
     walked = random_walk(A.affinity_l1(data['feat'], 5)[0], pooled, 5, beta=8, num_steps=steps)
-    torch.testing.assert_close(walked[data['rows']].double(), data[f'rw_{name}'], rtol=1e-4, atol=5e-6)
-    label = F.interpolate(walked[None], scale_factor=8, mode='bilinear', align_corners=False)[0].argmax(0)[:75, :101]
+    torch.testing.assert_close(
+        walked[data['rows']].double(), data[f'rw_{name}'], rtol=1e-4, atol=5e-6
+    )
+    label = F.interpolate(walked[None], scale_factor=8, mode='bilinear', align_corners=False)[
+        0
+    ].argmax(0)[:75, :101]
     assert torch.equal(label, data[f'label_{name}'].long())
 
 
 @pytest.mark.parametrize('shape', [(9, 14), (5, 9), (13, 8), (3, 20)])
 def test_walk_is_the_dense_one(shape):
-    features, x = torch.rand(1, 6, *shape, dtype=torch.float64), torch.rand(3, *shape, dtype=torch.float64)
+    features, x = (
+        torch.rand(1, 6, *shape, dtype=torch.float64),
+        torch.rand(3, *shape, dtype=torch.float64),
+    )
     affinity = A.affinity_l1(features, 5)[0]
     dense = textbook.dense_random_walk(affinity, x, 5, beta=4, log2_steps=4)
-    torch.testing.assert_close(random_walk(affinity, x, 5, beta=4, num_steps=16), dense, rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        random_walk(affinity, x, 5, beta=4, num_steps=16), dense, rtol=0, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize('shape', [(11, 14), (3, 6), (1, 9)])
@@ -310,7 +388,15 @@ def test_edge_walk_is_the_dense_one(shape):
     edge, x = torch.rand(shape, dtype=torch.float64), torch.rand(2, *shape, dtype=torch.float64)
     dense = textbook.dense_edge_walk(edge, x, 5, beta=3, log2_steps=5)
     affinity = A.affinity_edge(edge[None], 5, full_border=True)[0]
-    mine = random_walk(affinity, x * (1 - edge), 5, beta=3, num_steps=32, full_border=True, offsets=A.path_offsets(5))
+    mine = random_walk(
+        affinity,
+        x * (1 - edge),
+        5,
+        beta=3,
+        num_steps=32,
+        full_border=True,
+        offsets=A.path_offsets(5),
+    )
     torch.testing.assert_close(mine, dense, rtol=0, atol=1e-12)
 
 
@@ -323,7 +409,8 @@ def test_walk_properties(full_border):
         return random_walk(affinity, x, 5, beta=8, num_steps=32, full_border=full_border)
 
     walked = walk(affinity, x)
-    torch.testing.assert_close(walk(affinity, torch.full_like(x, 0.3)), torch.full_like(x, 0.3))  # constant planes stay
+    # constant planes stay
+    torch.testing.assert_close(walk(affinity, torch.full_like(x, 0.3)), torch.full_like(x, 0.3))
     assert torch.equal(walk(affinity, x.flip(1)), walked.flip(1))  # classes do not mix
     torch.testing.assert_close(walk(affinity[1], x[1]), walked[1])  # nor do images
     assert walk(affinity, x[:, :0]).shape == (2, 0, 10, 13)

@@ -1,4 +1,5 @@
 """Class activation maps from attention and patch maps."""
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -9,7 +10,11 @@ from tests.mctformer_golden import close, golden
 
 @pytest.mark.parametrize('size', ['sq64', 'h48w64', 'h70w90', 'sq80', 'h32w128', 'sq70'])
 def test_released_maps(size):
-    data = {key.partition('/')[2]: torch.from_numpy(value) for key, value in golden('mctformer_plus_model').items() if key.startswith(size)}
+    data = {
+        key.partition('/')[2]: torch.from_numpy(value)
+        for key, value in golden('mctformer_plus_model').items()
+        if key.startswith(size)
+    }
     maps, attention = data['patch_logit_map'], data['attn_headmean']
     affinity = attention[:, :, 5:, 5:].sum(0)
     for layers in (3, 2):
@@ -25,8 +30,12 @@ def test_released_maps(size):
 
 def test_fusion_of_v2_has_no_root():
     attention, maps = torch.rand(2, 3, 4, 5), torch.randn(2, 3, 4, 5)
-    torch.testing.assert_close(fuse_cams(attention, maps, sqrt=False), attention * maps.clamp(min=0))
-    torch.testing.assert_close(fuse_cams(attention, maps, sqrt=True) ** 2, attention * maps.clamp(min=0))
+    torch.testing.assert_close(
+        fuse_cams(attention, maps, sqrt=False), attention * maps.clamp(min=0)
+    )
+    torch.testing.assert_close(
+        fuse_cams(attention, maps, sqrt=True) ** 2, attention * maps.clamp(min=0)
+    )
     assert fuse_cams(attention, None, 'mct') is attention
 
 
@@ -45,26 +54,35 @@ def test_refinement_is_a_sum_over_keys():
     for image in range(2):
         for channel in range(3):
             for query in range(8):
-                expected = sum(affinity[image, query, key] * cams[image, channel].flatten()[key] for key in range(8))
-                assert refined[image, channel].flatten()[query].item() == pytest.approx(expected.item(), rel=1e-5)
+                expected = sum(
+                    affinity[image, query, key] * cams[image, channel].flatten()[key]
+                    for key in range(8)
+                )
+                assert refined[image, channel].flatten()[query].item() == pytest.approx(
+                    expected.item(), rel=1e-5
+                )
     assert refine_with_affinity(cams[:, :0], affinity).shape == (2, 0, 2, 4)
 
 
 def test_upsampling_keeps_half_pixel_centres():
-    cams = torch.tensor([[[[0., 1.]]]])
-    torch.testing.assert_close(upsample_cams(cams, (1, 4)), torch.tensor([[[[0., 0.25, 0.75, 1.]]]]))
+    cams = torch.tensor([[[[0.0, 1.0]]]])
+    torch.testing.assert_close(
+        upsample_cams(cams, (1, 4)), torch.tensor([[[[0.0, 0.25, 0.75, 1.0]]]])
+    )
 
 
 def test_normalisation():
-    cams = torch.tensor([[[1., 3.], [2., 1.]], [[5., 5.], [5., 5.]], [[0., 0.], [0., 0.]]])
+    cams = torch.tensor(
+        [[[1.0, 3.0], [2.0, 1.0]], [[5.0, 5.0], [5.0, 5.0]], [[0.0, 0.0], [0.0, 0.0]]]
+    )
     normal = minmax_normalize(cams)
-    torch.testing.assert_close(normal[0], torch.tensor([[0., 1.], [0.5, 0.]]))
+    torch.testing.assert_close(normal[0], torch.tensor([[0.0, 1.0], [0.5, 0.0]]))
     assert torch.equal(normal[1:], torch.zeros(2, 2, 2))  # constant maps vanish, and hold no NaN
     assert minmax_normalize(cams[:0]).shape == (0, 2, 2)
     assert minmax_normalize(torch.full((1, 2, 2), torch.finfo(torch.float32).tiny)).isfinite().all()
 
 
-@pytest.mark.parametrize('value', [0., 0.37, -5., 1e-6])
+@pytest.mark.parametrize('value', [0.0, 0.37, -5.0, 1e-6])
 def test_an_interpolated_constant_map_is_zero(value):
     cams = F.interpolate(torch.full((1, 2, 3, 4), value), size=(50, 70), mode='bilinear') * 3
     assert not minmax_normalize(cams, 1e-12).any()

@@ -45,20 +45,29 @@ def test_confusion_with_another_ignore_index():
     assert confusion_matrix(pred, gt, 2, ignore_index=-1).tolist() == [[1, 1, 0], [0, 0, 1]]
 
 
-@pytest.mark.parametrize('pred,gt,message', [
-    ([[3]], [[0]], 'prediction has class id 3, outside 0..2'),
-    ([[0]], [[7]], 'ground truth has class id 7'),
-    ([[0]], [[-2]], 'ground truth has class id -2'),
-    ([[0, 1]], [[0]], 'differ in size'),
-])
+@pytest.mark.parametrize(
+    'pred,gt,message',
+    [
+        ([[3]], [[0]], 'prediction has class id 3, outside 0..2'),
+        ([[0]], [[7]], 'ground truth has class id 7'),
+        ([[0]], [[-2]], 'ground truth has class id -2'),
+        ([[0, 1]], [[0]], 'differ in size'),
+    ],
+)
 def test_confusion_refuses(pred, gt, message):
     with pytest.raises(ValueError, match=message):
         confusion_matrix(torch.tensor(pred), torch.tensor(gt), 3)
 
 
 def test_all_ignored_gives_zeros():
-    areas = class_areas(resolve_ignored(confusion_matrix(torch.zeros(2, 2), torch.full((2, 2), 255), 3)))
-    assert {name: float(value) for name, value in iou_variants(areas).items()} == {'all': 0, 'present': 0, 'union': 0}
+    areas = class_areas(
+        resolve_ignored(confusion_matrix(torch.zeros(2, 2), torch.full((2, 2), 255), 3))
+    )
+    assert {name: float(value) for name, value in iou_variants(areas).items()} == {
+        'all': 0,
+        'present': 0,
+        'union': 0,
+    }
     assert float(false_rates(areas).positive) == 0
 
 
@@ -90,7 +99,9 @@ def test_union_mean_is_that_of_mmseg():
     pred[pred == 4], gt[gt == 4], gt[gt == 5] = 0, 0, 0
     expected = IoUMetric.total_area_to_metrics(*IoUMetric.intersect_and_union(pred, gt, 6, 255))
     areas = class_areas(resolve_ignored(confusion_matrix(pred, gt, 6)))
-    assert float(iou_variants(areas)['union']) == pytest.approx(float(np.nanmean(expected['IoU'])), abs=1e-6)
+    assert float(iou_variants(areas)['union']) == pytest.approx(
+        float(np.nanmean(expected['IoU'])), abs=1e-6
+    )
 
 
 def test_false_rates_by_a_loop():
@@ -107,14 +118,22 @@ def test_false_rates_by_a_loop():
         fn.append((t - tp) / (t + p - tp))
         ratio.append(((p - tp) / tp, (t - tp) / tp) if tp else None)
     ours = false_rates(areas)
-    assert ours.class_positive.tolist() == pytest.approx(fp) and ours.class_negative.tolist() == pytest.approx(fn)
-    assert float(ours.positive) == pytest.approx(np.mean(fp)) and float(ours.negative) == pytest.approx(np.mean(fn))
+    assert ours.class_positive.tolist() == pytest.approx(
+        fp
+    ) and ours.class_negative.tolist() == pytest.approx(fn)
+    assert float(ours.positive) == pytest.approx(np.mean(fp)) and float(
+        ours.negative
+    ) == pytest.approx(np.mean(fn))
     assert float(ours.positive + ours.negative + iou_variants(areas)['all']) == pytest.approx(1)
     for mean in ('present', 'union'):
         rates = false_rates(areas, 'mctformer', mean)
-        assert float(rates.positive + rates.negative + iou_variants(areas)[mean]) == pytest.approx(1)
+        assert float(rates.positive + rates.negative + iou_variants(areas)[mean]) == pytest.approx(
+            1
+        )
     irn = false_rates(areas, 'irn')
-    assert float(irn.positive) == pytest.approx(np.mean(fp[1:])) and float(irn.class_positive[0]) == pytest.approx(fp[0])
+    assert float(irn.positive) == pytest.approx(np.mean(fp[1:])) and float(
+        irn.class_positive[0]
+    ) == pytest.approx(fp[0])
     seam = false_rates(areas, 'seam')
     hits = [value for value in ratio[1:] if value]
     assert len(hits) == 3
@@ -124,17 +143,23 @@ def test_false_rates_by_a_loop():
 
 
 def test_leading_dimensions():
-    areas = [class_areas(resolve_ignored(confusion_matrix(*random_maps(seed=seed), 5))) for seed in range(3)]
+    areas = [
+        class_areas(resolve_ignored(confusion_matrix(*random_maps(seed=seed), 5)))
+        for seed in range(3)
+    ]
     stacked = ClassAreas(*(torch.stack(column) for column in zip(*areas)))
     for mean in ('all', 'present', 'union'):
         expected = torch.stack([iou_variants(one)[mean] for one in areas])
         assert torch.equal(iou_variants(stacked)[mean], expected)
     for rates in ('mctformer', 'irn', 'seam'):
-        assert torch.equal(false_rates(stacked, rates).negative, torch.stack([false_rates(one, rates).negative for one in areas]))
+        assert torch.equal(
+            false_rates(stacked, rates).negative,
+            torch.stack([false_rates(one, rates).negative for one in areas]),
+        )
 
 
 def test_counts_beyond_32_bits():
-    areas = class_areas(torch.tensor([[2 ** 40, 0], [2 ** 40, 2 ** 41]]))
+    areas = class_areas(torch.tensor([[2**40, 0], [2**40, 2**41]]))
     assert class_iou(areas).tolist() == [0.5, 2 / 3]
 
 
@@ -142,12 +167,18 @@ def test_counts_beyond_32_bits():
 def test_byte_maps_are_counted_alike(num_classes):
     """uint8 maps take a shorter way."""
     rng = np.random.default_rng(0)
-    pred, gt = (torch.from_numpy(rng.choice([*range(num_classes), 255], (9, 11)).astype(np.uint8)) for _ in range(2))
+    pred, gt = (
+        torch.from_numpy(rng.choice([*range(num_classes), 255], (9, 11)).astype(np.uint8))
+        for _ in range(2)
+    )
     expected = confusion_matrix(pred.long(), gt.long(), num_classes)
     result = confusion_matrix(pred, gt, num_classes)
     assert torch.equal(result, expected) and result.dtype == torch.int64
     if num_classes < 255:
-        for maps, name in (((pred, gt.clone()), 'ground truth'), ((pred.clone(), gt), 'prediction')):
+        for maps, name in (
+            ((pred, gt.clone()), 'ground truth'),
+            ((pred.clone(), gt), 'prediction'),
+        ):
             maps[name == 'ground truth'][3, 4] = num_classes
             with pytest.raises(ValueError, match=f'{name} has class id {num_classes}, outside'):
                 confusion_matrix(*maps, num_classes)

@@ -1,4 +1,5 @@
 """Mean field and its inputs."""
+
 import pytest
 import torch
 
@@ -28,7 +29,9 @@ def test_labels_of_pydensecrf():
     data = golden_tensors('crf')
     kernels = pairwise_kernels(data['image'], **PSA)
     for alpha in (1, 4, 12, 32):
-        labels = mean_field(unary_energy(background_alpha(data['cam'], alpha)), kernels, 10).argmax(0)
+        labels = mean_field(unary_energy(background_alpha(data['cam'], alpha)), kernels, 10).argmax(
+            0
+        )
         assert torch.equal(labels, data[f'label_alpha{alpha}'].long())
 
 
@@ -38,15 +41,20 @@ def test_dense_matrices():
     unary = torch.rand(3, 4, 5)
     logits, marginals = -unary.flatten(1).t().double(), None
     matrices = []
-    for features, compat in ((gaussian_features((4, 5), 2.), 3), (bilateral_features(image, 7., 40.), 4)):
+    for features, compat in (
+        (gaussian_features((4, 5), 2.0), 3),
+        (bilateral_features(image, 7.0, 40.0), 4),
+    ):
         kernel = torch.exp(-0.5 * torch.cdist(features.double(), features.double()) ** 2)
         scale = kernel.sum(1).rsqrt()
         matrices.append(compat * kernel * scale[:, None] * scale)
     marginals = logits.softmax(1)
     for _ in range(5):
         marginals = (logits + sum(matrix @ marginals for matrix in matrices)).softmax(1)
-    kernels = pairwise_kernels(image, (2., 3), (7., 40., 4), exact=True)
-    torch.testing.assert_close(mean_field(unary, kernels, 5), marginals.t().reshape(3, 4, 5).float(), rtol=1e-4, atol=1e-5)
+    kernels = pairwise_kernels(image, (2.0, 3), (7.0, 40.0, 4), exact=True)
+    torch.testing.assert_close(
+        mean_field(unary, kernels, 5), marginals.t().reshape(3, 4, 5).float(), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_no_steps_is_softmax():
@@ -55,9 +63,16 @@ def test_no_steps_is_softmax():
 
 
 def test_features():
-    assert gaussian_features((2, 3), 2.).tolist() == [[0, 0], [0.5, 0], [1, 0], [0, 0.5], [0.5, 0.5], [1, 0.5]]
+    assert gaussian_features((2, 3), 2.0).tolist() == [
+        [0, 0],
+        [0.5, 0],
+        [1, 0],
+        [0, 0.5],
+        [0.5, 0.5],
+        [1, 0.5],
+    ]
     image = torch.tensor([[[10, 20, 30]]], dtype=torch.uint8)
-    assert bilateral_features(image, 5., 10.).tolist() == [[0, 0, 1, 2, 3]]
+    assert bilateral_features(image, 5.0, 10.0).tolist() == [[0, 0, 1, 2, 3]]
 
 
 def test_background_alpha():
@@ -70,12 +85,16 @@ def test_background_alpha():
 
 def test_label_probabilities():
     probs = label_probabilities(torch.tensor([[0, 2]], dtype=torch.uint8), 3, 0.7)
-    torch.testing.assert_close(probs[:, 0].t(), torch.tensor([[0.7, 0.15, 0.15], [0.15, 0.15, 0.7]]))
+    torch.testing.assert_close(
+        probs[:, 0].t(), torch.tensor([[0.7, 0.15, 0.15], [0.15, 0.15, 0.7]])
+    )
     with pytest.raises(ValueError, match=r'0\.\.2, got 0\.\.255'):
         label_probabilities(torch.tensor([[0, 255]]), 3)
     with pytest.raises(ValueError, match='gt_prob'):
-        label_probabilities(torch.tensor([[0]]), 3, 1.)
+        label_probabilities(torch.tensor([[0]]), 3, 1.0)
 
 
 def test_unary_energy_is_clipped():
-    torch.testing.assert_close(unary_energy(torch.tensor([0., 1., 2., 0.5])), -torch.tensor([1e-5, 1., 1., 0.5]).log())
+    torch.testing.assert_close(
+        unary_energy(torch.tensor([0.0, 1.0, 2.0, 0.5])), -torch.tensor([1e-5, 1.0, 1.0, 0.5]).log()
+    )

@@ -1,4 +1,5 @@
 """The permutohedral lattice."""
+
 import pytest
 import torch
 
@@ -29,8 +30,10 @@ def test_neighbours_are_mutual():
 def test_filter_is_linear():
     lattice = build_lattice(torch.randn(200, 5, dtype=torch.float64) * 2)
     values = torch.rand(200, 3, dtype=torch.float64)
-    torch.testing.assert_close(filter_lattice(lattice, values * 2 + 1),
-                               filter_lattice(lattice, values) * 2 + filter_lattice(lattice, torch.ones_like(values)))
+    torch.testing.assert_close(
+        filter_lattice(lattice, values * 2 + 1),
+        filter_lattice(lattice, values) * 2 + filter_lattice(lattice, torch.ones_like(values)),
+    )
     matrix = filter_lattice(lattice, torch.eye(200, dtype=torch.float64))
     assert matrix.min() >= 0 and matrix.diagonal().min() > 0
     torch.testing.assert_close(matrix @ values, filter_lattice(lattice, values))
@@ -38,11 +41,16 @@ def test_filter_is_linear():
 
 def test_smooth_signals_follow_the_exact_filter():
     """On a dense 2-D grid the normalised results of both filters agree to a few percent."""
-    y, x = torch.meshgrid(torch.arange(40.), torch.arange(40.), indexing='ij')
+    y, x = torch.meshgrid(torch.arange(40.0), torch.arange(40.0), indexing='ij')
     features = torch.stack([x.flatten(), y.flatten()], 1) / 6
     values = torch.stack([torch.sin(x.flatten() / 9), torch.ones(1600)], 1)
-    lattice, exact = filter_lattice(build_lattice(features), values), gaussian_filter(features, values)
-    torch.testing.assert_close(lattice[:, 0] / lattice[:, 1], exact[:, 0] / exact[:, 1], rtol=0, atol=0.05)
+    lattice, exact = (
+        filter_lattice(build_lattice(features), values),
+        gaussian_filter(features, values),
+    )
+    torch.testing.assert_close(
+        lattice[:, 0] / lattice[:, 1], exact[:, 0] / exact[:, 1], rtol=0, atol=0.05
+    )
 
 
 def test_edges():

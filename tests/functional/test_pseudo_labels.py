@@ -1,4 +1,5 @@
 """Label maps from activation maps."""
+
 import pytest
 import torch
 
@@ -11,29 +12,44 @@ def test_cam_to_label_of_mcc():
     data = golden_tensors('pseudo_labels', 'mcc/')
     cams, tags, boxes = data['cam'], data['cls_label'], data['img_box']
     assert torch.equal(cam_to_label(cams, tags), data['label_hard'])
-    assert torch.equal(cam_to_label(cams, tags, high=0.7, low=0.25, boxes=boxes), data['label_ignore_mid_box'])
+    assert torch.equal(
+        cam_to_label(cams, tags, high=0.7, low=0.25, boxes=boxes), data['label_ignore_mid_box']
+    )
     assert torch.equal(cam_to_label(cams, tags, boxes=boxes), data['label_box_only'])
-    assert torch.equal(cam_to_label(cams, tags, high=0.7, low=0.25, boxes=data['img_box_448']), data['label_ignore_mid_box_unscaled'])
+    assert torch.equal(
+        cam_to_label(cams, tags, high=0.7, low=0.25, boxes=data['img_box_448']),
+        data['label_ignore_mid_box_unscaled'],
+    )
 
 
 def test_cam_to_label_of_cosa():
     data = golden_tensors('pseudo_labels', 'cosa/')
-    assert torch.equal(cam_to_label(data['cv_cam'], data['cv_label'], 0.5), data['c2l_label_thr0.5'])
+    assert torch.equal(
+        cam_to_label(data['cv_cam'], data['cv_label'], 0.5), data['c2l_label_thr0.5']
+    )
 
 
 def test_refined_labels_of_mcc():
     data = golden_tensors('pseudo_labels', 'refine/')
     arguments = data['img'], data['cams'], data['cls_label'], 0.7, 0.25
-    assert torch.equal(labels_two_pass(*arguments, boxes=data['img_box'], par=pixel_adaptive_refinement), data['label'].long())
-    assert torch.equal(labels_two_pass(*arguments, boxes=data['img_box']), data['label_no_par'].long())
+    assert torch.equal(
+        labels_two_pass(*arguments, boxes=data['img_box'], par=pixel_adaptive_refinement),
+        data['label'].long(),
+    )
+    assert torch.equal(
+        labels_two_pass(*arguments, boxes=data['img_box']), data['label_no_par'].long()
+    )
 
 
 @pytest.mark.parametrize('case', 'abcd')
 def test_cam2mask_of_cosa(case):
     data = golden_tensors('pseudo_labels', 'cosa/')
     high, low, downscale = data[f'c2m_{case}_par'].tolist()
-    cams, tags, boxes = ((data['c2m_d_cam'], data['c2m_d_label'], data['c2m_d_box']) if case == 'd' else
-                         (data['cv_cam'], data['cv_label'], data['c2m_box']))
+    cams, tags, boxes = (
+        (data['c2m_d_cam'], data['c2m_d_label'], data['c2m_d_box'])
+        if case == 'd'
+        else (data['cv_cam'], data['cv_label'], data['c2m_box'])
+    )
     labels = labels_two_pass(None, cams, tags, high, low, boxes=boxes, downscale=int(downscale))
     assert torch.equal(labels, data[f'c2m_{case}_mask'].long())
 
@@ -42,7 +58,9 @@ def test_both_rules_of_aream():
     data = golden_tensors('pseudo_labels', 'aream/')
     tags = torch.ones(1, 2)
     assert torch.equal(labels_eq16(data['refined'][None], tags)[0], data['seg_eq16'])
-    labels = labels_two_pass(data['image'][None], data['mask'][None], tags, par=pixel_adaptive_refinement, downscale=1)
+    labels = labels_two_pass(
+        data['image'][None], data['mask'][None], tags, par=pixel_adaptive_refinement, downscale=1
+    )
     assert torch.equal(labels[0], data['seg_two_pass'])
     data = golden_tensors('pseudo_labels', 'eq16/')
     assert torch.equal(labels_eq16(data['score'], data['tags']), data['seg'])
@@ -51,7 +69,7 @@ def test_both_rules_of_aream():
 def test_two_pass_without_refinement_is_two_thresholds():
     cams, tags = torch.rand(4, 6, 9, 7), (torch.rand(4, 6) > 0.5).float()
     labels = labels_two_pass(None, cams, tags, 0.7, 0.25, downscale=0)
-    assert torch.equal(labels, cam_to_label(cams, tags, 0., high=0.7, low=0.25))
+    assert torch.equal(labels, cam_to_label(cams, tags, 0.0, high=0.7, low=0.25))
 
 
 def test_two_pass_calls_par_once_with_present_classes_only():
@@ -69,8 +87,12 @@ def test_two_pass_calls_par_once_with_present_classes_only():
 
 def test_images_without_tags_are_background():
     cams, tags = torch.rand(2, 3, 8, 8), torch.zeros(2, 3)
-    for labels in (labels_two_pass(torch.rand(2, 3, 8, 8), cams, tags, par=pixel_adaptive_refinement), labels_eq16(cams, tags),
-                   cam_to_label(cams, tags), cam_to_label(cams, tags, high=0.7, low=0.25)):
+    for labels in (
+        labels_two_pass(torch.rand(2, 3, 8, 8), cams, tags, par=pixel_adaptive_refinement),
+        labels_eq16(cams, tags),
+        cam_to_label(cams, tags),
+        cam_to_label(cams, tags, high=0.7, low=0.25),
+    ):
         assert labels.dtype == torch.int64 and not labels.any()
 
 
@@ -83,7 +105,11 @@ def test_ties():
     assert labels_eq16(cams, one).flatten().tolist() == [255, 255, 255, 1]
     assert labels_two_pass(None, cams, one, downscale=1).flatten().tolist() == [0, 255, 255, 1]
     twins = torch.full((1, 2, 1, 1), 0.9)
-    assert cam_to_label(twins, torch.ones(1, 2)).item() == labels_eq16(twins, torch.ones(1, 2)).item() == 1
+    assert (
+        cam_to_label(twins, torch.ones(1, 2)).item()
+        == labels_eq16(twins, torch.ones(1, 2)).item()
+        == 1
+    )
 
 
 def test_boxes():

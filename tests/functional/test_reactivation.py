@@ -1,4 +1,5 @@
 """AReAM's equations against golden vectors (slow float64 loops) and naive forms."""
+
 import math
 
 import pytest
@@ -23,7 +24,10 @@ def layers_of(logits, num_class_tokens=3, dtype=torch.float64):
     """Layers with these scores (B,L,H,S,S): queries that select one key each."""
     size = logits.shape[-1]
     key = torch.eye(size, dtype=dtype).expand(*logits[:, 0].shape)
-    return [DeferredAttention((layer * size ** 0.5).to(dtype), key, num_class_tokens) for layer in logits.unbind(1)]
+    return [
+        DeferredAttention((layer * size**0.5).to(dtype), key, num_class_tokens)
+        for layer in logits.unbind(1)
+    ]
 
 
 def masked_cam(data):
@@ -33,22 +37,48 @@ def masked_cam(data):
 @pytest.mark.parametrize('mode', AFFINITY_MODES)
 def test_chain_of_each_affinity(data, mode):
     """Eq. 7-12 and, with equal weights, Eq. 4-5."""
-    golden = {key: data[key if mode == 'softmax_all' else f'{mode}/{key}'] for key in (
-        'aff', 'refined', 'entropy', 'w_hat', 'w', 'M_hat', 'M_bar', 'M_hat_norm', 'M_bar_norm', 'entropy_v1')}
+    golden = {
+        key: data[key if mode == 'softmax_all' else f'{mode}/{key}']
+        for key in (
+            'aff',
+            'refined',
+            'entropy',
+            'w_hat',
+            'w',
+            'M_hat',
+            'M_bar',
+            'M_hat_norm',
+            'M_bar_norm',
+            'entropy_v1',
+        )
+    }
     layers = layers_of(data['logits'])
-    torch.testing.assert_close(torch.stack([layer.affinity(mode) for layer in layers], 1), golden['aff'], **EXACT)
+    torch.testing.assert_close(
+        torch.stack([layer.affinity(mode) for layer in layers], 1), golden['aff'], **EXACT
+    )
     refined = reactivation.refine_by_layer(layers, masked_cam(data), mode)
     torch.testing.assert_close(refined, golden['refined'], **EXACT)
     entropy = reactivation.layer_entropy(refined)
     torch.testing.assert_close(entropy, golden['entropy'], **EXACT)
-    torch.testing.assert_close(reactivation.layer_entropy(refined, 'sum'), golden['entropy_v1'], **EXACT)
+    torch.testing.assert_close(
+        reactivation.layer_entropy(refined, 'sum'), golden['entropy_v1'], **EXACT
+    )
     w_hat, weights = reactivation.layer_weights(entropy)
-    torch.testing.assert_close(w_hat, golden['w_hat'], rtol=1e-7, atol=1e-9)  # differences of nearly equal numbers
+    # differences of nearly equal numbers
+    torch.testing.assert_close(w_hat, golden['w_hat'], rtol=1e-7, atol=1e-9)
     torch.testing.assert_close(weights, golden['w'], rtol=1e-7, atol=1e-9)
-    torch.testing.assert_close(torch.einsum('bl,blkhw->bkhw', golden['w'], refined), golden['M_hat'], **EXACT)
+    torch.testing.assert_close(
+        torch.einsum('bl,blkhw->bkhw', golden['w'], refined), golden['M_hat'], **EXACT
+    )
     torch.testing.assert_close(refined.mean(1), golden['M_bar'], **EXACT)
-    torch.testing.assert_close(reactivation.reactivated_cams(refined, golden['w']), golden['M_hat_norm'], **EXACT)
-    torch.testing.assert_close(reactivation.reactivated_cams(refined, torch.ones_like(weights)), golden['M_bar_norm'], **EXACT)
+    torch.testing.assert_close(
+        reactivation.reactivated_cams(refined, golden['w']), golden['M_hat_norm'], **EXACT
+    )
+    torch.testing.assert_close(
+        reactivation.reactivated_cams(refined, torch.ones_like(weights)),
+        golden['M_bar_norm'],
+        **EXACT,
+    )
 
 
 def test_half_precision_queries_keep_the_weights_close(data):
@@ -63,12 +93,14 @@ def test_half_precision_queries_keep_the_weights_close(data):
 
 def test_entropy_of_maps_that_hardly_differ():
     """log N - Var / 2, which float32 could not tell apart."""
-    maps = 0.5 + 1e-4 * torch.linspace(-1, 1, 784).expand(1, 2, 1, -1) * torch.tensor([1., 2.]).view(1, 2, 1, 1)
+    maps = 0.5 + 1e-4 * torch.linspace(-1, 1, 784).expand(1, 2, 1, -1) * torch.tensor(
+        [1.0, 2.0]
+    ).view(1, 2, 1, 1)
     entropy = reactivation.layer_entropy(maps.unflatten(3, (28, 28)))
     expected = math.log(784) - maps.double().var(-1, correction=0)[..., 0] / 2
     torch.testing.assert_close(entropy - math.log(784), expected - math.log(784), rtol=1e-2, atol=0)
     w_hat, weights = reactivation.layer_weights(entropy)
-    assert w_hat.tolist() == [[1., 0.]] and weights.tolist() == [[0., 1.]]
+    assert w_hat.tolist() == [[1.0, 0.0]] and weights.tolist() == [[0.0, 1.0]]
 
 
 def test_layers_that_are_alike(data):
@@ -86,7 +118,11 @@ def test_no_classes_and_one_layer():
     w_hat, weights = reactivation.layer_weights(entropy)
     assert w_hat.eq(0).all() and weights.eq(1).all()
     assert reactivation.reactivated_cams(refined, weights).shape == (2, 0, 2, 3)
-    assert reactivation.reactivated_cams(torch.full((1, 2, 1, 2, 3), 0.3), torch.ones(1, 2)).eq(0).all()
+    assert (
+        reactivation.reactivated_cams(torch.full((1, 2, 1, 2, 3), 0.3), torch.ones(1, 2))
+        .eq(0)
+        .all()
+    )
 
 
 def test_unknown_options():
@@ -95,24 +131,42 @@ def test_unknown_options():
     with pytest.raises(ValueError, match='affinity mode'):
         DeferredAttention(torch.rand(1, 1, 3, 2), torch.rand(1, 1, 3, 2), 1).affinity('softmax')
     with pytest.raises(ValueError, match='label mode'):
-        reactivation.token_labels(torch.rand(1, 3, 8, 8), torch.rand(1, 1, 2, 2), torch.ones(1, 1, dtype=torch.bool), (2, 2), mode='one')
+        reactivation.token_labels(
+            torch.rand(1, 3, 8, 8),
+            torch.rand(1, 1, 2, 2),
+            torch.ones(1, 1, dtype=torch.bool),
+            (2, 2),
+            mode='one',
+        )
 
 
-# Labels ----------------------------------------------------------------------------------------------------------------------
+# Labels -------------------------------------------------------------------------------------------
 
 
 def test_golden_labels_of_pixels_and_tokens(data):
     """Eq. 16, and the top-left pixel of every patch."""
-    label = labels_eq16(data['labels/score'], data['label'], float(data['labels/alpha1']), float(data['labels/alpha2']))
+    label = labels_eq16(
+        data['labels/score'],
+        data['label'],
+        float(data['labels/alpha1']),
+        float(data['labels/alpha2']),
+    )
     assert torch.equal(label, data['labels/seg'])
-    assert torch.equal(F.interpolate(label[:, None].double(), (4, 5), mode='nearest')[:, 0].long(), data['labels/seg_token'])
+    assert torch.equal(
+        F.interpolate(label[:, None].double(), (4, 5), mode='nearest')[:, 0].long(),
+        data['labels/seg_token'],
+    )
 
 
-@pytest.mark.parametrize('size, grid', [((64, 64), (4, 4)), ((48, 96), (3, 6)), ((70, 90), (4, 5)), ((33, 65), (2, 4))])
+@pytest.mark.parametrize(
+    'size, grid', [((64, 64), (4, 4)), ((48, 96), (3, 6)), ((70, 90), (4, 5)), ((33, 65), (2, 4))]
+)
 @pytest.mark.parametrize('mode', ['eq16', 'two_pass'])
 @pytest.mark.parametrize('refine', [True, False])
 def test_token_labels_are_those_of_the_whole_image(size, grid, mode, refine):
-    """Refinement at half size, enlarged, cut, then the nearest pixel of each patch: what is computed at some pixels only."""
+    """Refinement at half size, enlarged, cut, then the nearest pixel of each patch: what is
+    computed at some pixels only.
+    """
     images, cams = torch.rand(3, 3, *size), torch.rand(3, 2, *grid)
     filled = torch.tensor([[True, True], [True, False], [False, False]])
     cams *= filled[:, :, None, None]
@@ -124,10 +178,14 @@ def test_token_labels_are_those_of_the_whole_image(size, grid, mode, refine):
             maps = par(F.interpolate(images, small, mode='bilinear'), maps)
         whole = labels_eq16(F.interpolate(maps, size, mode='bilinear'), filled, 0.4, 0.6)
     else:
-        whole = labels_two_pass(images, F.interpolate(cams, size, mode='bilinear'), filled, 0.6, 0.4, par=par)
+        whole = labels_two_pass(
+            images, F.interpolate(cams, size, mode='bilinear'), filled, 0.6, 0.4, par=par
+        )
     expected = F.interpolate(whole[:, None].float(), grid, mode='nearest')[:, 0].long()
     expected[2] = 255
-    result = reactivation.token_labels(images, cams, filled, grid, par=par, mode=mode, low=0.4, high=0.6)
+    result = reactivation.token_labels(
+        images, cams, filled, grid, par=par, mode=mode, low=0.4, high=0.6
+    )
     assert result.dtype == torch.int64 and torch.equal(result, expected)
     assert len(result.unique()) > 2
 
@@ -135,11 +193,13 @@ def test_token_labels_are_those_of_the_whole_image(size, grid, mode, refine):
 @pytest.mark.parametrize('slots', [0, 2])
 def test_token_labels_without_tags(slots):
     filled = torch.zeros(2, slots, dtype=torch.bool)
-    result = reactivation.token_labels(torch.rand(2, 3, 32, 32), torch.zeros(2, slots, 2, 2), filled, (2, 2))
+    result = reactivation.token_labels(
+        torch.rand(2, 3, 32, 32), torch.zeros(2, slots, 2, 2), filled, (2, 2)
+    )
     assert torch.equal(result, torch.full((2, 2, 2), 255))
 
 
-# Loss ------------------------------------------------------------------------------------------------------------------------
+# Loss ---------------------------------------------------------------------------------------------
 
 
 def test_golden_pairs(data):
@@ -162,10 +222,14 @@ def test_golden_loss_of_each_layer(data, case):
     torch.testing.assert_close(pairs.negative, data[f'{prefix}n_neg'], **EXACT)
     for layer, expected in zip(data['mean_logits'].unbind(1), data[f'{prefix}per_layer'].unbind(1)):
         alike, different = reactivation.affinity_terms(layer, pairs)
-        torch.testing.assert_close(alike / pairs.positive.clamp(min=1) + different / pairs.negative.clamp(min=1), expected, **EXACT)
+        torch.testing.assert_close(
+            alike / pairs.positive.clamp(min=1) + different / pairs.negative.clamp(min=1),
+            expected,
+            **EXACT,
+        )
 
 
-# Analysis --------------------------------------------------------------------------------------------------------------------
+# Analysis -----------------------------------------------------------------------------------------
 
 
 def test_hellinger_distances(data):
@@ -175,8 +239,10 @@ def test_hellinger_distances(data):
     for image in range(2):
         for i in range(20):
             for j in range(20):
-                naive[image, i, j] = sum((math.sqrt(p) - math.sqrt(q)) ** 2 for p, q in zip(
-                    affinity[image, i].tolist(), affinity[image, j].tolist())) ** 0.5 / math.sqrt(2)
+                naive[image, i, j] = sum(
+                    (math.sqrt(p) - math.sqrt(q)) ** 2
+                    for p, q in zip(affinity[image, i].tolist(), affinity[image, j].tolist())
+                ) ** 0.5 / math.sqrt(2)
     torch.testing.assert_close(distances, naive, rtol=1e-7, atol=1e-7)
     pairs = torch.triu_indices(20, 20, 1)
     values = naive[:, pairs[0], pairs[1]]
@@ -186,11 +252,20 @@ def test_hellinger_distances(data):
 
 
 def test_hellinger_distance_of_extreme_rows():
-    mean, std = reactivation.hellinger_statistics(torch.stack([torch.eye(5), torch.full((5, 5), 0.2)]))
-    torch.testing.assert_close(mean, torch.tensor([1., 0.], dtype=torch.float64), rtol=0, atol=1e-7)
+    mean, std = reactivation.hellinger_statistics(
+        torch.stack([torch.eye(5), torch.full((5, 5), 0.2)])
+    )
+    torch.testing.assert_close(
+        mean, torch.tensor([1.0, 0.0], dtype=torch.float64), rtol=0, atol=1e-7
+    )
     assert std.max() < 1e-6
-    assert [value.tolist() for value in reactivation.hellinger_statistics(torch.ones(1, 1, 1))] == [[0.], [0.]]
+    assert [value.tolist() for value in reactivation.hellinger_statistics(torch.ones(1, 1, 1))] == [
+        [0.0],
+        [0.0],
+    ]
 
 
 def test_attended_tokens():
-    assert reactivation.attended_tokens(torch.tensor([[[0., 1.], [0., 0.5]]])).tolist() == [[0., 0.75]]
+    assert reactivation.attended_tokens(torch.tensor([[[0.0, 1.0], [0.0, 0.5]]])).tolist() == [
+        [0.0, 0.75]
+    ]

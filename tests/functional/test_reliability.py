@@ -1,4 +1,5 @@
 """Reliability of labels (CoSA Eq. 3-4)."""
+
 import pytest
 import torch
 
@@ -15,18 +16,20 @@ def test_perplexity(alpha, beta):
 
 def test_labels():
     golden = golden_tensors('cosa_paper', 'raw_')
-    assert torch.equal(single_threshold_label(golden['nu'], golden['argmax'], golden['xi']), golden['y'])
+    assert torch.equal(
+        single_threshold_label(golden['nu'], golden['argmax'], golden['xi']), golden['y']
+    )
 
 
 def test_ends():
     """0 at the threshold, which is foreground, and the same largest value at 0 and 1."""
-    nu = torch.tensor([0.45, 0., 1.])
+    nu = torch.tensor([0.45, 0.0, 1.0])
     value = reliability(nu, 0.45)
-    assert value[0] == 0 and torch.allclose(value[1:], torch.full((2, ), 4.4814), atol=1e-3)
+    assert value[0] == 0 and torch.allclose(value[1:], torch.full((2,), 4.4814), atol=1e-3)
     assert single_threshold_label(nu, torch.tensor([2, 2, 2]), 0.45).tolist() == [3, 0, 3]
 
 
-@pytest.mark.parametrize('threshold', [-1., 0., 1., 2.])
+@pytest.mark.parametrize('threshold', [-1.0, 0.0, 1.0, 2.0])
 def test_extreme_thresholds_are_clipped(threshold):
     assert reliability(torch.linspace(0, 1, 11), threshold).isfinite().all()
 
@@ -36,7 +39,9 @@ def test_half_precision_is_computed_in_single():
     assert value.dtype == torch.float32 and value.isfinite().all()
 
 
-@pytest.mark.parametrize('options', [dict(alpha=1.), dict(alpha=1.2), dict(alpha=0), dict(beta=0.)])
+@pytest.mark.parametrize(
+    'options', [dict(alpha=1.0), dict(alpha=1.2), dict(alpha=0), dict(beta=0.0)]
+)
 def test_options(options):
     with pytest.raises(ValueError, match='must be'):
         reliability(torch.rand(3), 0.5, **options)

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from mmwsss.functional.confusion import class_areas, class_iou, confusion_matrix, false_rates, iou_variants, resolve_ignored
+from mmwsss.functional.confusion import (
+    class_areas,
+    class_iou,
+    confusion_matrix,
+    false_rates,
+    iou_variants,
+    resolve_ignored,
+)
 from mmwsss.functional.thresholds import (
     OFFICIAL_THRESHOLDS,
     areas_from_counts,
@@ -15,7 +22,9 @@ from mmwsss.functional.thresholds import (
 
 
 def random_image(rng, num_classes, num_keys, size, levels=None, ignore=0.1):
-    """CAMs, keys in random order and labels; ``levels`` quantises scores to multiples of 0.05 so that ties abound."""
+    """CAMs, keys in random order and labels; ``levels`` quantises scores to multiples of 0.05 so
+    that ties abound.
+    """
     keys = rng.permutation(num_classes - 1)[:num_keys].tolist()
     cams = rng.random((num_keys, *size), dtype=np.float32)
     if levels:
@@ -47,7 +56,11 @@ CASES = {
 
 
 @pytest.mark.parametrize('name', CASES)
-@pytest.mark.parametrize('thresholds', [OFFICIAL_THRESHOLDS, (0.3,), (0.0, 0.05, 0.5, 2.0)], ids=['official', 'one', 'few'])
+@pytest.mark.parametrize(
+    'thresholds',
+    [OFFICIAL_THRESHOLDS, (0.3,), (0.0, 0.05, 0.5, 2.0)],
+    ids=['official', 'one', 'few'],
+)
 def test_sweep_equals_brute_force(name, thresholds):
     case, rng = CASES[name], np.random.default_rng(len(name))
     num_classes = case['num_classes']
@@ -59,7 +72,10 @@ def test_sweep_equals_brute_force(name, thresholds):
             labels = brute_force_labels(cams, keys, threshold, num_classes)
             assert torch.equal(labels_at_threshold(cams, keys, threshold).long(), labels)
             confusion[index] = confusion[index] + confusion_matrix(labels, gt, num_classes)
-    assert counts.dtype == torch.int64 and counts.shape == (3 * num_classes - 2, len(thresholds) + 1)
+    assert counts.dtype == torch.int64 and counts.shape == (
+        3 * num_classes - 2,
+        len(thresholds) + 1,
+    )
     areas = areas_from_counts(counts)
     curves = {mean: curves_from_counts(counts, mean) for mean in ('all', 'present', 'union')}
     for index, matrix in enumerate(confusion):
@@ -68,9 +84,15 @@ def test_sweep_equals_brute_force(name, thresholds):
             assert torch.equal(ours[index], reference)
         for mean, curve in curves.items():
             assert torch.equal(curve.iou[index], class_iou(expected))
-            assert float(curve.miou[index]) == pytest.approx(float(iou_variants(expected)[mean]), abs=1e-12)
-            assert float(curve.false_positive[index]) == pytest.approx(float(false_rates(expected, mean=mean).positive), abs=1e-12)
-            assert float(curve.false_negative[index]) == pytest.approx(float(false_rates(expected, mean=mean).negative), abs=1e-12)
+            assert float(curve.miou[index]) == pytest.approx(
+                float(iou_variants(expected)[mean]), abs=1e-12
+            )
+            assert float(curve.false_positive[index]) == pytest.approx(
+                float(false_rates(expected, mean=mean).positive), abs=1e-12
+            )
+            assert float(curve.false_negative[index]) == pytest.approx(
+                float(false_rates(expected, mean=mean).negative), abs=1e-12
+            )
 
 
 def test_a_score_equal_to_the_threshold_is_background():
@@ -85,33 +107,46 @@ def test_equal_scores_go_to_the_lowest_class_whatever_the_order_of_planes():
     cams = torch.full((2, 1, 2), 0.5)
     for keys in ([4, 2], [2, 4]):
         assert labels_at_threshold(cams, keys, 0.1).tolist() == [[3, 3]]
-        assert areas_from_counts(sweep_counts(cams, keys, torch.zeros(1, 2), [0.1], 6)).predicted[0].tolist() == [0, 0, 0, 2, 0, 0]
+        assert areas_from_counts(sweep_counts(cams, keys, torch.zeros(1, 2), [0.1], 6)).predicted[
+            0
+        ].tolist() == [0, 0, 0, 2, 0, 0]
 
 
 def test_half_precision_cams_and_byte_labels():
     rng = np.random.default_rng(0)
     cams, keys, gt = random_image(rng, 8, 3, (10, 10))
     half = sweep_counts(cams.half(), keys, gt.byte(), OFFICIAL_THRESHOLDS, 8)
-    assert torch.equal(half, sweep_counts(cams.half().float(), keys, gt, make_thresholds(OFFICIAL_THRESHOLDS), 8))
+    assert torch.equal(
+        half, sweep_counts(cams.half().float(), keys, gt, make_thresholds(OFFICIAL_THRESHOLDS), 8)
+    )
 
 
-@pytest.mark.parametrize('change,message', [
-    ({'cams': torch.full((1, 2, 2), -0.1)}, 'must be >= 0, found -0.1'),
-    ({'cams': torch.full((1, 2, 2), float('nan'))}, 'must be >= 0, found nan'),
-    ({'keys': [0, 1]}, '1 CAMs need as many different keys'),
-    ({'cams': torch.rand(2, 2, 2), 'keys': [1, 1]}, 'different keys'),
-    ({'keys': [3]}, r'keys \[3\] are not all foreground classes 0..2'),
-    ({'keys': [-1]}, 'foreground classes'),
-    ({'gt': torch.zeros(2, 3)}, 'do not fit'),
-    ({'gt': torch.full((2, 2), 4)}, 'ground truth has class id 4, outside 0..3'),
-    ({'gt': torch.full((2, 2), -1)}, 'ground truth has class id -1'),
-    ({'thresholds': [-0.1, 0.5]}, '>= 0'),
-    ({'thresholds': [0.5, 0.5]}, 'ascend'),
-    ({'thresholds': []}, 'at least one'),
-    ({'thresholds': [float('nan')]}, 'finite'),
-])
+@pytest.mark.parametrize(
+    'change,message',
+    [
+        ({'cams': torch.full((1, 2, 2), -0.1)}, 'must be >= 0, found -0.1'),
+        ({'cams': torch.full((1, 2, 2), float('nan'))}, 'must be >= 0, found nan'),
+        ({'keys': [0, 1]}, '1 CAMs need as many different keys'),
+        ({'cams': torch.rand(2, 2, 2), 'keys': [1, 1]}, 'different keys'),
+        ({'keys': [3]}, r'keys \[3\] are not all foreground classes 0..2'),
+        ({'keys': [-1]}, 'foreground classes'),
+        ({'gt': torch.zeros(2, 3)}, 'do not fit'),
+        ({'gt': torch.full((2, 2), 4)}, 'ground truth has class id 4, outside 0..3'),
+        ({'gt': torch.full((2, 2), -1)}, 'ground truth has class id -1'),
+        ({'thresholds': [-0.1, 0.5]}, '>= 0'),
+        ({'thresholds': [0.5, 0.5]}, 'ascend'),
+        ({'thresholds': []}, 'at least one'),
+        ({'thresholds': [float('nan')]}, 'finite'),
+    ],
+)
 def test_refused_input(change, message):
-    arguments = {'cams': torch.rand(1, 2, 2), 'keys': [0], 'gt': torch.zeros(2, 2), 'thresholds': [0.1], 'num_classes': 4}
+    arguments = {
+        'cams': torch.rand(1, 2, 2),
+        'keys': [0],
+        'gt': torch.zeros(2, 2),
+        'thresholds': [0.1],
+        'num_classes': 4,
+    }
     with pytest.raises(ValueError, match=message):
         sweep_counts(**dict(arguments, **change))
 
@@ -134,7 +169,8 @@ def test_rules():
 def test_greedy_stops_on_the_plateau_of_quantised_maps():
     rng = np.random.default_rng(3)
     gt = torch.from_numpy(rng.integers(0, 2, (40, 40)))
-    cams = ((gt * 3 + torch.from_numpy(rng.integers(0, 3, (40, 40)))) / 8).float()[None]  # multiples of 1/8
+    # multiples of 1/8
+    cams = ((gt * 3 + torch.from_numpy(rng.integers(0, 3, (40, 40)))) / 8).float()[None]
     miou = curves_from_counts(sweep_counts(cams, [0], gt, OFFICIAL_THRESHOLDS, 2)).miou
     assert select_threshold(miou, 'greedy') == 0  # 0.00 and 0.01 give the same labels
     assert OFFICIAL_THRESHOLDS[select_threshold(miou, 'best')] == 0.25

@@ -1,4 +1,5 @@
 """The report of everything that is wrong."""
+
 from mmwsss.preparation.check_report import CheckReport
 
 
@@ -12,7 +13,17 @@ def test_report(tmp_path):
     report.problem('missing', 'c.jpg')
     report.note('nothing else')
     assert report.text().splitlines() == [
-        'photos: 3 problems, 2 notes', 'problem: missing (2)', f'  {tmp_path}/a.jpg', '  c.jpg', 'problem: broken', '  b.jpg: cut off',
-        'note: a class', '  dog: 3', 'note: nothing else']
+        'photos: 3 problems, 2 notes',
+        'problem: missing (2)',
+        f'  {tmp_path}/a.jpg',
+        '  c.jpg',
+        'problem: broken',
+        '  b.jpg: cut off',
+        'note: a class',
+        '  dog: 3',
+        'note: nothing else',
+    ]
     report.write(tmp_path / 'new' / 'report.txt')
-    assert (tmp_path / 'new' / 'report.txt').read_text() == report.text() + '\n' and report.exit_code == 1
+    assert (
+        tmp_path / 'new' / 'report.txt'
+    ).read_text() == report.text() + '\n' and report.exit_code == 1

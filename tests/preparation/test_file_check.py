@@ -1,4 +1,5 @@
 """Checks of single files."""
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,7 +21,7 @@ def test_images(suffix, picture, tmp_path):
     picture.save(path)
     assert check_image(path) == check_image(path, decode=True) == ((40, 60), '')
     data = path.read_bytes()
-    path.write_bytes(data[:len(data) // 2])
+    path.write_bytes(data[: len(data) // 2])
     for decode in (False, True):
         size, wrong = check_image(path, decode)
         assert size is None and wrong
@@ -47,15 +48,23 @@ def test_good_masks(tmp_path):
         np.testing.assert_array_equal(checked.labels, LABELS)
 
 
-@pytest.mark.parametrize('mode, kind', [('RGB', 'colour-encoded mask, not a palette PNG'),
-                                        ('RGBA', 'colour-encoded mask of four channels, not a palette PNG')])
+@pytest.mark.parametrize(
+    'mode, kind',
+    [
+        ('RGB', 'colour-encoded mask, not a palette PNG'),
+        ('RGBA', 'colour-encoded mask of four channels, not a palette PNG'),
+    ],
+)
 def test_colours_are_translated(mode, kind, tmp_path):
     Image.fromarray(voc_palette()[LABELS]).convert(mode).save(tmp_path / 'a.png')
     checked = check_mask(tmp_path / 'a.png', 21)
     assert checked.problem == (kind, f'{mode} image in VOC colours')
     np.testing.assert_array_equal(checked.labels, LABELS)
     checked = check_mask(tmp_path / 'a.png', 20)
-    assert checked.labels is None and checked.problem[1] == f'{mode} image with {tuple(voc_palette()[20].tolist())}'
+    assert (
+        checked.labels is None
+        and checked.problem[1] == f'{mode} image with {tuple(voc_palette()[20].tolist())}'
+    )
 
 
 def test_colours_of_all_classes():
@@ -69,7 +78,10 @@ def test_bad_masks(tmp_path):
     assert check_mask(path, 21).problem == ('mask not found', '')
     write_mask(path, LABELS)
     assert check_mask(path, 20).problem == ('class ids outside 0..19 (255 is ignore)', '[20]')
-    assert check_mask(path, 21, (3, 2)).problem == ('mask and image differ in size (width x height)', '3x2 and 2x3')
+    assert check_mask(path, 21, (3, 2)).problem == (
+        'mask and image differ in size (width x height)',
+        '3x2 and 2x3',
+    )
     image = Image.open(path)
     image.putpalette(bytes((0, 0, 0, 1, 2, 3, 9, 9, 9, 0, 0, 128)) + bytes(252 * 3))
     image.save(path)

@@ -1,4 +1,5 @@
 """Label maps of overlapping instances against a loop over pixels."""
+
 import numpy as np
 import pytest
 
@@ -16,11 +17,21 @@ def test_against_a_loop(overlap):
     for y in range(6):
         for x in range(7):
             there = [index for index in range(9) if masks[index, y, x]]
-            winner = min(there, key=(lambda index: index) if overlap == 'first' else (lambda index: (areas[index], index)), default=None)
+            winner = min(
+                there,
+                key=(lambda index: index)
+                if overlap == 'first'
+                else (lambda index: (areas[index], index)),
+                default=None,
+            )
             assert result[y, x] == (0 if winner is None else labels[winner])
 
 
 def test_edges():
-    assert not paint_instances([], [], (2, 3)).any() and paint_order([]) == [] and paint_order([3, 1, 1], 'smallest') == [1, 2, 0]
+    assert (
+        not paint_instances([], [], (2, 3)).any()
+        and paint_order([]) == []
+        and paint_order([3, 1, 1], 'smallest') == [1, 2, 0]
+    )
     with pytest.raises(ValueError, match="overlap must be one of .*'last'"):
         paint_order([1], 'last')

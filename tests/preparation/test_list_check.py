@@ -1,4 +1,5 @@
 """Id lists as people have them."""
+
 import pytest
 
 from mmwsss.preparation.check_report import CheckReport
@@ -12,17 +13,29 @@ def check(path, data, repair=False):
 
 
 def test_a_clean_list(tmp_path):
-    ids, report = check(tmp_path / 'a.txt', b'2007_000032\n2007_000039\n\nCOCO_val2014_000000000042')
-    assert ids == ['2007_000032', '2007_000039', 'COCO_val2014_000000000042'] and not report.num_problems
+    ids, report = check(
+        tmp_path / 'a.txt', b'2007_000032\n2007_000039\n\nCOCO_val2014_000000000042'
+    )
+    assert (
+        ids == ['2007_000032', '2007_000039', 'COCO_val2014_000000000042']
+        and not report.num_problems
+    )
 
 
 def test_everything_at_once(tmp_path):
-    data = '\ufeff/JPEGImages/a.jpg /SegmentationClass/a.png\r\nx\\b.PNG\r\n a\r\nname.with.dots\r\n'.encode()
+    data = (
+        '\ufeff/JPEGImages/a.jpg /SegmentationClass/a.png\r\nx\\b.PNG\r\n a\r\nname.with.dots\r\n'
+    ).encode()
     for repair in (False, True):
         ids, report = check(tmp_path / 'a.txt', data, repair)
         assert ids == ['a', 'b', 'name.with.dots'] and report.num_problems == (0 if repair else 5)
-        for line in ('byte-order mark at the start', 'Windows line ends', "line 1: '/JPEGImages/a.jpg /SegmentationClass/a.png' for 'a'",
-                     "line 2: 'x\\\\b.PNG' for 'b'", "line 3: 'a', first in line 1"):
+        for line in (
+            'byte-order mark at the start',
+            'Windows line ends',
+            "line 1: '/JPEGImages/a.jpg /SegmentationClass/a.png' for 'a'",
+            "line 2: 'x\\\\b.PNG' for 'b'",
+            "line 3: 'a', first in line 1",
+        ):
             assert line in report.text()
 
 

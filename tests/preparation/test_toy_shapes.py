@@ -1,11 +1,19 @@
 """Toy shapes: fixed by the seed, complete, resumable, and what it promises about its images."""
+
 import hashlib
 
 import numpy as np
 import pytest
 
 from mmwsss.datasets import ImageTagDataset
-from mmwsss.preparation.toy_shapes import BOAT, TOY_CLASS_NAMES, TOY_CLASSES, ToyDifficulty, render_toy_image, write_toy_shapes
+from mmwsss.preparation.toy_shapes import (
+    BOAT,
+    TOY_CLASS_NAMES,
+    TOY_CLASSES,
+    ToyDifficulty,
+    render_toy_image,
+    write_toy_shapes,
+)
 from mmwsss.utils.io import read_id_list, read_mask, read_tags
 
 COUNTS = {'train': 40, 'val': 5, 'test': 3}
@@ -14,7 +22,9 @@ COUNTS = {'train': 40, 'val': 5, 'test': 3}
 def digest(root):
     """Name and content of all files."""
     files = [path for path in sorted(root.rglob('*')) if path.is_file()]
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
 
 
 @pytest.fixture(scope='module')
@@ -27,7 +37,10 @@ def toy(tmp_path_factory):
 @pytest.fixture(scope='module')
 def many():
     """300 rendered images and masks."""
-    return [render_toy_image(np.random.default_rng((1, index)), height=64, width=72) for index in range(300)]
+    return [
+        render_toy_image(np.random.default_rng((1, index)), height=64, width=72)
+        for index in range(300)
+    ]
 
 
 def test_the_number_of_workers_does_not_matter(toy, tmp_path):
@@ -38,11 +51,19 @@ def test_the_number_of_workers_does_not_matter(toy, tmp_path):
 def test_seed_and_number_of_images(toy, tmp_path):
     write_toy_shapes(tmp_path / 'fewer', train=3, val=2, test=0, workers=1)
     first = digest(toy)
-    images = {name: value for name, value in digest(tmp_path / 'fewer').items() if name.endswith(('.jpg', '.png'))}
+    images = {
+        name: value
+        for name, value in digest(tmp_path / 'fewer').items()
+        if name.endswith(('.jpg', '.png'))
+    }
     assert len(images) == 10 and all(first[name] == value for name, value in images.items())
     assert not (tmp_path / 'fewer' / 'ImageSets' / 'Segmentation' / 'test.txt').exists()
     write_toy_shapes(tmp_path / 'other', train=3, val=2, test=0, seed=1, workers=1)
-    assert all(first[name] != value for name, value in digest(tmp_path / 'other').items() if name.endswith(('.jpg', '.png')))
+    assert all(
+        first[name] != value
+        for name, value in digest(tmp_path / 'other').items()
+        if name.endswith(('.jpg', '.png'))
+    )
 
 
 def test_layout_and_content(toy):
@@ -53,19 +74,28 @@ def test_layout_and_content(toy):
         assert len(ids) == count
         for name in ids:
             mask = read_mask(toy / 'SegmentationClass' / f'{name}.png', len(TOY_CLASS_NAMES))
-            assert sorted(tags[name]) == sorted(TOY_CLASS_NAMES[value] for value in np.unique(mask) if value)
+            assert sorted(tags[name]) == sorted(
+                TOY_CLASS_NAMES[value] for value in np.unique(mask) if value
+            )
             shapes.add(mask.shape)
     assert any(height != width for height, width in shapes)
     assert all(96 <= side <= 128 and side % 8 == 0 for shape in shapes for side in shape)
     assert not list(toy.rglob('*.part')) and not (toy / 'toy_shapes.partial.json').exists()
-    data = ImageTagDataset(data_root=str(toy), classes='classes.txt', ann_file='ImageSets/Segmentation/train.txt',
-                           pipeline=[{'type': 'mmwsss.LoadImage'}, {'type': 'mmwsss.PackTagInputs'}])
+    data = ImageTagDataset(
+        data_root=str(toy),
+        classes='classes.txt',
+        ann_file='ImageSets/Segmentation/train.txt',
+        pipeline=[{'type': 'mmwsss.LoadImage'}, {'type': 'mmwsss.PackTagInputs'}],
+    )
     assert data.num_tags == 8 and data[0]['inputs'].shape[0] == 3
 
 
 def test_masks_and_objects(many):
     shares = [np.bincount(mask.ravel(), minlength=9)[1:] / mask.size for _, mask in many]
-    assert all(image.dtype == np.uint8 and image.shape == (64, 72, 3) and mask.shape == (64, 72) for image, mask in many)
+    assert all(
+        image.dtype == np.uint8 and image.shape == (64, 72, 3) and mask.shape == (64, 72)
+        for image, mask in many
+    )
     assert all(share.any() and share.sum() < 0.75 for share in shares)
     smallest = min(share[share > 0].min() for share in shares)
     assert smallest > 0.05  # an object covers several cells of an 8-pixel grid
@@ -76,9 +106,11 @@ def test_masks_and_objects(many):
 
 def test_water_comes_with_the_boat(many):
     """Water is the only background that is saturated blue."""
+
     def water(image, mask):
         red, _, blue = image[mask == 0].astype(float).mean(0)
         return blue - red > 70
+
     boats = [water(*pair) for pair in many if (pair[1] == BOAT + 1).any()]
     others = [water(*pair) for pair in many if not (pair[1] == BOAT + 1).any()]
     assert np.mean(boats) > 0.75 and np.mean(others) < 0.1
@@ -86,13 +118,25 @@ def test_water_comes_with_the_boat(many):
 
 def test_difficulty_changes_the_images():
     def pixels(index, **kwargs):
-        image, mask = render_toy_image(np.random.default_rng(index), difficulty=ToyDifficulty(**kwargs))
+        image, mask = render_toy_image(
+            np.random.default_rng(index), difficulty=ToyDifficulty(**kwargs)
+        )
         return image, mask
 
     base, mask = pixels(3)
-    for setting in ({'body_noise': 0.3}, {'part_scale': 0.5}, {'part_hidden': 1.0}, {'pixel_noise': 0.0}):
+    for setting in (
+        {'body_noise': 0.3},
+        {'part_scale': 0.5},
+        {'part_hidden': 1.0},
+        {'pixel_noise': 0.0},
+    ):
         assert not np.array_equal(pixels(3, **setting)[0], base), setting
-    small, large = (np.mean([(pixels(index, area_low=area, area_high=area)[1] > 0).mean() for index in range(20)]) for area in (0.05, 0.2))
+    small, large = (
+        np.mean(
+            [(pixels(index, area_low=area, area_high=area)[1] > 0).mean() for index in range(20)]
+        )
+        for area in (0.05, 0.2)
+    )
     assert small < 0.6 * large
 
 
@@ -137,13 +181,17 @@ def test_a_complete_set_is_left_alone_and_others_are_protected(toy, tmp_path):
 
 def test_overwrite_leaves_nothing_of_the_old_set(tmp_path):
     write_toy_shapes(tmp_path / 'set', train=4, val=1, test=0, workers=1)
-    assert write_toy_shapes(tmp_path / 'set', train=2, val=0, test=0, size=64, workers=1, overwrite=True)
+    assert write_toy_shapes(
+        tmp_path / 'set', train=2, val=0, test=0, size=64, workers=1, overwrite=True
+    )
     write_toy_shapes(tmp_path / 'fresh', train=2, val=0, test=0, size=64, workers=1)
     assert digest(tmp_path / 'set') == digest(tmp_path / 'fresh')
     assert read_mask(tmp_path / 'set' / 'SegmentationClass' / 'train_00000.png').shape == (64, 64)
 
 
-@pytest.mark.parametrize('kwargs', [{'train': -1}, {'train': 0, 'val': 0, 'test': 0}, {'size': 8}, {'size': (128, 96)}])
+@pytest.mark.parametrize(
+    'kwargs', [{'train': -1}, {'train': 0, 'val': 0, 'test': 0}, {'size': 8}, {'size': (128, 96)}]
+)
 def test_bad_settings(tmp_path, kwargs):
     with pytest.raises(ValueError, match='size|counts'):
         write_toy_shapes(tmp_path / 'set', **kwargs)

@@ -1,4 +1,5 @@
 """Tags, scores and maps of an image."""
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +11,17 @@ def test_fields():
     sample = WSSSDataSample(metainfo=dict(img_id='a'))
     scores = torch.tensor([0.1, 0.9], dtype=torch.float64, requires_grad=True)
     cams = torch.rand(1, 3, 4, requires_grad=True)
-    assert sample.set_gt_tags(np.array([0, 1])).set_pred_scores(scores).set_pred_cams(np.array([1]), cams) is sample
-    assert sample.gt_tags.dtype == sample.pred_scores.dtype == torch.float32 and sample.gt_tags.tolist() == [0, 1]
-    assert sample.cam_keys == (1, ) and type(sample.cam_keys[0]) is int and sample.img_id == 'a'
+    assert (
+        sample.set_gt_tags(np.array([0, 1]))
+        .set_pred_scores(scores)
+        .set_pred_cams(np.array([1]), cams)
+        is sample
+    )
+    assert (
+        sample.gt_tags.dtype == sample.pred_scores.dtype == torch.float32
+        and sample.gt_tags.tolist() == [0, 1]
+    )
+    assert sample.cam_keys == (1,) and type(sample.cam_keys[0]) is int and sample.img_id == 'a'
     assert not sample.pred_scores.requires_grad and not sample.pred_cams.data.requires_grad
     assert 'gt_tags' in sample and 'gt_sem_seg' not in sample
 
@@ -30,6 +39,11 @@ def test_maps_are_planes():
 
 
 def test_moves_and_dictionaries():
-    sample = WSSSDataSample().set_gt_tags([1, 0]).set_pred_cams([0], torch.rand(1, 2, 2)).to(torch.float64)
+    sample = (
+        WSSSDataSample()
+        .set_gt_tags([1, 0])
+        .set_pred_cams([0], torch.rand(1, 2, 2))
+        .to(torch.float64)
+    )
     assert sample.gt_tags.dtype == sample.pred_cams.data.dtype == torch.float64
-    assert sample.to_dict()['cam_keys'] == (0, )
+    assert sample.to_dict()['cam_keys'] == (0,)

@@ -1,4 +1,7 @@
-"""Command line tools, run inside the process of the tests: starting one anew costs seconds of imports."""
+"""Command line tools, run inside the process of the tests: starting one anew costs seconds of
+imports.
+"""
+
 import io
 import os
 import runpy
@@ -15,13 +18,21 @@ ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / 'tools'
 CONFIGS = ROOT / 'configs'
 # what makes a run of a toy config small; everything else stays as the config says
-TINY = {f'{loader}_dataloader.{key}': value for loader in ('train', 'val', 'test')
-        for key, value in (('num_workers', 0), ('persistent_workers', False), ('dataset.serialize_data', False))}
+TINY = {
+    f'{loader}_dataloader.{key}': value
+    for loader in ('train', 'val', 'test')
+    for key, value in (
+        ('num_workers', 0),
+        ('persistent_workers', False),
+        ('dataset.serialize_data', False),
+    )
+}
 TINY.update({'train_dataloader.batch_size': 4})
 
 
 class Result(NamedTuple):
     """What a program left: exit code and text."""
+
     code: int
     out: str
     err: str
@@ -30,7 +41,11 @@ class Result(NamedTuple):
 def words(*args, options=None):
     """Command line words; ``options`` become ``--cfg-options``."""
     line = [str(arg) for arg in args]
-    return line + ['--cfg-options', *(f'{key}={value}' for key, value in options.items())] if options else line
+    return (
+        line + ['--cfg-options', *(f'{key}={value}' for key, value in options.items())]
+        if options
+        else line
+    )
 
 
 def run_tool(name, *args, options=None):
@@ -39,7 +54,8 @@ def run_tool(name, *args, options=None):
     Args:
         name (str): File below ``tools``.
         *args: Arguments.
-        options (dict, optional): Overrides of the config; the run gets a name of its own, or MMEngine would log into an older run.
+        options (dict, optional): Overrides of the config; the run gets a name of its own, or
+            MMEngine would log into an older run.
 
     Returns:
         Result
@@ -47,8 +63,12 @@ def run_tool(name, *args, options=None):
     if options is not None:
         options = dict(options, experiment_name=f'test_{time.monotonic_ns()}')
     out, err = io.StringIO(), io.StringIO()
-    with patch.object(sys, 'argv', [name, *words(*args, options=options)]), patch.dict(os.environ), \
-            redirect_stdout(out), redirect_stderr(err):
+    with (
+        patch.object(sys, 'argv', [name, *words(*args, options=options)]),
+        patch.dict(os.environ),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
         try:
             code = run_main(runpy.run_path(str(TOOLS / name), run_name='tool')['main'])
         except SystemExit as stop:
@@ -62,7 +82,9 @@ def environment():
 
 
 def one_line(result, *parts):
-    """Whether a tool refused its input as it should: exit code 1 and one line with all ``parts``."""
+    """Whether a tool refused its input as it should: exit code 1 and one line with all
+    ``parts``.
+    """
     lines = [line for line in result.err.splitlines() if line.startswith('error: ')]
     assert result.code == 1, result
     assert len(lines) == 1 and 'Traceback' not in result.err, result.err

@@ -1,4 +1,5 @@
 """CAM files of a split, and reruns after an interruption."""
+
 import numpy as np
 import pytest
 import torch
@@ -12,9 +13,20 @@ from tests.tools.program import one_line, run_tool
 @pytest.fixture(scope='module')
 def generate(classifier):
     """Run the tool on the training split, or another one."""
+
     def call(out, *args, split='train', **options):
-        return run_tool('generate_cams.py', classifier.config, classifier.checkpoint, '--split', split, '--out', out, *args,
-                        options={**classifier.options, **options})
+        return run_tool(
+            'generate_cams.py',
+            classifier.config,
+            classifier.checkpoint,
+            '--split',
+            split,
+            '--out',
+            out,
+            *args,
+            options={**classifier.options, **options},
+        )
+
     return call
 
 
@@ -28,20 +40,38 @@ def cams(generate, tmp_path_factory):
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.glob('*.*')) if path.name != 'settings.json'}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(folder.glob('*.*'))
+        if path.name != 'settings.json'
+    }
 
 
 def test_files(cams, toy_root):
-    assert sorted(contents(cams)) == [f'{name}.npz' for name in sorted(read_id_list(toy_root / 'ImageSets/Segmentation/train.txt'))]
+    assert sorted(contents(cams)) == [
+        f'{name}.npz'
+        for name in sorted(read_id_list(toy_root / 'ImageSets/Segmentation/train.txt'))
+    ]
     maps = [read_cam(path) for path in sorted(cams.glob('*.npz'))]
-    assert all(file.cam.dtype == np.float32 and file.cam.shape == (len(file.keys), *file.size) for file in maps)
-    assert max(file.cam.max() for file in maps) <= 1 and {64 <= side <= 80 for file in maps for side in file.size} == {True}
+    assert all(
+        file.cam.dtype == np.float32 and file.cam.shape == (len(file.keys), *file.size)
+        for file in maps
+    )
+    assert max(file.cam.max() for file in maps) <= 1 and {
+        64 <= side <= 80 for file in maps for side in file.size
+    } == {True}
     settings = read_json(cams / 'settings.json')
-    assert settings['split'] == 'train' and settings['num_images'] == 8 and settings['test_cfg']['refine'] is False
+    assert (
+        settings['split'] == 'train'
+        and settings['num_images'] == 8
+        and settings['test_cfg']['refine'] is False
+    )
 
 
 def test_an_interrupted_run_continues(generate, cams, tmp_path, monkeypatch):
-    """The files that are there stay untouched, and in the end all are as if nothing had happened."""
+    """The files that are there stay untouched, and in the end all are as if nothing had
+    happened.
+    """
     write = PredictionWriter.write
 
     def interrupt(self, sample):
@@ -66,8 +96,13 @@ def test_nothing_to_do(generate, cams):
     assert contents(cams) == before
 
 
-@pytest.mark.parametrize('args, split, settings', [
-    (['--half', '--refine'], 'train', 'half, test_cfg'), (['--masks', '0.4'], 'val', 'kind, num_images, split, threshold')])
+@pytest.mark.parametrize(
+    'args, split, settings',
+    [
+        (['--half', '--refine'], 'train', 'half, test_cfg'),
+        (['--masks', '0.4'], 'val', 'kind, num_images, split, threshold'),
+    ],
+)
 def test_other_settings_are_refused(generate, cams, args, split, settings):
     before = contents(cams)
     one_line(generate(cams, *args, split=split), cams, f'other settings ({settings})')
@@ -76,13 +111,20 @@ def test_other_settings_are_refused(generate, cams, args, split, settings):
 
 def test_precision(generate, cams, tmp_path):
     """Half the size of file, half the precision of the network: the same maps up to rounding."""
-    assert generate(tmp_path / 'half', '--half').code == generate(tmp_path / 'bf16', '--dtype', 'bf16').code == 0
+    assert (
+        generate(tmp_path / 'half', '--half').code
+        == generate(tmp_path / 'bf16', '--dtype', 'bf16').code
+        == 0
+    )
     for path in cams.glob('*.npz'):
-        reference, half, bf16 = (read_cam(folder / path.name) for folder in (cams, tmp_path / 'half', tmp_path / 'bf16'))
+        reference, half, bf16 = (
+            read_cam(folder / path.name) for folder in (cams, tmp_path / 'half', tmp_path / 'bf16')
+        )
         assert reference.keys.tolist() == half.keys.tolist() == bf16.keys.tolist()
         assert half.cam.dtype == np.float16 and bf16.cam.dtype == np.float32
         np.testing.assert_allclose(half.cam, reference.cam, atol=1e-3)
-        # the maps of a network that has hardly been trained are nearly flat before they are stretched to [0,1]
+        # the maps of a network that has hardly been trained are nearly flat before they are
+        # stretched to [0,1]
         assert 0 < np.abs(bf16.cam - reference.cam).mean() < 0.1
 
 
@@ -90,14 +132,18 @@ def test_refinement_is_an_option(generate, cams, tmp_path):
     assert generate(tmp_path / 'on', '--refine').code == 0
     assert generate(tmp_path / 'off', '--no-refine', **{'model.test_cfg.refine': True}).code == 0
     assert contents(tmp_path / 'off') == contents(cams)
-    assert all(contents(tmp_path / 'on')[name] != content for name, content in contents(cams).items())
+    assert all(
+        contents(tmp_path / 'on')[name] != content for name, content in contents(cams).items()
+    )
 
 
 def test_masks(generate, cams, tmp_path):
     assert generate(tmp_path, '--masks', '0.35').code == 0
     for path in cams.glob('*.npz'):
         maps = read_cam(path)
-        expected = labels_at_threshold(torch.from_numpy(maps.cam), torch.from_numpy(maps.keys.astype(np.int64)), 0.35)
+        expected = labels_at_threshold(
+            torch.from_numpy(maps.cam), torch.from_numpy(maps.keys.astype(np.int64)), 0.35
+        )
         np.testing.assert_array_equal(read_mask(tmp_path / f'{path.stem}.png', 9), expected)
 
 
@@ -111,14 +157,36 @@ def test_a_list_and_images_without_masks(generate, cams, toy_root, tmp_path):
     (tmp_path / 'some.txt').write_text('\n'.join(names))
     result = generate(tmp_path / 'out', split=tmp_path / 'some.txt', data_root=root)
     assert result.code == 0, result
-    assert contents(tmp_path / 'out') == {f'{name}.npz': contents(cams)[f'{name}.npz'] for name in names}
+    assert contents(tmp_path / 'out') == {
+        f'{name}.npz': contents(cams)[f'{name}.npz'] for name in names
+    }
 
 
 def test_bad_input(generate, classifier, tmp_path):
     one_line(generate(tmp_path / 'a', split='trainval'), 'trainval.txt')
-    one_line(generate(tmp_path / 'b', **{'model.num_classes': 5}), classifier.checkpoint, '8 class tokens, the model 5')
-    one_line(run_tool('generate_cams.py', classifier.config, tmp_path / 'missing.pth', '--split', 'val', '--out', tmp_path / 'c',
-                      options=classifier.options), 'missing.pth: checkpoint not found')
+    one_line(
+        generate(tmp_path / 'b', **{'model.num_classes': 5}),
+        classifier.checkpoint,
+        '8 class tokens, the model 5',
+    )
+    one_line(
+        run_tool(
+            'generate_cams.py',
+            classifier.config,
+            tmp_path / 'missing.pth',
+            '--split',
+            'val',
+            '--out',
+            tmp_path / 'c',
+            options=classifier.options,
+        ),
+        'missing.pth: checkpoint not found',
+    )
     assert not contents(tmp_path / 'b') and not (tmp_path / 'c' / 'settings.json').exists()
-    assert run_tool('generate_cams.py', classifier.config, classifier.checkpoint, '--split', 'val').code == 2
+    assert (
+        run_tool(
+            'generate_cams.py', classifier.config, classifier.checkpoint, '--split', 'val'
+        ).code
+        == 2
+    )
     assert generate(tmp_path / 'd', '--dtype', 'fp8').code == 2

@@ -1,4 +1,7 @@
-"""CAM files to labels of affinity networks: content, reruns, bad input; and the stages after it, up to masks."""
+"""CAM files to labels of affinity networks: content, reruns, bad input; and the stages after it, up
+to masks.
+"""
+
 import numpy as np
 import pytest
 
@@ -16,31 +19,62 @@ def cams(toy_root, tmp_path_factory):
     """Maps of four training images: blurred ground truth; the last image has no tags."""
     folder = tmp_path_factory.mktemp('affinity') / 'cams'
     rng = np.random.default_rng(0)
-    for index, name in enumerate(read_id_list(toy_root / 'ImageSets' / 'Segmentation' / 'train.txt')[:NUM_IMAGES]):
+    for index, name in enumerate(
+        read_id_list(toy_root / 'ImageSets' / 'Segmentation' / 'train.txt')[:NUM_IMAGES]
+    ):
         gt = read_mask(toy_root / 'SegmentationClass' / f'{name}.png')
-        keys = [] if index == NUM_IMAGES - 1 else [int(key) for key in np.unique(gt) if 0 < key < 255]
+        keys = (
+            [] if index == NUM_IMAGES - 1 else [int(key) for key in np.unique(gt) if 0 < key < 255]
+        )
         maps = [0.7 * (gt == key) + 0.3 * rng.random(gt.shape) for key in keys]
-        write_cam(folder / f'{name}.npz', [key - 1 for key in keys], np.reshape(maps, (len(keys), *gt.shape)).astype(np.float16), gt.shape)
+        write_cam(
+            folder / f'{name}.npz',
+            [key - 1 for key in keys],
+            np.reshape(maps, (len(keys), *gt.shape)).astype(np.float16),
+            gt.shape,
+        )
     return folder
 
 
 @pytest.fixture
 def make(cams, toy_root, tmp_path):
     def call(method, *args, maps=cams, out='labels', workers=0):
-        return run_tool('make_affinity_labels.py', '--cams', maps, '--images', toy_root / 'JPEGImages', '--out', tmp_path / out,
-                        '--method', method, '--workers', workers, *args)
+        return run_tool(
+            'make_affinity_labels.py',
+            '--cams',
+            maps,
+            '--images',
+            toy_root / 'JPEGImages',
+            '--out',
+            tmp_path / out,
+            '--method',
+            method,
+            '--workers',
+            workers,
+            *args,
+        )
+
     return call
 
 
 @pytest.mark.parametrize('workers', [0, 2])
 def test_content(workers, make, cams, toy_root, tmp_path):
-    result = make('psa', '--high-alpha', '8', '--classes', toy_root / 'classes.txt', workers=workers)
+    result = make(
+        'psa', '--high-alpha', '8', '--classes', toy_root / 'classes.txt', workers=workers
+    )
     assert result.code == 0 and f'{NUM_IMAGES} files (0 were there)' in result.out, result
     path = sorted(cams.glob('*.npz'))[0]
     image, maps = read_image(toy_root / 'JPEGImages' / f'{path.stem}.jpg'), read_cam(path)
-    AffinityLabelMaker(tmp_path / 'again', 'psa', high_alpha=8)((path.stem, path, toy_root / 'JPEGImages' / f'{path.stem}.jpg'))
-    assert (tmp_path / 'again' / path.name).read_bytes() == (tmp_path / 'labels' / path.name).read_bytes()
-    assert read_crf_maps(tmp_path / 'labels' / path.name).la.shape == (len(maps.keys) + 1, *image.shape[:2])
+    AffinityLabelMaker(tmp_path / 'again', 'psa', high_alpha=8)(
+        (path.stem, path, toy_root / 'JPEGImages' / f'{path.stem}.jpg')
+    )
+    assert (tmp_path / 'again' / path.name).read_bytes() == (
+        tmp_path / 'labels' / path.name
+    ).read_bytes()
+    assert read_crf_maps(tmp_path / 'labels' / path.name).la.shape == (
+        len(maps.keys) + 1,
+        *image.shape[:2],
+    )
     settings = read_json(tmp_path / 'labels' / 'settings.json')
     assert (settings['low_alpha'], settings['high_alpha'], settings['preset']) == (1, 8, 'psa')
 
@@ -74,7 +108,11 @@ def test_bad_input(make, cams, toy_root, tmp_path):
     one_line(make('psa', maps=tmp_path / 'empty'), tmp_path / 'empty', 'no CAM file')
     (tmp_path / 'list.txt').write_text('train_00000\nnew\n')
     one_line(make('psa', '--list', tmp_path / 'list.txt'), cams, '1 of 2 CAM file', 'new')
-    one_line(make('psa', '--images', tmp_path / 'empty'), tmp_path / 'empty', f'{NUM_IMAGES} of {NUM_IMAGES} image files')
+    one_line(
+        make('psa', '--images', tmp_path / 'empty'),
+        tmp_path / 'empty',
+        f'{NUM_IMAGES} of {NUM_IMAGES} image files',
+    )
     one_line(make('psa', '--low-alpha', '20'), 'low alpha', '20')
     one_line(make('irn', '--background', '0.5'), 'background', '0.5')
     assert not (tmp_path / 'labels').exists()
@@ -84,30 +122,77 @@ def test_bad_input(make, cams, toy_root, tmp_path):
     (tmp_path / 'classes.txt').write_text('background\nkite\n')
     one_line(make('psa', '--classes', tmp_path / 'classes.txt', out='classes'), 'outside 0..0')
     (tmp_path / 'same' / 'train_00000.npz').write_bytes(b'PK')
-    one_line(make('psa', maps=tmp_path / 'same', out='damaged'), 'train_00000.npz', 'damaged CAM file')
-    for args in (('crf', ), ('psa', '--foreground', '0.3'), ('irn', '--low-alpha', '1'), ('psa', '--preset', 'none')):
+    one_line(
+        make('psa', maps=tmp_path / 'same', out='damaged'), 'train_00000.npz', 'damaged CAM file'
+    )
+    for args in (
+        ('crf',),
+        ('psa', '--foreground', '0.3'),
+        ('irn', '--low-alpha', '1'),
+        ('psa', '--preset', 'none'),
+    ):
         assert make(*args).code == 2
 
 
-@pytest.mark.parametrize('method, config', [('psa', 'psa_toy'), ('psa', 'psa_voc'), ('psa', 'psa_voc_momentum'), ('psa', 'psa_msrc21'),
-                                            ('irn', 'irn_toy'), ('irn', 'irn_voc'), ('irn', 'irn_coco')])
+@pytest.mark.parametrize(
+    'method, config',
+    [
+        ('psa', 'psa_toy'),
+        ('psa', 'psa_voc'),
+        ('psa', 'psa_voc_momentum'),
+        ('psa', 'psa_msrc21'),
+        ('irn', 'irn_toy'),
+        ('irn', 'irn_voc'),
+        ('irn', 'irn_coco'),
+    ],
+)
 def test_training_and_masks(method, config, make, cams, toy_root, tmp_path):
     """Two steps of the config with a tiny trunk, on four images, then the walk of the network."""
     assert make(method).code == 0
     names = [path.stem for path in sorted(cams.glob('*.npz'))]
     (tmp_path / 'list.txt').write_text('\n'.join(names))
-    tiny = "dict(type='mmwsss.PyramidResNet',depth=18,base_channels=4,stem_channels=4,strides=(1,2,1,1),frozen_stages=-1)"
+    tiny = (
+        "dict(type='mmwsss.PyramidResNet',depth=18,base_channels=4,stem_channels=4,"
+        'strides=(1,2,1,1),frozen_stages=-1)'
+    )
     changed = tmp_path / f'{config}.py'
-    extra = '' if method == 'irn' else "model['tap_indices'], model['embed_channels'] = (2, 3, 4), (4, 6, 8)\n"
-    changed.write_text(f"_base_ = ['{CONFIGS / config}.py']\nmodel = dict(backbone=dict(_delete_=True, **{tiny}))\n{extra}")
+    extra = (
+        ''
+        if method == 'irn'
+        else "model['tap_indices'], model['embed_channels'] = (2, 3, 4), (4, 6, 8)\n"
+    )
+    changed.write_text(
+        f"_base_ = ['{CONFIGS / config}.py']\nmodel = dict(backbone=dict(_delete_=True, "
+        f'**{tiny}))\n{extra}'
+    )
     dataset = 'train_dataloader.dataset'
-    options = {'train_dataloader.batch_size': 2, 'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': False,
-               f'{dataset}.data_root': toy_root, f'{dataset}.ann_file': tmp_path / 'list.txt', 'train_cfg.max_iters': 2,
-               f'{dataset}.data_prefix.affinity_path': tmp_path / 'labels', 'default_hooks.logger.interval': 1}
+    options = {
+        'train_dataloader.batch_size': 2,
+        'train_dataloader.num_workers': 0,
+        'train_dataloader.persistent_workers': False,
+        f'{dataset}.data_root': toy_root,
+        f'{dataset}.ann_file': tmp_path / 'list.txt',
+        'train_cfg.max_iters': 2,
+        f'{dataset}.data_prefix.affinity_path': tmp_path / 'labels',
+        'default_hooks.logger.interval': 1,
+    }
     result = run_tool('train.py', changed, '--work-dir', tmp_path / 'run', options=options)
     assert result.code == 0, result
-    result = run_tool('refine_cams.py', '--cams', cams, '--images', toy_root / 'JPEGImages', '--out', tmp_path / 'masks',
-                      '--method', method, '--config', changed, '--checkpoint', tmp_path / 'run' / 'iter_2.pth')
+    result = run_tool(
+        'refine_cams.py',
+        '--cams',
+        cams,
+        '--images',
+        toy_root / 'JPEGImages',
+        '--out',
+        tmp_path / 'masks',
+        '--method',
+        method,
+        '--config',
+        changed,
+        '--checkpoint',
+        tmp_path / 'run' / 'iter_2.pth',
+    )
     assert result.code == 0, result
     for name in names:
         maps = read_cam(cams / f'{name}.npz')
@@ -115,15 +200,24 @@ def test_training_and_masks(method, config, make, cams, toy_root, tmp_path):
         assert {*np.unique(mask)} <= {0, *(key + 1 for key in maps.keys.tolist())}
 
 
-@pytest.mark.parametrize('config, steps, rates, momentum, decay', [
-    ('psa_voc', 6610, (0.01, 0.1), 5e-4, 5e-4), ('psa_voc_momentum', 6610, (1e-3, 1e-2), 0.9, 5e-4),
-    ('irn_voc', 990, (0.1, 1.), 1e-4, 1e-4), ('irn_coco', 7695, (0.1, 1.), 1e-4, 1e-4)])
+@pytest.mark.parametrize(
+    'config, steps, rates, momentum, decay',
+    [
+        ('psa_voc', 6610, (0.01, 0.1), 5e-4, 5e-4),
+        ('psa_voc_momentum', 6610, (1e-3, 1e-2), 0.9, 5e-4),
+        ('irn_voc', 990, (0.1, 1.0), 1e-4, 1e-4),
+        ('irn_coco', 7695, (0.1, 1.0), 1e-4, 1e-4),
+    ],
+)
 def test_recipes(config, steps, rates, momentum, decay):
     """Spec: pipeline 1.3 and 2.2; the schedule ends with the training."""
     cfg = load_config(CONFIGS / f'{config}.py')
     optimizer, schedule = cfg.optim_wrapper.optimizer, cfg.param_scheduler[0]
     factors = {key.lr_mult for key in cfg.optim_wrapper.paramwise_cfg.custom_keys.values()}
     assert (optimizer.type, optimizer.momentum, optimizer.weight_decay) == ('SGD', momentum, decay)
-    assert [optimizer.lr * factor for factor in sorted({1., *factors})] == pytest.approx(rates)
+    assert [optimizer.lr * factor for factor in sorted({1.0, *factors})] == pytest.approx(rates)
     assert cfg.train_cfg.max_iters == steps and schedule.end == steps + 1 and schedule.power == 0.9
-    assert cfg.train_dataloader.batch_size == (8 if config.startswith('psa') else 32) and cfg.train_dataloader.drop_last
+    assert (
+        cfg.train_dataloader.batch_size == (8 if config.startswith('psa') else 32)
+        and cfg.train_dataloader.drop_last
+    )

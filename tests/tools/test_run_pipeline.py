@@ -1,4 +1,7 @@
-"""A small experiment from tags to a segmentation network, stopped in the middle, and what a pipeline says when a stage fails."""
+"""A small experiment from tags to a segmentation network, stopped in the middle, and what a
+pipeline says when a stage fails.
+"""
+
 import os
 import signal
 import subprocess
@@ -11,27 +14,32 @@ from mmwsss.utils.io import read_json
 from tests.tools.program import CONFIGS, TOOLS, environment, one_line, run_tool, words
 
 EPOCHS = 9
-CONFIG = '''
+CONFIG = """
 classes = ('background', 'kite', 'boat', 'lamp', 'tree', 'robot', 'fish', 'car', 'house')
 data = '{data}'
 stages = [
-    dict(name='classifier', tool='train.py', args=['{{configs}}/mctformer_plus_toy.py', '--work-dir', '{{classifier}}', '--cfg-options',
-         {classifier}]),
-    dict(name='cams', tool='generate_cams.py', args=['{{configs}}/mctformer_plus_toy.py', '{{classifier.checkpoint}}', '--split', 'train',
-         '--out', '{{cams}}', '--half', '--cfg-options', {classifier}]),
-    dict(name='masks', tool='refine_cams.py', args=['--cams', '{{cams}}', '--images', f'{{data}}/JPEGImages', '--out', '{{masks}}',
-         '--method', 'crf', '--background', '{{classifier:cam/best_threshold}}', '--workers', '0']),
+    dict(name='classifier', tool='train.py', args=['{{configs}}/mctformer_plus_toy.py',
+         '--work-dir', '{{classifier}}', '--cfg-options', {classifier}]),
+    dict(name='cams', tool='generate_cams.py', args=['{{configs}}/mctformer_plus_toy.py',
+         '{{classifier.checkpoint}}', '--split', 'train', '--out', '{{cams}}', '--half',
+         '--cfg-options', {classifier}]),
+    dict(name='masks', tool='refine_cams.py', args=['--cams', '{{cams}}', '--images',
+         f'{{data}}/JPEGImages', '--out', '{{masks}}', '--method', 'crf',
+         '--background', '{{classifier:cam/best_threshold}}', '--workers', '0']),
     dict(name='mask_eval', tool='evaluate_masks.py', args=['--gt', f'{{data}}/SegmentationClass',
-         '--list', f'{{data}}/ImageSets/Segmentation/train.txt', '--masks', '{{masks}}', '--classes', f'{{data}}/classes.txt',
+         '--list', f'{{data}}/ImageSets/Segmentation/train.txt', '--masks', '{{masks}}',
+         '--classes', f'{{data}}/classes.txt',
          '--json', '{{mask_eval}}/metrics.json', '--workers', '1']),
-    dict(name='segmentation', tool='train.py', args=['{{configs}}/deeplabv3plus_r18_toy_pseudo.py', '--work-dir', '{{segmentation}}',
-         '--cfg-options', {segmentor}, 'train_dataloader.dataset.data_prefix.pseudo_mask_path={{masks}}']),
+    dict(name='segmentation', tool='train.py', args=['{{configs}}/deeplabv3plus_r18_toy_pseudo.py',
+         '--work-dir', '{{segmentation}}', '--cfg-options', {segmentor},
+         'train_dataloader.dataset.data_prefix.pseudo_mask_path={{masks}}']),
 ]
 results = dict(cam='classifier', mask='mask_eval', seg='segmentation')
 report = dict(samples=dict(
-    list=f'{{data}}/ImageSets/Segmentation/train.txt', images=f'{{data}}/JPEGImages', tags=f'{{data}}/image_tags.csv',
+    list=f'{{data}}/ImageSets/Segmentation/train.txt', images=f'{{data}}/JPEGImages',
+    tags=f'{{data}}/image_tags.csv',
     gt=f'{{data}}/SegmentationClass', cams='{{cams}}', mask='{{masks}}', classes=classes, num=3))
-'''
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +50,20 @@ def same_signal_handler():
 
 
 def tiny_pipeline(folder, classifier, segmentor):
-    training = {**classifier.options, 'train_cfg.max_epochs': EPOCHS, 'train_cfg.val_interval': EPOCHS}
-    segmentation = {key: value for key, value in segmentor.options.items() if 'pseudo_mask_path' not in key}
-    texts = [', '.join(map(repr, words(options=options)[1:])) for options in (training, segmentation)]
-    (folder / 'tiny.py').write_text(CONFIG.format(data=classifier.options['data_root'], classifier=texts[0], segmentor=texts[1]))
+    training = {
+        **classifier.options,
+        'train_cfg.max_epochs': EPOCHS,
+        'train_cfg.val_interval': EPOCHS,
+    }
+    segmentation = {
+        key: value for key, value in segmentor.options.items() if 'pseudo_mask_path' not in key
+    }
+    texts = [
+        ', '.join(map(repr, words(options=options)[1:])) for options in (training, segmentation)
+    ]
+    (folder / 'tiny.py').write_text(
+        CONFIG.format(data=classifier.options['data_root'], classifier=texts[0], segmentor=texts[1])
+    )
     return folder / 'tiny.py'
 
 
@@ -73,25 +91,49 @@ def is_running(pid):
 def test_stopped_and_started_again(classifier, segmentor, tmp_path):
     config, work = tiny_pipeline(tmp_path, classifier, segmentor), tmp_path / 'work'
     command = words(sys.executable, TOOLS / 'run_pipeline.py', config, '--work-dir', work)
-    process = subprocess.Popen(command, env=environment(), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment(),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     wait_for(work / 'classifier' / 'last_checkpoint', process)
     stages = children(process.pid)
     process.terminate()
     process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM and stages and not any(map(is_running, stages))
+    assert (
+        process.returncode == 128 + signal.SIGTERM and stages and not any(map(is_running, stages))
+    )
     assert read_json(work / 'classifier' / 'stage.json')['status'] == 'running'
-    assert not (work / 'classifier' / f'epoch_{EPOCHS}.pth').exists() and not (work / 'cams').exists()
+    assert (
+        not (work / 'classifier' / f'epoch_{EPOCHS}.pth').exists() and not (work / 'cams').exists()
+    )
 
     result = run_tool('run_pipeline.py', config, '--work-dir', work)
     assert result.code == 0, result
     log = (work / 'classifier' / 'stage.log').read_text()
-    assert log.count('Epoch(train) [1][2/2]') == 1 and 'resumed epoch: ' in log and f'Epoch(train) [{EPOCHS}][2/2]' in log
+    assert (
+        log.count('Epoch(train) [1][2/2]') == 1
+        and 'resumed epoch: ' in log
+        and f'Epoch(train) [{EPOCHS}][2/2]' in log
+    )
     metrics = read_json(work / 'metrics.json')
-    for key, stage in (('cam/mIoU', 'classifier'), ('mask/mIoU', 'mask_eval'), ('seg/mIoU', 'segmentation')):
-        assert metrics[key] == read_json(work / stage / 'metrics.json')[key] and f'{metrics[key]:.2f}' in result.out
+    for key, stage in (
+        ('cam/mIoU', 'classifier'),
+        ('mask/mIoU', 'mask_eval'),
+        ('seg/mIoU', 'segmentation'),
+    ):
+        assert (
+            metrics[key] == read_json(work / stage / 'metrics.json')[key]
+            and f'{metrics[key]:.2f}' in result.out
+        )
     assert metrics['protocol']['cam']['split'] == metrics['protocol']['seg']['split'] == 'val'
     assert metrics['protocol']['mask']['split'] == 'train' and metrics['seconds'] > 0
-    assert len(list((work / 'masks').glob('*.png'))) == len(list((work / 'cams').glob('*.npz'))) == 8
+    assert (
+        len(list((work / 'masks').glob('*.png'))) == len(list((work / 'cams').glob('*.npz'))) == 8
+    )
     report = (work / 'report.html').read_text()
     assert 'train_00000' in report and report.count('data:image/') > 10 and '="http' not in report
 
@@ -104,18 +146,35 @@ def test_stopped_and_started_again(classifier, segmentor, tmp_path):
 def test_a_failing_stage_is_named(tmp_path):
     (tmp_path / 'configs').mkdir()
     (tmp_path / 'tools').mkdir()
-    (tmp_path / 'tools' / 'broken.py').write_text("raise SystemExit('error: data/photos: no such folder')")
-    (tmp_path / 'configs' / 'mine.py').write_text("stages = [dict(name='first', tool='broken.py', args=[])]")
-    result = run_tool('run_pipeline.py', tmp_path / 'configs' / 'mine.py', '--work-dir', tmp_path / 'work')
-    one_line(result, 'stage first failed with exit code 1', tmp_path / 'work' / 'first' / 'stage.log')
-    assert 'data/photos: no such folder' in result.out and not (tmp_path / 'work' / 'metrics.json').exists()
+    (tmp_path / 'tools' / 'broken.py').write_text(
+        "raise SystemExit('error: data/photos: no such folder')"
+    )
+    (tmp_path / 'configs' / 'mine.py').write_text(
+        "stages = [dict(name='first', tool='broken.py', args=[])]"
+    )
+    result = run_tool(
+        'run_pipeline.py', tmp_path / 'configs' / 'mine.py', '--work-dir', tmp_path / 'work'
+    )
+    one_line(
+        result, 'stage first failed with exit code 1', tmp_path / 'work' / 'first' / 'stage.log'
+    )
+    assert (
+        'data/photos: no such folder' in result.out
+        and not (tmp_path / 'work' / 'metrics.json').exists()
+    )
 
 
 def test_bad_input(tmp_path):
     one_line(run_tool('run_pipeline.py', tmp_path / 'missing.py'), 'missing.py: config not found')
-    one_line(run_tool('run_pipeline.py', CONFIGS / 'mctformer_plus_toy.py'), 'mctformer_plus_toy.py: has no stages')
+    one_line(
+        run_tool('run_pipeline.py', CONFIGS / 'mctformer_plus_toy.py'),
+        'mctformer_plus_toy.py: has no stages',
+    )
     toy = CONFIGS / 'pipelines' / 'mctformer_plus_toy.py'
-    one_line(run_tool('run_pipeline.py', toy, '--from', 'last', '--work-dir', tmp_path / 'work'), '--from last: no such stage',
-             'classifier')
+    one_line(
+        run_tool('run_pipeline.py', toy, '--from', 'last', '--work-dir', tmp_path / 'work'),
+        '--from last: no such stage',
+        'classifier',
+    )
     assert not (tmp_path / 'work').exists()
     assert run_tool('run_pipeline.py').code == 2

@@ -6,6 +6,7 @@ from mmwsss.utils.cli import run_main
 def raising(error):
     def main():
         raise error
+
     return main
 
 
@@ -16,12 +17,18 @@ def test_exit_codes(capsys):
     assert capsys.readouterr().err == 'interrupted\n'
 
 
-@pytest.mark.parametrize('error,line', [
-    (ValueError('a.png: bad'), 'error: a.png: bad\n'),
-    (ValueError('two\nlines'), 'error: two lines\n'),
-    (FileNotFoundError(2, 'No such file or directory', 'x.txt'), "error: [Errno 2] No such file or directory: 'x.txt'\n"),
-    (OSError(), 'error: OSError\n'),
-])
+@pytest.mark.parametrize(
+    'error,line',
+    [
+        (ValueError('a.png: bad'), 'error: a.png: bad\n'),
+        (ValueError('two\nlines'), 'error: two lines\n'),
+        (
+            FileNotFoundError(2, 'No such file or directory', 'x.txt'),
+            "error: [Errno 2] No such file or directory: 'x.txt'\n",
+        ),
+        (OSError(), 'error: OSError\n'),
+    ],
+)
 def test_one_line_for_errors_of_the_user(error, line, capsys):
     assert run_main(raising(error)) == 1
     assert capsys.readouterr().err == line

@@ -1,4 +1,5 @@
 """Checkpoints are read without running code; data loaders restart their workers; SyncBN off DDP."""
+
 import argparse
 import os
 import pickle
@@ -23,7 +24,7 @@ class RunsACommand:
         self.path = path
 
     def __reduce__(self):
-        return os.system, (f'touch {self.path}', )
+        return os.system, (f'touch {self.path}',)
 
 
 class ReachesForAttributes:
@@ -48,7 +49,11 @@ READERS = {
 @pytest.mark.parametrize('legacy', [False, True])
 def test_code_in_a_checkpoint_is_refused(reader, legacy, tmp_path):
     file, proof = tmp_path / 'weights.pth', tmp_path / 'executed'
-    torch.save({'state_dict': weights(), 'extra': RunsACommand(proof)}, file, _use_new_zipfile_serialization=not legacy)
+    torch.save(
+        {'state_dict': weights(), 'extra': RunsACommand(proof)},
+        file,
+        _use_new_zipfile_serialization=not legacy,
+    )
     with pytest.raises(ValueError, match=r'weights\.pth: holds (posix|nt|os)\.system'):
         reader(file)
     assert not proof.exists()
@@ -79,9 +84,14 @@ def test_damaged_files(content, tmp_path):
 @pytest.mark.parametrize('reader', READERS.values(), ids=READERS)
 def test_command_lines_and_logs_of_training_are_read(reader, tmp_path):
     hub = MessageHub.get_instance('compat')
-    hub.update_scalar('train/loss', torch.tensor(2.))
+    hub.update_scalar('train/loss', torch.tensor(2.0))
     hub.update_info('epoch', 3)
-    content = dict(state_dict=weights(), args=argparse.Namespace(lr=0.1), message_hub=hub.state_dict(), meta=dict(seed=1))
+    content = dict(
+        state_dict=weights(),
+        args=argparse.Namespace(lr=0.1),
+        message_hub=hub.state_dict(),
+        meta=dict(seed=1),
+    )
     torch.save(content, tmp_path / 'weights.pth')
     reader(tmp_path / 'weights.pth')
     read = load_weights_only(tmp_path / 'weights.pth')
@@ -135,9 +145,15 @@ def test_workers_restart():
 
 
 def test_sync_batchnorm_off_ddp():
-    cfg = dict(norm_cfg=dict(type='SyncBN', eps=1e-3), heads=[dict(norm=dict(type='mmcv.SyncBN')), ('a', dict(type='LN'))])
+    cfg = dict(
+        norm_cfg=dict(type='SyncBN', eps=1e-3),
+        heads=[dict(norm=dict(type='mmcv.SyncBN')), ('a', dict(type='LN'))],
+    )
     assert revert_sync_batchnorm_off_ddp(cfg) is cfg
-    assert cfg == dict(norm_cfg=dict(type='BN', eps=1e-3), heads=[dict(norm=dict(type='BN')), ('a', dict(type='LN'))])
+    assert cfg == dict(
+        norm_cfg=dict(type='BN', eps=1e-3),
+        heads=[dict(norm=dict(type='BN')), ('a', dict(type='LN'))],
+    )
 
 
 def test_configs_of_the_packages_resolve():

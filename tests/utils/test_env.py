@@ -13,8 +13,22 @@ from mmwsss.utils.env import collect_environment, emulates_bf16, git_state, writ
 
 
 def git(folder, *arguments):
-    identity = ['-c', 'user.name=a', '-c', 'user.email=a@b.c', '-c', 'commit.gpgsign=false', '-c', 'core.hooksPath=/dev/null']
-    return subprocess.run(['git', '-C', str(folder), *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+    identity = [
+        '-c',
+        'user.name=a',
+        '-c',
+        'user.email=a@b.c',
+        '-c',
+        'commit.gpgsign=false',
+        '-c',
+        'core.hooksPath=/dev/null',
+    ]
+    return subprocess.run(
+        ['git', '-C', str(folder), *identity, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
 
 
 @pytest.fixture
@@ -36,8 +50,20 @@ def test_environment_holds_versions_and_hardware():
     found = collect_environment()
     assert found['versions']['python'] == platform.python_version()
     assert found['versions']['mmwsss'] == __version__
-    assert found['versions']['torch'] == torch.__version__ and found['versions']['numpy'] == np.__version__
-    assert set(found['versions']) == {'python', 'mmwsss', 'torch', 'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'numpy'}
+    assert (
+        found['versions']['torch'] == torch.__version__
+        and found['versions']['numpy'] == np.__version__
+    )
+    assert set(found['versions']) == {
+        'python',
+        'mmwsss',
+        'torch',
+        'mmengine',
+        'mmcv',
+        'mmseg',
+        'mmpretrain',
+        'numpy',
+    }
     assert 1 <= found['cpu_count'] <= os.cpu_count()
     assert len(found['gpus']) == torch.cuda.device_count()
     assert found['git'] is None or set(found['git']) == {'commit', 'dirty'}
@@ -90,8 +116,14 @@ def test_git_state_gives_up_on_a_slow_git(checkout, monkeypatch):
     assert git_state(checkout) is None
 
 
-@pytest.mark.parametrize('capabilities, emulated', [
-    (dict(avx2=True, avx512_bf16=False, amx_bf16=False), True), (dict(avx512_bf16=False, amx_bf16=True), False), (dict(avx2=True), False)])
+@pytest.mark.parametrize(
+    'capabilities, emulated',
+    [
+        (dict(avx2=True, avx512_bf16=False, amx_bf16=False), True),
+        (dict(avx512_bf16=False, amx_bf16=True), False),
+        (dict(avx2=True), False),
+    ],
+)
 def test_bfloat16_of_a_cpu(capabilities, emulated, monkeypatch):
     monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: capabilities, raising=False)
     assert emulates_bf16('cpu') is emulated

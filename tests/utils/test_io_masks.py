@@ -1,4 +1,5 @@
 """Masks in every way a PNG can hold them, with and without the short way of reading them."""
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,9 +25,18 @@ def save(path, mode, **options):
     return labels
 
 
-@pytest.mark.parametrize('mode, options, short', [
-    ('P', {}, True), ('P', {'transparency': 0}, True), ('P', {'bits': 1}, False), ('L', {}, None), ('L', {'compress_level': 0}, None),
-    ('1', {}, False), ('I;16', {}, False)])
+@pytest.mark.parametrize(
+    'mode, options, short',
+    [
+        ('P', {}, True),
+        ('P', {'transparency': 0}, True),
+        ('P', {'bits': 1}, False),
+        ('L', {}, None),
+        ('L', {'compress_level': 0}, None),
+        ('1', {}, False),
+        ('I;16', {}, False),
+    ],
+)
 def test_all_kinds(mode, options, short, tmp_path):
     labels = save(tmp_path / 'a.png', mode, **options)
     np.testing.assert_array_equal(read_mask(tmp_path / 'a.png'), labels)
@@ -41,9 +51,17 @@ def test_the_short_way_is_that_of_pil(tmp_path):
     assert mask.dtype == np.uint8 and mask.flags.c_contiguous and mask.flags.writeable
 
 
-@pytest.mark.parametrize('change', [
-    lambda data: data[:-1], lambda data: data[:-30], lambda data: data[:20], lambda data: data[:-20] + b'x' + data[-19:],
-    lambda data: b'text', lambda data: b''])
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda data: data[:-1],
+        lambda data: data[:-30],
+        lambda data: data[:20],
+        lambda data: data[:-20] + b'x' + data[-19:],
+        lambda data: b'text',
+        lambda data: b'',
+    ],
+)
 def test_damage(change, tmp_path):
     path = tmp_path / 'a.png'
     write_mask(path, LABELS)
@@ -57,7 +75,9 @@ def test_damage(change, tmp_path):
 def test_class_ids(tmp_path):
     write_mask(tmp_path / 'a.png', LABELS)
     assert read_mask(tmp_path / 'a.png', 21, LABELS.shape).shape == LABELS.shape
-    with pytest.raises(ValueError, match=r'a.png: class ids \[20\] are outside 0..19 \(255 is ignore\)'):
+    with pytest.raises(
+        ValueError, match=r'a.png: class ids \[20\] are outside 0..19 \(255 is ignore\)'
+    ):
         read_mask(tmp_path / 'a.png', 20)
     with pytest.raises(ValueError, match='mask is 17x13 .* its image is 13x17'):
         read_mask(tmp_path / 'a.png', 21, (17, 13))

@@ -1,4 +1,5 @@
 """Peak memory."""
+
 import sys
 
 import pytest

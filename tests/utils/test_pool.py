@@ -1,4 +1,5 @@
 """The map over worker processes."""
+
 import itertools
 import os
 import time
@@ -50,7 +51,10 @@ def test_results_keep_the_order_of_the_jobs(workers):
 
 
 def test_spawned_workers():
-    assert list(bounded_map(os.path.basename, ['a/b', 'c/d'], 1, start_method='spawn')) == ['b', 'd']
+    assert list(bounded_map(os.path.basename, ['a/b', 'c/d'], 1, start_method='spawn')) == [
+        'b',
+        'd',
+    ]
 
 
 def test_large_results():
@@ -79,21 +83,27 @@ def test_jobs_are_taken_only_as_results_are_consumed():
 
 def test_a_job_survives_the_death_of_its_worker(tmp_path):
     marker = str(tmp_path / 'died')
-    assert list(bounded_map(die_first_time, [(index, marker) for index in range(6)], 2)) == list(range(6))
+    assert list(bounded_map(die_first_time, [(index, marker) for index in range(6)], 2)) == list(
+        range(6)
+    )
     assert os.path.exists(marker)
 
 
 def test_a_job_that_kills_twice_is_named():
     results = bounded_map(die_on_three, range(6), 2, name=lambda job: f'image {job}')
     assert [next(results) for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(RuntimeError, match='job image 3: its worker process died twice, exit code -9'):
+    with pytest.raises(
+        RuntimeError, match='job image 3: its worker process died twice, exit code -9'
+    ):
         next(results)
 
 
 def test_errors_of_the_function_come_through():
     with pytest.raises(ValueError, match='two is not allowed') as info:
         list(bounded_map(fail_on_two, range(4), 2))
-    assert 'job 2 failed' in str(info.value.__cause__) and 'fail_on_two' in str(info.value.__cause__)
+    assert 'job 2 failed' in str(info.value.__cause__) and 'fail_on_two' in str(
+        info.value.__cause__
+    )
 
 
 def test_what_cannot_be_passed_between_processes():

@@ -1,4 +1,5 @@
 """Seeds of all three sources of random numbers."""
+
 import random
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Tags from VOC annotations and from masks."""
+
 import numpy as np
 import pytest
 
@@ -8,18 +9,21 @@ from mmwsss.utils.tag_sources import tags_from_mask, tags_from_xml
 
 def test_objects_count_once_difficult_ones_too_and_parts_do_not(tmp_path):
     file = tmp_path / 'a.xml'
-    file.write_text('''<annotation><filename>a.jpg</filename>
+    file.write_text("""<annotation><filename>a.jpg</filename>
         <object><name>person</name><difficult>0</difficult><part><name>head</name></part><part><name>hand</name></part></object>
         <object><name>dog</name><difficult>1</difficult><truncated>1</truncated></object>
-        <object><part><name>foot</name></part><name> person </name></object></annotation>''')
+        <object><part><name>foot</name></part><name> person </name></object></annotation>""")
     assert tags_from_xml(file) == ['person', 'dog']
 
 
-@pytest.mark.parametrize('text, message', [
-    ('<annotation><object>', 'not an XML file'),
-    ('<html></html>', 'found <html>'),
-    ('<annotation><object><part><name>head</name></part></object></annotation>', 'no <name>'),
-])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('<annotation><object>', 'not an XML file'),
+        ('<html></html>', 'found <html>'),
+        ('<annotation><object><part><name>head</name></part></object></annotation>', 'no <name>'),
+    ],
+)
 def test_bad_annotations_are_named(tmp_path, text, message):
     file = tmp_path / 'a.xml'
     file.write_text(text)

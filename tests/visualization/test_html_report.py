@@ -7,12 +7,31 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmwsss.visualization import encode_image, plot_class_iou, plot_curves, plot_threshold_curve, write_report
+from mmwsss.visualization import (
+    encode_image,
+    plot_class_iou,
+    plot_curves,
+    plot_threshold_curve,
+    write_report,
+)
 
 VOID = {'meta', 'link', 'img', 'br'}
-METRICS = {'cam/mIoU': 45.123, 'cam/best_threshold': 0.41, 'cam/FP': 30.0, 'cam/all_background_mIoU': 3.49, 'cam/painted_tags_mIoU': 17.2,
-           'mask/mIoU': 57.36, 'seg/mIoU': 52.84, 'seg/mIoU_with_image_tags': 56.1, 'wsol/PxAP': 55.25, 'seg/empty': None,
-           'protocol': {'cam': {'split': 'train', 'scales': [1.0, 0.5], 'flip': True, 'crf': None}, 'threshold_rule': 'best'}}
+METRICS = {
+    'cam/mIoU': 45.123,
+    'cam/best_threshold': 0.41,
+    'cam/FP': 30.0,
+    'cam/all_background_mIoU': 3.49,
+    'cam/painted_tags_mIoU': 17.2,
+    'mask/mIoU': 57.36,
+    'seg/mIoU': 52.84,
+    'seg/mIoU_with_image_tags': 56.1,
+    'wsol/PxAP': 55.25,
+    'seg/empty': None,
+    'protocol': {
+        'cam': {'split': 'train', 'scales': [1.0, 0.5], 'flip': True, 'crf': None},
+        'threshold_rule': 'best',
+    },
+}
 
 
 class Page(HTMLParser):
@@ -45,14 +64,18 @@ def report(tmp_path, **parts):
     page = Page(text)
     assert [file.name for file in path.parent.iterdir()] == ['report.html']
     assert 'script' not in page.tags
-    assert not [value for _, value in page.attributes if value and re.search('https?:|^//|file:', value)]
+    assert not [
+        value for _, value in page.attributes if value and re.search('https?:|^//|file:', value)
+    ]
     assert not re.search(r'@import|url\(', text)
     return page, ' '.join(' '.join(page.text).split())
 
 
 def sample_of(name='img', height=20, width=30, num_cams=1, **parts):
     image = np.full((height, width, 3), 90, np.uint8)
-    cams = [(('cat', 'dog')[index], np.ones((height, width), np.float32)) for index in range(num_cams)]
+    cams = [
+        (('cat', 'dog')[index], np.ones((height, width), np.float32)) for index in range(num_cams)
+    ]
     return {'id': name, 'image': image, 'cams': cams, 'tags': [cam[0] for cam in cams], **parts}
 
 
@@ -65,52 +88,131 @@ def pictures(page):
 def test_full_report_has_everything(tmp_path):
     labels = np.zeros((20, 30), np.uint8)
     labels[5:10, 5:10] = 2
-    figures = {'Threshold curve': plot_threshold_curve({'thresholds': [0.1, 0.2], 'mIoU': [1, 2]}),
-               'IoU of classes': plot_class_iou(['background', 'cat', 'dog'], {'cam': [1, 2, 3]}),
-               'Training': plot_curves([{'loss': 1.0, 'lr': 0.1, 'step': 1}]), 'Attention': encode_image(np.zeros((4, 5, 3), np.uint8))}
+    figures = {
+        'Threshold curve': plot_threshold_curve({'thresholds': [0.1, 0.2], 'mIoU': [1, 2]}),
+        'IoU of classes': plot_class_iou(['background', 'cat', 'dog'], {'cam': [1, 2, 3]}),
+        'Training': plot_curves([{'loss': 1.0, 'lr': 0.1, 'step': 1}]),
+        'Attention': encode_image(np.zeros((4, 5, 3), np.uint8)),
+    }
     page, text = report(
-        tmp_path, title='MCTformer+ on toy shapes', metrics=METRICS,
-        stages=[{'name': 'train', 'status': 'done', 'seconds': 7540},
-                {'name': 'refine', 'status': 'failed', 'seconds': 61.2, 'detail': 'crf'}, {'name': 'test', 'seconds': None}],
-        figures=figures, samples=[sample_of(gt=labels, mask=labels, seg=labels), sample_of('other')], settings='lr = 0.1\nseed = 3',
-        environment={'seed': 3, 'time': '2026-01-02T03:04:05+00:00', 'versions': {'mmwsss': '0.1.0', 'torch': '2.9'}, 'gpus': [],
-                     'git': {'commit': 'a' * 40, 'dirty': True}},
-        classes=['background', 'cat', 'dog'])
-    for expected in ('MCTformer+ on toy shapes', '45.1 % mIoU', '57.4 % mIoU', '52.8 % mIoU', 'chance: all background 3.5 %',
-                     'chance: painted with its tags 17.2 %', 'best threshold 0.41', 'false positives 30.0 %', 'mIoU with image tags 56.1 %',
-                     'split train', 'scales 1, 0.5', 'flip yes', 'crf none', 'threshold rule best', 'wsol/PxAP 55.25', '2 h 05 min',
-                     '1 min 01 s', 'Total 2 h 06 min', 'failed', 'Threshold curve', 'Training', 'Attention', 'ground truth', 'pseudo mask',
-                     'segmentation', 'lr = 0.1', '2 lines', 'seed 3', 'torch 2.9', 'gpus none', 'commit aaaaaaaaaa with local changes'):
+        tmp_path,
+        title='MCTformer+ on toy shapes',
+        metrics=METRICS,
+        stages=[
+            {'name': 'train', 'status': 'done', 'seconds': 7540},
+            {'name': 'refine', 'status': 'failed', 'seconds': 61.2, 'detail': 'crf'},
+            {'name': 'test', 'seconds': None},
+        ],
+        figures=figures,
+        samples=[sample_of(gt=labels, mask=labels, seg=labels), sample_of('other')],
+        settings='lr = 0.1\nseed = 3',
+        environment={
+            'seed': 3,
+            'time': '2026-01-02T03:04:05+00:00',
+            'versions': {'mmwsss': '0.1.0', 'torch': '2.9'},
+            'gpus': [],
+            'git': {'commit': 'a' * 40, 'dirty': True},
+        },
+        classes=['background', 'cat', 'dog'],
+    )
+    for expected in (
+        'MCTformer+ on toy shapes',
+        '45.1 % mIoU',
+        '57.4 % mIoU',
+        '52.8 % mIoU',
+        'chance: all background 3.5 %',
+        'chance: painted with its tags 17.2 %',
+        'best threshold 0.41',
+        'false positives 30.0 %',
+        'mIoU with image tags 56.1 %',
+        'split train',
+        'scales 1, 0.5',
+        'flip yes',
+        'crf none',
+        'threshold rule best',
+        'wsol/PxAP 55.25',
+        '2 h 05 min',
+        '1 min 01 s',
+        'Total 2 h 06 min',
+        'failed',
+        'Threshold curve',
+        'Training',
+        'Attention',
+        'ground truth',
+        'pseudo mask',
+        'segmentation',
+        'lr = 0.1',
+        '2 lines',
+        'seed 3',
+        'torch 2.9',
+        'gpus none',
+        'commit aaaaaaaaaa with local changes',
+    ):
         assert expected in text, expected
     assert 'seg/empty' not in text and text.count('wsol/PxAP') == 1 and 'cam/FP' not in text
     assert len(pictures(page)) == len(figures) + 5 + 2
     # the label map of the first sample holds a dog that is no tag
     assert ('class', 'tag other') in page.attributes
-    assert ('style', 'background:#008000') in page.attributes and ('style', 'background:#800000') in page.attributes
+    assert ('style', 'background:#008000') in page.attributes and (
+        'style',
+        'background:#800000',
+    ) in page.attributes
 
 
 def test_empty_report(tmp_path):
     page, text = report(tmp_path)
     assert 'no results yet' in text and 'section' not in page.tags and not pictures(page)
-    assert report(tmp_path, metrics={}, stages=[], figures={}, samples=[], settings='', environment={}, classes=[])[1] == text
+    assert (
+        report(
+            tmp_path,
+            metrics={},
+            stages=[],
+            figures={},
+            samples=[],
+            settings='',
+            environment={},
+            classes=[],
+        )[1]
+        == text
+    )
 
 
-@pytest.mark.parametrize('parts, heading', [
-    ({'metrics': {'mask/mIoU': 1.0}}, 'Results'), ({'stages': [{'name': 'a'}]}, 'Stages'), ({'settings': {'a': ''}}, 'Settings'),
-    ({'samples': [sample_of(num_cams=0)]}, 'Samples'), ({'environment': {'seed': None, 'git': None}}, 'Environment'),
-    ({'figures': {'curve': plot_curves([])}}, 'Figures')])
+@pytest.mark.parametrize(
+    'parts, heading',
+    [
+        ({'metrics': {'mask/mIoU': 1.0}}, 'Results'),
+        ({'stages': [{'name': 'a'}]}, 'Stages'),
+        ({'settings': {'a': ''}}, 'Settings'),
+        ({'samples': [sample_of(num_cams=0)]}, 'Samples'),
+        ({'environment': {'seed': None, 'git': None}}, 'Environment'),
+        ({'figures': {'curve': plot_curves([])}}, 'Figures'),
+    ],
+)
 def test_each_part_stands_alone(tmp_path, parts, heading):
     page, text = report(tmp_path, **parts)
     assert page.tags.count('section') == 1 and f'{heading} ' in text
 
 
 def test_sample_without_tags_and_cams(tmp_path):
-    page, text = report(tmp_path, samples=[sample_of('untagged', num_cams=0, gt=None, mask=np.zeros((20, 30), np.uint8), tags=None)])
-    assert 'untagged' in text and 'no tags' in text and 'Activation' not in text and len(pictures(page)) == 2
+    page, text = report(
+        tmp_path,
+        samples=[
+            sample_of('untagged', num_cams=0, gt=None, mask=np.zeros((20, 30), np.uint8), tags=None)
+        ],
+    )
+    assert (
+        'untagged' in text
+        and 'no tags' in text
+        and 'Activation' not in text
+        and len(pictures(page)) == 2
+    )
 
 
 def test_samples_keep_their_proportions_and_are_bounded(tmp_path):
-    page, _ = report(tmp_path, samples=[sample_of(height=900, width=300), sample_of(height=10, width=40, num_cams=2)])
+    page, _ = report(
+        tmp_path,
+        samples=[sample_of(height=900, width=300), sample_of(height=10, width=40, num_cams=2)],
+    )
     sizes = [picture.size for picture in pictures(page)]
     assert sizes == [(128, 384)] * 2 + [(384, 96)] * 3
 
@@ -120,20 +222,53 @@ def test_text_is_escaped(tmp_path):
     sample = sample_of(evil, tags=[evil])
     sample['cams'] = [(evil, np.zeros((20, 30)))]
     page, text = report(
-        tmp_path, title=evil, metrics={'cam/mIoU': 1.0, f'x/{evil}': evil, 'protocol': {evil: evil, 'cam': {evil: [evil]}}},
-        stages=[{'name': evil, 'status': evil, 'seconds': 1, 'detail': evil}], figures={evil: plot_curves([])}, samples=[sample],
-        settings={evil: evil}, environment={'versions': {'mmwsss': evil}, evil: {evil: evil}, 'git': {'commit': evil}, 'seed': evil},
-        classes=['background', evil])
+        tmp_path,
+        title=evil,
+        metrics={
+            'cam/mIoU': 1.0,
+            f'x/{evil}': evil,
+            'protocol': {evil: evil, 'cam': {evil: [evil]}},
+        },
+        stages=[{'name': evil, 'status': evil, 'seconds': 1, 'detail': evil}],
+        figures={evil: plot_curves([])},
+        samples=[sample],
+        settings={evil: evil},
+        environment={
+            'versions': {'mmwsss': evil},
+            evil: {evil: evil},
+            'git': {'commit': evil},
+            'seed': evil,
+        },
+        classes=['background', evil],
+    )
     assert 'script' not in page.tags
     assert text.count('alert("x")') > 15
     assert [value for name, value in page.attributes if name == 'alt'].count(evil) == 2
 
 
 def test_values_that_are_no_finite_numbers(tmp_path):
-    page, text = report(tmp_path, metrics={'cam/mIoU': float('nan'), 'mask/mIoU': None, 'seg/mIoU': np.float32(12.34),
-                                           'seg/all_background_mIoU': 250.0, 'other': float('inf'), 'note': 'fine'},
-                        stages=[{'name': 'a', 'seconds': float('nan')}, {'name': 'b', 'status': None, 'seconds': 0}])
-    assert '12.3 % mIoU' in text and 'Class activation' not in text and 'nan' not in text and 'note fine' in text and 'inf' not in text
+    page, text = report(
+        tmp_path,
+        metrics={
+            'cam/mIoU': float('nan'),
+            'mask/mIoU': None,
+            'seg/mIoU': np.float32(12.34),
+            'seg/all_background_mIoU': 250.0,
+            'other': float('inf'),
+            'note': 'fine',
+        },
+        stages=[
+            {'name': 'a', 'seconds': float('nan')},
+            {'name': 'b', 'status': None, 'seconds': 0},
+        ],
+    )
+    assert (
+        '12.3 % mIoU' in text
+        and 'Class activation' not in text
+        and 'nan' not in text
+        and 'note fine' in text
+        and 'inf' not in text
+    )
     assert ('style', 'left:100.00%') in page.attributes
 
 
@@ -161,5 +296,7 @@ def test_half_figures_pair_up_and_a_lone_one_takes_the_row(tmp_path):
     half = plot_threshold_curve({'thresholds': [0.1], 'mIoU': [1]})
     wide = plot_class_iou([f'c{index}' for index in range(21)], {'a': [1] * 21})
     page, _ = report(tmp_path, figures={'a': half, 'b': half, 'c': half, 'd': wide, 'e': half})
-    kinds = [value for name, value in page.attributes if name == 'class' and value.startswith('panel')]
+    kinds = [
+        value for name, value in page.attributes if name == 'class' and value.startswith('panel')
+    ]
     assert kinds == ['panel', 'panel', 'panel wide single', 'panel wide', 'panel wide single']

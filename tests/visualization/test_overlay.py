@@ -6,7 +6,13 @@ from matplotlib import colormaps
 from PIL import Image
 
 from mmwsss.utils.io import voc_palette
-from mmwsss.visualization import draw_cam_grid, encode_image, overlay_cam, overlay_mask, sample_tiles
+from mmwsss.visualization import (
+    draw_cam_grid,
+    encode_image,
+    overlay_cam,
+    overlay_mask,
+    sample_tiles,
+)
 from mmwsss.visualization.overlay import CAPTION_HEIGHT, GAP
 
 
@@ -15,8 +21,20 @@ def image_of(height=6, width=9, value=100):
 
 
 def sample_of(name='a', height=30, width=40, num_cams=1, **parts):
-    cams = [(f'class {index}', np.linspace(0, 1, height * width, dtype=np.float32).reshape(height, width)) for index in range(num_cams)]
-    return {'id': name, 'image': image_of(height, width), 'cams': cams, 'tags': [cam[0] for cam in cams], **parts}
+    cams = [
+        (
+            f'class {index}',
+            np.linspace(0, 1, height * width, dtype=np.float32).reshape(height, width),
+        )
+        for index in range(num_cams)
+    ]
+    return {
+        'id': name,
+        'image': image_of(height, width),
+        'cams': cams,
+        'tags': [cam[0] for cam in cams],
+        **parts,
+    }
 
 
 def test_overlay_cam_blends_known_colours():
@@ -51,11 +69,15 @@ def test_overlay_cam_resizes_and_leaves_input_alone():
     assert (image == 100).all()
 
 
-@pytest.mark.parametrize('image, cam, message', [
-    (np.zeros((4, 4), np.uint8), np.zeros((4, 4)), r'\(H,W,3\)'),
-    (np.zeros((4, 4, 3), np.float32), np.zeros((4, 4)), 'uint8'),
-    (np.zeros((4, 4, 3), np.uint8), np.zeros((1, 4, 4)), r'\(h,w\)'),
-    (np.zeros((4, 4, 3), np.uint8), np.zeros((0, 4)), r'\(h,w\)')])
+@pytest.mark.parametrize(
+    'image, cam, message',
+    [
+        (np.zeros((4, 4), np.uint8), np.zeros((4, 4)), r'\(H,W,3\)'),
+        (np.zeros((4, 4, 3), np.float32), np.zeros((4, 4)), 'uint8'),
+        (np.zeros((4, 4, 3), np.uint8), np.zeros((1, 4, 4)), r'\(h,w\)'),
+        (np.zeros((4, 4, 3), np.uint8), np.zeros((0, 4)), r'\(h,w\)'),
+    ],
+)
 def test_overlay_cam_rejects_wrong_shapes(image, cam, message):
     with pytest.raises(ValueError, match=message):
         overlay_cam(image, cam)
@@ -83,8 +105,12 @@ def test_overlay_mask_colours_regions_borders_and_background():
 
 def test_overlay_mask_takes_palette_and_ignore_label():
     palette = np.array([[0, 0, 0], [10, 20, 30]], np.uint8)
-    np.testing.assert_array_equal(overlay_mask(image_of(), np.ones((6, 9), np.int64), palette, alpha=1)[3, 3], [10, 20, 30])
-    np.testing.assert_array_equal(overlay_mask(image_of(), np.full((6, 9), 255, np.uint8), alpha=1)[3, 3], voc_palette()[255])
+    np.testing.assert_array_equal(
+        overlay_mask(image_of(), np.ones((6, 9), np.int64), palette, alpha=1)[3, 3], [10, 20, 30]
+    )
+    np.testing.assert_array_equal(
+        overlay_mask(image_of(), np.full((6, 9), 255, np.uint8), alpha=1)[3, 3], voc_palette()[255]
+    )
     with pytest.raises(ValueError, match='0..255 do not fit a palette of 2'):
         overlay_mask(image_of(), np.array([[0, 255]], np.uint8), palette)
     with pytest.raises(ValueError, match='float'):
@@ -108,13 +134,22 @@ def test_sample_tiles_order_sizes_and_missing_parts():
     assert [tile[0] for tile in tiles] == ['image', 'gt', 'cam', 'cam', 'mask', 'seg']
     assert [tile[1] for tile in tiles][2:4] == ['class 0', 'class 1']
     assert {tile[2].shape for tile in tiles} == {(60, 80, 3)}
-    assert [tile[0] for tile in sample_tiles({'image': image_of(), 'gt': None, 'cams': []})] == ['image']
-    assert sample_tiles(sample_of(height=100, width=1, num_cams=0), side=10)[0][2].shape == (10, 1, 3)
+    assert [tile[0] for tile in sample_tiles({'image': image_of(), 'gt': None, 'cams': []})] == [
+        'image'
+    ]
+    assert sample_tiles(sample_of(height=100, width=1, num_cams=0), side=10)[0][2].shape == (
+        10,
+        1,
+        3,
+    )
 
 
 def test_grid_lines_up_columns_of_samples_that_differ():
     cell, labels = 40, np.zeros((30, 40), np.uint8)
-    rows = [sample_of('first', num_cams=2, mask=labels), sample_of('tall', 40, 20, num_cams=0, mask=labels[:, :20])]
+    rows = [
+        sample_of('first', num_cams=2, mask=labels),
+        sample_of('tall', 40, 20, num_cams=0, mask=labels[:, :20]),
+    ]
     grid = draw_cam_grid(rows, cell=cell)
     assert grid.dtype == np.uint8
     assert grid.shape == (30 + 40 + 2 * CAPTION_HEIGHT + 3 * GAP, 4 * (cell + GAP) + GAP, 3)
@@ -122,14 +157,16 @@ def test_grid_lines_up_columns_of_samples_that_differ():
     mask_column = GAP + 3 * (cell + GAP)
     assert (grid[GAP + CAPTION_HEIGHT + 5, mask_column + 5] == 100).all()
     assert (grid[second + 5, mask_column + 20] == 100).all()
-    assert (grid[second:second + 40, GAP + cell + GAP:mask_column - GAP] == 255).all()
-    caption = grid[GAP:GAP + CAPTION_HEIGHT, GAP:GAP + cell]
+    assert (grid[second : second + 40, GAP + cell + GAP : mask_column - GAP] == 255).all()
+    caption = grid[GAP : GAP + CAPTION_HEIGHT, GAP : GAP + cell]
     assert caption.min() < 120
 
 
 def test_grid_shortens_captions_and_needs_samples():
     grid = draw_cam_grid([sample_of('a very long\nname ' * 9, num_cams=0)], cell=40)
-    assert (grid[:GAP + CAPTION_HEIGHT, :GAP - 2] == 255).all() and (grid[:GAP + CAPTION_HEIGHT, -GAP + 2:] == 255).all()
+    assert (grid[: GAP + CAPTION_HEIGHT, : GAP - 2] == 255).all() and (
+        grid[: GAP + CAPTION_HEIGHT, -GAP + 2 :] == 255
+    ).all()
     with pytest.raises(ValueError, match='0 samples'):
         draw_cam_grid([])
 

@@ -1,11 +1,14 @@
-"""Over-smoothing of a classifier's attention, layer by layer: tables, plots and a page (Figures 1, 3, 6, 7 and Table III of AReAM).
+"""Over-smoothing of a classifier's attention, layer by layer: tables, plots and a page (Figures 1,
+3, 6, 7 and Table III of AReAM).
 
     python tools/analysis_tools/analyze_affinity.py CONFIG CHECKPOINT --out D
     python tools/analysis_tools/analyze_affinity.py CONFIG2 CHECKPOINT2 --out D2 --compare before=D
 
-Writes layers.csv, maps.csv, metrics.json, layer_weights.json (for model.weighting of AReAM), PNG plots and report.html. Maps come from one
-view of each image without flip; mIoU is that of the best background threshold.
+Writes layers.csv, maps.csv, metrics.json, layer_weights.json (for model.weighting of AReAM), PNG
+plots and report.html. Maps come from one view of each image without flip; mIoU is that of the best
+background threshold.
 """
+
 import argparse
 import csv
 import os
@@ -28,33 +31,103 @@ from mmwsss.utils.cli import run_main
 from mmwsss.utils.env import write_environment
 from mmwsss.utils.io import atomic_open, read_image, write_json
 from mmwsss.utils.tables import text_table
-from mmwsss.visualization import draw_cam_grid, encode_image, figure_to_png, plot_layers, plot_matrices, write_report
+from mmwsss.visualization import (
+    draw_cam_grid,
+    encode_image,
+    figure_to_png,
+    plot_layers,
+    plot_matrices,
+    write_report,
+)
 
 SHOWN = ('hellinger', 'entropy_gap', 'w_hat', 'attended_foreground', 'cam_mIoU', 'first_mIoU')
 THUMBNAIL = 160  # pixels of the longest side of the pictures in attended_tokens.png
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config of a classifier on a vision transformer')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', type=Path, required=True, metavar='D', help='folder of the results')
-    parser.add_argument('--split', help='list in ImageSets/Segmentation, a .txt file, or all (default: the test split of the config)')
-    parser.add_argument('--masks', action=argparse.BooleanOptionalAction, default=True,
-                        help='measure mIoU and attention on the foreground, which need masks (default: yes)')
-    parser.add_argument('--num', type=int, metavar='N', help='analyse N images, evenly spread over the split (default: all)')
-    parser.add_argument('--mode', choices=AFFINITY_MODES, default='softmax_all', help='affinity that refines (default %(default)s)')
-    parser.add_argument('--hellinger-mode', choices=AFFINITY_MODES, default='softmax_patch',
-                        help='affinity whose rows are compared; those of softmax_all do not sum to 1 (default %(default)s)')
-    parser.add_argument('--form', choices=('max', 'sum'), default='max',
-                        help='entropy: max over classes, or their sum as in version 1 of AReAM (default %(default)s)')
-    parser.add_argument('--size', type=int, metavar='PX', help='squash images to PX x PX (default: the size that the config gives them)')
-    parser.add_argument('--samples', type=int, default=6, metavar='N', help='images that are drawn (default %(default)s)')
-    parser.add_argument('--layers', type=int, nargs='+', metavar='L', help='layers that are drawn, from 1 (default: first, middle, last)')
-    parser.add_argument('--compare', nargs='+', default=[], metavar='NAME=D', help='results of other checkpoints for the same plots')
-    parser.add_argument('--name', help='of this checkpoint in the plots (default: name of the config)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='default %(default)s')
-    parser.add_argument('--workers', type=int, help='processes that load images (default: as the config says)')
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='D', help='folder of the results'
+    )
+    parser.add_argument(
+        '--split',
+        help='list in ImageSets/Segmentation, a .txt file, or all (default: the test split of the '
+        'config)',
+    )
+    parser.add_argument(
+        '--masks',
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help='measure mIoU and attention on the foreground, which need masks (default: yes)',
+    )
+    parser.add_argument(
+        '--num',
+        type=int,
+        metavar='N',
+        help='analyse N images, evenly spread over the split (default: all)',
+    )
+    parser.add_argument(
+        '--mode',
+        choices=AFFINITY_MODES,
+        default='softmax_all',
+        help='affinity that refines (default %(default)s)',
+    )
+    parser.add_argument(
+        '--hellinger-mode',
+        choices=AFFINITY_MODES,
+        default='softmax_patch',
+        help='affinity whose rows are compared; those of softmax_all do not sum to 1 (default '
+        '%(default)s)',
+    )
+    parser.add_argument(
+        '--form',
+        choices=('max', 'sum'),
+        default='max',
+        help='entropy: max over classes, or their sum as in version 1 of AReAM (default '
+        '%(default)s)',
+    )
+    parser.add_argument(
+        '--size',
+        type=int,
+        metavar='PX',
+        help='squash images to PX x PX (default: the size that the config gives them)',
+    )
+    parser.add_argument(
+        '--samples',
+        type=int,
+        default=6,
+        metavar='N',
+        help='images that are drawn (default %(default)s)',
+    )
+    parser.add_argument(
+        '--layers',
+        type=int,
+        nargs='+',
+        metavar='L',
+        help='layers that are drawn, from 1 (default: first, middle, last)',
+    )
+    parser.add_argument(
+        '--compare',
+        nargs='+',
+        default=[],
+        metavar='NAME=D',
+        help='results of other checkpoints for the same plots',
+    )
+    parser.add_argument(
+        '--name', help='of this checkpoint in the plots (default: name of the config)'
+    )
+    parser.add_argument(
+        '--device',
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='default %(default)s',
+    )
+    parser.add_argument(
+        '--workers', type=int, help='processes that load images (default: as the config says)'
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     args = parser.parse_args(argv)
     for name in ('num', 'samples', 'size'):
@@ -68,31 +141,55 @@ def main(argv=None):
     others = read_others(args.compare)  # whatever is wrong ends the run before the network is built
     model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
     if model.cfg.get('test_dataloader') is None:
-        raise ValueError(f'{args.config}: has no test_dataloader, whose data set the attention is looked at on')
+        raise ValueError(
+            f'{args.config}: has no test_dataloader, whose data set the attention is looked at on'
+        )
     template = model.cfg.test_dataloader.dataset
-    dataset = DATASETS.build(dataset_of_split(model.cfg, args.split, masks=args.masks) if args.split or not args.masks else template)
-    analysis = LayerAnalysis(model, dataset.metainfo['classes'], mode=args.mode, hellinger_mode=args.hellinger_mode, form=args.form,
-                             size=args.size and (args.size, args.size))
+    dataset = DATASETS.build(
+        dataset_of_split(model.cfg, args.split, masks=args.masks)
+        if args.split or not args.masks
+        else template
+    )
+    analysis = LayerAnalysis(
+        model,
+        dataset.metainfo['classes'],
+        mode=args.mode,
+        hellinger_mode=args.hellinger_mode,
+        form=args.form,
+        size=args.size and (args.size, args.size),
+    )
     drawn = drawn_layers(args.layers, analysis.num_layers)
     images = spread(len(dataset), args.num)
     dataset.get_subset_(images)
     samples = set(spread(len(images), min(args.samples, len(images))))
-    workers = model.cfg.test_dataloader.get('num_workers', 0) if args.workers is None else args.workers
-    loader = Runner.build_dataloader(dict(
-        batch_size=1, num_workers=workers, dataset=dataset, sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)))
+    workers = (
+        model.cfg.test_dataloader.get('num_workers', 0) if args.workers is None else args.workers
+    )
+    loader = Runner.build_dataloader(
+        dict(
+            batch_size=1,
+            num_workers=workers,
+            dataset=dataset,
+            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+        )
+    )
     args.out.mkdir(parents=True, exist_ok=True)
     pictures, matrices = [], []
     for index, data in enumerate(track(loader, description='images')):
         seen = analysis.add(data, drawn if index in samples and not matrices else ())
         if index in samples:
             pictures.append(picture(data['data_samples'][0], seen, drawn, analysis.class_names))
-            matrices = matrices or [(f'{pictures[0]["id"]}, layer {layer + 1}', affinity.float().cpu().numpy())
-                                    for layer, affinity in zip(drawn, seen.affinity)]
+            matrices = matrices or [
+                (f'{pictures[0]["id"]}, layer {layer + 1}', affinity.float().cpu().numpy())
+                for layer, affinity in zip(drawn, seen.affinity)
+            ]
     write_results(args, analysis.results(), others, pictures, matrices, analysis.class_names)
 
 
 def spread(total, count):
-    """``count`` indices below ``total``, evenly spread; all of them where it is None or too large."""
+    """``count`` indices below ``total``, evenly spread; all of them where it is None or too
+    large.
+    """
     if count is None or count >= total:
         return list(range(total))
     return [(2 * number + 1) * total // (2 * count) for number in range(count)]
@@ -104,7 +201,9 @@ def drawn_layers(layers, num_layers):
         return sorted({0, num_layers // 2, num_layers - 1})
     wrong = [layer for layer in layers if not 1 <= layer <= num_layers]
     if wrong:
-        raise ValueError(f'--layers {" ".join(map(str, wrong))}: the model has layers 1 to {num_layers}')
+        raise ValueError(
+            f'--layers {" ".join(map(str, wrong))}: the model has layers 1 to {num_layers}'
+        )
     return [layer - 1 for layer in layers]
 
 
@@ -117,18 +216,25 @@ def read_others(words):
         if not separator or not name:
             raise ValueError(f'--compare {word}: give a name and a folder of results, NAME=D')
         if not file.is_file():
-            raise FileNotFoundError(f'{file}: not found; --compare takes folders that this tool has written')
+            raise FileNotFoundError(
+                f'{file}: not found; --compare takes folders that this tool has written'
+            )
         with open(file, newline='', encoding='utf-8') as stream:
             rows = list(csv.DictReader(stream))
         missing = [column for column in SHOWN if not rows or column not in rows[0]]
         if missing:
             raise ValueError(f'{file}: no column {missing[0]}; this tool did not write it')
-        others[name] = {column: [float(row[column]) if row[column] else None for row in rows] for column in SHOWN}
+        others[name] = {
+            column: [float(row[column]) if row[column] else None for row in rows]
+            for column in SHOWN
+        }
     return others
 
 
 def picture(sample, seen, drawn, class_names):
-    """An image with its ground truth, maps, and the patches that some layers attend to, each stretched to [0,1]."""
+    """An image with its ground truth, maps, and the patches that some layers attend to, each
+    stretched to [0,1].
+    """
     image = np.ascontiguousarray(read_image(sample.img_path)[..., ::-1])
     heat = seen.attended.cpu().numpy()
     maps = [(class_names[key + 1], cam.cpu().numpy()) for key, cam in zip(seen.keys, seen.cams)]
@@ -136,8 +242,13 @@ def picture(sample, seen, drawn, class_names):
         low, high = heat[layer].min(), heat[layer].max()
         maps.append((f'attended in layer {layer + 1}', (heat[layer] - low) / (high - low + 1e-12)))
     ground_truth = sample.gt_sem_seg.data[0].cpu().numpy() if 'gt_sem_seg' in sample else None
-    return dict(id=sample.metainfo.get('img_id', Path(sample.img_path).stem), image=image, gt=ground_truth, cams=maps,
-                tags=[class_names[key + 1] for key in seen.keys])
+    return dict(
+        id=sample.metainfo.get('img_id', Path(sample.img_path).stem),
+        image=image,
+        gt=ground_truth,
+        cams=maps,
+        tags=[class_names[key + 1] for key in seen.keys],
+    )
 
 
 def write_results(args, results, others, pictures, matrices, class_names):
@@ -146,32 +257,74 @@ def write_results(args, results, others, pictures, matrices, class_names):
     write_csv(args.out / 'layers.csv', layers)
     write_csv(args.out / 'maps.csv', [dict(maps=key, **values) for key, values in maps.items()])
     if results['w_hat'] is not None:
-        write_json(args.out / 'layer_weights.json', dict(
-            w_hat=results['w_hat'], entropy=[row['entropy'] for row in layers], form=args.form, mode=args.mode,
-            checkpoint=str(args.checkpoint), num_images=results['num_images']))
-    protocol = dict(split=args.split or 'that of the config', images=results['num_images'], views='first view, no flip', affinity=args.mode,
-                    hellinger=args.hellinger_mode, entropy=args.form, threshold='best of 100', tags='ground truth')
+        write_json(
+            args.out / 'layer_weights.json',
+            dict(
+                w_hat=results['w_hat'],
+                entropy=[row['entropy'] for row in layers],
+                form=args.form,
+                mode=args.mode,
+                checkpoint=str(args.checkpoint),
+                num_images=results['num_images'],
+            ),
+        )
+    protocol = dict(
+        split=args.split or 'that of the config',
+        images=results['num_images'],
+        views='first view, no flip',
+        affinity=args.mode,
+        hellinger=args.hellinger_mode,
+        entropy=args.form,
+        threshold='best of 100',
+        tags='ground truth',
+    )
     last = layers[-1]
     metrics = {
-        'cam/mIoU': maps['mean']['mIoU'], 'cam/best_threshold': maps['mean']['threshold'], 'unrefined/mIoU': maps['unrefined']['mIoU'],
-        'reactivated/mIoU': maps['reactivated']['mIoU'], 'last_layer/mIoU': last['cam_mIoU'], 'last_layer/hellinger': last['hellinger'],
-        'last_layer/attended_foreground': last['attended_foreground'], 'foreground_area': results['foreground_area']}
+        'cam/mIoU': maps['mean']['mIoU'],
+        'cam/best_threshold': maps['mean']['threshold'],
+        'unrefined/mIoU': maps['unrefined']['mIoU'],
+        'reactivated/mIoU': maps['reactivated']['mIoU'],
+        'last_layer/mIoU': last['cam_mIoU'],
+        'last_layer/hellinger': last['hellinger'],
+        'last_layer/attended_foreground': last['attended_foreground'],
+        'foreground_area': results['foreground_area'],
+    }
     metrics = {key: value for key, value in metrics.items() if value is not None}
     write_json(args.out / 'metrics.json', dict(metrics, protocol=protocol))
     figures = draw(name, results, others, unit='bits' if args.form == 'sum' else 'nats')
     for file, (_, figure) in figures.items():
         write_bytes(args.out / f'{file}.png', figure_to_png(figure))
     if pictures:
-        write_bytes(args.out / 'attended_tokens.png', encode_image(draw_cam_grid(pictures, cell=THUMBNAIL)))
+        write_bytes(
+            args.out / 'attended_tokens.png', encode_image(draw_cam_grid(pictures, cell=THUMBNAIL))
+        )
     if matrices:
-        figures['affinity'] = ('Affinity of patches: rows are queries, columns what they attend to', plot_matrices(matrices))
+        figures['affinity'] = (
+            'Affinity of patches: rows are queries, columns what they attend to',
+            plot_matrices(matrices),
+        )
         write_bytes(args.out / 'affinity.png', figure_to_png(figures['affinity'][1]))
-    table = text_table(('layer', *SHOWN), [(str(row['layer']), *(cell(row[column]) for column in SHOWN)) for row in layers])
-    write_report(args.out / 'report.html', title=f'Attention of {name}, layer by layer', metrics=dict(metrics, protocol=protocol),
-                 figures=dict(figures.values()), samples=pictures, classes=list(class_names),
-                 settings={'layers.csv': table, 'command': ' '.join(sys.argv)}, environment=write_environment(args.out))
+    table = text_table(
+        ('layer', *SHOWN),
+        [(str(row['layer']), *(cell(row[column]) for column in SHOWN)) for row in layers],
+    )
+    write_report(
+        args.out / 'report.html',
+        title=f'Attention of {name}, layer by layer',
+        metrics=dict(metrics, protocol=protocol),
+        figures=dict(figures.values()),
+        samples=pictures,
+        classes=list(class_names),
+        settings={'layers.csv': table, 'command': ' '.join(sys.argv)},
+        environment=write_environment(args.out),
+    )
     print(table)
-    print(text_table(('maps', 'mIoU %', 'threshold'), [(key, *values.values()) for key, values in maps.items()]))
+    print(
+        text_table(
+            ('maps', 'mIoU %', 'threshold'),
+            [(key, *values.values()) for key, values in maps.items()],
+        )
+    )
     print(f'report: {args.out / "report.html"}')
 
 
@@ -180,24 +333,56 @@ def draw(name, results, others, *, unit):
     layers = results['layers']
     columns = {column: [row[column] for row in layers] for column in SHOWN}
     captions = {
-        'hellinger': ('Hellinger distance of the rows of the affinity: the smaller, the more alike (Figure 3)', 'mean distance'),
-        'cam_mIoU': ('mIoU of the map refined by one layer alone (Figures 1 and 6)', 'mIoU, percent'),
-        'first_mIoU': ('mIoU of the map refined by the mean of the first layers (Table III)', 'mIoU, percent'),
-        'entropy_gap': ('Entropy of the map refined by one layer (Eq. 8): by how much it is below that of a flat map', unit),
+        'hellinger': (
+            'Hellinger distance of the rows of the affinity: the smaller, the more alike (Figure '
+            '3)',
+            'mean distance',
+        ),
+        'cam_mIoU': (
+            'mIoU of the map refined by one layer alone (Figures 1 and 6)',
+            'mIoU, percent',
+        ),
+        'first_mIoU': (
+            'mIoU of the map refined by the mean of the first layers (Table III)',
+            'mIoU, percent',
+        ),
+        'entropy_gap': (
+            'Entropy of the map refined by one layer (Eq. 8): by how much it is below that of a '
+            'flat map',
+            unit,
+        ),
         'w_hat': ('Weight of the affinity loss, mean over images (Eq. 9)', 'w_hat'),
-        'attended_foreground': ('Attention that falls on the foreground (Figure 7)', 'share')}
+        'attended_foreground': ('Attention that falls on the foreground (Figure 7)', 'share'),
+    }
     maps, area = results['maps'], results['foreground_area']
-    levels = {'cam_mIoU': {'not refined': maps['unrefined']['mIoU'], 'mean of all layers': maps['mean']['mIoU']},
-              'first_mIoU': {'not refined': maps['unrefined']['mIoU'], 're-activated': maps['reactivated']['mIoU']},
-              'attended_foreground': {'area of the foreground': area}}
-    bands = {'hellinger': [row['hellinger_std'] for row in layers], 'entropy_gap': [row['entropy_gap_std'] for row in layers]}
+    levels = {
+        'cam_mIoU': {
+            'not refined': maps['unrefined']['mIoU'],
+            'mean of all layers': maps['mean']['mIoU'],
+        },
+        'first_mIoU': {
+            'not refined': maps['unrefined']['mIoU'],
+            're-activated': maps['reactivated']['mIoU'],
+        },
+        'attended_foreground': {'area of the foreground': area},
+    }
+    bands = {
+        'hellinger': [row['hellinger_std'] for row in layers],
+        'entropy_gap': [row['entropy_gap_std'] for row in layers],
+    }
     figures = {}
     for column, (caption, ylabel) in captions.items():
         if columns[column][0] is None:
             continue
-        curves = {name: columns[column], **{other: values[column] for other, values in others.items()}}
+        curves = {
+            name: columns[column],
+            **{other: values[column] for other, values in others.items()},
+        }
         band = {name: bands[column]} if column in bands and not others else None
-        figures[column] = (caption, plot_layers(curves, ylabel=ylabel, bands=band, levels=levels.get(column)))
+        figures[column] = (
+            caption,
+            plot_layers(curves, ylabel=ylabel, bands=band, levels=levels.get(column)),
+        )
     return figures
 
 
@@ -205,7 +390,9 @@ def write_csv(file, rows):
     with atomic_open(file, 'w', encoding='utf-8') as stream:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator='\n')
         writer.writeheader()
-        writer.writerows([{key: '' if value is None else value for key, value in row.items()} for row in rows])
+        writer.writerows(
+            [{key: '' if value is None else value for key, value in row.items()} for row in rows]
+        )
 
 
 def write_bytes(file, content):

@@ -1,8 +1,11 @@
-"""Ours against a plain textbook version of the same computation: seconds, ratio, peak memory, largest difference of the results.
+"""Ours against a plain textbook version of the same computation: seconds, ratio, peak memory,
+largest difference of the results.
 
-Both run in turn, and the medians are compared. Peak memory is what one run needs above its inputs and weights, each in its own process:
-resident memory on a CPU, allocated memory on a GPU. Items: suites/__init__.py; textbook versions: textbook/.
+Both run in turn, and the medians are compared. Peak memory is what one run needs above its inputs
+and weights, each in its own process: resident memory on a CPU, allocated memory on a GPU. Items:
+suites/__init__.py; textbook versions: textbook/.
 """
+
 import argparse
 import ctypes
 import multiprocessing
@@ -29,21 +32,39 @@ from mmwsss.utils.memory import peak_memory, reset_peak_memory
 from mmwsss.utils.tables import text_table
 
 SIDES = ('ours', 'textbook')
-LONG_ROUND_S = 40.  # a round that takes longer needs no warm-up and no repetition
+LONG_ROUND_S = 40.0  # a round that takes longer needs no warm-up and no repetition
 ROUND_S = 0.05  # calls that are shorter are repeated
 M_MMAP_THRESHOLD = -3  # of glibc's mallopt
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--suite', nargs='+', choices=tuple(ITEMS), metavar='ITEM',
-                        default=[item for item in ITEMS if item not in LONG_ITEMS],
-                        help=f'what to compare, of {" ".join(ITEMS)} (default: all but {" ".join(LONG_ITEMS)})')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--suite',
+        nargs='+',
+        choices=tuple(ITEMS),
+        metavar='ITEM',
+        default=[item for item in ITEMS if item not in LONG_ITEMS],
+        help=f'what to compare, of {" ".join(ITEMS)} (default: all but {" ".join(LONG_ITEMS)})',
+    )
     parser.add_argument('--device', default='cpu', help='e.g. cpu or cuda:1 (default %(default)s)')
-    parser.add_argument('--repeats', type=int, default=5, help='timed rounds after a warm-up; one if it is long (default %(default)s)')
+    parser.add_argument(
+        '--repeats',
+        type=int,
+        default=5,
+        help='timed rounds after a warm-up; one if it is long (default %(default)s)',
+    )
     parser.add_argument('--threads', type=int, help='threads of PyTorch (default: one per core)')
-    parser.add_argument('--quick', action='store_true', help='small inputs: everything runs, but the numbers mean nothing')
-    parser.add_argument('--json', type=Path, metavar='F', help='file for the results, written after each item')
+    parser.add_argument(
+        '--quick',
+        action='store_true',
+        help='small inputs: everything runs, but the numbers mean nothing',
+    )
+    parser.add_argument(
+        '--json', type=Path, metavar='F', help='file for the results, written after each item'
+    )
     args = parser.parse_args(argv)
     for name in ('repeats', 'threads'):
         if getattr(args, name) is not None and getattr(args, name) < 1:
@@ -56,28 +77,53 @@ def main(argv=None):
     device = torch.device(args.device)
     items = list(dict.fromkeys(args.suite))
     results, failed = {}, []
-    columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    columns = (
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     # without a thread that redraws it: the process is about to be forked
-    with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as progress:
+    with Progress(
+        *columns, console=Console(stderr=True), auto_refresh=False, transient=True
+    ) as progress:
         task = progress.add_task('', total=len(items) * (args.repeats + 3))
         advance = partial(progress.update, task, refresh=True)
         for number, item in enumerate(items):
-            call = partial(in_own_process, device, args.threads,
-                           tell=lambda text, item=item: advance(advance=1, description=f'{item}: {text}'))
+            call = partial(
+                in_own_process,
+                device,
+                args.threads,
+                tell=lambda text, item=item: advance(advance=1, description=f'{item}: {text}'),
+            )
             try:
                 result = call(measure_time, item, args.quick, args.repeats)
-                memory = {f'{side}_mib': call(measure_memory, item, side, args.quick) for side in SIDES}
+                memory = {
+                    f'{side}_mib': call(measure_memory, item, side, args.quick) for side in SIDES
+                }
             except ValueError as error:
                 failed.append(f'{item}: {error}')
                 continue
-            results[item] = {key: (result | memory)[key]
-                             for key in ('ours_s', 'textbook_s', 'ratio', 'ours_mib', 'textbook_mib', 'max_abs_diff')}
+            results[item] = {
+                key: (result | memory)[key]
+                for key in (
+                    'ours_s',
+                    'textbook_s',
+                    'ratio',
+                    'ours_mib',
+                    'textbook_mib',
+                    'max_abs_diff',
+                )
+            }
             advance(completed=(number + 1) * (args.repeats + 3))
             if args.json is not None:
                 write_json(args.json, results)
     if results:
-        print(f'PyTorch {torch.__version__}, {args.device}, {args.threads or torch.get_num_threads()} threads'
-              f'{", SMALL INPUTS: times mean nothing" if args.quick else ""}')
+        print(
+            f'PyTorch {torch.__version__}, {args.device}, '
+            f'{args.threads or torch.get_num_threads()} threads'
+            f'{", SMALL INPUTS: times mean nothing" if args.quick else ""}'
+        )
         print(table(results))
     if failed:
         raise ValueError('; '.join(failed))
@@ -85,22 +131,46 @@ def main(argv=None):
 
 def table(results):
     """Results as text; memory ratios are ours over textbook."""
-    rows = [(item, *(f'{value:.3g}' for value in (result['ours_s'], result['textbook_s'])), f'{result["ratio"]:.2f}x',
-             *(f'{value:.0f}' for value in (result['ours_mib'], result['textbook_mib'])),
-             f'{result["ours_mib"] / result["textbook_mib"]:.2f}x', f'{result["max_abs_diff"]:.1e}') for item, result in results.items()]
-    return text_table(('item', 'ours s', 'textbook s', 'faster', 'ours MiB', 'textbook MiB', 'memory', 'difference'), rows)
+    rows = [
+        (
+            item,
+            *(f'{value:.3g}' for value in (result['ours_s'], result['textbook_s'])),
+            f'{result["ratio"]:.2f}x',
+            *(f'{value:.0f}' for value in (result['ours_mib'], result['textbook_mib'])),
+            f'{result["ours_mib"] / result["textbook_mib"]:.2f}x',
+            f'{result["max_abs_diff"]:.1e}',
+        )
+        for item, result in results.items()
+    ]
+    return text_table(
+        (
+            'item',
+            'ours s',
+            'textbook s',
+            'faster',
+            'ours MiB',
+            'textbook MiB',
+            'memory',
+            'difference',
+        ),
+        rows,
+    )
 
 
-# Processes ----------------------------------------------------------------------------------------------------------------
+# Processes ----------------------------------------------------------------------------------------
+
 
 def in_own_process(device, threads, function, *args, tell):
-    """``function(*args, device, tell)`` in a new process; ``tell`` carries its messages to the caller.
+    """``function(*args, device, tell)`` in a new process; ``tell`` carries its messages to the
+    caller.
 
     Raises:
         ValueError: The function raised one, or its process died.
     """
     # A fork of this process, which only ever imports, is ready at once; CUDA does not survive one.
-    context = multiprocessing.get_context('fork' if sys.platform == 'linux' and device.type == 'cpu' else 'spawn')
+    context = multiprocessing.get_context(
+        'fork' if sys.platform == 'linux' and device.type == 'cpu' else 'spawn'
+    )
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(sender, device, threads, function, *args))
     process.start()
@@ -116,7 +186,9 @@ def in_own_process(device, threads, function, *args, tell):
             return value
     except EOFError as error:
         process.join()
-        raise ValueError(f'the process that measures it ended with code {process.exitcode} (out of memory?)') from error
+        raise ValueError(
+            f'the process that measures it ended with code {process.exitcode} (out of memory?)'
+        ) from error
     except KeyboardInterrupt:
         process.terminate()
         raise
@@ -129,17 +201,21 @@ def _run(sender, device, threads, function, *args):
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        sender.send(('result', function(*args, device, lambda text: sender.send(('message', text)))))
+        sender.send(
+            ('result', function(*args, device, lambda text: sender.send(('message', text))))
+        )
     except (ValueError, torch.cuda.OutOfMemoryError) as error:
         sender.send(('error', str(error)))
 
 
-# Measurements -------------------------------------------------------------------------------------------------------------
+# Measurements -------------------------------------------------------------------------------------
+
 
 def measure_time(item, quick, repeats, device, tell):
     """Median seconds of both sides, run in turn, and how far their results differ.
 
-    A call that is shorter than a round is repeated within it, as ``timeit`` does: else the caches that the other side has filled are timed.
+    A call that is shorter than a round is repeated within it, as ``timeit`` does: else the caches
+    that the other side has filled are timed.
     """
     case = make_case(item, device, quick)
     seconds, calls = {side: [] for side in SIDES}, dict.fromkeys(SIDES, 1)
@@ -155,11 +231,19 @@ def measure_time(item, quick, repeats, device, tell):
             seconds[side].append((time.perf_counter() - began) / calls[side])
             if number == 0:
                 calls[side] = max(1, int(ROUND_S / seconds[side][0]))
-                results[side] = [tensor.detach().cpu() for tensor in (result if isinstance(result, tuple) else (result, ))]
+                results[side] = [
+                    tensor.detach().cpu()
+                    for tensor in (result if isinstance(result, tuple) else (result,))
+                ]
         if number == 0 and sum(sum(values) for values in seconds.values()) > LONG_ROUND_S:
             break
     ours, textbook = (statistics.median(seconds[side][1:] or seconds[side]) for side in SIDES)
-    return dict(ours_s=ours, textbook_s=textbook, ratio=textbook / ours, max_abs_diff=largest_difference(*results.values()))
+    return dict(
+        ours_s=ours,
+        textbook_s=textbook,
+        ratio=textbook / ours,
+        max_abs_diff=largest_difference(*results.values()),
+    )
 
 
 def largest_difference(ours, textbook):
@@ -171,7 +255,9 @@ def largest_difference(ours, textbook):
     shapes = [[tuple(tensor.shape) for tensor in tensors] for tensors in (ours, textbook)]
     if shapes[0] != shapes[1]:
         raise ValueError(f'results of different shapes, {shapes[0]} and {shapes[1]}')
-    difference = max(float((one.double() - two.double()).abs().max()) for one, two in zip(ours, textbook))
+    difference = max(
+        float((one.double() - two.double()).abs().max()) for one, two in zip(ours, textbook)
+    )
     if not difference < float('inf'):
         raise ValueError('results are not finite')
     return difference
@@ -183,14 +269,15 @@ def measure_memory(item, side, quick, device, tell):
     getattr(make_case(item, device, True), side)()  # libraries and thread pools get what they keep
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 1 << 16)  # tensors are returned when freed: memory in use, not fragmentation, which differs by chance
+        # tensors are returned when freed: memory in use, not fragmentation, which differs by chance
+        mallopt(M_MMAP_THRESHOLD, 1 << 16)
     case = make_case(item, device, quick)
     before = reset_peak_memory(device)
     result = getattr(case, side)()  # kept until the peak is read
     _synchronize(device)
     used = peak_memory(device) - before
     del result
-    return max(used, resource.getpagesize()) / 2 ** 20
+    return max(used, resource.getpagesize()) / 2**20
 
 
 def _synchronize(device):

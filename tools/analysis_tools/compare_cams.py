@@ -1,8 +1,11 @@
-"""All ways to turn one trained classifier into maps, side by side: quality, speed and memory as a table, and a grid of pictures.
+"""All ways to turn one trained classifier into maps, side by side: quality, speed and memory as a
+table, and a grid of pictures.
 
-Rows follow Table 5 of ACR; `+aff` refines a map with the patch affinity, `config` is what the config says. Quality is that of the CAM sweep
-at its best threshold. Methods that the network cannot do (no patch scores, for one) are listed with the reason.
+Rows follow Table 5 of ACR; `+aff` refines a map with the patch affinity, `config` is what the
+config says. Quality is that of the CAM sweep at its best threshold. Methods that the network cannot
+do (no patch scores, for one) are listed with the reason.
 """
+
 import argparse
 import sys
 import time
@@ -36,23 +39,66 @@ METHODS = {
     'cam_grad_s': dict(type='mmwsss.GETAM', form='cam_grad_s'),
     'acr_star': dict(type='mmwsss.GradientAttention'),
 }
-DEFAULT = ('config', 'class_attention', 'cam', 'ts_cam', 'ts_cam_relu', 'grad_cam', 'grad_cam_token', 'generic', 'generic+aff', 'cam_grad',
-           'grad_s', 'cam_grad_s', 'acr_star', 'acr')
+DEFAULT = (
+    'config',
+    'class_attention',
+    'cam',
+    'ts_cam',
+    'ts_cam_relu',
+    'grad_cam',
+    'grad_cam_token',
+    'generic',
+    'generic+aff',
+    'cam_grad',
+    'grad_s',
+    'cam_grad_s',
+    'acr_star',
+    'acr',
+)
 COLUMNS = ('method', 'mIoU %', 'FP %', 'FN %', 'threshold', 'images/s', 'MiB')
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config of the classifier')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--methods', nargs='+', default=list(DEFAULT), metavar='M',
-                        help=f'of config, acr (= acr_star+aff), {", ".join(METHODS)}, each also with +aff (default: {" ".join(DEFAULT)})')
-    parser.add_argument('--split', help='list in ImageSets/Segmentation or a .txt file, with masks (default: that of the test data)')
+    parser.add_argument(
+        '--methods',
+        nargs='+',
+        default=list(DEFAULT),
+        metavar='M',
+        help=f'of config, acr (= acr_star+aff), {", ".join(METHODS)}, each also with +aff '
+        f'(default: {" ".join(DEFAULT)})',
+    )
+    parser.add_argument(
+        '--split',
+        help='list in ImageSets/Segmentation or a .txt file, with masks (default: that of the '
+        'test data)',
+    )
     parser.add_argument('--num', type=int, metavar='N', help='only the first N images')
-    parser.add_argument('--out', type=Path, metavar='D', help='folder of cams.png and compare_cams.json (default: work dir of the config)')
-    parser.add_argument('--pictures', type=int, default=4, metavar='N', help='rows of the picture, one per image and class')
-    parser.add_argument('--cell', type=int, default=160, metavar='PX', help='side of a picture in the grid')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='(default %(default)s)')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        metavar='D',
+        help='folder of cams.png and compare_cams.json (default: work dir of the config)',
+    )
+    parser.add_argument(
+        '--pictures',
+        type=int,
+        default=4,
+        metavar='N',
+        help='rows of the picture, one per image and class',
+    )
+    parser.add_argument(
+        '--cell', type=int, default=160, metavar='PX', help='side of a picture in the grid'
+    )
+    parser.add_argument(
+        '--device',
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='(default %(default)s)',
+    )
     parser.add_argument('--workers', type=int, default=2, help='processes that load images')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     args = parser.parse_args(argv)
@@ -69,11 +115,21 @@ def main(argv=None):
     if not hasattr(model, 'set_cam'):
         raise ValueError(f'{args.config}: {type(model).__name__} makes no class activation maps')
     config = model.cfg
-    dataset = DATASETS.build(dataset_of_split(config, args.split, masks=True) if args.split else config.test_dataloader.dataset)
+    dataset = DATASETS.build(
+        dataset_of_split(config, args.split, masks=True)
+        if args.split
+        else config.test_dataloader.dataset
+    )
     if args.num is not None:
         dataset.get_subset_(list(range(min(args.num, len(dataset)))))
-    loader = Runner.build_dataloader(dict(
-        batch_size=1, num_workers=args.workers, dataset=dataset, sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)))
+    loader = Runner.build_dataloader(
+        dict(
+            batch_size=1,
+            num_workers=args.workers,
+            dataset=dataset,
+            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+        )
+    )
     own = dict(cam=model.test_cfg.get('cam'), refine=model.test_cfg.get('refine'))
     console = Console(stderr=True)
     results, reasons, pictures = {}, {}, {}
@@ -82,18 +138,34 @@ def main(argv=None):
         try:
             model.set_cam(settings['cam'])
             model.test_cfg['refine'] = settings['refine']
-            results[name] = measure(model, loader, metric_of(config, dataset), pictures, args.pictures, name, console)
+            results[name] = measure(
+                model, loader, metric_of(config, dataset), pictures, args.pictures, name, console
+            )
         except ValueError as error:
             reasons[name] = str(error)
     if not results:
         raise ValueError('; '.join(f'{name}: {reason}' for name, reason in reasons.items()))
-    rows = [(name, *(results[name].values() if name in results else [None] * (len(COLUMNS) - 1))) for name in methods]
-    print(text_table(COLUMNS, rows, f'{Path(args.config).stem}, {len(dataset)} images, {args.device}'))
+    rows = [
+        (name, *(results[name].values() if name in results else [None] * (len(COLUMNS) - 1)))
+        for name in methods
+    ]
+    print(
+        text_table(COLUMNS, rows, f'{Path(args.config).stem}, {len(dataset)} images, {args.device}')
+    )
     for name, reason in reasons.items():
         print(f'{name}: {reason}')
     out = args.out or Path(config.work_dir)
-    write_json(out / 'compare_cams.json', dict(config=str(args.config), checkpoint=str(args.checkpoint), num_images=len(dataset),
-                                               device=str(args.device), methods=results, not_possible=reasons))
+    write_json(
+        out / 'compare_cams.json',
+        dict(
+            config=str(args.config),
+            checkpoint=str(args.checkpoint),
+            num_images=len(dataset),
+            device=str(args.device),
+            methods=results,
+            not_possible=reasons,
+        ),
+    )
     if pictures:
         with atomic_open(out / 'cams.png') as file:
             file.write(encode_image(draw_cam_grid(list(pictures.values()), cell=args.cell)))
@@ -106,7 +178,10 @@ def method_of(name):
         return None
     base, plus, suffix = ('acr_star+aff' if name == 'acr' else name).partition('+')
     if base not in METHODS or (plus and suffix != 'aff'):
-        raise ValueError(f'--methods: unknown {name!r}; methods: config, acr, {", ".join(METHODS)}, each also with +aff')
+        raise ValueError(
+            f'--methods: unknown {name!r}; methods: config, acr, {", ".join(METHODS)}, each also '
+            f'with +aff'
+        )
     return dict(cam=METHODS[base], refine=bool(plus))
 
 
@@ -115,7 +190,11 @@ def metric_of(config, dataset):
     evaluators = config.get('test_evaluator') or []
     evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
     found = [dict(entry) for entry in evaluators if entry['type'].endswith('CAMMetric')]
-    settings = found[0] if found else dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)])
+    settings = (
+        found[0]
+        if found
+        else dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)])
+    )
     metric = METRICS.build(dict(settings, out_file=None))
     metric.dataset_meta = dataset.metainfo
     return metric
@@ -125,18 +204,20 @@ def measure(model, loader, metric, pictures, num_pictures, name, console):
     """Predict all images with one method.
 
     Args:
-        pictures (dict): ``{(image, class): row}`` of :func:`draw_cam_grid`; the maps of this method are added.
+        pictures (dict): ``{(image, class): row}`` of :func:`draw_cam_grid`; the maps of this method
+            are added.
         num_pictures (int): Rows that are collected.
 
     Returns:
-        dict: Quality in percent, threshold, images per second of the network alone, MiB above what was in use before.
+        dict: Quality in percent, threshold, images per second of the network alone, MiB above what
+            was in use before.
     """
     device = next(model.parameters()).device
-    seconds, before = 0., reset_peak_memory(device)
+    seconds, before = 0.0, reset_peak_memory(device)
     for data in track(loader, description=name, console=console, transient=True):
         began = time.perf_counter()
         with torch.no_grad():
-            sample, = model.test_step(data)
+            (sample,) = model.test_step(data)
         if device.type == 'cuda':
             torch.cuda.synchronize(device)
         seconds += time.perf_counter() - began
@@ -145,8 +226,14 @@ def measure(model, loader, metric, pictures, num_pictures, name, console):
     peak = peak_memory(device) - before
     scores = metric.summarize(len(loader.dataset))
     prefix = f'{metric.prefix}/' if metric.prefix else ''
-    return dict(mIoU=scores[f'{prefix}mIoU'], FP=scores[f'{prefix}FP'], FN=scores[f'{prefix}FN'],
-                threshold=scores[f'{prefix}best_threshold'], images_per_s=len(loader.dataset) / seconds, MiB=peak / 2 ** 20)
+    return dict(
+        mIoU=scores[f'{prefix}mIoU'],
+        FP=scores[f'{prefix}FP'],
+        FN=scores[f'{prefix}FN'],
+        threshold=scores[f'{prefix}best_threshold'],
+        images_per_s=len(loader.dataset) / seconds,
+        MiB=peak / 2**20,
+    )
 
 
 def collect(sample, classes, pictures, num_pictures, name):
@@ -154,8 +241,12 @@ def collect(sample, classes, pictures, num_pictures, name):
     for key, cam in zip(sample.cam_keys, sample.pred_cams.data.cpu().numpy()):
         place = (sample.img_path, key)
         if place not in pictures and len(pictures) < num_pictures:
-            pictures[place] = dict(id=f'{sample.img_id}: {classes[key + 1]}', image=read_image(sample.img_path)[..., ::-1],
-                                   gt=sample.gt_sem_seg.data[0].cpu().numpy(), cams=[])
+            pictures[place] = dict(
+                id=f'{sample.img_id}: {classes[key + 1]}',
+                image=read_image(sample.img_path)[..., ::-1],
+                gt=sample.gt_sem_seg.data[0].cpu().numpy(),
+                cams=[],
+            )
         if place in pictures:
             pictures[place]['cams'].append((name, cam))
 

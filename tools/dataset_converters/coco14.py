@@ -1,19 +1,25 @@
 """Image tags, id lists and palette masks of MS COCO 2014, from its instance annotations.
 
-    python tools/dataset_converters/coco14.py data/coco14       # data/coco14/{annotations,train2014,val2014}
+    python tools/dataset_converters/coco14.py data/coco14       #
+    data/coco14/{annotations,train2014,val2014}
 
-Every problem is listed in one report with the file it is about; then the exit code is 1 and nothing is written. Otherwise it writes
+Every problem is listed in one report with the file it is about; then the exit code is 1 and nothing
+is written. Otherwise it writes
 
-    SegmentationClass/<id>.png                  0 background, 1..80 the categories in the order of their ids, as a palette PNG;
-                                                settings.json beside them says who wins where instances overlap
+    SegmentationClass/<id>.png                  0 background, 1..80 the categories in the order of
+    their ids, as a palette PNG;
+                                                settings.json beside them says who wins where
+                                                instances overlap
     JPEGImages/<id>.jpg                         links to the images
     ImageSets/Segmentation/{train,val}.txt      images with an annotation: 82,081 and 40,137
     ImageSets/Segmentation/{train,val}_empty.txt    the others: 702 and 367
-    ImageSets/Segmentation/val_part.txt         the first 5,000 of val.txt, which single-stage configs validate on during training
-    image_tags.csv                              all images, an empty field where nothing is annotated
+    ImageSets/Segmentation/val_part.txt         the first 5,000 of val.txt, which single-stage
+    configs validate on during training image_tags.csv                              all images, an
+    empty field where nothing is annotated
 
 It can be interrupted: masks that exist are kept.
 """
+
 import mmwsss  # noqa: F401, I001  first: checks the installation
 import argparse
 import os
@@ -27,7 +33,14 @@ from rich.progress import Progress, track
 
 from mmwsss.datasets.coco import coco_setup_hint
 from mmwsss.utils.class_lists import COCO_CLASSES
-from mmwsss.preparation.coco_instances import CROWDS, COCOMaskJob, check_coco_images, index_annotations, rle_module, write_coco_masks
+from mmwsss.preparation.coco_instances import (
+    CROWDS,
+    COCOMaskJob,
+    check_coco_images,
+    index_annotations,
+    rle_module,
+    write_coco_masks,
+)
 from mmwsss.preparation.instance_masks import OVERLAPS
 from mmwsss.preparation.check_report import CheckReport
 from mmwsss.utils.cli import run_main
@@ -36,29 +49,73 @@ from mmwsss.utils.output_folder import claim_output_folder
 from mmwsss.utils.pool import bounded_map
 from mmwsss.utils.tables import text_table
 
-COCO_SPLIT_SIZES = {'train': (82_783, 82_081), 'val': (40_504, 40_137)}  # images, images with an annotation
+# images, images with an annotation
+COCO_SPLIT_SIZES = {'train': (82_783, 82_081), 'val': (40_504, 40_137)}
 LISTS = Path('ImageSets', 'Segmentation')
 PART = 5_000  # ids of val_part.txt
 CHUNK = 32
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('root', type=Path, nargs='?', default=Path('data/coco14'), help='folder to write to (default %(default)s)')
-    parser.add_argument('--annotations', type=Path, metavar='D',
-                        help='folder of instances_{train,val}2014.json (default: annotations in root)')
-    parser.add_argument('--images', type=Path, metavar='D', help='folder with train2014 and val2014 (default: root)')
-    parser.add_argument('--split', nargs='+', choices=tuple(COCO_SPLIT_SIZES), default=list(COCO_SPLIT_SIZES), metavar='S',
-                        help='of train val (default: both)')
-    parser.add_argument('--overlap', choices=OVERLAPS, default='first',
-                        help='who wins a pixel of several instances: the first of the file, or the smallest (default %(default)s)')
-    parser.add_argument('--crowd', choices=CROWDS, default='paint',
-                        help='crowds are painted like instances, or 255 (default %(default)s); their tags count either way')
-    parser.add_argument('--tags-only', action='store_true', help='no masks, which only evaluation needs')
-    parser.add_argument('--without-images', action='store_true', help='neither check nor link images')
-    parser.add_argument('--any-size', action='store_true', help='a part of the data set: the numbers of images may differ')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'root',
+        type=Path,
+        nargs='?',
+        default=Path('data/coco14'),
+        help='folder to write to (default %(default)s)',
+    )
+    parser.add_argument(
+        '--annotations',
+        type=Path,
+        metavar='D',
+        help='folder of instances_{train,val}2014.json (default: annotations in root)',
+    )
+    parser.add_argument(
+        '--images', type=Path, metavar='D', help='folder with train2014 and val2014 (default: root)'
+    )
+    parser.add_argument(
+        '--split',
+        nargs='+',
+        choices=tuple(COCO_SPLIT_SIZES),
+        default=list(COCO_SPLIT_SIZES),
+        metavar='S',
+        help='of train val (default: both)',
+    )
+    parser.add_argument(
+        '--overlap',
+        choices=OVERLAPS,
+        default='first',
+        help='who wins a pixel of several instances: the first of the file, or the smallest '
+        '(default %(default)s)',
+    )
+    parser.add_argument(
+        '--crowd',
+        choices=CROWDS,
+        default='paint',
+        help='crowds are painted like instances, or 255 (default %(default)s); their tags count '
+        'either way',
+    )
+    parser.add_argument(
+        '--tags-only', action='store_true', help='no masks, which only evaluation needs'
+    )
+    parser.add_argument(
+        '--without-images', action='store_true', help='neither check nor link images'
+    )
+    parser.add_argument(
+        '--any-size',
+        action='store_true',
+        help='a part of the data set: the numbers of images may differ',
+    )
     parser.add_argument('--report', type=Path, metavar='F', help='also write the report to a file')
-    parser.add_argument('--workers', type=int, default=4, help='processes; 0: none but this one (default %(default)s)')
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=4,
+        help='processes; 0: none but this one (default %(default)s)',
+    )
     return parser.parse_args(argv)
 
 
@@ -75,19 +132,26 @@ def read_annotations(args, report):
             try:
                 images = index_annotations(path, report, partial(progress.update, task))
             except ValueError as error:
-                report.problem('unreadable annotation file', path, str(error).removeprefix(f'{path}: '))
+                report.problem(
+                    'unreadable annotation file', path, str(error).removeprefix(f'{path}: ')
+                )
                 continue
         splits[split] = path, images
         numbers = len(images), sum(bool(image.labels) for image in images)
         if numbers != COCO_SPLIT_SIZES[split]:
             official = '{:,} images, {:,} with an annotation'
             (report.note if args.any_size else report.problem)(
-                'number of images (--any-size for a part of the data set)', path,
-                f'{official.format(*numbers)}, officially {official.format(*COCO_SPLIT_SIZES[split])}')
+                'number of images (--any-size for a part of the data set)',
+                path,
+                f'{official.format(*numbers)}, officially '
+                f'{official.format(*COCO_SPLIT_SIZES[split])}',
+            )
         if not images:
             report.problem('no image in an annotation file', path)
         elif not numbers[1]:
-            report.problem('no annotated image in an annotation file, so its list would be empty', path)
+            report.problem(
+                'no annotated image in an annotation file, so its list would be empty', path
+            )
     twice = Counter(image.img_id for _, images in splits.values() for image in images)
     for name in sorted(name for name, count in twice.items() if count > 1 and len(splits) > 1):
         report.problem('image of both splits', name)
@@ -101,7 +165,10 @@ def find_images(args, split, images, report):
     listings = [set(os.listdir(folder)) if folder.is_dir() else set() for folder in folders]
     found = {}
     for image in images:
-        place = next((folder for folder, listing in zip(folders, listings) if image.file_name in listing), None)
+        place = next(
+            (folder for folder, listing in zip(folders, listings) if image.file_name in listing),
+            None,
+        )
         if place is None:
             report.problem('annotated image not found', source / f'{split}2014' / image.file_name)
         else:
@@ -111,9 +178,17 @@ def find_images(args, split, images, report):
 
 def run(args, function, jobs, title):
     """Everything that ``function`` returns for the chunks of the jobs, in order."""
-    chunks = [jobs[start:start + CHUNK] for start in range(0, len(jobs), CHUNK)]
-    results = bounded_map(function, chunks, min(args.workers, len(chunks)) if len(chunks) > 2 else 0)
-    return [item for items in track(results, title, len(chunks), console=Console(stderr=True), disable=not chunks) for item in items]
+    chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
+    results = bounded_map(
+        function, chunks, min(args.workers, len(chunks)) if len(chunks) > 2 else 0
+    )
+    return [
+        item
+        for items in track(
+            results, title, len(chunks), console=Console(stderr=True), disable=not chunks
+        )
+        for item in items
+    ]
 
 
 def main(argv=None):
@@ -127,14 +202,23 @@ def main(argv=None):
         for split, (_, images) in splits.items():
             files.update(find_images(args, split, images, report))
         sizes = {image.img_id: image.size for _, images in splits.values() for image in images}
-        for problem in run(args, check_coco_images, [(path, sizes[name]) for name, path in files.items()], 'checking images'):
+        for problem in run(
+            args,
+            check_coco_images,
+            [(path, sizes[name]) for name, path in files.items()],
+            'checking images',
+        ):
             report.problem(*problem)
     if not report.num_problems and not args.tags_only:
         write_masks(args, splits, report)
     for split, (path, images) in splits.items():
         empty = sum(not image.labels for image in images)
         if empty:
-            report.note('images without annotation: in the tag file, not in the list', path, f'{empty} images, see {split}_empty.txt')
+            report.note(
+                'images without annotation: in the tag file, not in the list',
+                path,
+                f'{empty} images, see {split}_empty.txt',
+            )
     if args.report is not None:
         report.write(args.report)
     sys.stderr.write(report.text() + '\n')
@@ -148,11 +232,28 @@ def main(argv=None):
 def write_masks(args, splits, report):
     """Write the masks that are not there yet."""
     folder, jobs = args.root / 'SegmentationClass', []
-    claim_output_folder(folder, {'source': 'instance annotations of COCO 2014', 'overlap': args.overlap, 'crowd': args.crowd})
+    claim_output_folder(
+        folder,
+        {
+            'source': 'instance annotations of COCO 2014',
+            'overlap': args.overlap,
+            'crowd': args.crowd,
+        },
+    )
     there = set(os.listdir(folder))
     for path, images in splits.values():
-        jobs += [COCOMaskJob(str(path), image.places, image.size, str(folder / f'{image.img_id}.png'), args.overlap, args.crowd)
-                 for image in images if f'{image.img_id}.png' not in there]
+        jobs += [
+            COCOMaskJob(
+                str(path),
+                image.places,
+                image.size,
+                str(folder / f'{image.img_id}.png'),
+                args.overlap,
+                args.crowd,
+            )
+            for image in images
+            if f'{image.img_id}.png' not in there
+        ]
     for problem in run(args, write_coco_masks, jobs, 'masks'):
         report.problem('annotations that cannot be decoded', *problem)
 
@@ -160,7 +261,9 @@ def write_masks(args, splits, report):
 def link_images(args, files):
     """Make JPEGImages of links to the images."""
     folder = args.root / 'JPEGImages'
-    for path in track(files.values(), 'linking images', console=Console(stderr=True), disable=not files):
+    for path in track(
+        files.values(), 'linking images', console=Console(stderr=True), disable=not files
+    ):
         if path.parent != folder:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / path.name).symlink_to(os.path.relpath(path, folder))
@@ -172,23 +275,36 @@ def write_results(args, splits):
     table = read_tags(tags_file) if tags_file.is_file() else {}  # of the other split
     for split, (_, images) in splits.items():
         counts[split] = Counter(COCO_CLASSES[label] for image in images for label in image.labels)
-        table.update({image.img_id: [COCO_CLASSES[label] for label in image.labels] for image in images})
-        names = {split: [image.img_id for image in images if image.labels],
-                 f'{split}_empty': [image.img_id for image in images if not image.labels]}
+        table.update(
+            {image.img_id: [COCO_CLASSES[label] for label in image.labels] for image in images}
+        )
+        names = {
+            split: [image.img_id for image in images if image.labels],
+            f'{split}_empty': [image.img_id for image in images if not image.labels],
+        }
         if split == 'val':
             names['val_part'] = names['val'][:PART]
         for name, ids in names.items():
             if ids:
-                with atomic_open(args.root / LISTS / f'{name}.txt', 'w', encoding='utf-8', newline='\n') as file:
+                with atomic_open(
+                    args.root / LISTS / f'{name}.txt', 'w', encoding='utf-8', newline='\n'
+                ) as file:
                     file.write('\n'.join(ids) + '\n')
     write_tags(tags_file, table)
     rows = [[name, *(counts[split][name] for split in counts)] for name in COCO_CLASSES[1:]]
-    rows += [['all tags', *(counts[split].total() for split in counts)],
-             ['images', *(len(images) for _, images in splits.values())],
-             ['with a tag', *(sum(bool(image.labels) for image in images) for _, images in splits.values())]]
+    rows += [
+        ['all tags', *(counts[split].total() for split in counts)],
+        ['images', *(len(images) for _, images in splits.values())],
+        [
+            'with a tag',
+            *(sum(bool(image.labels) for image in images) for _, images in splits.values()),
+        ],
+    ]
     print(text_table(['class', *counts], rows))
-    print(f'wrote {args.root}: {len(table)} images, tags'
-          + ('' if args.tags_only else f', masks (overlap: {args.overlap}, crowd: {args.crowd})'))
+    print(
+        f'wrote {args.root}: {len(table)} images, tags'
+        + ('' if args.tags_only else f', masks (overlap: {args.overlap}, crowd: {args.crowd})')
+    )
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
 """Print a config with everything that it inherits, as the tools read it on this machine."""
+
 import argparse
 import sys
 from pathlib import Path

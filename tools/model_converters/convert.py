@@ -1,8 +1,11 @@
-"""Convert a checkpoint between the format that its authors released and ours, either way, into a file of tensors alone.
+"""Convert a checkpoint between the format that its authors released and ours, either way, into a
+file of tensors alone.
 
-Released checkpoints load without conversion wherever a checkpoint is asked for. This tool is for a file to pass on: cleaned of everything
-that is no weight, or, with ``--to released``, a model trained here for the authors' code.
+Released checkpoints load without conversion wherever a checkpoint is asked for. This tool is for a
+file to pass on: cleaned of everything that is no weight, or, with ``--to released``, a model
+trained here for the authors' code.
 """
+
 import argparse
 import sys
 
@@ -16,8 +19,12 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, epilog=f'formats: {formats}')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('out', help='file to write')
-    parser.add_argument('--to', choices=('mmwsss', 'released'), default='mmwsss', help='direction (default: mmwsss)')
-    parser.add_argument('--format', choices=tuple(FORMATS), help='released format (default: recognised)')
+    parser.add_argument(
+        '--to', choices=('mmwsss', 'released'), default='mmwsss', help='direction (default: mmwsss)'
+    )
+    parser.add_argument(
+        '--format', choices=tuple(FORMATS), help='released format (default: recognised)'
+    )
     return parser.parse_args()
 
 
@@ -26,11 +33,17 @@ def main():
     result = convert_checkpoint(args.checkpoint, args.out, to=args.to, name=args.format)
     values = sum(value.numel() for value in result.state.values())
     classes = '' if result.num_classes is None else f', {result.num_classes} classes'
-    print(f'{args.out}: {FORMATS[result.format].title} ({result.format}), {len(result.state)} entries, {values:,} values{classes}')
+    print(
+        f'{args.out}: {FORMATS[result.format].title} ({result.format}), {len(result.state)} '
+        f'entries, {values:,} values{classes}'
+    )
     if result.left_out:
         print(f'left out ({len(result.left_out)}): {", ".join(result.left_out)}')
     if args.to == 'mmwsss':
-        print(f'config: configs/{FORMATS[result.format].config} or a sibling with the same number of classes')
+        print(
+            f'config: configs/{FORMATS[result.format].config} or a sibling with the same number '
+            f'of classes'
+        )
 
 
 if __name__ == '__main__':

@@ -1,7 +1,10 @@
-"""Export a trained classifier (tag scores and CAMs of all classes) or segmentation network (logits and labels) to ONNX.
+"""Export a trained classifier (tag scores and CAMs of all classes) or segmentation network (logits
+and labels) to ONNX.
 
-The image goes in as RGB, float32, 0..255; normalisation is inside. The file is compared with PyTorch before it is written.
+The image goes in as RGB, float32, 0..255; normalisation is inside. The file is compared with
+PyTorch before it is written.
 """
+
 import argparse
 import sys
 
@@ -17,10 +20,23 @@ def parse_args():
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('out', help='file to write, e.g. model.onnx')
-    parser.add_argument('--size', type=int, nargs=2, metavar=('H', 'W'), help='of the images (default: what the network was trained on)')
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='of the images (default: what the network was trained on)',
+    )
     parser.add_argument('--batch-size', type=int, default=1, help='images a call (default: 1)')
-    parser.add_argument('--tolerance', type=float, default=1e-3, help='largest difference from PyTorch (default: 1e-3)')
-    parser.add_argument('--opset', type=int, default=18, help='version of the operators (default: 18)')
+    parser.add_argument(
+        '--tolerance',
+        type=float,
+        default=1e-3,
+        help='largest difference from PyTorch (default: 1e-3)',
+    )
+    parser.add_argument(
+        '--opset', type=int, default=18, help='version of the operators (default: 18)'
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     return parser.parse_args()
 
@@ -31,10 +47,21 @@ def main():
     size = args.size or getattr(model.backbone, 'img_size', None) or model.cfg.get('crop_size')
     if size is None:
         raise ValueError(f'{args.config}: tells no image size; give --size H W')
-    result = export_onnx(model, args.out, tuple(size), batch_size=args.batch_size, tolerance=args.tolerance, opset=args.opset)
+    result = export_onnx(
+        model,
+        args.out,
+        tuple(size),
+        batch_size=args.batch_size,
+        tolerance=args.tolerance,
+        opset=args.opset,
+    )
     print(f'{args.out}: image ({args.batch_size}, 3, {size[0]}, {size[1]}) RGB float32 0..255')
     for name, shape in result.outputs.items():
-        what = 'pixels that differ from PyTorch' if name == 'labels' else 'largest difference from PyTorch'
+        what = (
+            'pixels that differ from PyTorch'
+            if name == 'labels'
+            else 'largest difference from PyTorch'
+        )
         print(f'  {name} {shape}: {what} {result.differences[name]:.1e}')
 
 

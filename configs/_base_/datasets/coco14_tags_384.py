@@ -1,10 +1,24 @@
-# MS COCO 2014 with image tags, augmentation and seed protocol of ACR as for VOC; CAMs are judged on train2014.
+# MS COCO 2014 with image tags, augmentation and seed protocol of ACR as for VOC; CAMs are judged on
+# train2014.
 _base_ = ['voc12_tags_384.py']
 data_root = 'data/coco14'
 train_dataloader = dict(
-    dataset=dict(_delete_=True, type='mmwsss.COCO14TagDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train.txt',
-                 pipeline={{_base_.train_pipeline}}))
+    dataset=dict(
+        _delete_=True,
+        type='mmwsss.COCO14TagDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/train.txt',
+        pipeline={{_base_.train_pipeline}},
+    )
+)
 val_dataloader = dict(
-    dataset=dict(_delete_=True, type='mmwsss.COCO14TagDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train.txt',
-                 test_mode=True, pipeline={{_base_.test_pipeline}}))
+    dataset=dict(
+        _delete_=True,
+        type='mmwsss.COCO14TagDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/train.txt',
+        test_mode=True,
+        pipeline={{_base_.test_pipeline}},
+    )
+)
 test_dataloader = val_dataloader

@@ -6,7 +6,14 @@ crop_size = (96, 96)
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(type='mmwsss.LoadCRFMaps'),
-    dict(type='mmpretrain.ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1, backend='cv2'),
+    dict(
+        type='mmpretrain.ColorJitter',
+        brightness=0.3,
+        contrast=0.3,
+        saturation=0.3,
+        hue=0.1,
+        backend='cv2',
+    ),
     dict(type='mmwsss.AffinityCrop', crop_size=crop_size),
     dict(type='mmseg.RandomFlip', prob=0.5),
     dict(type='mmwsss.CRFMapsToLabel', stride=stride),
@@ -19,5 +26,10 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
-        type='mmwsss.AffinityDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train.txt',
-        data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir), pipeline=train_pipeline))
+        type='mmwsss.AffinityDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/train.txt',
+        data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir),
+        pipeline=train_pipeline,
+    ),
+)

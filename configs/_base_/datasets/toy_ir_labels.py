@@ -17,5 +17,10 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
-        type='mmwsss.AffinityDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train.txt',
-        data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir), pipeline=train_pipeline))
+        type='mmwsss.AffinityDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/train.txt',
+        data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir),
+        pipeline=train_pipeline,
+    ),
+)

@@ -23,25 +23,43 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
-        type='mmwsss.PseudoSegDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train.txt',
-        data_prefix=dict(img_path='JPEGImages', pseudo_mask_path=pseudo_mask_dir), metainfo=dict(classes=classes), pipeline=train_pipeline))
+        type='mmwsss.PseudoSegDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/train.txt',
+        data_prefix=dict(img_path='JPEGImages', pseudo_mask_path=pseudo_mask_dir),
+        metainfo=dict(classes=classes),
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='mmwsss.PseudoSegDataset', data_root=data_root, ann_file='ImageSets/Segmentation/val.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), metainfo=dict(classes=classes), test_mode=True,
-        pipeline=test_pipeline))
+        type='mmwsss.PseudoSegDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/val.txt',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+        metainfo=dict(classes=classes),
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = dict(
     batch_size=1,
     num_workers=1,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='mmwsss.PseudoSegDataset', data_root=data_root, ann_file='ImageSets/Segmentation/test.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), metainfo=dict(classes=classes), test_mode=True,
-        pipeline=test_pipeline))
+        type='mmwsss.PseudoSegDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/test.txt',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+        metainfo=dict(classes=classes),
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
 val_evaluator = dict(type='mmwsss.SegMetric')
 test_evaluator = val_evaluator
 tta_model = dict(type='mmwsss.FusionTTAModel', rule='max_softmax')
@@ -49,7 +67,17 @@ tta_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(
         type='mmengine.TestTimeAug',
-        transforms=[[dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True) for scale in (0.75, 1.0, 1.25)],
-                    [dict(type='mmseg.RandomFlip', prob=probability, direction='horizontal') for probability in (0., 1.)],
-                    [dict(type='mmseg.LoadAnnotations')], [dict(type='mmseg.PackSegInputs')]]),
+        transforms=[
+            [
+                dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True)
+                for scale in (0.75, 1.0, 1.25)
+            ],
+            [
+                dict(type='mmseg.RandomFlip', prob=probability, direction='horizontal')
+                for probability in (0.0, 1.0)
+            ],
+            [dict(type='mmseg.LoadAnnotations')],
+            [dict(type='mmseg.PackSegInputs')],
+        ],
+    ),
 ]

@@ -1,4 +1,5 @@
-# Toy shapes: tags for training, masks for evaluation only. tools/dataset_converters/toy_shapes.py writes the folder.
+# Toy shapes: tags for training, masks for evaluation only. tools/dataset_converters/toy_shapes.py
+# writes the folder.
 data_root = 'data/toy_shapes'
 classes = ('background', 'kite', 'boat', 'lamp', 'tree', 'robot', 'fish', 'car', 'house')
 crop_size = (96, 96)
@@ -12,7 +13,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(type='mmwsss.LoadMask', optional=True),
-    dict(type='mmwsss.MultiScaleViews', scales=(1.0, )),
+    dict(type='mmwsss.MultiScaleViews', scales=(1.0,)),
     dict(type='mmwsss.PackTagInputs'),
 ]
 train_dataloader = dict(
@@ -22,24 +23,44 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=True),
     dataset=dict(
-        type='mmwsss.ImageTagDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train.txt', classes=classes,
-        pipeline=train_pipeline))
+        type='mmwsss.ImageTagDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/train.txt',
+        classes=classes,
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='mmwsss.ImageTagDataset', data_root=data_root, ann_file='ImageSets/Segmentation/val.txt', classes=classes,
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), test_mode=True,
-        pipeline=test_pipeline))
+        type='mmwsss.ImageTagDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/val.txt',
+        classes=classes,
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = dict(
     batch_size=1,
     num_workers=1,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='mmwsss.ImageTagDataset', data_root=data_root, ann_file='ImageSets/Segmentation/test.txt', classes=classes,
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), test_mode=True,
-        pipeline=test_pipeline))
-val_evaluator = [dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)]), dict(type='mmwsss.TagMetric')]
+        type='mmwsss.ImageTagDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/test.txt',
+        classes=classes,
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+val_evaluator = [
+    dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)]),
+    dict(type='mmwsss.TagMetric'),
+]
 test_evaluator = val_evaluator

@@ -1,5 +1,6 @@
-# PASCAL VOC 2012: images of train_aug and label maps for IRN (specification: pipeline 2.2). The image is padded with 0 after it is
-# normalised, that is with the mean colour (written in BGR order), the labels with 255.
+# PASCAL VOC 2012: images of train_aug and label maps for IRN (specification: pipeline 2.2). The
+# image is padded with 0 after it is normalised, that is with the mean colour (written in BGR
+# order), the labels with 255.
 data_root = 'data/VOCdevkit/VOC2012'
 affinity_dir = 'work_dirs/irn_labels/voc'
 train_pipeline = [
@@ -18,5 +19,10 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
-        type='mmwsss.AffinityDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train_aug.txt',
-        data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir), pipeline=train_pipeline))
+        type='mmwsss.AffinityDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/train_aug.txt',
+        data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir),
+        pipeline=train_pipeline,
+    ),
+)

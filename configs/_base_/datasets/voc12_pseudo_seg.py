@@ -1,10 +1,31 @@
-# PASCAL VOC 2012: training on pseudo masks of train_aug, evaluation on val at original size. tools/test.py --tta: five scales, largest
-# softmax; --crf mct_test: the dense CRF of MCTformer's segmentation stage.
+# PASCAL VOC 2012: training on pseudo masks of train_aug, evaluation on val at original size.
+# tools/test.py --tta: five scales, largest softmax; --crf mct_test: the dense CRF of MCTformer's
+# segmentation stage.
 data_root = 'data/VOCdevkit/VOC2012'
 pseudo_mask_dir = 'work_dirs/mctformer_plus_voc_pipeline/masks'
 classes = (
-    'background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow', 'diningtable', 'dog', 'horse',
-    'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
+    'background',
+    'aeroplane',
+    'bicycle',
+    'bird',
+    'boat',
+    'bottle',
+    'bus',
+    'car',
+    'cat',
+    'chair',
+    'cow',
+    'diningtable',
+    'dog',
+    'horse',
+    'motorbike',
+    'person',
+    'pottedplant',
+    'sheep',
+    'sofa',
+    'train',
+    'tvmonitor',
+)
 crop_size = (321, 321)
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
@@ -26,17 +47,29 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
-        type='mmwsss.PseudoSegDataset', data_root=data_root, ann_file='ImageSets/Segmentation/train_aug.txt',
-        data_prefix=dict(img_path='JPEGImages', pseudo_mask_path=pseudo_mask_dir), metainfo=dict(classes=classes), pipeline=train_pipeline))
+        type='mmwsss.PseudoSegDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/train_aug.txt',
+        data_prefix=dict(img_path='JPEGImages', pseudo_mask_path=pseudo_mask_dir),
+        metainfo=dict(classes=classes),
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='mmwsss.PseudoSegDataset', data_root=data_root, ann_file='ImageSets/Segmentation/val.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassAug'), metainfo=dict(classes=classes), test_mode=True,
-        pipeline=test_pipeline))
+        type='mmwsss.PseudoSegDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/val.txt',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassAug'),
+        metainfo=dict(classes=classes),
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmwsss.SegMetric')
 test_evaluator = val_evaluator
@@ -45,6 +78,13 @@ tta_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(
         type='mmengine.TestTimeAug',
-        transforms=[[dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True) for scale in (0.5, 0.75, 1.0, 1.25, 1.5)],
-                    [dict(type='mmseg.LoadAnnotations')], [dict(type='mmseg.PackSegInputs')]]),
+        transforms=[
+            [
+                dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True)
+                for scale in (0.5, 0.75, 1.0, 1.25, 1.5)
+            ],
+            [dict(type='mmseg.LoadAnnotations')],
+            [dict(type='mmseg.PackSegInputs')],
+        ],
+    ),
 ]

@@ -1,4 +1,5 @@
-# DeepLab-V1 (LargeFOV) on ResNet-38: trunk frozen up to the first convolution, batch norm frozen everywhere.
+# DeepLab-V1 (LargeFOV) on ResNet-38: trunk frozen up to the first convolution, batch norm frozen
+# everywhere.
 model = dict(
     type='mmseg.EncoderDecoder',
     data_preprocessor=dict(
@@ -8,14 +9,17 @@ model = dict(
         bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,
-        size=(321, 321)),
-    backbone=dict(type='mmwsss.WideResNet38', out_taps=('conv6', ), frozen_stages=0),
+        size=(321, 321),
+    ),
+    backbone=dict(type='mmwsss.WideResNet38', out_taps=('conv6',), frozen_stages=0),
     decode_head=dict(
         type='mmwsss.DeepLabV1Head',
         in_channels=4096,
         in_index=0,
         num_classes=21,
         variant='mct',
-        loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True)),
+        loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True),
+    ),
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='whole'),
+)

@@ -1,4 +1,5 @@
-# MCTformer V2 on DeiT-S at 224. The position embedding keeps the sampling rule its weights were trained with.
+# MCTformer V2 on DeiT-S at 224. The position embedding keeps the sampling rule its weights were
+# trained with.
 model = dict(
     type='mmwsss.MCTformer',
     num_classes=20,
@@ -10,6 +11,18 @@ model = dict(
         drop_path_rate=0.1,
         pos_init='bicubic',
         pos_interp_offset=0.1,
-        init_cfg=dict(type='Pretrained', checkpoint='https://dl.fbaipublicfiles.com/deit/deit_small_patch16_224-cd65a155.pth')),
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://dl.fbaipublicfiles.com/deit/deit_small_patch16_224-cd65a155.pth',
+        ),
+    ),
     patch_head=dict(pooling='gap'),
-    test_cfg=dict(map_type='fused', attention_layers=3, affinity_layers=None, fuse_sqrt=False, flip=True, refine=True))
+    test_cfg=dict(
+        map_type='fused',
+        attention_layers=3,
+        affinity_layers=None,
+        fuse_sqrt=False,
+        flip=True,
+        refine=True,
+    ),
+)

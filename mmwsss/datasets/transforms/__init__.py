@@ -1,4 +1,5 @@
 """Transforms of image-tag data."""
+
 from mmwsss.utils.compat import import_quietly
 
 from .affinity_crop import AffinityCrop
@@ -23,7 +24,22 @@ from .views import TwoViews
 import_quietly('mmseg.datasets', 'mmpretrain.datasets')
 
 __all__ = [
-    'AffinityCrop', 'AffinityScale', 'CRFMapsToLabel', 'IRLabelToGrid', 'LoadCRFMaps', 'LoadIRLabel', 'LoadImage', 'LoadMask',
-    'LoadWSOLMask', 'MultiScaleViews', 'MultiViews', 'PackAffinityInputs', 'PackTagInputs', 'RandomLongSide', 'RandomPhotometry',
-    'RandomScale', 'StrongView', 'TwoViews'
+    'AffinityCrop',
+    'AffinityScale',
+    'CRFMapsToLabel',
+    'IRLabelToGrid',
+    'LoadCRFMaps',
+    'LoadIRLabel',
+    'LoadImage',
+    'LoadMask',
+    'LoadWSOLMask',
+    'MultiScaleViews',
+    'MultiViews',
+    'PackAffinityInputs',
+    'PackTagInputs',
+    'RandomLongSide',
+    'RandomPhotometry',
+    'RandomScale',
+    'StrongView',
+    'TwoViews',
 ]

@@ -1,4 +1,5 @@
 """Random crop of image, CRF maps and label maps, padded where they are smaller."""
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -7,15 +8,17 @@ from mmwsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class AffinityCrop(BaseTransform):
-    """Random crop of image, maps and labels; what is smaller than the crop is put at a random place in it and padded around.
+    """Random crop of image, maps and labels; what is smaller than the crop is put at a random place
+    in it and padded around.
 
     Sets ``img_box``, the part of the crop that is image: y0, y1, x0, x1, ends exclusive.
 
     Args:
         crop_size (tuple[int]): (H,W) of the result.
-        img_pad (float | Sequence[float]): Grey level outside the image, per channel BGR or for all. PSA pads with 0 before normalising;
-            IRN with 0 after it, that is with the mean.
-        seg_pad (int): Value of maps and labels outside: 0 for CRF maps (ignored cells), 255 for label maps.
+        img_pad (float | Sequence[float]): Grey level outside the image, per channel BGR or for all.
+            PSA pads with 0 before normalising; IRN with 0 after it, that is with the mean.
+        seg_pad (int): Value of maps and labels outside: 0 for CRF maps (ignored cells), 255 for
+            label maps.
 
     Raises:
         ValueError: A side below 1.
@@ -24,7 +27,9 @@ class AffinityCrop(BaseTransform):
     def __init__(self, crop_size, *, img_pad=0, seg_pad=0):
         self.crop_size = tuple(crop_size)
         if len(self.crop_size) != 2 or min(self.crop_size) < 1:
-            raise ValueError(f'AffinityCrop: crop_size must be two positive sides (H,W), got {crop_size}')
+            raise ValueError(
+                f'AffinityCrop: crop_size must be two positive sides (H,W), got {crop_size}'
+            )
         self.img_pad = img_pad
         self.seg_pad = seg_pad
 

@@ -1,4 +1,5 @@
 """Random scaling with bicubic interpolation."""
+
 import mmcv
 
 from mmwsss.registry import TRANSFORMS
@@ -8,7 +9,8 @@ from .random_scale import RandomScale
 
 @TRANSFORMS.register_module()
 class AffinityScale(RandomScale):
-    """:class:`RandomScale` with bicubic interpolation of the image; label maps are resized by the nearest pixel.
+    """:class:`RandomScale` with bicubic interpolation of the image; label maps are resized by the
+    nearest pixel.
 
     Args:
         ratio_range (tuple[float]): Smallest and largest factor, drawn uniformly between them.

@@ -1,4 +1,5 @@
 """Labels of PSA from CRF maps, made after the crop."""
+
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -9,9 +10,11 @@ from mmwsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class CRFMapsToLabel(BaseTransform):
-    """Labels of PSA: ``affinity_label`` (h,w) uint8 on a grid of ``stride`` pixels from ``crf_maps`` (spec: pipeline 1.2).
+    """Labels of PSA: ``affinity_label`` (h,w) uint8 on a grid of ``stride`` pixels from
+    ``crf_maps`` (spec: pipeline 1.2).
 
-    0 background, channel position 1..K, 255 unsure. Comes last before packing: the label is that of the crop.
+    0 background, channel position 1..K, 255 unsure. Comes last before packing: the label is that of
+    the crop.
 
     Args:
         stride (int): Grid in pixels, that of the network.
@@ -23,5 +26,7 @@ class CRFMapsToLabel(BaseTransform):
     def transform(self, results):
         """Add the label to ``results``."""
         la, ha = torch.from_numpy(results['crf_maps'].transpose(2, 3, 0, 1).astype(np.float32))
-        results['affinity_label'] = affinity_labels(la, ha, stride=self.stride).numpy().astype(np.uint8)
+        results['affinity_label'] = (
+            affinity_labels(la, ha, stride=self.stride).numpy().astype(np.uint8)
+        )
         return results

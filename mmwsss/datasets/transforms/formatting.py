@@ -1,4 +1,5 @@
 """From arrays to what a model takes."""
+
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -12,16 +13,32 @@ from mmwsss.structures import WSSSDataSample
 class PackTagInputs(BaseTransform):
     """Pack an item into ``inputs`` and a :class:`mmwsss.structures.WSSSDataSample`.
 
-    ``inputs``: tensor (3,H,W) of ``img``, uint8 as it was loaded; with ``views`` a list of such tensors, one per view.
-    ``data_samples``: ``gt_tags`` (C,) multi-hot if the item has tags (C is its ``num_tags``), ``gt_sem_seg`` (1,H,W) int64 if it has
-    ``gt_seg_map``, and the meta information.
+    ``inputs``: tensor (3,H,W) of ``img``, uint8 as it was loaded; with ``views`` a list of such
+    tensors, one per view. ``data_samples``: ``gt_tags`` (C,) multi-hot if the item has tags (C is
+    its ``num_tags``), ``gt_sem_seg`` (1,H,W) int64 if it has ``gt_seg_map``, and the meta
+    information.
 
     Args:
         meta_keys (Sequence[str]): Entries that become meta information where present.
     """
 
-    def __init__(self, *, meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor', 'flip', 'flip_direction',
-                                     'sample_idx', 'img_box', 'view')):
+    def __init__(
+        self,
+        *,
+        meta_keys=(
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'pad_shape',
+            'scale_factor',
+            'flip',
+            'flip_direction',
+            'sample_idx',
+            'img_box',
+            'view',
+        ),
+    ):
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results):
@@ -39,9 +56,16 @@ class PackTagInputs(BaseTransform):
             tags[list(results['gt_tags'])] = 1
             sample.set_gt_tags(tags)
         if 'gt_seg_map' in results:
-            sample.gt_sem_seg = PixelData(data=torch.from_numpy(results['gt_seg_map'].astype(np.int64))[None])
+            sample.gt_sem_seg = PixelData(
+                data=torch.from_numpy(results['gt_seg_map'].astype(np.int64))[None]
+            )
         views = results.get('views')
-        return {'inputs': _to_tensor(results['img']) if views is None else [_to_tensor(view) for view in views], 'data_samples': sample}
+        return {
+            'inputs': _to_tensor(results['img'])
+            if views is None
+            else [_to_tensor(view) for view in views],
+            'data_samples': sample,
+        }
 
 
 def _to_tensor(image):

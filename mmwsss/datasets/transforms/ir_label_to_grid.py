@@ -1,4 +1,5 @@
 """Labels of IRN on the grid of the network."""
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -9,7 +10,8 @@ from mmwsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class IRLabelToGrid(BaseTransform):
-    """Labels of IRN: ``affinity_label`` (h,w) uint8, ``ir_label`` at the middle of each cell of ``stride`` pixels (spec: pipeline 2.2).
+    """Labels of IRN: ``affinity_label`` (h,w) uint8, ``ir_label`` at the middle of each cell of
+    ``stride`` pixels (spec: pipeline 2.2).
 
     Args:
         stride (int): Grid in pixels, that of the network: h=(H-1)//stride+1 and w alike.
@@ -22,5 +24,7 @@ class IRLabelToGrid(BaseTransform):
         """Add the label to ``results``."""
         label = torch.from_numpy(np.ascontiguousarray(results['ir_label']))
         size = [(side - 1) // self.stride + 1 for side in label.shape]
-        results['affinity_label'] = F.interpolate(label[None, None], size=size, mode='nearest-exact')[0, 0].numpy()
+        results['affinity_label'] = F.interpolate(
+            label[None, None], size=size, mode='nearest-exact'
+        )[0, 0].numpy()
         return results

@@ -1,4 +1,5 @@
 """CRF maps from files."""
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -8,7 +9,8 @@ from mmwsss.utils.affinity_io import read_crf_maps
 
 @TRANSFORMS.register_module()
 class LoadCRFMaps(BaseTransform):
-    """Read ``affinity_path`` as ``crf_maps`` (H,W,2,K+1) float16: strong and weak background, each with the background channel first.
+    """Read ``affinity_path`` as ``crf_maps`` (H,W,2,K+1) float16: strong and weak background, each
+    with the background channel first.
 
     Comes after :class:`LoadImage`.
 
@@ -22,13 +24,19 @@ class LoadCRFMaps(BaseTransform):
         maps = read_crf_maps(results['affinity_path'])
         check_size(results, maps.la.shape[1:])
         results['crf_maps'] = np.stack([maps.la, maps.ha]).transpose(2, 3, 0, 1)
-        results.setdefault('seg_fields', []).append('crf_maps')  # mmseg.RandomFlip flips it with the image
+        # mmseg.RandomFlip flips it with the image
+        results.setdefault('seg_fields', []).append('crf_maps')
         return results
 
 
 def check_size(results, size):
-    """Raise an error if what ``affinity_path`` holds, (H,W), is not of the size of the loaded image; it names both files."""
+    """Raise an error if what ``affinity_path`` holds, (H,W), is not of the size of the loaded
+    image; it names both files.
+    """
     expected = tuple(results['ori_shape'][:2])
     if tuple(size) != expected:
-        raise ValueError(f'{results["affinity_path"]}: holds {size[1]}x{size[0]} (width x height), but {results["img_path"]} is '
-                         f'{expected[1]}x{expected[0]}; make it again with tools/make_affinity_labels.py')
+        raise ValueError(
+            f'{results["affinity_path"]}: holds {size[1]}x{size[0]} (width x height), but '
+            f'{results["img_path"]} is '
+            f'{expected[1]}x{expected[0]}; make it again with tools/make_affinity_labels.py'
+        )

@@ -1,4 +1,5 @@
 """Images from files, with errors that name the file."""
+
 from mmcv.transforms import BaseTransform
 
 from mmwsss.registry import TRANSFORMS
@@ -9,8 +10,9 @@ from mmwsss.utils.io import read_image
 class LoadImage(BaseTransform):
     """Read ``img_path`` as (H,W,3) uint8 BGR.
 
-    Sets ``img``, ``img_shape``, ``ori_shape`` (H,W) and, if there is none, an empty ``seg_fields``: what the transforms of MMCV,
-    MMSegmentation and MMPretrain start from. Grey, palette and CMYK images become colour images.
+    Sets ``img``, ``img_shape``, ``ori_shape`` (H,W) and, if there is none, an empty ``seg_fields``:
+    what the transforms of MMCV, MMSegmentation and MMPretrain start from. Grey, palette and CMYK
+    images become colour images.
 
     Raises:
         FileNotFoundError: No such file.

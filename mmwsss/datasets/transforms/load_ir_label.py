@@ -1,4 +1,5 @@
 """Label maps of IRN from files."""
+
 from mmcv.transforms import BaseTransform
 
 from mmwsss.registry import TRANSFORMS
@@ -9,7 +10,8 @@ from .load_crf_maps import check_size
 
 @TRANSFORMS.register_module()
 class LoadIRLabel(BaseTransform):
-    """Read ``affinity_path`` as ``ir_label`` (H,W) uint8: 0 background, class, 255 unsure. Comes after :class:`LoadImage`.
+    """Read ``affinity_path`` as ``ir_label`` (H,W) uint8: 0 background, class, 255 unsure. Comes
+    after :class:`LoadImage`.
 
     Raises:
         FileNotFoundError: No such file.
@@ -21,5 +23,6 @@ class LoadIRLabel(BaseTransform):
         label = read_mask(results['affinity_path'])
         check_size(results, label.shape)
         results['ir_label'] = label
-        results.setdefault('seg_fields', []).append('ir_label')  # mmseg.RandomFlip flips it with the image
+        # mmseg.RandomFlip flips it with the image
+        results.setdefault('seg_fields', []).append('ir_label')
         return results

@@ -1,4 +1,5 @@
 """Masks from files, with errors that name the file."""
+
 from mmcv.transforms import BaseTransform
 
 from mmwsss.registry import TRANSFORMS
@@ -7,16 +8,18 @@ from mmwsss.utils.io import read_mask
 
 @TRANSFORMS.register_module()
 class LoadMask(BaseTransform):
-    """Read ``seg_map_path`` as ``gt_seg_map`` (H,W) uint8, 0 background, 255 ignore; comes right after :class:`LoadImage`.
+    """Read ``seg_map_path`` as ``gt_seg_map`` (H,W) uint8, 0 background, 255 ignore; comes right
+    after :class:`LoadImage`.
 
     Args:
         num_classes (int, optional): K, with background. Default: ``num_tags`` + 1 of the data set.
-        optional (bool): Leave an item without ``seg_map_path`` as it is (validation data that may have no masks).
+        optional (bool): Leave an item without ``seg_map_path`` as it is (validation data that may
+            have no masks).
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: The item has no ``seg_map_path``, or the mask is not of the image's size or holds another value than 0..K-1 and 255;
-            names the file and the value.
+        ValueError: The item has no ``seg_map_path``, or the mask is not of the image's size or
+            holds another value than 0..K-1 and 255; names the file and the value.
     """
 
     def __init__(self, *, num_classes=None, optional=False):
@@ -28,9 +31,14 @@ class LoadMask(BaseTransform):
         if 'seg_map_path' not in results:
             if self.optional:
                 return results
-            raise ValueError(f"{results.get('img_path')}: LoadMask finds no 'seg_map_path'; an image-tag data set gives masks "
-                             "in test mode only (data_prefix['seg_map_path'])")
+            raise ValueError(
+                f"{results.get('img_path')}: LoadMask finds no 'seg_map_path'; an image-tag data "
+                f'set gives masks '
+                "in test mode only (data_prefix['seg_map_path'])"
+            )
         num_classes = results['num_tags'] + 1 if self.num_classes is None else self.num_classes
-        results['gt_seg_map'] = read_mask(results['seg_map_path'], num_classes, results['ori_shape'])
+        results['gt_seg_map'] = read_mask(
+            results['seg_map_path'], num_classes, results['ori_shape']
+        )
         results.setdefault('seg_fields', []).append('gt_seg_map')
         return results

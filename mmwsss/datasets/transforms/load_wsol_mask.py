@@ -1,4 +1,5 @@
 """Masks of the localisation protocol of OpenImages-WSOL."""
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -8,18 +9,21 @@ from mmwsss.utils.io import read_mask
 
 @TRANSFORMS.register_module()
 class LoadWSOLMask(BaseTransform):
-    """Read ``mask_paths`` and ``ignore_path`` as ``gt_seg_map`` (size,size) uint8 (spec: pipeline 7.7).
+    """Read ``mask_paths`` and ``ignore_path`` as ``gt_seg_map`` (size,size) uint8 (spec: pipeline
+    7.7).
 
-    Each PNG is resized to the square by its nearest pixels; the object is the union of all instances and gets the label of the image's
-    class, the region to ignore gets 255 where there is no object. Sets ``ori_shape`` to the square, the size at which maps are judged
-    against the mask. Items without masks stay as they are.
+    Each PNG is resized to the square by its nearest pixels; the object is the union of all
+    instances and gets the label of the image's class, the region to ignore gets 255 where there is
+    no object. Sets ``ori_shape`` to the square, the size at which maps are judged against the mask.
+    Items without masks stay as they are.
 
     Args:
         size (int): Side, pixels; 224 in the protocol.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Unreadable mask, or an image with another number of classes than one; names the file.
+        ValueError: Unreadable mask, or an image with another number of classes than one; names the
+            file.
     """
 
     def __init__(self, *, size=224):
@@ -30,7 +34,10 @@ class LoadWSOLMask(BaseTransform):
         if 'mask_paths' not in results:
             return results
         if len(results['gt_tags']) != 1:
-            raise ValueError(f'{results["img_path"]}: LoadWSOLMask takes images of one class, this one has {len(results["gt_tags"])}')
+            raise ValueError(
+                f'{results["img_path"]}: LoadWSOLMask takes images of one class, this one has '
+                f'{len(results["gt_tags"])}'
+            )
         target = np.zeros((self.size, self.size), np.uint8)
         if results.get('ignore_path') is not None:
             target[self._read(results['ignore_path'])] = 255

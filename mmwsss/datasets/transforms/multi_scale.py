@@ -1,4 +1,5 @@
 """One image at several scales."""
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image
@@ -10,8 +11,8 @@ from mmwsss.registry import TRANSFORMS
 class MultiScaleViews(BaseTransform):
     """Resize the image to every test scale (MCTformer+, spec section 4 step 4).
 
-    Sets ``views``: one (h,w,3) uint8 array per scale, in the order given, h = round(H*s) and w = round(W*s) with halves to even, resized
-    by PIL's bicubic filter; scale 1 is the image itself.
+    Sets ``views``: one (h,w,3) uint8 array per scale, in the order given, h = round(H*s) and w =
+    round(W*s) with halves to even, resized by PIL's bicubic filter; scale 1 is the image itself.
 
     Args:
         scales (Sequence[float]): Positive factors; maps of later views are resized to the first.
@@ -33,6 +34,10 @@ class MultiScaleViews(BaseTransform):
         views = []
         for scale in self.scales:
             size = max(1, round(width * scale)), max(1, round(height * scale))
-            views.append(image if size == (width, height) else np.asarray(source.resize(size, Image.Resampling.BICUBIC)))
+            views.append(
+                image
+                if size == (width, height)
+                else np.asarray(source.resize(size, Image.Resampling.BICUBIC))
+            )
         results['views'] = views
         return results

@@ -1,4 +1,5 @@
 """From arrays to what an affinity network takes."""
+
 import numpy as np
 import torch
 from mmengine.structures import PixelData

@@ -1,4 +1,5 @@
 """Random size given by the longer side."""
+
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -8,7 +9,8 @@ from mmwsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomLongSide(BaseTransform):
-    """Resize the image (bilinear) so that its longer side is a whole number drawn from a range; the ratio of the sides is kept.
+    """Resize the image (bilinear) so that its longer side is a whole number drawn from a range; the
+    ratio of the sides is kept.
 
     Args:
         low, high (int): Smallest and largest longer side in pixels, both included.
@@ -19,13 +21,18 @@ class RandomLongSide(BaseTransform):
 
     def __init__(self, low, high):
         if not 1 <= low <= high:
-            raise ValueError(f'RandomLongSide: sides must satisfy 1 <= low <= high, got {low} and {high}')
+            raise ValueError(
+                f'RandomLongSide: sides must satisfy 1 <= low <= high, got {low} and {high}'
+            )
         self.low, self.high = low, high
 
     def transform(self, results):
         """Resize ``img``; sets ``img_shape`` and ``scale_factor`` (width factor, height factor)."""
         if results.get('seg_fields'):
-            raise ValueError('RandomLongSide resizes images alone; it is for classifiers, which see no label maps')
+            raise ValueError(
+                'RandomLongSide resizes images alone; it is for classifiers, which see no label '
+                'maps'
+            )
         height, width = results['img'].shape[:2]
         factor = np.random.randint(self.low, self.high + 1) / max(height, width)
         size = max(1, round(width * factor)), max(1, round(height * factor))

@@ -1,4 +1,5 @@
 """Random scaling relative to the size of the image."""
+
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -8,15 +9,19 @@ from mmwsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomScale(BaseTransform):
-    """Resize image (bilinear) and label maps (nearest) by a factor drawn from a range; both sides keep their ratio up to rounding.
+    """Resize image (bilinear) and label maps (nearest) by a factor drawn from a range; both sides
+    keep their ratio up to rounding.
 
-    The factor is relative to the image, where ``RandomResize`` of MMCV needs one base size for all images (spec: pipeline 6.2).
-    Sets ``img_shape`` and ``scale_factor`` (width factor, height factor).
+    The factor is relative to the image, where ``RandomResize`` of MMCV needs one base size for all
+    images (spec: pipeline 6.2). Sets ``img_shape`` and ``scale_factor`` (width factor, height
+    factor).
 
     Args:
-        ratio_range (tuple[float], optional): Smallest and largest factor, drawn uniformly between them.
+        ratio_range (tuple[float], optional): Smallest and largest factor, drawn uniformly between
+            them.
         ratios (Sequence[float], optional): Factors to draw one of, instead of a range.
-        backend (str): ``'cv2'`` interpolates between pixels, ``'pillow'`` averages over them where it makes the image smaller.
+        backend (str): ``'cv2'`` interpolates between pixels, ``'pillow'`` averages over them where
+            it makes the image smaller.
         truncate (bool): Cut fractions of pixels off the new sides instead of rounding them.
 
     Raises:
@@ -31,14 +36,25 @@ class RandomScale(BaseTransform):
         self.ratios, self.backend, self.truncate = ratios, backend, truncate
         self.low, self.high = ratio_range or (None, None)
         if ratio_range is not None and not 0 < self.low <= self.high:
-            raise ValueError(f'RandomScale: ratio_range must satisfy 0 < low <= high, got {ratio_range}')
+            raise ValueError(
+                f'RandomScale: ratio_range must satisfy 0 < low <= high, got {ratio_range}'
+            )
 
     def transform(self, results):
         """Resize the entries of ``results``."""
-        factor = np.random.uniform(self.low, self.high) if self.ratios is None else np.random.choice(self.ratios)
+        factor = (
+            np.random.uniform(self.low, self.high)
+            if self.ratios is None
+            else np.random.choice(self.ratios)
+        )
         height, width = results['img'].shape[:2]
-        size = tuple(max(1, int(side * factor) if self.truncate else round(side * factor)) for side in (width, height))
-        results['img'] = mmcv.imresize(results['img'], size, interpolation='bilinear', backend=self.backend)
+        size = tuple(
+            max(1, int(side * factor) if self.truncate else round(side * factor))
+            for side in (width, height)
+        )
+        results['img'] = mmcv.imresize(
+            results['img'], size, interpolation='bilinear', backend=self.backend
+        )
         for key in results.get('seg_fields', ()):
             results[key] = mmcv.imresize(results[key], size, interpolation='nearest')
         results['img_shape'] = results['img'].shape[:2]

@@ -1,18 +1,24 @@
 """One photometric operation at random: the strong view of CoSA."""
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image, ImageEnhance, ImageOps
 
 from mmwsss.registry import TRANSFORMS
 
-ENHANCERS = dict(color=ImageEnhance.Color, contrast=ImageEnhance.Contrast, brightness=ImageEnhance.Brightness,
-                 sharpness=ImageEnhance.Sharpness)
+ENHANCERS = dict(
+    color=ImageEnhance.Color,
+    contrast=ImageEnhance.Contrast,
+    brightness=ImageEnhance.Brightness,
+    sharpness=ImageEnhance.Sharpness,
+)
 OPERATIONS = ('identity', 'autocontrast', 'equalize', 'solarize', *ENHANCERS, 'posterize')
 
 
 @TRANSFORMS.register_module()
 class StrongView(BaseTransform):
-    """Apply one of nine photometric operations at a random magnitude to ``img`` (BGR); the geometry stays (CoSA spec 6).
+    """Apply one of nine photometric operations at a random magnitude to ``img`` (BGR); the geometry
+    stays (CoSA spec 6).
 
     Args:
         operations (Sequence[str]): To choose from, alike.
@@ -25,7 +31,9 @@ class StrongView(BaseTransform):
     def __init__(self, *, operations=OPERATIONS, max_magnitude=9):
         unknown = set(operations) - set(OPERATIONS)
         if unknown or not operations:
-            raise ValueError(f'StrongView: operations must be some of {OPERATIONS}, got {tuple(operations)}')
+            raise ValueError(
+                f'StrongView: operations must be some of {OPERATIONS}, got {tuple(operations)}'
+            )
         if not 1 <= max_magnitude <= 9:
             raise ValueError(f'StrongView: max_magnitude must be 1..9, got {max_magnitude}')
         self.operations, self.max_magnitude = tuple(operations), max_magnitude
@@ -35,7 +43,9 @@ class StrongView(BaseTransform):
         operation = self.operations[np.random.randint(len(self.operations))]
         magnitude = int(np.random.randint(1, self.max_magnitude + 1))
         image = Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
-        results['img'] = np.ascontiguousarray(np.asarray(apply_operation(image, operation, magnitude))[..., ::-1])
+        results['img'] = np.ascontiguousarray(
+            np.asarray(apply_operation(image, operation, magnitude))[..., ::-1]
+        )
         return results
 
 
@@ -45,7 +55,8 @@ def apply_operation(image, operation, magnitude):
     Args:
         image (PIL.Image.Image): RGB.
         operation (str): Of :data:`OPERATIONS`.
-        magnitude (int): 1..9: factors of enhancers are 0.18 m + 0.1, solarize inverts from 25.6 m on, posterize keeps 4 - int(0.4 m) bits.
+        magnitude (int): 1..9: factors of enhancers are 0.18 m + 0.1, solarize inverts from 25.6 m
+            on, posterize keeps 4 - int(0.4 m) bits.
 
     Returns:
         PIL.Image.Image

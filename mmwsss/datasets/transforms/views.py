@@ -1,4 +1,5 @@
 """An image and a spatially transformed second view of it."""
+
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -9,28 +10,33 @@ from mmwsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class TwoViews(BaseTransform):
-    """Set ``views`` to the augmented image and one transformed version of it, and ``view`` to how that was made (ACR section 3.2).
+    """Set ``views`` to the augmented image and one transformed version of it, and ``view`` to how
+    that was made (ACR section 3.2).
 
-    The steps become meta information of the sample, which is all that undoes them on the attention of the second view. The released code
-    always flips; the paper draws one of resizing, flipping and rotation. Comes last before packing.
+    The steps become meta information of the sample, which is all that undoes them on the attention
+    of the second view. The released code always flips; the paper draws one of resizing, flipping
+    and rotation. Comes last before packing.
 
     Args:
-        transforms (Sequence[str | Sequence[str]]): Views to draw one of, each a step or a composition of steps:
-            :data:`mmwsss.functional.views.VIEW_STEPS`.
+        transforms (Sequence[str | Sequence[str]]): Views to draw one of, each a step or a
+            composition of steps: :data:`mmwsss.functional.views.VIEW_STEPS`.
         ratio_range (tuple[float]): Of ``'resize'``, drawn uniformly.
-        divisor (int): Sides are multiples of it, at least one: the patch size. Other images are padded with black at the bottom and the
-            right before the view is made, since padding after it would be on another side.
+        divisor (int): Sides are multiples of it, at least one: the patch size. Other images are
+            padded with black at the bottom and the right before the view is made, since padding
+            after it would be on another side.
 
     Raises:
         ValueError: No transform, an unknown step, or a bad range.
     """
 
-    def __init__(self, transforms=('hflip', ), *, ratio_range=(0.75, 1.25), divisor=16):
+    def __init__(self, transforms=('hflip',), *, ratio_range=(0.75, 1.25), divisor=16):
         self.transforms = [view_steps(view) for view in transforms]
         if not self.transforms:
             raise ValueError('TwoViews: give one transform or more')
         if not 0 < ratio_range[0] <= ratio_range[1]:
-            raise ValueError(f'TwoViews: ratio_range must satisfy 0 < low <= high, got {ratio_range}')
+            raise ValueError(
+                f'TwoViews: ratio_range must satisfy 0 < low <= high, got {ratio_range}'
+            )
         self.ratio_range = tuple(ratio_range)
         self.divisor = divisor
 
@@ -44,8 +50,10 @@ class TwoViews(BaseTransform):
         planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
         if 'resize' in steps:
             ratio = np.random.uniform(*self.ratio_range)
-            sides = make_view(planes[:1], steps[:steps.index('resize')]).shape[-2:]
-            size = tuple(max(1, round(side * ratio / self.divisor)) * self.divisor for side in sides)
+            sides = make_view(planes[:1], steps[: steps.index('resize')]).shape[-2:]
+            size = tuple(
+                max(1, round(side * ratio / self.divisor)) * self.divisor for side in sides
+            )
             planes = planes.float()
         view = make_view(planes, steps, size=size)
         view = view if view.dtype == torch.uint8 else view.round().clamp(0, 255).byte()

@@ -1,4 +1,5 @@
 """Hooks."""
+
 from .epoch_seed_hook import EpochSeedHook
 from .loss_schedule_hook import LossScheduleHook
 from .metrics_file_hook import MetricsFileHook
@@ -8,5 +9,13 @@ from .teacher_ema_hook import TeacherEMAHook
 from .training_picture_hook import TrainingPictureHook
 from .validation_table_hook import ValidationTableHook
 
-__all__ = ['EpochSeedHook', 'LossScheduleHook', 'MetricsFileHook', 'PseudoLabelHook', 'SkipNonFiniteHook', 'TeacherEMAHook',
-           'TrainingPictureHook', 'ValidationTableHook']
+__all__ = [
+    'EpochSeedHook',
+    'LossScheduleHook',
+    'MetricsFileHook',
+    'PseudoLabelHook',
+    'SkipNonFiniteHook',
+    'TeacherEMAHook',
+    'TrainingPictureHook',
+    'ValidationTableHook',
+]

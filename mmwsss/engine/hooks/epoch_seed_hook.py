@@ -1,4 +1,5 @@
 """Random numbers that depend on the epoch, not on what ran before it."""
+
 from functools import partial
 
 from mmengine.hooks import Hook
@@ -11,12 +12,15 @@ from mmwsss.utils.seeding import seed_all
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Seeds Python, NumPy and PyTorch at the start of each training epoch from seed, epoch and rank.
+    """Seeds Python, NumPy and PyTorch at the start of each training epoch from seed, epoch and
+    rank.
 
-    A run that is resumed after an epoch then gives the weights of one that was never interrupted. MMEngine itself seeds a
-    process once, and processes that load data whenever they start: these would draw the same augmentations in every epoch.
-    They are therefore started anew for each epoch, ``persistent_workers`` or not. In loops by iteration this process is seeded before
-    each iteration, for what a network draws; augmentations there take the seeds of :class:`SeededInfiniteSampler`.
+    A run that is resumed after an epoch then gives the weights of one that was never interrupted.
+    MMEngine itself seeds a process once, and processes that load data whenever they start: these
+    would draw the same augmentations in every epoch. They are therefore started anew for each
+    epoch, ``persistent_workers`` or not. In loops by iteration this process is seeded before each
+    iteration, for what a network draws; augmentations there take the seeds of
+    :class:`SeededInfiniteSampler`.
     """
 
     priority = 'VERY_HIGH'
@@ -38,7 +42,9 @@ class EpochSeedHook(Hook):
         loader = runner.train_loop.dataloader
         if loader.num_workers:
             self._worker_init_fn = self._worker_init_fn or loader.worker_init_fn
-            loader.worker_init_fn = partial(_init_worker, entropy=entropy, before=self._worker_init_fn)
+            loader.worker_init_fn = partial(
+                _init_worker, entropy=entropy, before=self._worker_init_fn
+            )
             restart_workers(loader)
 
 

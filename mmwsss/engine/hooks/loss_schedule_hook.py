@@ -1,4 +1,5 @@
 """Losses that start late."""
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
@@ -7,9 +8,11 @@ from mmwsss.registry import HOOKS
 
 @HOOKS.register_module()
 class LossScheduleHook(Hook):
-    """Tells an algorithm how far training has come, before each epoch and iteration: ``update_schedule(epoch=, iteration=)``.
+    """Tells an algorithm how far training has come, before each epoch and iteration:
+    ``update_schedule(epoch=, iteration=)``.
 
-    Both count from 0 and go on where a resumed run left off. Algorithms without that method are left alone.
+    Both count from 0 and go on where a resumed run left off. Algorithms without that method are
+    left alone.
     """
 
     priority = 'VERY_HIGH'

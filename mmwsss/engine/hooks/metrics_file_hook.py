@@ -1,4 +1,5 @@
 """Keeps the numbers of a run in one flat file."""
+
 from pathlib import Path
 
 from mmengine.hooks import Hook
@@ -9,7 +10,8 @@ from mmwsss.utils.io import write_json
 
 @HOOKS.register_module()
 class MetricsFileHook(Hook):
-    """Writes ``metrics.json`` (flat results in percent, protocol of each metric) and ``curves.json`` after every evaluation.
+    """Writes ``metrics.json`` (flat results in percent, protocol of each metric) and
+    ``curves.json`` after every evaluation.
 
     Args:
         out_file (str): Relative to the work directory.
@@ -22,7 +24,9 @@ class MetricsFileHook(Hook):
 
     def after_val_epoch(self, runner, metrics=None):
         """Write the validation results of this epoch."""
-        self._write(runner, runner.val_loop.evaluator, metrics, dict(loop='val', iteration=runner.iter))
+        self._write(
+            runner, runner.val_loop.evaluator, metrics, dict(loop='val', iteration=runner.iter)
+        )
 
     def after_test_epoch(self, runner, metrics=None):
         """Write the test results."""

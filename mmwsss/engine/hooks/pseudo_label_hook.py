@@ -1,4 +1,5 @@
 """Writes CAMs or masks from inside a training or test run."""
+
 from pathlib import Path
 
 from mmengine.hooks import Hook
@@ -10,19 +11,23 @@ from mmwsss.registry import HOOKS
 
 @HOOKS.register_module()
 class PseudoLabelHook(Hook):
-    """Writes CAM or mask files at the end of training, every ``interval`` epochs, or for every tested image.
+    """Writes CAM or mask files at the end of training, every ``interval`` epochs, or for every
+    tested image.
 
     Args:
         out_dir (str): Folder, relative to the work directory unless absolute.
-        dataloader (dict, optional): Images to predict during training (config of a data loader, ``round_up=False``); without
-            it only tested images are written.
-        interval (int): Also write every so many epochs, into ``out_dir/epoch_<n>``; 0 for the end of training only.
+        dataloader (dict, optional): Images to predict during training (config of a data loader,
+            ``round_up=False``); without it only tested images are written.
+        interval (int): Also write every so many epochs, into ``out_dir/epoch_<n>``; 0 for the end
+            of training only.
         kind, threshold, half: See :class:`PredictionWriter`.
     """
 
     priority = 'LOW'
 
-    def __init__(self, out_dir='cams', *, dataloader=None, interval=0, kind='cams', threshold=0.4, half=False):
+    def __init__(
+        self, out_dir='cams', *, dataloader=None, interval=0, kind='cams', threshold=0.4, half=False
+    ):
         self.out_dir = out_dir
         self.dataloader = dataloader
         self.interval = interval
@@ -45,7 +50,9 @@ class PseudoLabelHook(Hook):
         if isinstance(self.dataloader, dict):
             self.dataloader = runner.build_dataloader(self.dataloader)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        write_predictions(model, self.dataloader, self._make_writer(runner, folder), description='pseudo labels')
+        write_predictions(
+            model, self.dataloader, self._make_writer(runner, folder), description='pseudo labels'
+        )
 
     def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Write the predictions of a test batch."""

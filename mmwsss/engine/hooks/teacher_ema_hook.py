@@ -1,4 +1,5 @@
 """Moving averages of weights after each training step."""
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
@@ -7,7 +8,8 @@ from mmwsss.registry import HOOKS
 
 @HOOKS.register_module()
 class TeacherEMAHook(Hook):
-    """Calls ``update_teacher()`` of the algorithm after every training iteration: after the optimizer, before checkpoints and validation.
+    """Calls ``update_teacher()`` of the algorithm after every training iteration: after the
+    optimizer, before checkpoints and validation.
 
     The average itself is part of the algorithm, and so of its checkpoints.
     """

@@ -1,4 +1,5 @@
 """Pictures of what a single-stage network teaches itself."""
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
@@ -8,9 +9,11 @@ from mmwsss.visualization import draw_cam_grid
 
 @HOOKS.register_module()
 class TrainingPictureHook(Hook):
-    """Draws, every so many iterations, the first image of the batch: image, CAM and auxiliary CAM of each class, pseudo label, prediction.
+    """Draws, every so many iterations, the first image of the batch: image, CAM and auxiliary CAM
+    of each class, pseudo label, prediction.
 
-    The model is asked by its method ``inspect``. The picture goes to every visualisation backend of the config, as ``training``.
+    The model is asked by its method ``inspect``. The picture goes to every visualisation backend of
+    the config, as ``training``.
 
     Args:
         interval (int): Iterations between pictures.
@@ -34,7 +37,11 @@ class TrainingPictureHook(Hook):
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         data = model.data_preprocessor(data_batch, True)
-        runner.visualizer.add_image('training', self.draw(model, data, runner.train_loop.dataloader.dataset.metainfo), step=runner.iter + 1)
+        runner.visualizer.add_image(
+            'training',
+            self.draw(model, data, runner.train_loop.dataloader.dataset.metainfo),
+            step=runner.iter + 1,
+        )
 
     def draw(self, model, data, metainfo):
         """Picture (H,W,3) uint8 RGB of the first image of a preprocessed batch.
@@ -44,10 +51,26 @@ class TrainingPictureHook(Hook):
             data (dict): ``inputs`` and ``data_samples``.
             metainfo (dict): ``classes``, background first, and optionally ``palette``.
         """
-        seen = {key: value.cpu().numpy() for key, value in model.inspect(data['inputs'], data['data_samples']).items()}
+        seen = {
+            key: value.cpu().numpy()
+            for key, value in model.inspect(data['inputs'], data['data_samples']).items()
+        }
         names = [metainfo['classes'][index + 1] for index in seen['classes']]
-        cams = [(f'{kind}: {name}', cam) for kind, maps in (('CAM', seen['cam']), ('aux CAM', seen['aux_cam']))
-                for name, cam in zip(names, maps)]
+        cams = [
+            (f'{kind}: {name}', cam)
+            for kind, maps in (('CAM', seen['cam']), ('aux CAM', seen['aux_cam']))
+            for name, cam in zip(names, maps)
+        ]
         sample = data['data_samples'][0]
-        return draw_cam_grid([dict(id=sample.metainfo.get('img_id', 'image'), image=seen['image'].transpose(1, 2, 0), cams=cams,
-                                   mask=seen['pseudo_label'], seg=seen['prediction'])], cell=self.cell)
+        return draw_cam_grid(
+            [
+                dict(
+                    id=sample.metainfo.get('img_id', 'image'),
+                    image=seen['image'].transpose(1, 2, 0),
+                    cams=cams,
+                    mask=seen['pseudo_label'],
+                    seg=seen['prediction'],
+                )
+            ],
+            cell=self.cell,
+        )

@@ -1,4 +1,5 @@
 """All validations of a run in one table."""
+
 from pathlib import Path
 
 from mmengine.hooks import Hook
@@ -7,17 +8,25 @@ from mmwsss.registry import HOOKS
 from mmwsss.utils.io import read_json, write_json
 from mmwsss.utils.tables import text_table
 
-COLUMNS = {'seg mIoU': 'seg/mIoU', 'CAM mIoU': 'cam/mIoU', 'aux CAM mIoU': 'aux_cam/mIoU', 'tag F1': 'tags/F1_per_image'}
+COLUMNS = {
+    'seg mIoU': 'seg/mIoU',
+    'CAM mIoU': 'cam/mIoU',
+    'aux CAM mIoU': 'aux_cam/mIoU',
+    'tag F1': 'tags/F1_per_image',
+}
 
 
 @HOOKS.register_module()
 class ValidationTableHook(Hook):
-    """Logs, after each validation, one line of numbers per validation so far, and keeps them in a file that a resumed run continues.
+    """Logs, after each validation, one line of numbers per validation so far, and keeps them in a
+    file that a resumed run continues.
 
     Args:
-        columns (dict, optional): Heading -> name of a metric; numbers that a run does not have leave their cell empty. Default: mIoU of
-            segmentation, CAMs and auxiliary CAMs, and F1 of the tags.
-        out_file (str): JSON file in the work directory: a list of ``{"iteration": n, <name of a metric>: number}``.
+        columns (dict, optional): Heading -> name of a metric; numbers that a run does not have
+            leave their cell empty. Default: mIoU of segmentation, CAMs and auxiliary CAMs, and F1
+            of the tags.
+        out_file (str): JSON file in the work directory: a list of ``{"iteration": n, <name of a
+            metric>: number}``.
     """
 
     priority = 'LOWEST'
@@ -30,14 +39,29 @@ class ValidationTableHook(Hook):
     def before_train(self, runner):
         """Read the validations up to the iteration that training starts from."""
         path = Path(runner.work_dir) / self.out_file
-        self._rows = [row for row in read_json(path) if row['iteration'] <= runner.iter] if runner.iter and path.is_file() else []
+        self._rows = (
+            [row for row in read_json(path) if row['iteration'] <= runner.iter]
+            if runner.iter and path.is_file()
+            else []
+        )
 
     def after_val_epoch(self, runner, metrics=None):
         """Add a line and log the table."""
         if runner.rank != 0 or metrics is None:
             return
-        self._rows.append(dict(iteration=runner.iter, **{key: metrics[key] for key in self.columns.values() if key in metrics}))
+        self._rows.append(
+            dict(
+                iteration=runner.iter,
+                **{key: metrics[key] for key in self.columns.values() if key in metrics},
+            )
+        )
         write_json(Path(runner.work_dir) / self.out_file, self._rows)
-        table = text_table(('iteration', *self.columns), [
-            (str(row['iteration']), *(row.get(key) for key in self.columns.values())) for row in self._rows], 'validations')
+        table = text_table(
+            ('iteration', *self.columns),
+            [
+                (str(row['iteration']), *(row.get(key) for key in self.columns.values()))
+                for row in self._rows
+            ],
+            'validations',
+        )
         runner.logger.info('\n' + table)

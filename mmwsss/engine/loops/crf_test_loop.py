@@ -1,4 +1,5 @@
 """Testing with a dense CRF on the scores of a segmentation network."""
+
 import os
 from functools import partial
 
@@ -17,14 +18,16 @@ from mmwsss.utils.pool import bounded_map
 class CRFTestLoop(TestLoop):
     """A test loop whose predictions pass through a dense CRF before they are judged.
 
-    The network runs here, the CRF in worker processes behind a bounded queue; no score map is ever stored. The CRF sees the original
-    image and the softmax of ``seg_logits``, of which all channels are kept.
+    The network runs here, the CRF in worker processes behind a bounded queue; no score map is ever
+    stored. The CRF sees the original image and the softmax of ``seg_logits``, of which all channels
+    are kept.
 
     Args:
         runner, dataloader, evaluator: As in :class:`mmengine.runner.TestLoop`.
         crf (dict): Arguments of :class:`DenseCRF`, e.g. ``dict(preset='mct_test')``.
-        use_image_tags (bool): Also refine the softmax over background and the classes that the image's ground-truth tags name, as CoSA
-            does; the labels become ``pred_sem_seg_image_tags``, which :class:`SegMetric` reports as its second number.
+        use_image_tags (bool): Also refine the softmax over background and the classes that the
+            image's ground-truth tags name, as CoSA does; the labels become
+            ``pred_sem_seg_image_tags``, which :class:`SegMetric` reports as its second number.
         workers (int, optional): Processes; default one per core, 0 runs the CRF inline.
     """
 
@@ -45,34 +48,51 @@ class CRFTestLoop(TestLoop):
         self.runner.call_hook('before_test_epoch')
         self.runner.model.eval()
         samples = []
-        results = bounded_map(partial(apply_crf, crf=self.crf), self._jobs(samples), self.workers, name=lambda job: job[0])
+        results = bounded_map(
+            partial(apply_crf, crf=self.crf),
+            self._jobs(samples),
+            self.workers,
+            name=lambda job: job[0],
+        )
         for index, labels in enumerate(results):
             data, sample = samples.pop(0)
             sample.pred_sem_seg.data = torch.from_numpy(labels[0])[None]
             if self.use_image_tags:
-                sample.set_data(dict(pred_sem_seg_image_tags=PixelData(data=torch.from_numpy(labels[1])[None])))
+                sample.set_data(
+                    dict(pred_sem_seg_image_tags=PixelData(data=torch.from_numpy(labels[1])[None]))
+                )
             self.evaluator.process(data_samples=[sample], data_batch=data)
-            self.runner.call_hook('after_test_iter', batch_idx=index, data_batch=data, outputs=[sample])
+            self.runner.call_hook(
+                'after_test_iter', batch_idx=index, data_batch=data, outputs=[sample]
+            )
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')
         return metrics
 
     def _jobs(self, samples):
-        """(image file, list of probabilities) of every image; its sample waits in ``samples`` until the CRF is done."""
+        """(image file, list of probabilities) of every image; its sample waits in ``samples`` until
+        the CRF is done.
+        """
         for index, data in enumerate(self.dataloader):
             self.runner.call_hook('before_test_iter', batch_idx=index, data_batch=data)
             with torch.no_grad():
                 outputs = self.runner.model.test_step(data)
             for sample in outputs:
                 logits = sample.seg_logits.data
-                scores = [logits, keep_tagged(logits, sample.gt_tags)] if self.use_image_tags else [logits]
+                scores = (
+                    [logits, keep_tagged(logits, sample.gt_tags)]
+                    if self.use_image_tags
+                    else [logits]
+                )
                 samples.append((data, sample))
                 yield sample.img_path, [score.softmax(0).cpu().numpy() for score in scores]
 
 
 def apply_crf(job, crf):
-    """Labels, each (H,W) int64, of a job ``(image file, list of probabilities (K,H,W))``; the maps of an image share its kernels."""
+    """Labels, each (H,W) int64, of a job ``(image file, list of probabilities (K,H,W))``; the maps
+    of an image share its kernels.
+    """
     path, maps = job
     image = np.ascontiguousarray(read_image(path)[..., ::-1])
     return [refined.argmax(0) for refined in DenseCRF(**crf).refine_many(image, maps)]

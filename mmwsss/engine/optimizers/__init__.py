@@ -1,4 +1,5 @@
 """Schedules."""
+
 from .warmup_cosine_lr import WarmupCosineLR
 from .warmup_poly_lr import WarmupPolyLR
 

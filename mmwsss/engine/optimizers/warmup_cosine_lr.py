@@ -1,4 +1,5 @@
 """The learning-rate rule of the DeiT recipe, as the released WSSS code really runs it."""
+
 import math
 
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
@@ -9,37 +10,66 @@ from mmwsss.registry import PARAM_SCHEDULERS
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
-    """Linear warm-up inside a cosine, in absolute values, optionally lagging (MCTformer+ specification, section 3).
+    """Linear warm-up inside a cosine, in absolute values, optionally lagging (MCTformer+
+    specification, section 3).
 
-    ``v(t) = warmup_lr + t (base - warmup_lr) / warmup`` for ``t < warmup``, else
-    ``v(t) = min_lr + (base - min_lr) (1 + cos(pi t / end)) / 2``; step ``t`` runs at ``v(max(t - lag, 0))``.
-    The warm-up takes its steps from the cosine, so ``base`` itself is not reached.
+    ``v(t) = warmup_lr + t (base - warmup_lr) / warmup`` for ``t < warmup``, else ``v(t) = min_lr +
+    (base - min_lr) (1 + cos(pi t / end)) / 2``; step ``t`` runs at ``v(max(t - lag, 0))``. The
+    warm-up takes its steps from the cosine, so ``base`` itself is not reached.
 
     Args:
         optimizer (OptimWrapper): Its learning rates are the base values.
         warmup (int): Steps (epochs, or iterations with ``by_epoch=False``) of the warm-up.
         warmup_lr (float): First value, absolute.
         min_lr (float): Value the cosine falls to, absolute.
-        lag (int): 1 reproduces the released code, which updates at the end of an epoch with that epoch's number; 0 is exact.
-        begin, end, last_step, by_epoch, verbose: As in every MMEngine scheduler; ``end`` is the period of the cosine.
+        lag (int): 1 reproduces the released code, which updates at the end of an epoch with that
+            epoch's number; 0 is exact.
+        begin, end, last_step, by_epoch, verbose: As in every MMEngine scheduler; ``end`` is the
+            period of the cosine.
     """
 
-    def __init__(self, optimizer, *, warmup=5, warmup_lr=1e-6, min_lr=1e-5, lag=1, begin=0, end=45, last_step=-1, by_epoch=True,
-                 verbose=False):
+    def __init__(
+        self,
+        optimizer,
+        *,
+        warmup=5,
+        warmup_lr=1e-6,
+        min_lr=1e-5,
+        lag=1,
+        begin=0,
+        end=45,
+        last_step=-1,
+        by_epoch=True,
+        verbose=False,
+    ):
         self.warmup, self.warmup_lr, self.min_lr, self.lag = warmup, warmup_lr, min_lr, lag
-        super().__init__(optimizer, begin=begin, end=end, last_step=last_step, by_epoch=by_epoch, verbose=verbose)
+        super().__init__(
+            optimizer, begin=begin, end=end, last_step=last_step, by_epoch=by_epoch, verbose=verbose
+        )
 
     @classmethod
-    def build_iter_from_epoch(cls, *args, begin=0, end=45, by_epoch=True, epoch_length=None, warmup=5, lag=1, **kwargs):
+    def build_iter_from_epoch(
+        cls, *args, begin=0, end=45, by_epoch=True, epoch_length=None, warmup=5, lag=1, **kwargs
+    ):
         """The same schedule updated every iteration."""
         if not by_epoch:
             raise ValueError('only a schedule by epoch can be converted to iterations')
-        return cls(*args, begin=begin * epoch_length, end=end * epoch_length, warmup=warmup * epoch_length, lag=lag * epoch_length,
-                   by_epoch=False, **kwargs)
+        return cls(
+            *args,
+            begin=begin * epoch_length,
+            end=end * epoch_length,
+            warmup=warmup * epoch_length,
+            lag=lag * epoch_length,
+            by_epoch=False,
+            **kwargs,
+        )
 
     def _get_value(self):
         step = max(self.last_step - self.lag, 0)
         if step < self.warmup:
-            return [self.warmup_lr + step * (base - self.warmup_lr) / self.warmup for base in self.base_values]
+            return [
+                self.warmup_lr + step * (base - self.warmup_lr) / self.warmup
+                for base in self.base_values
+            ]
         cosine = (1 + math.cos(math.pi * step / (self.end - self.begin))) / 2
         return [self.min_lr + (base - self.min_lr) * cosine for base in self.base_values]

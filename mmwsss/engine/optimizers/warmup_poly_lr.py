@@ -1,4 +1,5 @@
 """The learning-rate rule of the single-stage methods, as the released code runs it."""
+
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
@@ -7,33 +8,51 @@ from mmwsss.registry import PARAM_SCHEDULERS
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
-    """Linear warm-up from a ratio, then a polynomial that began with the warm-up (AFA, ToCo, MCC, CoSA; MCC specification, section 5).
+    """Linear warm-up from a ratio, then a polynomial that began with the warm-up (AFA, ToCo, MCC,
+    CoSA; MCC specification, section 5).
 
-    Factor of the base value at step n: ``1 - (1 - n / warmup) (1 - warmup_ratio)`` for ``n < warmup``, else ``(1 - n / end)^power``. The
-    polynomial is not re-based, so the rate drops a little where the warm-up ends.
+    Factor of the base value at step n: ``1 - (1 - n / warmup) (1 - warmup_ratio)`` for ``n <
+    warmup``, else ``(1 - n / end)^power``. The polynomial is not re-based, so the rate drops a
+    little where the warm-up ends.
 
     Args:
         optimizer (OptimWrapper): Its learning rates are the base values.
         warmup (int): Steps of the warm-up; 0 for none.
         warmup_ratio (float): First value over base value.
         power (float): Of the polynomial.
-        begin, end, last_step, by_epoch, verbose: As in every MMEngine scheduler; the polynomial would be 0 at ``end``.
+        begin, end, last_step, by_epoch, verbose: As in every MMEngine scheduler; the polynomial
+            would be 0 at ``end``.
 
     Raises:
         ValueError: A warm-up longer than the schedule.
     """
 
-    def __init__(self, optimizer, *, warmup=1500, warmup_ratio=1e-6, power=0.9, begin=0, end=20000, last_step=-1, by_epoch=False,
-                 verbose=False):
+    def __init__(
+        self,
+        optimizer,
+        *,
+        warmup=1500,
+        warmup_ratio=1e-6,
+        power=0.9,
+        begin=0,
+        end=20000,
+        last_step=-1,
+        by_epoch=False,
+        verbose=False,
+    ):
         if not 0 <= warmup <= end - begin:
-            raise ValueError(f'a warm-up of {warmup} steps does not fit a schedule of {end - begin}')
+            raise ValueError(
+                f'a warm-up of {warmup} steps does not fit a schedule of {end - begin}'
+            )
         self.warmup, self.warmup_ratio, self.power = warmup, warmup_ratio, power
-        super().__init__(optimizer, begin=begin, end=end, last_step=last_step, by_epoch=by_epoch, verbose=verbose)
+        super().__init__(
+            optimizer, begin=begin, end=end, last_step=last_step, by_epoch=by_epoch, verbose=verbose
+        )
 
     def _get_value(self):
         step = self.last_step
         if step < self.warmup:
             factor = 1 - (1 - step / self.warmup) * (1 - self.warmup_ratio)
         else:
-            factor = max(0., 1 - step / (self.end - self.begin)) ** self.power
+            factor = max(0.0, 1 - step / (self.end - self.begin)) ** self.power
         return [base * factor for base in self.base_values]

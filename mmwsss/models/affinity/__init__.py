@@ -1,4 +1,5 @@
 """Networks that learn which neighbouring cells belong together: PSA and IRN."""
+
 from .base import AffinityPropagator
 from .irn import IRNet
 from .psa import AffinityNet

@@ -1,4 +1,7 @@
-"""Base of the networks that learn which neighbouring cells belong together, and spread class activation maps accordingly."""
+"""Base of the networks that learn which neighbouring cells belong together, and spread class
+activation maps accordingly.
+"""
+
 from contextlib import contextmanager
 
 import torch
@@ -11,10 +14,12 @@ from mmwsss.registry import MODELS
 
 
 class AffinityPropagator(BaseModel):
-    """Trunk, three forward modes, and what PSA and IRN share. A subclass implements ``features``, ``loss`` and ``propagate``.
+    """Trunk, three forward modes, and what PSA and IRN share. A subclass implements ``features``,
+    ``loss`` and ``propagate``.
 
     Args:
-        backbone (dict): Config; returns a tuple of maps, and tells ``out_channels`` and ``out_strides`` unless they are given here.
+        backbone (dict): Config; returns a tuple of maps, and tells ``out_channels`` and
+            ``out_strides`` unless they are given here.
         tap_indices (Sequence[int], optional): Maps to use; default all.
         tap_channels (Sequence[int], optional): Channels of the maps that are used.
         tap_strides (Sequence[int], optional): Their strides in pixels.
@@ -26,15 +31,27 @@ class AffinityPropagator(BaseModel):
         ValueError: Channels or strides are not known.
     """
 
-    def __init__(self, backbone, *, tap_indices=None, tap_channels=None, tap_strides=None, test_cfg=None, data_preprocessor=None,
-                 init_cfg=None):
+    def __init__(
+        self,
+        backbone,
+        *,
+        tap_indices=None,
+        tap_channels=None,
+        tap_strides=None,
+        test_cfg=None,
+        data_preprocessor=None,
+        init_cfg=None,
+    ):
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.tap_indices = tap_indices
         self.tap_channels = self._known('out_channels', tap_channels)
         self.tap_strides = self._known('out_strides', tap_strides)
         if len(self.tap_channels) != len(self.tap_strides):
-            raise ValueError(f'tap_channels {self.tap_channels} and tap_strides {self.tap_strides} differ in length')
+            raise ValueError(
+                f'tap_channels {self.tap_channels} and tap_strides {self.tap_strides} differ in '
+                f'length'
+            )
         self.test_cfg = dict(test_cfg or {})
 
     def _known(self, attribute, given):
@@ -43,20 +60,32 @@ class AffinityPropagator(BaseModel):
         values = getattr(self.backbone, attribute, None)
         if values is None:
             name = attribute.replace('out_', 'tap_')
-            raise ValueError(f'{type(self.backbone).__name__} does not tell {attribute}: set {name} of {type(self).__name__}')
-        return tuple(values) if self.tap_indices is None else tuple(values[index] for index in self.tap_indices)
+            raise ValueError(
+                f'{type(self.backbone).__name__} does not tell {attribute}: set {name} of '
+                f'{type(self).__name__}'
+            )
+        return (
+            tuple(values)
+            if self.tap_indices is None
+            else tuple(values[index] for index in self.tap_indices)
+        )
 
     def taps(self, inputs):
         """Maps (B,D,h,w) of the trunk that are used."""
         maps = self.backbone(inputs)
-        return tuple(maps) if self.tap_indices is None else tuple(maps[index] for index in self.tap_indices)
+        return (
+            tuple(maps)
+            if self.tap_indices is None
+            else tuple(maps[index] for index in self.tap_indices)
+        )
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
         """Run the network.
 
         Args:
             inputs (Tensor): (B,3,H,W) normalised.
-            data_samples (list[WSSSDataSample], optional): With ``affinity_label`` (``'loss'``) or ``pred_cams`` (``'predict'``).
+            data_samples (list[WSSSDataSample], optional): With ``affinity_label`` (``'loss'``) or
+                ``pred_cams`` (``'predict'``).
             mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
 
         Returns:
@@ -77,23 +106,37 @@ class AffinityPropagator(BaseModel):
         """Spread ``pred_cams`` (K,H,W) of each sample over its image.
 
         Args:
-            inputs (Tensor): (B,3,H',W') normalised; what lies outside a sample's ``img_shape`` is padding.
-            data_samples (list[WSSSDataSample]): With ``pred_cams`` at the size of the image and metainfo ``cam_keys``.
+            inputs (Tensor): (B,3,H',W') normalised; what lies outside a sample's ``img_shape`` is
+                padding.
+            data_samples (list[WSSSDataSample]): With ``pred_cams`` at the size of the image and
+                metainfo ``cam_keys``.
 
         Returns:
-            list[WSSSDataSample]: The samples with ``walk_scores`` (K+1,H,W), background first, and ``pred_sem_seg`` (1,H,W) of class ids.
+            list[WSSSDataSample]: The samples with ``walk_scores`` (K+1,H,W), background first, and
+            ``pred_sem_seg`` (1,H,W) of class ids.
         """
         for image, sample in zip(inputs, data_samples, strict=True):
             height, width = sample.metainfo.get('img_shape', image.shape[-2:])[:2]
-            scores = self.propagate(image[:, :height, :width], sample.pred_cams.data, **self.test_cfg)
-            ids = torch.tensor([0, *(key + 1 for key in sample.metainfo['cam_keys'])], device=scores.device)
-            sample.set_data(dict(walk_scores=PixelData(data=scores), pred_sem_seg=PixelData(data=ids[scores.argmax(0, keepdim=True)])))
+            scores = self.propagate(
+                image[:, :height, :width], sample.pred_cams.data, **self.test_cfg
+            )
+            ids = torch.tensor(
+                [0, *(key + 1 for key in sample.metainfo['cam_keys'])], device=scores.device
+            )
+            sample.set_data(
+                dict(
+                    walk_scores=PixelData(data=scores),
+                    pred_sem_seg=PixelData(data=ids[scores.argmax(0, keepdim=True)]),
+                )
+            )
         return data_samples
 
     @staticmethod
     def stack_labels(data_samples):
         """``affinity_label`` of all samples as (B,h,w) int64."""
-        return torch.stack([sample.affinity_label.data for sample in data_samples]).squeeze(1).long()
+        return (
+            torch.stack([sample.affinity_label.data for sample in data_samples]).squeeze(1).long()
+        )
 
     @staticmethod
     def global_pair_counts(label, radius, **options):
@@ -110,7 +153,10 @@ class AffinityPropagator(BaseModel):
             ValueError: They differ in size.
         """
         if image.dim() != 3 or cams.dim() != 3 or image.shape[-2:] != cams.shape[-2:]:
-            raise ValueError(f'image (3,H,W) and cams (K,H,W) must have one size, got {tuple(image.shape)} and {tuple(cams.shape)}')
+            raise ValueError(
+                f'image (3,H,W) and cams (K,H,W) must have one size, got {tuple(image.shape)} and '
+                f'{tuple(cams.shape)}'
+            )
         device = next(self.parameters()).device
         return image.to(device, torch.float32), cams.to(device, torch.float32)
 

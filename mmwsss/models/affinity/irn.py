@@ -1,4 +1,5 @@
 """IRN: class boundaries learnt from confident pixels, and the random walk that stops at them."""
+
 from contextlib import nullcontext
 
 import torch
@@ -19,28 +20,43 @@ DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 class IRNet(AffinityPropagator):
     """Inter-pixel relation network (Ahn, Cho and Kwak, CVPR 2019; spec section 2).
 
-    The trunk is frozen, in evaluation mode and without gradients, unless ``freeze_trunk=False``; only the heads train. The affinity of two
-    cells is 1 - the largest boundary probability on the line between them. Semantic masks need the boundary head alone: the displacement
-    head shares nothing trainable with it. Released weights (``res50_irn.pth``) load by their own names.
+    The trunk is frozen, in evaluation mode and without gradients, unless ``freeze_trunk=False``;
+    only the heads train. The affinity of two cells is 1 - the largest boundary probability on the
+    line between them. Semantic masks need the boundary head alone: the displacement head shares
+    nothing trainable with it. Released weights (``res50_irn.pth``) load by their own names.
 
     Args:
-        backbone (dict, optional): Config of any backbone that returns a tuple of maps; default ``PyramidResNet`` (ResNet50).
+        backbone (dict, optional): Config of any backbone that returns a tuple of maps; default
+            ``PyramidResNet`` (ResNet50).
         with_displacement (bool): Also train displacement vectors (instance masks).
         edge_channels (int): Width of the boundary head per tap.
         radius (int): Neighbourhood in cells during training.
         freeze_trunk (bool): False trains the trunk too, for one that starts from random weights.
         dtype (str): ``'fp32'``, ``'bf16'`` or ``'fp16'``: autocast of the trunk.
-        options: Keyword options of the base class: taps, ``test_cfg`` (options of :meth:`propagate`), ``data_preprocessor``, ``init_cfg``.
+        options: Keyword options of the base class: taps, ``test_cfg`` (options of
+            :meth:`propagate`), ``data_preprocessor``, ``init_cfg``.
 
     Raises:
         ValueError: Strides that are no multiples of the smallest one, or an unknown ``dtype``.
     """
 
-    def __init__(self, backbone=None, *, with_displacement=False, edge_channels=32, radius=10, freeze_trunk=True, dtype='fp32', **options):
+    def __init__(
+        self,
+        backbone=None,
+        *,
+        with_displacement=False,
+        edge_channels=32,
+        radius=10,
+        freeze_trunk=True,
+        dtype='fp32',
+        **options,
+    ):
         super().__init__(backbone or dict(type='mmwsss.PyramidResNet', depth=50), **options)
         self.stride = min(self.tap_strides)
         if any(stride % self.stride for stride in self.tap_strides):
-            raise ValueError(f'tap_strides must be multiples of the smallest, got {self.tap_strides}')
+            raise ValueError(
+                f'tap_strides must be multiples of the smallest, got {self.tap_strides}'
+            )
         if dtype not in DTYPES:
             raise ValueError(f'dtype must be one of {sorted(DTYPES)}, got {dtype!r}')
         self.radius = radius
@@ -49,9 +65,13 @@ class IRNet(AffinityPropagator):
         if freeze_trunk:
             self.backbone.requires_grad_(False)
         self.factors = tuple(stride // self.stride for stride in self.tap_strides)
-        self.edge_embeddings = nn.ModuleList(_embedding(channels, edge_channels, 4) for channels in self.tap_channels)
+        self.edge_embeddings = nn.ModuleList(
+            _embedding(channels, edge_channels, 4) for channels in self.tap_channels
+        )
         self.edge = nn.Conv2d(edge_channels * len(self.tap_channels), 1, 1)
-        self.displacement = DisplacementHead(self.tap_channels, self.factors) if with_displacement else None
+        self.displacement = (
+            DisplacementHead(self.tap_channels, self.factors) if with_displacement else None
+        )
         accept_released_weights(self)
 
     def train(self, mode=True):
@@ -62,38 +82,56 @@ class IRNet(AffinityPropagator):
         return self
 
     def features(self, inputs):
-        """Boundary logits (B,1,h,w) on the finest tap, and displacement vectors (B,2,h,w) in cells or None."""
-        precision = nullcontext() if self.dtype is None else torch.autocast(inputs.device.type, self.dtype)
+        """Boundary logits (B,1,h,w) on the finest tap, and displacement vectors (B,2,h,w) in cells
+        or None.
+        """
+        precision = (
+            nullcontext() if self.dtype is None else torch.autocast(inputs.device.type, self.dtype)
+        )
         with torch.no_grad() if self.freeze_trunk else nullcontext(), precision:
             taps = self.taps(inputs)
         taps = tuple(tap.to(inputs.dtype) for tap in taps)
         size = taps[self.factors.index(1)].shape[-2:]
-        edges = [_enlarge(embedding(tap), factor, size) for embedding, tap, factor in zip(self.edge_embeddings, taps, self.factors)]
+        edges = [
+            _enlarge(embedding(tap), factor, size)
+            for embedding, tap, factor in zip(self.edge_embeddings, taps, self.factors)
+        ]
         logits = self.edge(torch.cat(edges, 1))
         return logits, None if self.displacement is None else self.displacement(taps)
 
     def loss(self, inputs, data_samples):
-        """Boundary loss, and displacement losses if asked for (spec section 2.2), normalised over the whole batch of all ranks.
+        """Boundary loss, and displacement losses if asked for (spec section 2.2), normalised over
+        the whole batch of all ranks.
 
         Args:
             inputs (Tensor): (B,3,H,W) normalised.
-            data_samples (list): With ``affinity_label`` (1,h,w): 0 background, class, 255 unsure, at the size of the grid or of the image.
+            data_samples (list): With ``affinity_label`` (1,h,w): 0 background, class, 255 unsure,
+                at the size of the grid or of the image.
 
         Returns:
             dict[str, Tensor]: ``loss_affinity`` and its terms; ``loss_displacement``.
         """
         logits, displacement = self.features(inputs)
         label = self.stack_labels(data_samples)
-        if label.shape[-2:] != logits.shape[-2:]:  # 'nearest-exact' picks the pixel at a cell's centre, as PIL does
-            label = F.interpolate(label[:, None].float(), size=logits.shape[-2:], mode='nearest-exact')[:, 0].long()
+        # 'nearest-exact' picks the pixel at a cell's centre, as PIL does
+        if label.shape[-2:] != logits.shape[-2:]:
+            label = F.interpolate(
+                label[:, None].float(), size=logits.shape[-2:], mode='nearest-exact'
+            )[:, 0].long()
         offsets = path_offsets(self.radius)
         counts = self.global_pair_counts(label, self.radius, offsets=offsets)
         affinity = affinity_edge(logits[:, 0].float().sigmoid(), self.radius)
         terms = affinity_loss(affinity, label, self.radius, offsets=offsets, counts=counts)
-        losses = dict(loss_affinity=terms.total, affinity_background=terms.background.detach(),
-                      affinity_foreground=terms.foreground.detach(), affinity_negative=terms.negative.detach())
+        losses = dict(
+            loss_affinity=terms.total,
+            affinity_background=terms.background.detach(),
+            affinity_foreground=terms.foreground.detach(),
+            affinity_negative=terms.negative.detach(),
+        )
         if displacement is not None:
-            losses['loss_displacement'] = sum(displacement_loss(displacement, label, self.radius, counts=counts)) / 2
+            losses['loss_displacement'] = (
+                sum(displacement_loss(displacement, label, self.radius, counts=counts)) / 2
+            )
         return losses
 
     def boundary(self, image, *, flip=True):
@@ -110,11 +148,15 @@ class IRNet(AffinityPropagator):
         views = torch.stack([image, image.flip(-1)]) if flip else image[None]
         multiple = max(self.tap_strides)
         with self.inference():
-            logits = self.features(F.pad(views, (0, -width % multiple, 0, -height % multiple)))[0][:, 0].float()
-        logits = logits[:, :(height - 1) // self.stride + 1, :(width - 1) // self.stride + 1]
+            logits = self.features(F.pad(views, (0, -width % multiple, 0, -height % multiple)))[0][
+                :, 0
+            ].float()
+        logits = logits[:, : (height - 1) // self.stride + 1, : (width - 1) // self.stride + 1]
         return torch.sigmoid((logits[0] + logits[1].flip(-1)) / 2 if flip else logits[0])
 
-    def propagate(self, image, cams, *, beta=10, log2_steps=8, radius=5, background=0.25, flip=True):
+    def propagate(
+        self, image, cams, *, beta=10, log2_steps=8, radius=5, background=0.25, flip=True
+    ):
         """Spread seeds over an image up to its class boundaries (spec section 2.3).
 
         Args:
@@ -123,7 +165,8 @@ class IRNet(AffinityPropagator):
             beta (float): Exponent of the affinities.
             log2_steps (int): The walk has 2^log2_steps steps.
             radius (int): Neighbourhood of the walk in cells.
-            background (float): Background score; scores are divided by their maximum over all classes.
+            background (float): Background score; scores are divided by their maximum over all
+                classes.
             flip (bool): See :meth:`boundary`.
 
         Returns:
@@ -141,39 +184,65 @@ class IRNet(AffinityPropagator):
         seeds = F.interpolate(cams[None], size=edge.shape, mode='bilinear', align_corners=False)[0]
         seeds = seeds / seeds.amax((1, 2), keepdim=True).clamp_min(1e-5)
         affinity = affinity_edge(edge[None], radius, full_border=True)[0]
-        scores = random_walk(affinity, seeds * (1 - edge), radius, beta=beta, num_steps=2 ** log2_steps, full_border=True,
-                             offsets=path_offsets(radius))
-        scores = F.interpolate(scores[None], scale_factor=self.stride, mode='bilinear', align_corners=False)[0, :, :height, :width]
+        scores = random_walk(
+            affinity,
+            seeds * (1 - edge),
+            radius,
+            beta=beta,
+            num_steps=2**log2_steps,
+            full_border=True,
+            offsets=path_offsets(radius),
+        )
+        scores = F.interpolate(
+            scores[None], scale_factor=self.stride, mode='bilinear', align_corners=False
+        )[0, :, :height, :width]
         return torch.cat([plane, scores / scores.max().clamp_min(1e-5)])
 
 
 class DisplacementHead(nn.Module):
-    """Vectors (dy, dx) from each cell towards the middle of its instance; their mean over the data set is removed when evaluating.
+    """Vectors (dy, dx) from each cell towards the middle of its instance; their mean over the data
+    set is removed when evaluating.
 
-    Taps on the finest grid are embedded there (64 channels, then 128); the others (256) meet on the coarse grid of the first of them, are
-    fused (256), enlarged, and all together make the vectors.
+    Taps on the finest grid are embedded there (64 channels, then 128); the others (256) meet on the
+    coarse grid of the first of them, are fused (256), enlarged, and all together make the vectors.
 
     Args:
         tap_channels (Sequence[int]): Channels of the taps, fine to coarse.
-        factors (Sequence[int]): Their strides over the smallest one, not decreasing; at least one is above 1.
+        factors (Sequence[int]): Their strides over the smallest one, not decreasing; at least one
+            is above 1.
     """
 
     def __init__(self, tap_channels, factors):
         super().__init__()
         fine = [width for width, factor in zip(tap_channels, factors) if factor == 1]
         coarse = [width for width, factor in zip(tap_channels, factors) if factor > 1]
-        if not coarse or list(factors) != sorted(factors) or any(factor % factors[len(fine)] for factor in factors[len(fine):]):
-            raise ValueError(f'a displacement head needs strides in increasing multiples, got factors {tuple(factors)}')
+        if (
+            not coarse
+            or list(factors) != sorted(factors)
+            or any(factor % factors[len(fine)] for factor in factors[len(fine) :])
+        ):
+            raise ValueError(
+                f'a displacement head needs strides in increasing multiples, got factors '
+                f'{tuple(factors)}'
+            )
         widths = [64] + [128] * (len(fine) - 1)
         self.factors = factors
-        self.fine = nn.ModuleList(_embedding(channels, width, width // 8) for channels, width in zip(fine, widths))
+        self.fine = nn.ModuleList(
+            _embedding(channels, width, width // 8) for channels, width in zip(fine, widths)
+        )
         self.coarse = nn.ModuleList(_embedding(channels, 256, 16) for channels in coarse)
         self.merge = _embedding(256 * len(coarse), 256, 16)
-        self.vectors = nn.Sequential(_embedding(sum(widths) + 256, 256, 16), nn.ReLU(inplace=True), nn.Conv2d(256, 2, 1, bias=False))
+        self.vectors = nn.Sequential(
+            _embedding(sum(widths) + 256, 256, 16),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(256, 2, 1, bias=False),
+        )
         self.register_buffer('mean', torch.zeros(2))
 
     def set_mean(self, mean):
-        """Store the mean vector (2,) over the images that will be evaluated, computed after training."""
+        """Store the mean vector (2,) over the images that will be evaluated, computed after
+        training.
+        """
         self.mean.copy_(torch.as_tensor(mean))
 
     def forward(self, taps):
@@ -182,19 +251,23 @@ class DisplacementHead(nn.Module):
         step = self.factors[count]
         fine = [F.relu(embedding(tap)) for embedding, tap in zip(self.fine, taps)]
         middle = taps[count].shape[-2:]
-        coarse = [_enlarge(embedding(tap), factor // step, middle)
-                  for embedding, tap, factor in zip(self.coarse, taps[count:], self.factors[count:])]
+        coarse = [
+            _enlarge(embedding(tap), factor // step, middle)
+            for embedding, tap, factor in zip(self.coarse, taps[count:], self.factors[count:])
+        ]
         merged = _enlarge(self.merge(torch.cat(coarse, 1)), step, fine[-1].shape[-2:])
         vectors = self.vectors(torch.cat([*fine, merged], 1))
         return vectors if self.training else vectors - self.mean.view(2, 1, 1)
 
 
 def _embedding(channels_in, channels_out, groups):
-    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, bias=False), nn.GroupNorm(groups, channels_out))
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 1, bias=False), nn.GroupNorm(groups, channels_out)
+    )
 
 
 def _enlarge(x, factor, size):
     """Bilinear by a whole factor, then ReLU, then cut to ``size``: strides round sizes up."""
     if factor > 1:
         x = F.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False)
-    return F.relu(x)[..., :size[0], :size[1]]
+    return F.relu(x)[..., : size[0], : size[1]]

@@ -1,4 +1,7 @@
-"""PSA: pixel-level affinities learnt from confident cells, and the random walk that spreads seeds with them."""
+"""PSA: pixel-level affinities learnt from confident cells, and the random walk that spreads seeds
+with them.
+"""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -15,32 +18,61 @@ from .base import AffinityPropagator
 class AffinityNet(AffinityPropagator):
     """AffinityNet (Ahn and Kwak, CVPR 2018; spec section 1).
 
-    Trunk maps are embedded by 1x1 convolutions and ELU, concatenated and fused by another. The affinity of two cells within ``radius`` is
-    exp(-mean |difference|) of their features. It is trained on label maps made by :func:`mmwsss.functional.affinity.affinity_labels`.
-    Released weights (``resnet38_aff.pth``) load by their own names.
+    Trunk maps are embedded by 1x1 convolutions and ELU, concatenated and fused by another. The
+    affinity of two cells within ``radius`` is exp(-mean |difference|) of their features. It is
+    trained on label maps made by :func:`mmwsss.functional.affinity.affinity_labels`. Released
+    weights (``resnet38_aff.pth``) load by their own names.
 
     Args:
-        backbone (dict, optional): Config of any backbone that returns a tuple of maps; default ``WideResNet38``, first stage frozen.
+        backbone (dict, optional): Config of any backbone that returns a tuple of maps; default
+            ``WideResNet38``, first stage frozen.
         embed_channels (Sequence[int]): Embedding of each tap.
         radius (int): Neighbourhood in cells of the grid.
         stride (int): Grid in pixels; taps of another size are resized to it.
-        full_border (bool): Also use pairs whose from cell lies near the border, which the original leaves out.
-        options: Keyword options of the base class: taps, ``test_cfg`` (options of :meth:`propagate`), ``data_preprocessor``.
+        full_border (bool): Also use pairs whose from cell lies near the border, which the original
+            leaves out.
+        options: Keyword options of the base class: taps, ``test_cfg`` (options of
+            :meth:`propagate`), ``data_preprocessor``.
 
     Raises:
         ValueError: Numbers of taps and embeddings differ.
     """
 
-    def __init__(self, backbone=None, *, embed_channels=(64, 128, 256), radius=5, stride=8, full_border=False, init_cfg=None, **options):
+    def __init__(
+        self,
+        backbone=None,
+        *,
+        embed_channels=(64, 128, 256),
+        radius=5,
+        stride=8,
+        full_border=False,
+        init_cfg=None,
+        **options,
+    ):
         if init_cfg is None:
             init_cfg = [
-                dict(type='Kaiming', mode='fan_in', nonlinearity='relu', distribution='normal', override=dict(name='projections')),
+                dict(
+                    type='Kaiming',
+                    mode='fan_in',
+                    nonlinearity='relu',
+                    distribution='normal',
+                    override=dict(name='projections'),
+                ),
                 dict(type='Xavier', gain=4, distribution='uniform', override=dict(name='fuse')),
             ]
-        super().__init__(backbone or dict(type='mmwsss.WideResNet38', frozen_stages=1), init_cfg=init_cfg, **options)
+        super().__init__(
+            backbone or dict(type='mmwsss.WideResNet38', frozen_stages=1),
+            init_cfg=init_cfg,
+            **options,
+        )
         if len(embed_channels) != len(self.tap_channels):
-            raise ValueError(f'{len(embed_channels)} embed_channels for {len(self.tap_channels)} taps: give one width a tap')
-        self.projections = nn.ModuleList(nn.Conv2d(*widths, 1, bias=False) for widths in zip(self.tap_channels, embed_channels))
+            raise ValueError(
+                f'{len(embed_channels)} embed_channels for {len(self.tap_channels)} taps: give '
+                f'one width a tap'
+            )
+        self.projections = nn.ModuleList(
+            nn.Conv2d(*widths, 1, bias=False) for widths in zip(self.tap_channels, embed_channels)
+        )
         self.fuse = nn.Conv2d(sum(embed_channels), sum(embed_channels), 1, bias=False)
         self.radius = radius
         self.stride = stride
@@ -48,7 +80,9 @@ class AffinityNet(AffinityPropagator):
         accept_released_weights(self)
 
     def features(self, inputs):
-        """Features (B,D,h,w) whose L1 distance is the affinity, on a grid of ceil(H/stride) x ceil(W/stride) cells."""
+        """Features (B,D,h,w) whose L1 distance is the affinity, on a grid of ceil(H/stride) x
+        ceil(W/stride) cells.
+        """
         grid = [-(-side // self.stride) for side in inputs.shape[-2:]]
         embedded = []
         for projection, tap in zip(self.projections, self.taps(inputs)):
@@ -59,11 +93,13 @@ class AffinityNet(AffinityPropagator):
         return F.elu(self.fuse(torch.cat(embedded, 1)))
 
     def loss(self, inputs, data_samples):
-        """Affinity loss of a batch (spec section 1.3), normalised over the whole batch of all ranks.
+        """Affinity loss of a batch (spec section 1.3), normalised over the whole batch of all
+        ranks.
 
         Args:
             inputs (Tensor): (B,3,H,W) normalised.
-            data_samples (list): With ``affinity_label`` (1,h,w): 0 background, class or position, 255 unsure.
+            data_samples (list): With ``affinity_label`` (1,h,w): 0 background, class or position,
+                255 unsure.
 
         Returns:
             dict[str, Tensor]: ``loss_affinity``, and its terms for the log.
@@ -73,13 +109,20 @@ class AffinityNet(AffinityPropagator):
         """
         features, label = self.features(inputs), self.stack_labels(data_samples)
         if label.shape[-2:] != features.shape[-2:]:
-            raise ValueError(f'affinity_label is {tuple(label.shape[-2:])} but the grid is {tuple(features.shape[-2:])}; '
-                             f'make labels at stride {self.stride}')
+            raise ValueError(
+                f'affinity_label is {tuple(label.shape[-2:])} but the grid is '
+                f'{tuple(features.shape[-2:])}; '
+                f'make labels at stride {self.stride}'
+            )
         affinity = affinity_l1(features, self.radius, self.full_border)
         counts = self.global_pair_counts(label, self.radius, full_border=self.full_border)
         terms = affinity_loss(affinity, label, self.radius, self.full_border, counts=counts)
-        return dict(loss_affinity=terms.total, affinity_background=terms.background.detach(),
-                    affinity_foreground=terms.foreground.detach(), affinity_negative=terms.negative.detach())
+        return dict(
+            loss_affinity=terms.total,
+            affinity_background=terms.background.detach(),
+            affinity_foreground=terms.foreground.detach(),
+            affinity_negative=terms.negative.detach(),
+        )
 
     def propagate(self, image, cams, *, beta=8, log2_steps=6, background=0.39):
         """Spread seeds over an image (spec section 1.4).
@@ -89,7 +132,8 @@ class AffinityNet(AffinityPropagator):
             cams (Tensor): (K,H,W) in [0,1] of the classes in the image; K may be 0.
             beta (float): Exponent of the affinities.
             log2_steps (int): The walk has 2^log2_steps steps.
-            background (float | tuple): Constant background score, or ``('alpha', a)`` for (1 - max_k cam_k)^a.
+            background (float | tuple): Constant background score, or ``('alpha', a)`` for (1 -
+                max_k cam_k)^a.
 
         Returns:
             Tensor: (K+1,H,W) float32 scores, background first; their argmax is the pseudo label.
@@ -99,10 +143,22 @@ class AffinityNet(AffinityPropagator):
         """
         image, cams = self.prepare(image, cams)
         height, width = image.shape[-2:]
-        seeds = block_average(torch.cat([background_plane(cams, background), cams]), self.stride)  # zeros beyond the border, background too
+        # zeros beyond the border, background too
+        seeds = block_average(torch.cat([background_plane(cams, background), cams]), self.stride)
         with self.inference():
-            features = self.features(F.pad(image, (0, -width % self.stride, 0, -height % self.stride))[None])
+            features = self.features(
+                F.pad(image, (0, -width % self.stride, 0, -height % self.stride))[None]
+            )
             affinity = affinity_l1(features, self.radius, self.full_border)[0]
-            scores = random_walk(affinity, seeds, self.radius, beta=beta, num_steps=2 ** log2_steps, full_border=self.full_border)
-        scores = F.interpolate(scores[None], scale_factor=self.stride, mode='bilinear', align_corners=False)
+            scores = random_walk(
+                affinity,
+                seeds,
+                self.radius,
+                beta=beta,
+                num_steps=2**log2_steps,
+                full_border=self.full_border,
+            )
+        scores = F.interpolate(
+            scores[None], scale_factor=self.stride, mode='bilinear', align_corners=False
+        )
         return scores[0, :, :height, :width]

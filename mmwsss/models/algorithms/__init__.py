@@ -1,4 +1,5 @@
 """One method per file."""
+
 from .acr import ACRClassifier
 from .aream import AReAM
 from .base import TagClassifier
@@ -10,5 +11,13 @@ from .single_stage import SingleStage
 from .toco import ToCo
 
 __all__ = [
-    'ACRClassifier', 'AReAM', 'CoSA', 'MCC', 'MCTformer', 'MCTformerPlus', 'SingleStage', 'TagClassifier', 'ToCo',
+    'ACRClassifier',
+    'AReAM',
+    'CoSA',
+    'MCC',
+    'MCTformer',
+    'MCTformerPlus',
+    'SingleStage',
+    'TagClassifier',
+    'ToCo',
 ]

@@ -1,4 +1,7 @@
-"""ACR: a single class token, trained so that the attention of two views agrees; maps are gradients of attention (arXiv 2308.04321)."""
+"""ACR: a single class token, trained so that the attention of two views agrees; maps are gradients
+of attention (arXiv 2308.04321).
+"""
+
 from torch import nn
 from torch.nn import functional as F
 
@@ -10,37 +13,70 @@ from .base import TagClassifier
 
 @MODELS.register_module()
 class ACRClassifier(TagClassifier):
-    """All-pairs consistency regularisation (Sun et al., ICCV-W 2023), not the adversarial ACR of CVPR 2023.
+    """All-pairs consistency regularisation (Sun et al., ICCV-W 2023), not the adversarial ACR of
+    CVPR 2023.
 
-    The class token after the last layer, without the final norm of the ViT, is scored by one linear layer. Training sums the losses of
-    two views and adds ``activation_weight * L_act + affinity_weight * L_aff`` (Eq. 1-2). Maps are the gradients of the class scores with
-    respect to the class token's attention (Eq. 7), refined by the patch affinity (Eq. 8); ``test_cfg.refine=False`` gives ACR*.
+    The class token after the last layer, without the final norm of the ViT, is scored by one linear
+    layer. Training sums the losses of two views and adds ``activation_weight * L_act +
+    affinity_weight * L_aff`` (Eq. 1-2). Maps are the gradients of the class scores with respect to
+    the class token's attention (Eq. 7), refined by the patch affinity (Eq. 8);
+    ``test_cfg.refine=False`` gives ACR*.
 
     Args:
         backbone (dict): :class:`HybridViT` or :class:`TokenViT`, with one class token.
         num_classes (int): C.
-        consistency (dict, optional): Options of :class:`ViewConsistency`: ``activation_weight``, ``affinity_weight``, ``view``,
-            ``reference_patches``.
-        test_cfg (dict): Options of :class:`TagClassifier`; ``cam`` is ``GradientAttention``, maps are resized with ``align_corners`` and
-            normalised with 1e-6, as released.
+        consistency (dict, optional): Options of :class:`ViewConsistency`: ``activation_weight``,
+            ``affinity_weight``, ``view``, ``reference_patches``.
+        test_cfg (dict): Options of :class:`TagClassifier`; ``cam`` is ``GradientAttention``, maps
+            are resized with ``align_corners`` and normalised with 1e-6, as released.
     """
 
-    default_test_cfg = dict(TagClassifier.default_test_cfg, cam=dict(type='mmwsss.GradientAttention'), align_corners=True, eps=1e-6)
+    default_test_cfg = dict(
+        TagClassifier.default_test_cfg,
+        cam=dict(type='mmwsss.GradientAttention'),
+        align_corners=True,
+        eps=1e-6,
+    )
 
-    def __init__(self, backbone, num_classes, *, consistency=None, test_cfg=None, data_preprocessor=None, init_cfg=None):
-        super().__init__(backbone, num_classes, test_cfg=test_cfg, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+    def __init__(
+        self,
+        backbone,
+        num_classes,
+        *,
+        consistency=None,
+        test_cfg=None,
+        data_preprocessor=None,
+        init_cfg=None,
+    ):
+        super().__init__(
+            backbone,
+            num_classes,
+            test_cfg=test_cfg,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
         if self.backbone.num_class_tokens != 1:
-            raise ValueError(f'ACRClassifier needs one class token, got {self.backbone.num_class_tokens}; for a token per class give '
-                             'mmwsss.MCTformer or mmwsss.MCTformerPlus the option consistency')
+            raise ValueError(
+                f'ACRClassifier needs one class token, got {self.backbone.num_class_tokens}; for '
+                f'a token per class give '
+                'mmwsss.MCTformer or mmwsss.MCTformerPlus the option consistency'
+            )
         if self.cam is None:
-            raise ValueError('ACRClassifier has no maps of its own: test_cfg.cam must be the config of a CAM method, e.g. '
-                             "dict(type='mmwsss.GradientAttention')")
+            raise ValueError(
+                'ACRClassifier has no maps of its own: test_cfg.cam must be the config of a CAM '
+                'method, e.g. '
+                "dict(type='mmwsss.GradientAttention')"
+            )
         self.class_head = nn.Linear(self.backbone.embed_dims, num_classes)
-        self.consistency = MODELS.build(dict(type='mmwsss.ViewConsistency') | dict(consistency or {}))
+        self.consistency = MODELS.build(
+            dict(type='mmwsss.ViewConsistency') | dict(consistency or {})
+        )
         accept_released_weights(self)
 
     def loss(self, inputs, data_samples):
-        """``loss_cls``, the sum of the multi-label soft margin losses of both views, ``loss_activation`` and ``loss_affinity``."""
+        """``loss_cls``, the sum of the multi-label soft margin losses of both views,
+        ``loss_activation`` and ``loss_affinity``.
+        """
         return self.consistency.loss(self, inputs, data_samples)
 
     def training_features(self, inputs, attention=()):
@@ -49,7 +85,11 @@ class ACRClassifier(TagClassifier):
 
     def classification_losses(self, features, tags):
         """Multi-label soft margin loss of one view, mean over classes and batch."""
-        return dict(loss_cls=F.multilabel_soft_margin_loss(self.class_logits(features.class_tokens).float(), tags))
+        return dict(
+            loss_cls=F.multilabel_soft_margin_loss(
+                self.class_logits(features.class_tokens).float(), tags
+            )
+        )
 
     def class_logits(self, class_tokens):
         return self.class_head(class_tokens[:, 0])

@@ -1,4 +1,7 @@
-"""AReAM: re-activation of over-smoothed deep attention, trained with an affinity loss on every layer (arXiv 2305.03112 v2)."""
+"""AReAM: re-activation of over-smoothed deep attention, trained with an affinity loss on every
+layer (arXiv 2305.03112 v2).
+"""
+
 from pathlib import Path
 
 import torch
@@ -6,7 +9,13 @@ import torch
 from mmwsss.functional.attention import AFFINITY_MODES, AttentionRequest
 from mmwsss.functional.cam import fuse_cams, minmax_normalize
 from mmwsss.functional.pseudo_labels import IGNORE, box_mask, boxes_on_grid, present_slots
-from mmwsss.functional.reactivation import layer_entropy, layer_weights, reactivated_cams, refine_by_layer, token_labels
+from mmwsss.functional.reactivation import (
+    layer_entropy,
+    layer_weights,
+    reactivated_cams,
+    refine_by_layer,
+    token_labels,
+)
 from mmwsss.registry import MODELS
 from mmwsss.utils.io import read_json
 
@@ -15,47 +24,89 @@ from .mctformer_plus import MCTformerPlus
 
 @MODELS.register_module()
 class AReAM(MCTformerPlus):
-    """Multi-class token transformer whose deep layers are taught the patch affinity that shallow layers suggest.
+    """Multi-class token transformer whose deep layers are taught the patch affinity that shallow
+    layers suggest.
 
-    ``L = L_cls + L_patch + contrast_weight * L_cct + affinity_weight * L_aff``. In a training step the class maps are refined by each
-    layer's attention; the entropy of the result weighs the layers, sharp ones make the labels, flat ones are supervised with them.
-    Maps are computed at test as by :class:`MCTformer`: with the plain mean of the affinities of all layers (Eq. 4-5).
+    ``L = L_cls + L_patch + contrast_weight * L_cct + affinity_weight * L_aff``. In a training step
+    the class maps are refined by each layer's attention; the entropy of the result weighs the
+    layers, sharp ones make the labels, flat ones are supervised with them. Maps are computed at
+    test as by :class:`MCTformer`: with the plain mean of the affinities of all layers (Eq. 4-5).
 
     Args:
         backbone (dict): :class:`TokenViT`.
         num_classes (int): C.
         patch_head (dict, optional): Options of :class:`PatchCAMHead`; GWRP by default.
-        contrast_weight (float): Of MCTformer+'s contrast between class tokens; 0 (default) leaves it out.
+        contrast_weight (float): Of MCTformer+'s contrast between class tokens; 0 (default) leaves
+            it out.
         affinity_loss (dict, optional): Options of :class:`AttentionAffinityLoss`.
         affinity_weight (float): lambda of Eq. 20.
         affinity_start (int): First epoch with the affinity loss, counted from 0.
         affinity_mode (str): P of Eq. 7, see :meth:`DeferredAttention.affinity`.
-        weighting (str): ``'adaptive'`` by entropy, per image and step (Eq. 8-10); ``'uniform'``, w = w_hat = 1; or a JSON file with
-            ``w_hat`` of every layer (version 1), as ``tools/analysis_tools/analyze_affinity.py`` writes it; only training reads it.
+        weighting (str): ``'adaptive'`` by entropy, per image and step (Eq. 8-10); ``'uniform'``, w
+            = w_hat = 1; or a JSON file with ``w_hat`` of every layer (version 1), as
+            ``tools/analysis_tools/analyze_affinity.py`` writes it; only training reads it.
         entropy_form (str): Of ``'adaptive'``, see :func:`layer_entropy`.
-        split_layer (int, optional): Refine with the layers before it and supervise it and the later ones (version 1); None: all do both.
+        split_layer (int, optional): Refine with the layers before it and supervise it and the later
+            ones (version 1); None: all do both.
         par (dict | bool): Options of :class:`PAR`; False labels without refinement.
-        labels (dict, optional): Options of :func:`token_labels`: ``mode``, ``low``, ``high``, ``downscale``.
-        cam_flip (bool): Take the maps from an extra pass of image and mirror image in evaluation mode (version 1, which stays in training
-            mode); by default they come from the training pass at no cost.
-        test_cfg (dict): As :class:`MCTformer`; ``attention_layers`` and ``fuse_sqrt`` also define the maps of the training step. By default
-            3 layers and no root, as MCTformer V2.
+        labels (dict, optional): Options of :func:`token_labels`: ``mode``, ``low``, ``high``,
+            ``downscale``.
+        cam_flip (bool): Take the maps from an extra pass of image and mirror image in evaluation
+            mode (version 1, which stays in training mode); by default they come from the training
+            pass at no cost.
+        test_cfg (dict): As :class:`MCTformer`; ``attention_layers`` and ``fuse_sqrt`` also define
+            the maps of the training step. By default 3 layers and no root, as MCTformer V2.
     """
 
     default_test_cfg = dict(MCTformerPlus.default_test_cfg, attention_layers=3, fuse_sqrt=False)
 
-    def __init__(self, backbone, num_classes, *, class_head=None, patch_head=None, contrast_loss=None, contrast_weight=0.,
-                 affinity_loss=None, affinity_weight=0.2, affinity_start=8, affinity_mode='softmax_all', weighting='adaptive',
-                 entropy_form='max', split_layer=None, par=True, labels=None, cam_flip=False, test_cfg=None, data_preprocessor=None,
-                 init_cfg=None):
-        super().__init__(backbone, num_classes, class_head=class_head, patch_head=patch_head, contrast_loss=contrast_loss,
-                         contrast_weight=contrast_weight, test_cfg=test_cfg, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+    def __init__(
+        self,
+        backbone,
+        num_classes,
+        *,
+        class_head=None,
+        patch_head=None,
+        contrast_loss=None,
+        contrast_weight=0.0,
+        affinity_loss=None,
+        affinity_weight=0.2,
+        affinity_start=8,
+        affinity_mode='softmax_all',
+        weighting='adaptive',
+        entropy_form='max',
+        split_layer=None,
+        par=True,
+        labels=None,
+        cam_flip=False,
+        test_cfg=None,
+        data_preprocessor=None,
+        init_cfg=None,
+    ):
+        super().__init__(
+            backbone,
+            num_classes,
+            class_head=class_head,
+            patch_head=patch_head,
+            contrast_loss=contrast_loss,
+            contrast_weight=contrast_weight,
+            test_cfg=test_cfg,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
         num_layers = self.backbone.num_layers
         if affinity_mode not in AFFINITY_MODES:
-            raise ValueError(f'affinity_mode must be one of {AFFINITY_MODES}, got {affinity_mode!r}')
+            raise ValueError(
+                f'affinity_mode must be one of {AFFINITY_MODES}, got {affinity_mode!r}'
+            )
         if split_layer is not None and not 0 < split_layer < num_layers:
-            raise ValueError(f'split_layer must be in 1..{num_layers - 1}, got {split_layer}: layers before it refine, the others learn')
-        self.affinity_loss = MODELS.build(dict(type='mmwsss.AttentionAffinityLoss') | dict(affinity_loss or {}))
+            raise ValueError(
+                f'split_layer must be in 1..{num_layers - 1}, got {split_layer}: layers before it '
+                f'refine, the others learn'
+            )
+        self.affinity_loss = MODELS.build(
+            dict(type='mmwsss.AttentionAffinityLoss') | dict(affinity_loss or {})
+        )
         self.affinity_weight = affinity_weight
         self.affinity_start = affinity_start
         self.affinity_mode = affinity_mode
@@ -63,20 +114,28 @@ class AReAM(MCTformerPlus):
         self.entropy_form = entropy_form
         self.refining = slice(split_layer)
         self.supervised = slice(split_layer, None)
-        self.par = None if par is False else MODELS.build(dict(type='mmwsss.PAR') | ({} if par is True else dict(par)))
+        self.par = (
+            None
+            if par is False
+            else MODELS.build(dict(type='mmwsss.PAR') | ({} if par is True else dict(par)))
+        )
         self.label_options = dict(labels or {})
         self.cam_flip = cam_flip
         self.has_started = True
         self.fixed_weights = None
 
     def init_weights(self):
-        """As :class:`MCTformer`; layer weights of a file are read too, so that a missing one ends the run before it starts."""
+        """As :class:`MCTformer`; layer weights of a file are read too, so that a missing one ends
+        the run before it starts.
+        """
         super().init_weights()
         if self.weighting not in ('adaptive', 'uniform'):
             self.fixed_weights = _read_layer_weights(self.weighting, self.backbone.num_layers)
 
     def update_schedule(self, *, epoch, iteration):
-        """Start the affinity loss in its epoch (:class:`LossScheduleHook` tells); a model that is not told has it on."""
+        """Start the affinity loss in its epoch (:class:`LossScheduleHook` tells); a model that is
+        not told has it on.
+        """
         self.has_started = epoch >= self.affinity_start
 
     def loss(self, inputs, data_samples):
@@ -84,11 +143,17 @@ class AReAM(MCTformerPlus):
         if not (self.has_started and self.affinity_weight):
             return super().loss(inputs, data_samples)
         tags = self.gt_tags(data_samples, inputs)
-        features = self.backbone(inputs, attention=self._requests(), class_embeddings=self.contrast_weight != 0)
+        features = self.backbone(
+            inputs, attention=self._requests(), class_embeddings=self.contrast_weight != 0
+        )
         losses = self.classification_losses(features, tags)
-        labels, w_hat = self.affinity_targets(inputs, features, tags, self.boxes(data_samples, inputs))
+        labels, w_hat = self.affinity_targets(
+            inputs, features, tags, self.boxes(data_samples, inputs)
+        )
         layers = features.attention[0][self.supervised]
-        losses['loss_affinity'] = self.affinity_weight * self.affinity_loss(layers, labels, w_hat[:, self.supervised])
+        losses['loss_affinity'] = self.affinity_weight * self.affinity_loss(
+            layers, labels, w_hat[:, self.supervised]
+        )
         return losses
 
     @torch.no_grad()
@@ -99,10 +164,12 @@ class AReAM(MCTformerPlus):
             inputs (Tensor): (B,3,H,W).
             features (TokenFeatures): Of ``inputs``, with the attention of the training step.
             tags (Tensor): (B,C).
-            boxes (Tensor, optional): (B,4) y0, y1, x0, x1, the part of each crop that is image; patches outside are ignored.
+            boxes (Tensor, optional): (B,4) y0, y1, x0, x1, the part of each crop that is image;
+                patches outside are ignored.
 
         Returns:
-            tuple: labels (B,h,w) int64, 0 background, class c is c+1, 255 ignored; w_hat (B,L) float64 in [0,1].
+            tuple: labels (B,h,w) int64, 0 background, class c is c+1, 255 ignored; w_hat (B,L)
+                float64 in [0,1].
         """
         classes, filled = present_slots(tags)
         if self.cam_flip:
@@ -119,7 +186,9 @@ class AReAM(MCTformerPlus):
             images, grid = self.whole_patches(inputs), cams.shape[-2:]
             slots = token_labels(images, cams, filled, grid, par=self.par, **self.label_options)
         if boxes is not None:
-            slots = slots.masked_fill(~box_mask(boxes_on_grid(boxes, images.shape[-2:], grid), grid), IGNORE)
+            slots = slots.masked_fill(
+                ~box_mask(boxes_on_grid(boxes, images.shape[-2:], grid), grid), IGNORE
+            )
         names = torch.cat([classes.new_zeros(len(classes), 1), classes + 1], 1)
         labels = names.gather(1, slots.clamp(max=classes.shape[1]).flatten(1)).view_as(slots)
         return labels.masked_fill_(slots == IGNORE, IGNORE), w_hat
@@ -139,26 +208,38 @@ class AReAM(MCTformerPlus):
     def _requests(self):
         requests = [AttentionRequest('all', kind='deferred')]
         if self.test_cfg['map_type'] != 'patchcam':
-            requests.append(AttentionRequest('class_to_patch', layers=self.test_cfg['attention_layers'], reduce='mean'))
+            requests.append(
+                AttentionRequest(
+                    'class_to_patch', layers=self.test_cfg['attention_layers'], reduce='mean'
+                )
+            )
         return requests
 
     def _maps(self, features, classes, filled):
-        """Maps (B,K,h,w) of the present classes, min-max normalised, 0 in empty slots; not refined."""
+        """Maps (B,K,h,w) of the present classes, min-max normalised, 0 in empty slots; not
+        refined.
+        """
         grid = features.patch_map.shape[-2:]
         index = classes[:, :, None].expand(-1, -1, grid[0] * grid[1])
         attention, patch_cams = None, self.patch_head(features.patch_map).float()
         if len(features.attention) > 1:
             attention = features.attention[1].gather(1, index).unflatten(2, grid)
         patch_cams = patch_cams.flatten(2).gather(1, index).unflatten(2, grid)
-        cams = fuse_cams(attention, patch_cams, self.test_cfg['map_type'], sqrt=self.test_cfg['fuse_sqrt'])
+        cams = fuse_cams(
+            attention, patch_cams, self.test_cfg['map_type'], sqrt=self.test_cfg['fuse_sqrt']
+        )
         return minmax_normalize(cams * filled[:, :, None, None])
 
     def _flipped_maps(self, inputs, classes, filled):
-        """Maps of image and mirror image (2B,K,h,w), each made from both, and the layers of a pass in evaluation mode."""
+        """Maps of image and mirror image (2B,K,h,w), each made from both, and the layers of a pass
+        in evaluation mode.
+        """
         training = self.backbone.training
         self.backbone.eval()
         try:
-            features = self.backbone(torch.cat([inputs, inputs.flip(-1)]), attention=self._requests())
+            features = self.backbone(
+                torch.cat([inputs, inputs.flip(-1)]), attention=self._requests()
+            )
         finally:
             self.backbone.train(training)
         image, mirrored = self._maps(features, classes.repeat(2, 1), filled.repeat(2, 1)).chunk(2)
@@ -169,9 +250,15 @@ class AReAM(MCTformerPlus):
 def _read_layer_weights(file, num_layers):
     """``w_hat`` (1,L) of a JSON file."""
     if not Path(file).is_file():
-        raise FileNotFoundError(f'{file}: layer weights not found; write them with tools/analysis_tools/analyze_affinity.py from a '
-                                "checkpoint, or choose model.weighting='uniform' or 'adaptive'")
+        raise FileNotFoundError(
+            f'{file}: layer weights not found; write them with '
+            f'tools/analysis_tools/analyze_affinity.py from a '
+            "checkpoint, or choose model.weighting='uniform' or 'adaptive'"
+        )
     weights = read_json(file).get('w_hat', ())
     if len(weights) != num_layers:
-        raise ValueError(f'{file}: w_hat has {len(weights)} entries, the model {num_layers} layers; write it from a model of this depth')
+        raise ValueError(
+            f'{file}: w_hat has {len(weights)} entries, the model {num_layers} layers; write it '
+            f'from a model of this depth'
+        )
     return torch.tensor([weights], dtype=torch.float64)

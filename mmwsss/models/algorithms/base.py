@@ -1,4 +1,5 @@
 """Base of every classifier that learns from image tags and is turned into class activation maps."""
+
 from abc import abstractmethod
 from contextlib import nullcontext
 
@@ -14,39 +15,59 @@ DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 
 
 class TagClassifier(BaseModel):
-    """Learns from image tags; predicts tag scores and, for tagged (or predicted) classes, class activation maps.
+    """Learns from image tags; predicts tag scores and, for tagged (or predicted) classes, class
+    activation maps.
 
-    Subclasses implement :meth:`loss`, :meth:`extract`, :meth:`scores_of` and :meth:`maps_of`. What is common is here: views at
-    several scales, each batched with its horizontal flip, summed, normalised.
+    Subclasses implement :meth:`loss`, :meth:`extract`, :meth:`scores_of` and :meth:`maps_of`. What
+    is common is here: views at several scales, each batched with its horizontal flip, summed,
+    normalised.
 
     Args:
         backbone (dict): Config of the backbone.
         num_classes (int): C, foreground classes.
-        test_cfg (dict): ``flip`` (bool), ``refine`` (bool), ``dtype`` (``'fp32'``, ``'bf16'``, ``'fp16'``: autocast of the
-            network, maps stay float32), ``score_threshold`` (a class is predicted above it where no tags are given; the best
-            class always is), ``tags`` (``'gt'`` the sample's tags, ``'predicted'`` or ``'all'`` classes), ``cam`` (config of a CAM
-            method of :mod:`mmwsss.models.cams` in the place of the method's own maps), ``align_corners`` (how maps are resized to
-            the image), ``eps`` (of the min-max normalisation), and the options of the subclass.
+        test_cfg (dict): ``flip`` (bool), ``refine`` (bool), ``dtype`` (``'fp32'``, ``'bf16'``,
+            ``'fp16'``: autocast of the network, maps stay float32), ``score_threshold`` (a class is
+            predicted above it where no tags are given; the best class always is), ``tags``
+            (``'gt'`` the sample's tags, ``'predicted'`` or ``'all'`` classes), ``cam`` (config of a
+            CAM method of :mod:`mmwsss.models.cams` in the place of the method's own maps),
+            ``align_corners`` (how maps are resized to the image), ``eps`` (of the min-max
+            normalisation), and the options of the subclass.
         data_preprocessor (dict, optional): Config.
     """
 
-    default_test_cfg = dict(flip=True, refine=True, dtype='fp32', score_threshold=0.5, tags='gt', cam=None, align_corners=False, eps=1e-8)
+    default_test_cfg = dict(
+        flip=True,
+        refine=True,
+        dtype='fp32',
+        score_threshold=0.5,
+        tags='gt',
+        cam=None,
+        align_corners=False,
+        eps=1e-8,
+    )
 
-    def __init__(self, backbone, num_classes, *, test_cfg=None, data_preprocessor=None, init_cfg=None):
+    def __init__(
+        self, backbone, num_classes, *, test_cfg=None, data_preprocessor=None, init_cfg=None
+    ):
         super().__init__(data_preprocessor or dict(type='mmwsss.ViewsDataPreprocessor'), init_cfg)
         self.backbone = MODELS.build(backbone)
         self.num_classes = num_classes
         unknown = set(test_cfg or ()) - set(self.default_test_cfg)
         if unknown:
-            raise ValueError(f'{type(self).__name__}.test_cfg has no option {sorted(unknown)}; options: {sorted(self.default_test_cfg)}')
+            raise ValueError(
+                f'{type(self).__name__}.test_cfg has no option {sorted(unknown)}; options: '
+                f'{sorted(self.default_test_cfg)}'
+            )
         self.test_cfg = dict(self.default_test_cfg, **(test_cfg or {}))
         if self.test_cfg['dtype'] not in DTYPES:
-            raise ValueError(f"test_cfg.dtype must be one of {sorted(DTYPES)}, got {self.test_cfg['dtype']!r}")
+            raise ValueError(
+                f'test_cfg.dtype must be one of {sorted(DTYPES)}, got {self.test_cfg["dtype"]!r}'
+            )
         self.cam = None
         if self.test_cfg.get('cam') is not None:
             self.set_cam(self.test_cfg['cam'])
 
-    # What a method is made of ----------------------------------------------------------------------------------------------
+    # What a method is made of ---------------------------------------------------------------------
 
     @abstractmethod
     def loss(self, inputs, data_samples):
@@ -62,17 +83,25 @@ class TagClassifier(BaseModel):
 
     @abstractmethod
     def maps_of(self, extracted, keys):
-        """Maps (B,K,h,w) >= 0 of the classes ``keys`` (list of ids), low resolution, not normalised."""
+        """Maps (B,K,h,w) >= 0 of the classes ``keys`` (list of ids), low resolution, not
+        normalised.
+        """
 
-    # What CAM methods other than its own ask of a model -------------------------------------------------------------------------
+    # What CAM methods other than its own ask of a model -------------------------------------------
 
     def class_logits(self, class_tokens):
         """Logits (B,C) from the class tokens (B,T,D) of the last layer."""
-        raise ValueError(f'{type(self).__name__} does not score class tokens, which the CAM method {type(self.cam).__name__} needs')
+        raise ValueError(
+            f'{type(self).__name__} does not score class tokens, which the CAM method '
+            f'{type(self.cam).__name__} needs'
+        )
 
     def patch_logits(self, patch_map):
         """Class maps (B,C,h,w) from the patch tokens (B,D,h,w) of the last layer, any sign."""
-        raise ValueError(f'{type(self).__name__} does not score patches, which the CAM method {type(self.cam).__name__} needs')
+        raise ValueError(
+            f'{type(self).__name__} does not score patches, which the CAM method '
+            f'{type(self.cam).__name__} needs'
+        )
 
     def gather(self, features):
         """What :meth:`scores_of` reads, from the features of the backbone."""
@@ -83,10 +112,12 @@ class TagClassifier(BaseModel):
         self.test_cfg['cam'] = cam
         self.cam = None if cam is None else MODELS.build(cam)
 
-    # Public interface ------------------------------------------------------------------------------------------------------
+    # Public interface -----------------------------------------------------------------------------
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
-        """``'loss'`` -> dict of losses, ``'predict'`` -> data samples with maps, ``'tensor'`` -> tag probabilities (B,C)."""
+        """``'loss'`` -> dict of losses, ``'predict'`` -> data samples with maps, ``'tensor'`` ->
+        tag probabilities (B,C).
+        """
         if mode == 'loss':
             return self.loss(inputs, data_samples)
         if mode == 'predict':
@@ -99,22 +130,34 @@ class TagClassifier(BaseModel):
         """Tags (B,C) of a batch on the device of ``inputs``."""
         without = next((sample for sample in data_samples if 'gt_tags' not in sample), None)
         if without is not None:
-            raise ValueError(f"{without.metainfo.get('img_path', 'an image')}: has no tags; give the data set a tag file, or predict them "
-                             "(model.test_cfg.tags='predicted')")
+            raise ValueError(
+                f'{without.metainfo.get("img_path", "an image")}: has no tags; give the data set '
+                f'a tag file, or predict them '
+                "(model.test_cfg.tags='predicted')"
+            )
         tags = torch.stack([sample.gt_tags for sample in data_samples]).to(inputs.device)
         if tags.shape[1] != self.num_classes:
-            raise ValueError(f'the model has {self.num_classes} classes, the data set {tags.shape[1]}: set num_classes of the config '
-                             f'to the number of classes without background')
+            raise ValueError(
+                f'the model has {self.num_classes} classes, the data set {tags.shape[1]}: set '
+                f'num_classes of the config '
+                f'to the number of classes without background'
+            )
         return tags
 
     @staticmethod
     def boxes(data_samples, inputs):
-        """Boxes (B,4) y0, y1, x0, x1 of the part of the crops that is image: the metainfo ``img_box``, by default all."""
+        """Boxes (B,4) y0, y1, x0, x1 of the part of the crops that is image: the metainfo
+        ``img_box``, by default all.
+        """
         whole = (0, inputs.shape[-2], 0, inputs.shape[-1])
-        return torch.tensor([sample.metainfo.get('img_box', whole) for sample in data_samples], device=inputs.device)
+        return torch.tensor(
+            [sample.metainfo.get('img_box', whole) for sample in data_samples], device=inputs.device
+        )
 
     def whole_patches(self, inputs):
-        """Images (B,3,H,W) as the backbone sees them: sides are padded (``pad_to_patch``) or cut to whole patches, bottom and right."""
+        """Images (B,3,H,W) as the backbone sees them: sides are padded (``pad_to_patch``) or cut to
+        whole patches, bottom and right.
+        """
         patch, pad = self.backbone.patch_size, getattr(self.backbone, 'pad_to_patch', False)
         rows, columns = (-side % patch if pad else -(side % patch) for side in inputs.shape[-2:])
         return F.pad(inputs, (0, columns, 0, rows)) if rows or columns else inputs
@@ -125,7 +168,8 @@ class TagClassifier(BaseModel):
 
         Args:
             inputs (Tensor | list): (B,3,H,W), or per image a list of views (1,3,h,w).
-            data_samples (list[WSSSDataSample]): ``gt_tags`` is read unless ``test_cfg.tags='predicted'``.
+            data_samples (list[WSSSDataSample]): ``gt_tags`` is read unless
+                ``test_cfg.tags='predicted'``.
         """
         if isinstance(inputs, Tensor):
             inputs = [[image[None]] for image in inputs]
@@ -137,7 +181,9 @@ class TagClassifier(BaseModel):
 
     def predict_group(self, views, data_samples):
         """:meth:`predict` for B images of one size: ``views`` is a list of (B,3,h,w)."""
-        for sample, scores, keys, cams in zip(data_samples, *self.predict_cams(views, data_samples)):
+        for sample, scores, keys, cams in zip(
+            data_samples, *self.predict_cams(views, data_samples)
+        ):
             sample.set_pred_scores(scores).set_pred_cams(keys, cams)
 
     def predict_cams(self, views, data_samples):
@@ -145,11 +191,12 @@ class TagClassifier(BaseModel):
 
         Args:
             views (list[Tensor]): One (B,3,h,w) per scale.
-            data_samples (list[WSSSDataSample]): B samples; the maps get the size ``ori_shape`` where it is set, else that of the
-                first view.
+            data_samples (list[WSSSDataSample]): B samples; the maps get the size ``ori_shape``
+                where it is set, else that of the first view.
 
         Returns:
-            tuple: scores (B,C) of the first view without flip; B lists of class ids; B tensors (K,H,W) in [0,1].
+            tuple: scores (B,C) of the first view without flip; B lists of class ids; B tensors
+                (K,H,W) in [0,1].
         """
         size = tuple(data_samples[0].metainfo.get('ori_shape', views[0].shape[-2:]))[:2]
         scores = keys = sums = None
@@ -157,21 +204,31 @@ class TagClassifier(BaseModel):
             batch = torch.cat([view, view.flip(-1)]) if self.test_cfg['flip'] else view
             extracted = self._extract_autocast(batch)
             if keys is None:
-                scores = self.scores_of(extracted if self.cam is None else self.gather(extracted))[:len(view)].float()
+                scores = self.scores_of(extracted if self.cam is None else self.gather(extracted))[
+                    : len(view)
+                ].float()
                 keys = self._keys(scores, data_samples)
                 union = sorted({key for image_keys in keys for key in image_keys})
                 sums = view.new_zeros(len(view), len(union), *size)
             if not union:
                 break
-            maps = self.maps_of(extracted, union) if self.cam is None else self.cam.maps_of(self, extracted, union)
+            maps = (
+                self.maps_of(extracted, union)
+                if self.cam is None
+                else self.cam.maps_of(self, extracted, union)
+            )
             maps = self.to_image_size(maps.float(), view.shape[-2:], size)
-            sums += maps[:len(view)]
+            sums += maps[: len(view)]
             if self.test_cfg['flip']:
-                sums += maps[len(view):].flip(-1)
+                sums += maps[len(view) :].flip(-1)
         column = {key: index for index, key in enumerate(union)}
         eps = self.test_cfg['eps']
-        cams = [minmax_normalize(image[[column[key] for key in image_keys]], eps) if image_keys else image[:0]
-                for image, image_keys in zip(sums, keys)]
+        cams = [
+            minmax_normalize(image[[column[key] for key in image_keys]], eps)
+            if image_keys
+            else image[:0]
+            for image, image_keys in zip(sums, keys)
+        ]
         return scores, keys, cams
 
     def _extract_autocast(self, batch):
@@ -180,19 +237,29 @@ class TagClassifier(BaseModel):
             return self.extract(batch) if self.cam is None else self.cam.extract(self, batch)
 
     def grid_maps(self, view, keys):
-        """Maps (B,K,h,w) of the classes ``keys`` (list of ids) on the grid of one view (B,3,.,.), neither resized nor normalised."""
+        """Maps (B,K,h,w) of the classes ``keys`` (list of ids) on the grid of one view (B,3,.,.),
+        neither resized nor normalised.
+        """
         extracted = self._extract_autocast(view)
-        return (self.maps_of(extracted, keys) if self.cam is None else self.cam.maps_of(self, extracted, keys)).float()
+        return (
+            self.maps_of(extracted, keys)
+            if self.cam is None
+            else self.cam.maps_of(self, extracted, keys)
+        ).float()
 
     def to_image_size(self, maps, view_size, size):
-        """Maps (B,K,h,w) on the grid of a view of ``view_size``, resized to the image (H,W) without the padding of the view."""
+        """Maps (B,K,h,w) on the grid of a view of ``view_size``, resized to the image (H,W) without
+        the padding of the view.
+        """
         align_corners = self.test_cfg.get('align_corners', False)
         if not getattr(self.backbone, 'pad_to_patch', False):
             return upsample_cams(maps, size, align_corners=align_corners)
         # the map covers the padded view: blow it up as a whole, then cut the padding off
-        covered = [round(cells * self.backbone.patch_size * side / view_side)
-                   for cells, side, view_side in zip(maps.shape[-2:], size, view_size)]
-        return upsample_cams(maps, covered, align_corners=align_corners)[..., :size[0], :size[1]]
+        covered = [
+            round(cells * self.backbone.patch_size * side / view_side)
+            for cells, side, view_side in zip(maps.shape[-2:], size, view_size)
+        ]
+        return upsample_cams(maps, covered, align_corners=align_corners)[..., : size[0], : size[1]]
 
     def _keys(self, scores, data_samples):
         """Class ids of each image: its tags, the predicted ones, or all."""

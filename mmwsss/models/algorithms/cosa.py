@@ -1,9 +1,18 @@
-"""CoSA: co-training with swapped assignments for single-stage segmentation from image tags (ECCV 2024)."""
+"""CoSA: co-training with swapped assignments for single-stage segmentation from image tags (ECCV
+2024).
+"""
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmwsss.functional.pseudo_labels import IGNORE, box_mask, boxes_on_grid, gated_maximum, labels_two_pass
+from mmwsss.functional.pseudo_labels import (
+    IGNORE,
+    box_mask,
+    boxes_on_grid,
+    gated_maximum,
+    labels_two_pass,
+)
 from mmwsss.functional.reliability import XI_RANGE, single_threshold_label
 from mmwsss.registry import MODELS
 
@@ -16,68 +25,134 @@ EXPORTS = ('main', 'aux', 'ensemble')
 
 @MODELS.register_module()
 class CoSA(SingleStage):
-    """An online network that learns and an assignment network, its moving average, that makes the labels.
+    """An online network that learns and an assignment network, its moving average, that makes the
+    labels.
 
-    The assignment network sees the weak view of an image at several scales. Its class maps label the segmentation of the online network
-    (CPL), its segmentation labels the class maps of the online network (SPL): the assignments are swapped. The online network sees the
-    strong view, which has the same geometry. Losses (weighted as returned): ``loss_cls``, ``loss_aux_cls``, ``loss_seg`` (both CPL),
-    ``loss_cam`` (and ``loss_aux_cam``), ``loss_energy``, ``loss_separation``.
+    The assignment network sees the weak view of an image at several scales. Its class maps label
+    the segmentation of the online network (CPL), its segmentation labels the class maps of the
+    online network (SPL): the assignments are swapped. The online network sees the strong view,
+    which has the same geometry. Losses (weighted as returned): ``loss_cls``, ``loss_aux_cls``,
+    ``loss_seg`` (both CPL), ``loss_cam`` (and ``loss_aux_cam``), ``loss_energy``,
+    ``loss_separation``.
 
-    The defaults are the configuration of the released logs. The profile of the paper is ``pseudo_label.labels='single'`` with
-    ``dynamic_threshold``, ``reliability_loss``, ``c2s_weights=(1, 1)`` and loss weights ``energy=0`` and ``separation=0.1``.
+    The defaults are the configuration of the released logs. The profile of the paper is
+    ``pseudo_label.labels='single'`` with ``dynamic_threshold``, ``reliability_loss``,
+    ``c2s_weights=(1, 1)`` and loss weights ``energy=0`` and ``separation=0.1``.
 
-    ``update_teacher()`` averages the online network into the assignment network; :class:`TeacherEMAHook` calls it after every step.
+    ``update_teacher()`` averages the online network into the assignment network;
+    :class:`TeacherEMAHook` calls it after every step.
 
     Args:
-        momentum (float): m of the moving average, ``assignment = m assignment + (1 - m) online`` over all parameters.
-        detach (str): What the guided maps do not train: ``'none'``, ``'feat'`` (the features), ``'cls'`` (the classifier), ``'all'``.
-        c2s_weights (Sequence[float]): Of the segmentation losses against the labels of the main and the auxiliary maps.
+        momentum (float): m of the moving average, ``assignment = m assignment + (1 - m) online``
+            over all parameters.
+        detach (str): What the guided maps do not train: ``'none'``, ``'feat'`` (the features),
+            ``'cls'`` (the classifier), ``'all'``.
+        c2s_weights (Sequence[float]): Of the segmentation losses against the labels of the main and
+            the auxiliary maps.
         cam_loss (dict, optional): Options of :class:`SegToCAMLoss`.
-        reliability_loss (dict, optional): Options of :class:`ReliabilityWeightedLoss`, which then replaces :class:`BalancedSegLoss`.
-        aux_reliability (str): Whose confidences weigh the labels of the auxiliary maps: ``'aux'`` or ``'main'``.
-        separation_loss (dict, optional): Options of :class:`ContrastiveSeparationLoss`, used where its loss weight is not 0.
-        dynamic_threshold (dict, optional): Options of :class:`DynamicThreshold`, one for the main and one for the auxiliary maps. None:
-            the fixed thresholds of ``pseudo_label``.
-        seg_loss (dict, optional): As :class:`SingleStage`; means over the pixels of a batch, as released.
-        pseudo_label (dict, optional): ``labels``: ``'two'``, thresholds ``high`` and ``low`` (``aux_high``, ``aux_low``) with ignored
-            pixels between, or ``'single'``, threshold ``xi`` (``aux_xi``) and no pixel ignored; ``xi`` also is where reliability is 0;
-            ``aux_scales``: ``'last'``, only the last scale makes the auxiliary maps (as released, by mistake), or ``'all'``;
-            ``temperature`` of SPL; ``after_softmax``: SPL removes untagged classes after the softmax, not before; ``scales``, ``flip`` and
-            ``downscale`` as :class:`SingleStage`. PAR is not used.
-        test_cfg (dict, optional): As :class:`SingleStage`, and ``network``: ``'assignment'`` or ``'online'``; ``export``: which maps are
-            ``pred_cams``, ``'main'``, ``'aux'`` or their mean ``'ensemble'``.
+        reliability_loss (dict, optional): Options of :class:`ReliabilityWeightedLoss`, which then
+            replaces :class:`BalancedSegLoss`.
+        aux_reliability (str): Whose confidences weigh the labels of the auxiliary maps: ``'aux'``
+            or ``'main'``.
+        separation_loss (dict, optional): Options of :class:`ContrastiveSeparationLoss`, used where
+            its loss weight is not 0.
+        dynamic_threshold (dict, optional): Options of :class:`DynamicThreshold`, one for the main
+            and one for the auxiliary maps. None: the fixed thresholds of ``pseudo_label``.
+        seg_loss (dict, optional): As :class:`SingleStage`; means over the pixels of a batch, as
+            released.
+        pseudo_label (dict, optional): ``labels``: ``'two'``, thresholds ``high`` and ``low``
+            (``aux_high``, ``aux_low``) with ignored pixels between, or ``'single'``, threshold
+            ``xi`` (``aux_xi``) and no pixel ignored; ``xi`` also is where reliability is 0;
+            ``aux_scales``: ``'last'``, only the last scale makes the auxiliary maps (as released,
+            by mistake), or ``'all'``; ``temperature`` of SPL; ``after_softmax``: SPL removes
+            untagged classes after the softmax, not before; ``scales``, ``flip`` and ``downscale``
+            as :class:`SingleStage`. PAR is not used.
+        test_cfg (dict, optional): As :class:`SingleStage`, and ``network``: ``'assignment'`` or
+            ``'online'``; ``export``: which maps are ``pred_cams``, ``'main'``, ``'aux'`` or their
+            mean ``'ensemble'``.
         options: Everything else is of :class:`SingleStage`.
 
     Raises:
-        ValueError: An unknown option; options that contradict each other; a crop whose scales are no multiple of the patch.
+        ValueError: An unknown option; options that contradict each other; a crop whose scales are
+            no multiple of the patch.
     """
 
-    default_loss_weights = dict(cls=1., aux_cls=1., seg=0.1, cam=0.05, aux_cam=0., energy=0.05, separation=0.)
-    default_pseudo_label = dict(SingleStage.default_pseudo_label, par=None, labels='two', low=0.2, aux_high=0.7, aux_low=0.25, xi=0.5,
-                                aux_xi=0.5, aux_scales='last', temperature=0.01, after_softmax=False)
-    default_test_cfg = dict(SingleStage.default_test_cfg, size=(448, 448), scales=(1., 0.5, 1.5, 0.75, 1.25),
-                            seg_scales=(1., 0.5, 1.5, 0.75, 1.25), seg_flip=True, seg_fusion='sum_logits', network='assignment',
-                            export='main')
+    default_loss_weights = dict(
+        cls=1.0, aux_cls=1.0, seg=0.1, cam=0.05, aux_cam=0.0, energy=0.05, separation=0.0
+    )
+    default_pseudo_label = dict(
+        SingleStage.default_pseudo_label,
+        par=None,
+        labels='two',
+        low=0.2,
+        aux_high=0.7,
+        aux_low=0.25,
+        xi=0.5,
+        aux_xi=0.5,
+        aux_scales='last',
+        temperature=0.01,
+        after_softmax=False,
+    )
+    default_test_cfg = dict(
+        SingleStage.default_test_cfg,
+        size=(448, 448),
+        scales=(1.0, 0.5, 1.5, 0.75, 1.25),
+        seg_scales=(1.0, 0.5, 1.5, 0.75, 1.25),
+        seg_flip=True,
+        seg_fusion='sum_logits',
+        network='assignment',
+        export='main',
+    )
     uses_cams = ('seg', 'cam', 'aux_cam', 'energy', 'separation')
     fuse_at_input_size = True
 
-    def __init__(self, backbone, num_classes, *, momentum=0.9994, detach='none', c2s_weights=(0.5, 0.5), cam_loss=None,
-                 reliability_loss=None, aux_reliability='aux', separation_loss=None, dynamic_threshold=None, seg_loss=None,
-                 decode_head=None, **options):
-        super().__init__(backbone, num_classes, seg_loss=dict(reduction='batch') | dict(seg_loss or {}), decode_head=decode_head, **options)
+    def __init__(
+        self,
+        backbone,
+        num_classes,
+        *,
+        momentum=0.9994,
+        detach='none',
+        c2s_weights=(0.5, 0.5),
+        cam_loss=None,
+        reliability_loss=None,
+        aux_reliability='aux',
+        separation_loss=None,
+        dynamic_threshold=None,
+        seg_loss=None,
+        decode_head=None,
+        **options,
+    ):
+        super().__init__(
+            backbone,
+            num_classes,
+            seg_loss=dict(reduction='batch') | dict(seg_loss or {}),
+            decode_head=decode_head,
+            **options,
+        )
         self._check(momentum, detach, aux_reliability, c2s_weights)
         self.momentum, self.detach, self.aux_reliability = momentum, detach, aux_reliability
         self.c2s_weights = tuple(c2s_weights)
         self.cam_loss = MODELS.build(dict(type='mmwsss.SegToCAMLoss') | dict(cam_loss or {}))
-        self.reliability_loss = None if reliability_loss is None else MODELS.build(
-            dict(type='mmwsss.ReliabilityWeightedLoss') | dict(reliability_loss))
-        self.separation_loss = MODELS.build(dict(type='mmwsss.ContrastiveSeparationLoss') | dict(separation_loss or {}))
+        self.reliability_loss = (
+            None
+            if reliability_loss is None
+            else MODELS.build(dict(type='mmwsss.ReliabilityWeightedLoss') | dict(reliability_loss))
+        )
+        self.separation_loss = MODELS.build(
+            dict(type='mmwsss.ContrastiveSeparationLoss') | dict(separation_loss or {})
+        )
         self.threshold = self.aux_threshold = None
         if dynamic_threshold is not None:
             self.threshold, self.aux_threshold = self._build_thresholds(dynamic_threshold)
         network = {key: value for key, value in dict(backbone).items() if key != 'init_cfg'}
-        self.assignment = SingleStage(network, num_classes, decode_head=decode_head, pseudo_label=dict(par=None),
-                                      data_preprocessor=options.get('data_preprocessor'))
+        self.assignment = SingleStage(
+            network,
+            num_classes,
+            decode_head=decode_head,
+            pseudo_label=dict(par=None),
+            data_preprocessor=options.get('data_preprocessor'),
+        )
         self.aux_scales = self.assignment.aux_scales = self.pseudo_label['aux_scales']
         self.assignment.requires_grad_(False).eval()
         self.reset_assignment()
@@ -85,44 +160,69 @@ class CoSA(SingleStage):
 
     def _check(self, momentum, detach, aux_reliability, c2s_weights):
         labels = self.pseudo_label
-        for name, value, allowed in (('detach', detach, DETACH), ('aux_reliability', aux_reliability, ('aux', 'main')),
-                                     ('pseudo_label.labels', labels['labels'], ('two', 'single')),
-                                     ('pseudo_label.aux_scales', labels['aux_scales'], ('last', 'all')),
-                                     ('test_cfg.network', self.test_cfg['network'], NETWORKS),
-                                     ('test_cfg.export', self.test_cfg['export'], EXPORTS)):
+        for name, value, allowed in (
+            ('detach', detach, DETACH),
+            ('aux_reliability', aux_reliability, ('aux', 'main')),
+            ('pseudo_label.labels', labels['labels'], ('two', 'single')),
+            ('pseudo_label.aux_scales', labels['aux_scales'], ('last', 'all')),
+            ('test_cfg.network', self.test_cfg['network'], NETWORKS),
+            ('test_cfg.export', self.test_cfg['export'], EXPORTS),
+        ):
             if value not in allowed:
                 raise ValueError(f'{name} must be one of {allowed}, got {value!r}')
         if not 0 <= momentum <= 1:
             raise ValueError(f'momentum must be between 0 and 1, got {momentum}')
         if len(c2s_weights) != 2:
-            raise ValueError(f'c2s_weights are two numbers, of the main and the auxiliary labels, got {c2s_weights}')
+            raise ValueError(
+                f'c2s_weights are two numbers, of the main and the auxiliary labels, got '
+                f'{c2s_weights}'
+            )
         if labels['low'] > labels['high'] or labels['aux_low'] > labels['aux_high']:
-            raise ValueError('low must not exceed high, nor aux_low aux_high: got '
-                             f"{labels['low']}, {labels['high']}, {labels['aux_low']}, {labels['aux_high']}")
+            raise ValueError(
+                'low must not exceed high, nor aux_low aux_high: got '
+                f'{labels["low"]}, {labels["high"]}, {labels["aux_low"]}, {labels["aux_high"]}'
+            )
         if labels['temperature'] <= 0:
-            raise ValueError(f"pseudo_label.temperature must be positive, got {labels['temperature']}")
+            raise ValueError(
+                f'pseudo_label.temperature must be positive, got {labels["temperature"]}'
+            )
 
     def _build_thresholds(self, options):
-        """Dynamic thresholds of the main and of the auxiliary maps, which begin at the fixed ones."""
+        """Dynamic thresholds of the main and of the auxiliary maps, which begin at the fixed
+        ones.
+        """
         options, labels = dict(type='mmwsss.DynamicThreshold') | dict(options), self.pseudo_label
         two = options.get('mode') == 'released'
         if two != (labels['labels'] == 'two'):
-            raise ValueError("dynamic_threshold.mode 'released' goes with pseudo_label.labels='two', the other modes with 'single'")
-        starts = [(labels['low'], labels['high']), (labels['aux_low'], labels['aux_high'])] if two else [labels['xi'], labels['aux_xi']]
+            raise ValueError(
+                "dynamic_threshold.mode 'released' goes with pseudo_label.labels='two', the other "
+                "modes with 'single'"
+            )
+        starts = (
+            [(labels['low'], labels['high']), (labels['aux_low'], labels['aux_high'])]
+            if two
+            else [labels['xi'], labels['aux_xi']]
+        )
         return tuple(MODELS.build(dict(options, start=start)) for start in starts)
 
-    # Two networks ----------------------------------------------------------------------------------------------------------
+    # Two networks ---------------------------------------------------------------------------------
 
     def online_parts(self):
         """Pairs of modules (of the assignment, of the online network)."""
-        return [(getattr(self.assignment, name), getattr(self, name))
-                for name in ('backbone', 'classifier', 'aux_classifier', 'decode_head')]
+        return [
+            (getattr(self.assignment, name), getattr(self, name))
+            for name in ('backbone', 'classifier', 'aux_classifier', 'decode_head')
+        ]
 
     @torch.no_grad()
     def update_teacher(self, momentum=None):
         """Move the assignment network towards the online network; ``momentum=0`` copies it."""
         momentum = self.momentum if momentum is None else momentum
-        pairs = [pair for ours, theirs in self.online_parts() for pair in zip(ours.parameters(), theirs.parameters(), strict=True)]
+        pairs = [
+            pair
+            for ours, theirs in self.online_parts()
+            for pair in zip(ours.parameters(), theirs.parameters(), strict=True)
+        ]
         assigned, online = zip(*pairs)
         torch._foreach_lerp_(list(assigned), list(online), 1 - momentum)
 
@@ -142,14 +242,15 @@ class CoSA(SingleStage):
         self.assignment.eval()
         return self
 
-    # Training --------------------------------------------------------------------------------------------------------------
+    # Training -------------------------------------------------------------------------------------
 
     def loss(self, inputs, data_samples):
         """Losses of a batch.
 
         Args:
             inputs (Tensor | list[Tensor]): Weak and strong view, (B,3,H,W) each, or one for both.
-            data_samples (list[WSSSDataSample]): With ``gt_tags``, and the metainfo ``img_box`` (y0, y1, x0, x1) of the crop.
+            data_samples (list[WSSSDataSample]): With ``gt_tags``, and the metainfo ``img_box`` (y0,
+                y1, x0, x1) of the crop.
 
         Returns:
             dict[str, Tensor]
@@ -168,26 +269,45 @@ class CoSA(SingleStage):
         if acting:
             labels, aux_labels = self.class_pseudo_labels(maps, tags, boxes)
             if self.active('seg') or self.active('energy'):
-                losses.update(self.decoder_losses(strong, features, maps, tags, boxes, (labels, aux_labels)))
+                losses.update(
+                    self.decoder_losses(strong, features, maps, tags, boxes, (labels, aux_labels))
+                )
             losses.update(self.guidance_losses(features, maps, tags, boxes))
         self.advance()
         return losses
 
     def assign(self, weak, tags):
-        """Maps and segmentation of the assignment network: :class:`MultiScaleMaps` of the classes of the batch, at the size of the crop.
+        """Maps and segmentation of the assignment network: :class:`MultiScaleMaps` of the classes
+        of the batch, at the size of the crop.
 
         Only the tagged classes are made, segmentation included, unless ``after_softmax`` needs all.
         """
         options = self.pseudo_label
         patch = self.backbone.patch_size
-        wrong = [scale for scale in options['scales'] if any(int(scale * side) % patch for side in weak.shape[-2:])]
+        wrong = [
+            scale
+            for scale in options['scales']
+            if any(int(scale * side) % patch for side in weak.shape[-2:])
+        ]
         if wrong:
-            raise ValueError(f'a crop of {weak.shape[-1]}x{weak.shape[-2]} at scale {wrong[0]} is no multiple of the patch of {patch} '
-                             'pixels: the network would ignore the rest of it; change the crop or pseudo_label.scales')
+            raise ValueError(
+                f'a crop of {weak.shape[-1]}x{weak.shape[-2]} at scale {wrong[0]} is no multiple '
+                f'of the patch of {patch} '
+                'pixels: the network would ignore the rest of it; change the crop or '
+                'pseudo_label.scales'
+            )
         classes = self.present_classes(tags)
-        seg_labels = None if options['after_softmax'] else torch.cat([classes.new_zeros(1), classes + 1])
-        return self.assignment.multi_scale_maps(weak, classes, scales=options['scales'], flip=options['flip'], seg_fusion='sum_logits',
-                                                seg_labels=seg_labels)
+        seg_labels = (
+            None if options['after_softmax'] else torch.cat([classes.new_zeros(1), classes + 1])
+        )
+        return self.assignment.multi_scale_maps(
+            weak,
+            classes,
+            scales=options['scales'],
+            flip=options['flip'],
+            seg_fusion='sum_logits',
+            seg_labels=seg_labels,
+        )
 
     def class_pseudo_labels(self, maps, tags, boxes):
         """CPL of the main and of the auxiliary maps: (B,H,W) int64 each, 255 outside the image."""
@@ -199,8 +319,15 @@ class CoSA(SingleStage):
                 label = single_threshold_label(*gated_maximum(cams, tags), thresholds['xi'])
                 label = label.masked_fill_(~box_mask(boxes, label.shape[-2:]), IGNORE)
             else:
-                label = labels_two_pass(None, cams, tags, high=thresholds['high'], low=thresholds['low'], boxes=boxes,
-                                        downscale=self.pseudo_label['downscale'])
+                label = labels_two_pass(
+                    None,
+                    cams,
+                    tags,
+                    high=thresholds['high'],
+                    low=thresholds['low'],
+                    boxes=boxes,
+                    downscale=self.pseudo_label['downscale'],
+                )
             labels.append(to_class_ids(label, maps.classes))
         return tuple(labels)
 
@@ -209,7 +336,8 @@ class CoSA(SingleStage):
         return self.class_pseudo_labels(maps, tags, boxes)[0]
 
     def seg_pseudo_labels(self, maps, tags, size=None):
-        """SPL (Eq. 7): the segmentation of the assignment network among the tagged classes, sharpened.
+        """SPL (Eq. 7): the segmentation of the assignment network among the tagged classes,
+        sharpened.
 
         Args:
             maps (MultiScaleMaps): Of the weak view, with segmentation.
@@ -227,27 +355,43 @@ class CoSA(SingleStage):
             kept = torch.cat([maps.classes.new_zeros(1), maps.classes + 1])
             probs = logits.masked_fill(~allowed[:, kept, None, None], -torch.inf).softmax(1)
             probs = _resized(probs, size)
-            return probs.new_zeros(len(probs), self.num_classes + 1, *probs.shape[-2:]).index_copy_(1, kept, probs)
+            return probs.new_zeros(len(probs), self.num_classes + 1, *probs.shape[-2:]).index_copy_(
+                1, kept, probs
+            )
 
     def decoder_losses(self, strong, features, maps, tags, boxes, labels):
         """``loss_seg`` against both CPL and ``loss_energy``."""
         losses = {}
-        logits = self.to_image_size(self.seg_logits(features).float(), strong.shape[-2:], labels[0].shape[-2:])
+        logits = self.to_image_size(
+            self.seg_logits(features).float(), strong.shape[-2:], labels[0].shape[-2:]
+        )
         if self.active('seg'):
             if self.reliability_loss is None:
                 terms = [self.seg_loss(logits, label) for label in labels]
             else:
                 terms = self._reliability_terms(logits, maps, tags, labels)
-            losses['loss_seg'] = self.loss_weights['seg'] * sum(weight * term for weight, term in zip(self.c2s_weights, terms))
+            losses['loss_seg'] = self.loss_weights['seg'] * sum(
+                weight * term for weight, term in zip(self.c2s_weights, terms)
+            )
         if self.active('energy'):
-            losses['loss_energy'] = self.loss_weights['energy'] * self.energy_loss(logits, self.pixels(strong), labels[0], boxes)
+            losses['loss_energy'] = self.loss_weights['energy'] * self.energy_loss(
+                logits, self.pixels(strong), labels[0], boxes
+            )
         return losses
 
     def _reliability_terms(self, logits, maps, tags, labels):
         main, aux = self.current_thresholds()
-        sources = [(maps.cams, main['xi']), (maps.aux_cams, aux['xi']) if self.aux_reliability == 'aux' else (maps.cams, main['xi'])]
+        sources = [
+            (maps.cams, main['xi']),
+            (maps.aux_cams, aux['xi'])
+            if self.aux_reliability == 'aux'
+            else (maps.cams, main['xi']),
+        ]
         confidences = [(gated_maximum(cams, tags[:, maps.classes])[0], xi) for cams, xi in sources]
-        return [self.reliability_loss(logits, label, *confidence) for label, confidence in zip(labels, confidences)]
+        return [
+            self.reliability_loss(logits, label, *confidence)
+            for label, confidence in zip(labels, confidences)
+        ]
 
     def guidance_losses(self, features, maps, tags, boxes):
         """``loss_cam`` and ``loss_aux_cam`` of the maps against SPL, and ``loss_separation``."""
@@ -259,9 +403,17 @@ class CoSA(SingleStage):
         if 'cam' in names or 'aux_cam' in names:
             grid = None if self.cam_loss.version == 'v3' else cams['cam'].shape[-2:]
             probs = self.seg_pseudo_labels(maps, tags, grid)
-            losses.update({f'loss_{name}': self.loss_weights[name] * self.cam_loss(cams[name], probs) for name in cams if name in names})
+            losses.update(
+                {
+                    f'loss_{name}': self.loss_weights[name] * self.cam_loss(cams[name], probs)
+                    for name in cams
+                    if name in names
+                }
+            )
         if 'separation' in names:
-            losses['loss_separation'] = self.loss_weights['separation'] * self.separation(cams['cam'], maps, tags, boxes)
+            losses['loss_separation'] = self.loss_weights['separation'] * self.separation(
+                cams['cam'], maps, tags, boxes
+            )
         return losses
 
     def separation(self, cams, maps, tags, boxes):
@@ -270,15 +422,27 @@ class CoSA(SingleStage):
         xi = self.current_thresholds()[1]['xi']
         confidence, winner = gated_maximum(_resized(maps.aux_cams, grid), tags[:, maps.classes])
         boxes = boxes_on_grid(boxes, maps.aux_cams.shape[-2:], grid)
-        return self.separation_loss(cams, single_threshold_label(confidence, winner, xi), confidence, xi, boxes)
+        return self.separation_loss(
+            cams, single_threshold_label(confidence, winner, xi), confidence, xi, boxes
+        )
 
     def online_cams(self, features):
-        """Raw signed maps (B,C,h,w), main and auxiliary, that are guided; ``detach`` says what they train."""
-        pairs = ((self.classifier.weight, features.patch_map), (self.aux_classifier.weight, features.aux_map))
-        return tuple(F.conv2d(maps.detach() if self.detach in ('feat', 'all') else maps,
-                              weight.detach() if self.detach in ('cls', 'all') else weight) for weight, maps in pairs)
+        """Raw signed maps (B,C,h,w), main and auxiliary, that are guided; ``detach`` says what they
+        train.
+        """
+        pairs = (
+            (self.classifier.weight, features.patch_map),
+            (self.aux_classifier.weight, features.aux_map),
+        )
+        return tuple(
+            F.conv2d(
+                maps.detach() if self.detach in ('feat', 'all') else maps,
+                weight.detach() if self.detach in ('cls', 'all') else weight,
+            )
+            for weight, maps in pairs
+        )
 
-    # Thresholds ------------------------------------------------------------------------------------------------------------
+    # Thresholds -----------------------------------------------------------------------------------
 
     def current_thresholds(self):
         """``low``, ``high`` and ``xi`` of the main and of the auxiliary maps."""
@@ -286,9 +450,10 @@ class CoSA(SingleStage):
         for prefix, dynamic in (('', self.threshold), ('aux_', self.aux_threshold)):
             values = {name: options[prefix + name] for name in ('low', 'high', 'xi')}
             if dynamic is not None:
-                names = ('low', 'high') if dynamic.mode == 'released' else ('xi', )
+                names = ('low', 'high') if dynamic.mode == 'released' else ('xi',)
                 values.update(zip(names, dynamic.thresholds.tolist()))
-            values['xi'] = min(max(values['xi'], XI_RANGE[0]), XI_RANGE[1])  # labels at the threshold that weighs them
+            # labels at the threshold that weighs them
+            values['xi'] = min(max(values['xi'], XI_RANGE[0]), XI_RANGE[1])
             result.append(values)
         return tuple(result)
 
@@ -298,7 +463,7 @@ class CoSA(SingleStage):
         for dynamic, cams in ((self.threshold, maps.cams), (self.aux_threshold, maps.aux_cams)):
             dynamic.update(gated_maximum(_resized(cams, dynamic.grid), tags)[0])
 
-    # Prediction ------------------------------------------------------------------------------------------------------------
+    # Prediction -----------------------------------------------------------------------------------
 
     def predictor(self):
         """The network that ``test_cfg.network`` names."""
@@ -315,8 +480,11 @@ def _resized(maps, size):
     """Bilinear resize (align_corners=False) of any number of maps; None leaves them."""
     if size is None or tuple(maps.shape[-2:]) == tuple(size):
         return maps
-    return F.interpolate(maps, size=tuple(size), mode='bilinear', align_corners=False) if maps.shape[1] else \
-        maps.new_zeros(len(maps), 0, *size)
+    return (
+        F.interpolate(maps, size=tuple(size), mode='bilinear', align_corners=False)
+        if maps.shape[1]
+        else maps.new_zeros(len(maps), 0, *size)
+    )
 
 
 def _assign_single_network(model, state_dict, prefix, *unused_arguments):
@@ -324,4 +492,10 @@ def _assign_single_network(model, state_dict, prefix, *unused_arguments):
     names = ('backbone.', 'classifier.', 'aux_classifier.', 'decode_head.')
     own = [key.removeprefix(prefix) for key in state_dict if key.startswith(prefix)]
     if not any(key.startswith('assignment.') for key in own):
-        state_dict.update({f'{prefix}assignment.{key}': state_dict[prefix + key] for key in own if key.startswith(names)})
+        state_dict.update(
+            {
+                f'{prefix}assignment.{key}': state_dict[prefix + key]
+                for key in own
+                if key.startswith(names)
+            }
+        )

@@ -1,4 +1,7 @@
-"""MCTformer V1 and V2: one class token per class (CVPR 2022; MCTformer+ paper sections III-A to III-C)."""
+"""MCTformer V1 and V2: one class token per class (CVPR 2022; MCTformer+ paper sections III-A to
+III-C).
+"""
+
 from torch.nn import functional as F
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
@@ -13,42 +16,79 @@ from .base import TagClassifier
 class MCTformer(TagClassifier):
     """A class token per class whose attention to the patches is the map of its class.
 
-    V1 has no patch head; V2 multiplies the attention by the class maps of a convolutional patch head.
+    V1 has no patch head; V2 multiplies the attention by the class maps of a convolutional patch
+    head.
 
     Args:
-        backbone (dict): :class:`TokenViT`; ``num_class_tokens`` is set to ``num_classes`` where it is not given.
+        backbone (dict): :class:`TokenViT`; ``num_class_tokens`` is set to ``num_classes`` where it
+            is not given.
         num_classes (int): C.
         class_head (dict, optional): :class:`ClassTokenHead`.
         patch_head (dict, optional): :class:`PatchCAMHead`; None for V1.
-        consistency (dict, optional): Options of :class:`ViewConsistency`, which adds ACR's two terms; None trains on single views.
-        test_cfg (dict): Besides the options of :class:`TagClassifier`: ``map_type`` (``'fused'``, ``'mct'``, ``'patchcam'``),
-            ``attention_layers`` (class attention is averaged over the last K layers; None for all), ``affinity_layers`` (patch
-            affinity is summed over the last layers; None for all), ``fuse_sqrt``.
+        consistency (dict, optional): Options of :class:`ViewConsistency`, which adds ACR's two
+            terms; None trains on single views.
+        test_cfg (dict): Besides the options of :class:`TagClassifier`: ``map_type`` (``'fused'``,
+            ``'mct'``, ``'patchcam'``), ``attention_layers`` (class attention is averaged over the
+            last K layers; None for all), ``affinity_layers`` (patch affinity is summed over the
+            last layers; None for all), ``fuse_sqrt``.
     """
 
-    default_test_cfg = dict(TagClassifier.default_test_cfg, map_type=None, attention_layers=3, affinity_layers=None, fuse_sqrt=False)
+    default_test_cfg = dict(
+        TagClassifier.default_test_cfg,
+        map_type=None,
+        attention_layers=3,
+        affinity_layers=None,
+        fuse_sqrt=False,
+    )
 
-    def __init__(self, backbone, num_classes, *, class_head=None, patch_head=None, consistency=None, test_cfg=None, data_preprocessor=None,
-                 init_cfg=None):
+    def __init__(
+        self,
+        backbone,
+        num_classes,
+        *,
+        class_head=None,
+        patch_head=None,
+        consistency=None,
+        test_cfg=None,
+        data_preprocessor=None,
+        init_cfg=None,
+    ):
         backbone = dict(backbone)
         backbone.setdefault('num_class_tokens', num_classes)
-        super().__init__(backbone, num_classes, test_cfg=test_cfg, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        super().__init__(
+            backbone,
+            num_classes,
+            test_cfg=test_cfg,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
         if self.backbone.num_class_tokens != num_classes:
-            raise ValueError(f'{type(self).__name__} needs a class token per class: {self.backbone.num_class_tokens} tokens, '
-                             f'{num_classes} classes')
+            raise ValueError(
+                f'{type(self).__name__} needs a class token per class: '
+                f'{self.backbone.num_class_tokens} tokens, '
+                f'{num_classes} classes'
+            )
         embed_dims = self.backbone.embed_dims
         self.class_head = MODELS.build(dict(type='mmwsss.ClassTokenHead') | dict(class_head or {}))
         self.patch_head = None
         if patch_head is not None:
             self.patch_head = MODELS.build(
-                dict(type='mmwsss.PatchCAMHead', num_classes=num_classes, embed_dims=embed_dims) | dict(patch_head))
+                dict(type='mmwsss.PatchCAMHead', num_classes=num_classes, embed_dims=embed_dims)
+                | dict(patch_head)
+            )
         if self.test_cfg['map_type'] is None:
             self.test_cfg['map_type'] = 'mct' if patch_head is None else 'fused'
-        self.consistency = None if consistency is None else MODELS.build(dict(type='mmwsss.ViewConsistency') | dict(consistency))
+        self.consistency = (
+            None
+            if consistency is None
+            else MODELS.build(dict(type='mmwsss.ViewConsistency') | dict(consistency))
+        )
         accept_released_weights(self)
 
     def loss(self, inputs, data_samples):
-        """Multi-label soft margin loss of class tokens and, with a patch head, of the pooled patch maps."""
+        """Multi-label soft margin loss of class tokens and, with a patch head, of the pooled patch
+        maps.
+        """
         if self.consistency is not None:
             return self.consistency.loss(self, inputs, data_samples)
         tags = self.gt_tags(data_samples, inputs)
@@ -60,7 +100,11 @@ class MCTformer(TagClassifier):
 
     def classification_losses(self, features, tags):
         """``loss_cls`` and ``loss_patch`` (MCTformer+ Eq. 5 and 9)."""
-        losses = dict(loss_cls=F.multilabel_soft_margin_loss(self.class_head(features.class_tokens).float(), tags))
+        losses = dict(
+            loss_cls=F.multilabel_soft_margin_loss(
+                self.class_head(features.class_tokens).float(), tags
+            )
+        )
         if self.patch_head is not None:
             patch_logits = self.patch_head.pool(self.patch_head(features.patch_map))
             losses['loss_patch'] = F.multilabel_soft_margin_loss(patch_logits.float(), tags)
@@ -70,9 +114,17 @@ class MCTformer(TagClassifier):
         """Features with the attention that the maps need, and the patch class maps."""
         requests = []
         if self.test_cfg['map_type'] != 'patchcam':
-            requests.append(AttentionRequest('class_to_patch', layers=self.test_cfg['attention_layers'], reduce='mean'))
+            requests.append(
+                AttentionRequest(
+                    'class_to_patch', layers=self.test_cfg['attention_layers'], reduce='mean'
+                )
+            )
         if self.test_cfg['refine']:
-            requests.append(AttentionRequest('patch_to_patch', layers=self.test_cfg['affinity_layers'], reduce='sum'))
+            requests.append(
+                AttentionRequest(
+                    'patch_to_patch', layers=self.test_cfg['affinity_layers'], reduce='sum'
+                )
+            )
         return self.gather(self.backbone(inputs, attention=requests))
 
     def gather(self, features):
@@ -107,5 +159,7 @@ class MCTformer(TagClassifier):
             class_attention = attention.pop(0)[:, keys].unflatten(2, features.patch_map.shape[-2:])
         if patch_cams is not None:
             patch_cams = patch_cams[:, keys].float()
-        cams = fuse_cams(class_attention, patch_cams, self.test_cfg['map_type'], sqrt=self.test_cfg['fuse_sqrt'])
+        cams = fuse_cams(
+            class_attention, patch_cams, self.test_cfg['map_type'], sqrt=self.test_cfg['fuse_sqrt']
+        )
         return refine_with_affinity(cams, attention.pop(0)) if self.test_cfg['refine'] else cams

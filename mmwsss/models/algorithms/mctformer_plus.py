@@ -1,4 +1,7 @@
-"""MCTformer+: MCTformer V2 with weighted ranking pooling and contrast between class tokens (arXiv 2308.03005)."""
+"""MCTformer+: MCTformer V2 with weighted ranking pooling and contrast between class tokens (arXiv
+2308.03005).
+"""
+
 from mmwsss.registry import MODELS
 
 from .mctformer import MCTformer
@@ -8,37 +11,67 @@ from .mctformer import MCTformer
 class MCTformerPlus(MCTformer):
     """Multi-class token transformer with GWRP patch scores and the class-token contrastive loss.
 
-    ``L = L_cls + L_patch + contrast_weight * L_cct``. Every point where paper and released code differ is an option, the
-    released code's behaviour is the default.
+    ``L = L_cls + L_patch + contrast_weight * L_cct``. Every point where paper and released code
+    differ is an option, the released code's behaviour is the default.
 
     Args:
         backbone (dict): :class:`TokenViT`.
         num_classes (int): C.
-        patch_head (dict, optional): Options of :class:`PatchCAMHead`; GWRP with decay 0.996 by default.
+        patch_head (dict, optional): Options of :class:`PatchCAMHead`; GWRP with decay 0.996 by
+            default.
         contrast_loss (dict, optional): Options of :class:`ClassTokenContrastLoss`.
         contrast_weight (float): 0 switches the contrast off.
         consistency (dict, optional): As :class:`MCTformer`.
-        test_cfg (dict): As :class:`MCTformer`; all layers' class attention, square root of the fused maps.
+        test_cfg (dict): As :class:`MCTformer`; all layers' class attention, square root of the
+            fused maps.
     """
 
     default_test_cfg = dict(MCTformer.default_test_cfg, attention_layers=None, fuse_sqrt=True)
 
-    def __init__(self, backbone, num_classes, *, class_head=None, patch_head=None, contrast_loss=None, contrast_weight=1.,
-                 consistency=None, test_cfg=None, data_preprocessor=None, init_cfg=None):
-        super().__init__(backbone, num_classes, class_head=class_head, patch_head=dict(patch_head or {}), consistency=consistency,
-                         test_cfg=test_cfg, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        self.contrast_loss = MODELS.build(dict(type='mmwsss.ClassTokenContrastLoss') | dict(contrast_loss or {}))
+    def __init__(
+        self,
+        backbone,
+        num_classes,
+        *,
+        class_head=None,
+        patch_head=None,
+        contrast_loss=None,
+        contrast_weight=1.0,
+        consistency=None,
+        test_cfg=None,
+        data_preprocessor=None,
+        init_cfg=None,
+    ):
+        super().__init__(
+            backbone,
+            num_classes,
+            class_head=class_head,
+            patch_head=dict(patch_head or {}),
+            consistency=consistency,
+            test_cfg=test_cfg,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
+        self.contrast_loss = MODELS.build(
+            dict(type='mmwsss.ClassTokenContrastLoss') | dict(contrast_loss or {})
+        )
         self.contrast_weight = contrast_weight
 
     def training_features(self, inputs, attention=()):
         """As V2, with the class tokens of every layer for their contrast (Eq. 12)."""
-        return self.backbone(inputs, attention=attention, class_embeddings=self.contrast_weight != 0)
+        return self.backbone(
+            inputs, attention=attention, class_embeddings=self.contrast_weight != 0
+        )
 
     def classification_losses(self, features, tags):
-        """``loss_cls``, ``loss_patch`` and, of features with class embeddings, ``loss_contrast``."""
+        """``loss_cls``, ``loss_patch`` and, of features with class embeddings,
+        ``loss_contrast``.
+        """
         losses = super().classification_losses(features, tags)
         if features.class_embeddings is not None:
-            losses['loss_contrast'] = self.contrast_weight * self.contrast_loss(features.class_embeddings, tags)
+            losses['loss_contrast'] = self.contrast_weight * self.contrast_loss(
+                features.class_embeddings, tags
+            )
         return losses
 
     def combine_logits(self, class_logits, patch_logits):

@@ -1,7 +1,10 @@
-"""The single-stage baseline: one network that turns its own class activation maps into the labels of its segmentation branch.
+"""The single-stage baseline: one network that turns its own class activation maps into the labels
+of its segmentation branch.
 
-The common part of AFA, ToCo (CVPR 2023), MCC (WACV 2024) and CoSA (ECCV 2024); MCC specification, sections 1 and 3 to 6.
+The common part of AFA, ToCo (CVPR 2023), MCC (WACV 2024) and CoSA (ECCV 2024); MCC specification,
+sections 1 and 3 to 6.
 """
+
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -31,6 +34,7 @@ class MultiScaleMaps(NamedTuple):
         aux_cams (Tensor): (B,U,H,W), of the auxiliary classifier.
         seg_logits (Tensor | None): (B,C+1,H,W), fused.
     """
+
     classes: torch.Tensor
     cams: torch.Tensor
     aux_cams: torch.Tensor
@@ -39,27 +43,34 @@ class MultiScaleMaps(NamedTuple):
 
 @MODELS.register_module()
 class SingleStage(TagClassifier):
-    """Classifier, auxiliary classifier and segmentation decoder on one vision transformer, trained together from image tags.
+    """Classifier, auxiliary classifier and segmentation decoder on one vision transformer, trained
+    together from image tags.
 
-    A training step makes multi-scale CAMs with the current weights and, from them, token labels for the affinity loss and pixel labels
-    for the decoder; the features of the image serve for both. A backbone with dropout or stochastic depth would label with them too: use
-    one without, as the papers do. Losses (weighted as returned): ``loss_cls``, ``loss_aux_cls``, ``loss_affinity``, ``loss_seg``,
-    ``loss_energy``.
+    A training step makes multi-scale CAMs with the current weights and, from them, token labels for
+    the affinity loss and pixel labels for the decoder; the features of the image serve for both. A
+    backbone with dropout or stochastic depth would label with them too: use one without, as the
+    papers do. Losses (weighted as returned): ``loss_cls``, ``loss_aux_cls``, ``loss_affinity``,
+    ``loss_seg``, ``loss_energy``.
 
     Args:
         backbone (dict): :class:`TokenViT` with ``final_norm=True`` and an ``aux_layer``.
         num_classes (int): C.
         decode_head (dict, optional): Options of :class:`LargeFOVHead`.
-        seg_loss, affinity_loss, energy_loss (dict, optional): Options of :class:`BalancedSegLoss`, :class:`TokenAffinityLoss` and
-            :class:`DenseEnergyLoss`.
-        loss_weights (dict, optional): Overrides of ``default_loss_weights``; a loss of weight 0 is never computed.
-        loss_starts (dict, optional): First iteration (0-based) at which a loss acts, by its name; 0 where none is given.
-        pseudo_label (dict, optional): Overrides of ``default_pseudo_label``: ``high`` and ``low`` thresholds; ``scales`` and ``flip`` of
-            the CAMs; ``par``, options of :class:`PAR` or None; ``downscale`` of its images; ``seg_cam`` and ``affinity_cam``, which
-            classifier's maps label what: ``'main'``, ``'aux'``, or a schedule ``[(first iteration, source), ...]``; ``legacy_box``:
-            cut the token labels with the box in pixels, as the released code does (a third of its crops had no affinity pair).
-        test_cfg (dict, optional): As :class:`TagClassifier` without ``refine``, and ``size`` (H,W) that images are squashed to, or None;
-            ``scales`` of the CAMs; ``seg_scales``, ``seg_flip`` and ``seg_fusion`` (rule of :class:`ScoreFusion`) of the segmentation;
+        seg_loss, affinity_loss, energy_loss (dict, optional): Options of :class:`BalancedSegLoss`,
+            :class:`TokenAffinityLoss` and :class:`DenseEnergyLoss`.
+        loss_weights (dict, optional): Overrides of ``default_loss_weights``; a loss of weight 0 is
+            never computed.
+        loss_starts (dict, optional): First iteration (0-based) at which a loss acts, by its name; 0
+            where none is given.
+        pseudo_label (dict, optional): Overrides of ``default_pseudo_label``: ``high`` and ``low``
+            thresholds; ``scales`` and ``flip`` of the CAMs; ``par``, options of :class:`PAR` or
+            None; ``downscale`` of its images; ``seg_cam`` and ``affinity_cam``, which classifier's
+            maps label what: ``'main'``, ``'aux'``, or a schedule ``[(first iteration, source),
+            ...]``; ``legacy_box``: cut the token labels with the box in pixels, as the released
+            code does (a third of its crops had no affinity pair).
+        test_cfg (dict, optional): As :class:`TagClassifier` without ``refine``, and ``size`` (H,W)
+            that images are squashed to, or None; ``scales`` of the CAMs; ``seg_scales``,
+            ``seg_flip`` and ``seg_fusion`` (rule of :class:`ScoreFusion`) of the segmentation;
             ``outputs``, which of ``'cam'``, ``'aux_cam'``, ``'seg'`` to predict.
 
     Raises:
@@ -67,36 +78,91 @@ class SingleStage(TagClassifier):
     """
 
     segments = True
-    default_loss_weights = dict(cls=1., aux_cls=1., affinity=0.2, seg=0.1, energy=0.05)
-    default_pseudo_label = dict(high=0.7, low=0.25, scales=(1., 0.5, 1.5), flip=True, par=dict(), downscale=2, seg_cam='main',
-                                affinity_cam='aux', legacy_box=False)
-    default_test_cfg = dict(flip=True, dtype='fp32', score_threshold=0.5, tags='gt', size=None, scales=(1., 0.5, 1.5), seg_scales=(1., ),
-                            seg_flip=False, seg_fusion='max_of_flip_sums', outputs=OUTPUTS)
+    default_loss_weights = dict(cls=1.0, aux_cls=1.0, affinity=0.2, seg=0.1, energy=0.05)
+    default_pseudo_label = dict(
+        high=0.7,
+        low=0.25,
+        scales=(1.0, 0.5, 1.5),
+        flip=True,
+        par=dict(),
+        downscale=2,
+        seg_cam='main',
+        affinity_cam='aux',
+        legacy_box=False,
+    )
+    default_test_cfg = dict(
+        flip=True,
+        dtype='fp32',
+        score_threshold=0.5,
+        tags='gt',
+        size=None,
+        scales=(1.0, 0.5, 1.5),
+        seg_scales=(1.0,),
+        seg_flip=False,
+        seg_fusion='max_of_flip_sums',
+        outputs=OUTPUTS,
+    )
     uses_cams = ('affinity', 'seg', 'energy')
     aux_scales = 'all'
-    fuse_at_input_size = False  # segmentation scores are fused at the size of the image, not of the input
+    # segmentation scores are fused at the size of the image, not of the input
+    fuse_at_input_size = False
 
-    def __init__(self, backbone, num_classes, *, decode_head=None, seg_loss=None, affinity_loss=None, energy_loss=None, loss_weights=None,
-                 loss_starts=None, pseudo_label=None, test_cfg=None, data_preprocessor=None, init_cfg=None):
-        super().__init__(backbone, num_classes, test_cfg=test_cfg, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+    def __init__(
+        self,
+        backbone,
+        num_classes,
+        *,
+        decode_head=None,
+        seg_loss=None,
+        affinity_loss=None,
+        energy_loss=None,
+        loss_weights=None,
+        loss_starts=None,
+        pseudo_label=None,
+        test_cfg=None,
+        data_preprocessor=None,
+        init_cfg=None,
+    ):
+        super().__init__(
+            backbone,
+            num_classes,
+            test_cfg=test_cfg,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
         self.loss_weights = self._options('loss_weights', self.default_loss_weights, loss_weights)
-        self.loss_starts = self._options('loss_starts', dict.fromkeys(self.loss_weights, 0), loss_starts)
+        self.loss_starts = self._options(
+            'loss_starts', dict.fromkeys(self.loss_weights, 0), loss_starts
+        )
         self.pseudo_label = self._options('pseudo_label', self.default_pseudo_label, pseudo_label)
-        self.seg_cam, self.affinity_cam = (cam_schedule(key, self.pseudo_label[key]) for key in ('seg_cam', 'affinity_cam'))
+        self.seg_cam, self.affinity_cam = (
+            cam_schedule(key, self.pseudo_label[key]) for key in ('seg_cam', 'affinity_cam')
+        )
         unknown = set(self.test_cfg['outputs']) - set(OUTPUTS)
         if unknown or not self.test_cfg['outputs']:
-            raise ValueError(f"test_cfg.outputs must be some of {OUTPUTS}, got {self.test_cfg['outputs']}")
+            raise ValueError(
+                f'test_cfg.outputs must be some of {OUTPUTS}, got {self.test_cfg["outputs"]}'
+            )
         ScoreFusion(self.test_cfg['seg_fusion'])  # a wrong rule fails here
         if getattr(self.backbone, 'aux_layer', None) is None:
-            raise ValueError(f'{type(self).__name__} needs the map of an earlier layer: set aux_layer of the backbone, e.g. -3')
+            raise ValueError(
+                f'{type(self).__name__} needs the map of an earlier layer: set aux_layer of the '
+                f'backbone, e.g. -3'
+            )
         embed_dims = self.backbone.embed_dims
         self.classifier = nn.Conv2d(embed_dims, num_classes, 1, bias=False)
         self.aux_classifier = nn.Conv2d(embed_dims, num_classes, 1, bias=False)
         self.decode_head = MODELS.build(
-            dict(type='mmwsss.LargeFOVHead', in_channels=embed_dims, num_classes=num_classes + 1) | dict(decode_head or {}))
+            dict(type='mmwsss.LargeFOVHead', in_channels=embed_dims, num_classes=num_classes + 1)
+            | dict(decode_head or {})
+        )
         self.seg_loss = MODELS.build(dict(type='mmwsss.BalancedSegLoss') | dict(seg_loss or {}))
-        self.affinity_loss = MODELS.build(dict(type='mmwsss.TokenAffinityLoss') | dict(affinity_loss or {}))
-        self.energy_loss = MODELS.build(dict(type='mmwsss.DenseEnergyLoss', kernel='lattice') | dict(energy_loss or {}))
+        self.affinity_loss = MODELS.build(
+            dict(type='mmwsss.TokenAffinityLoss') | dict(affinity_loss or {})
+        )
+        self.energy_loss = MODELS.build(
+            dict(type='mmwsss.DenseEnergyLoss', kernel='lattice') | dict(energy_loss or {})
+        )
         par = self.pseudo_label['par']
         self.par = None if par is None else MODELS.build(dict(type='mmwsss.PAR') | dict(par))
         self.iteration = 0
@@ -105,61 +171,99 @@ class SingleStage(TagClassifier):
     def _options(self, name, defaults, given):
         unknown = set(given or ()) - set(defaults)
         if unknown:
-            raise ValueError(f'{type(self).__name__}.{name} has no entry {sorted(unknown)}; entries: {sorted(defaults)}')
+            raise ValueError(
+                f'{type(self).__name__}.{name} has no entry {sorted(unknown)}; entries: '
+                f'{sorted(defaults)}'
+            )
         return dict(defaults, **(given or {}))
 
-    # Network ---------------------------------------------------------------------------------------------------------------
+    # Network --------------------------------------------------------------------------------------
 
     def features(self, inputs):
         """:class:`TokenFeatures` of (B,3,H,W)."""
         return self.backbone(inputs)
 
     def set_cam(self, cam):
-        """Single-stage methods make their maps from an image pyramid of their own; only None, those maps, is possible."""
+        """Single-stage methods make their maps from an image pyramid of their own; only None, those
+        maps, is possible.
+        """
         if cam is not None:
-            raise ValueError(f'{type(self).__name__} makes maps from its own classifiers only, no other CAM method')
+            raise ValueError(
+                f'{type(self).__name__} makes maps from its own classifiers only, no other CAM '
+                f'method'
+            )
 
     def tag_logits(self, features):
-        """Logits (B,C) of the main and of the auxiliary classifier: global maximum of each feature, then the classifier."""
+        """Logits (B,C) of the main and of the auxiliary classifier: global maximum of each feature,
+        then the classifier.
+        """
         pairs = ((self.classifier, features.patch_map), (self.aux_classifier, features.aux_map))
-        return tuple(classifier(maps.amax((2, 3), keepdim=True)).flatten(1) for classifier, maps in pairs)
+        return tuple(
+            classifier(maps.amax((2, 3), keepdim=True)).flatten(1) for classifier, maps in pairs
+        )
 
     def raw_cams(self, features, classes=None):
-        """Maps (B,U,h,w) of the main and of the auxiliary classifier, signed; no gradient reaches the classifiers.
+        """Maps (B,U,h,w) of the main and of the auxiliary classifier, signed; no gradient reaches
+        the classifiers.
 
         Args:
             features (TokenFeatures): Of B images.
             classes (Tensor, optional): (U,) class ids; all C by default.
         """
         pairs = ((self.classifier, features.patch_map), (self.aux_classifier, features.aux_map))
-        weights = [classifier.weight.detach() if classes is None else classifier.weight.detach()[classes] for classifier, _ in pairs]
-        return tuple(F.conv2d(maps, weight) if len(weight) else maps[:, :0] for weight, (_, maps) in zip(weights, pairs))
+        weights = [
+            classifier.weight.detach() if classes is None else classifier.weight.detach()[classes]
+            for classifier, _ in pairs
+        ]
+        return tuple(
+            F.conv2d(maps, weight) if len(weight) else maps[:, :0]
+            for weight, (_, maps) in zip(weights, pairs)
+        )
 
     def seg_logits(self, features):
         """Logits (B,C+1,h,w) of the decoder."""
         return self.decode_head([features.patch_map])
 
     @torch.no_grad()
-    def multi_scale_maps(self, inputs, classes=None, *, scales=(1., 0.5, 1.5), flip=True, features=None, size=None, seg_fusion=None,
-                         seg_labels=None, seg_scales=None, seg_flip=None, seg_size=None, aux_scales=None):
-        """Class activation maps, and if asked segmentation scores, of an image pyramid (MCC section 3; CoSA section 3).
+    def multi_scale_maps(
+        self,
+        inputs,
+        classes=None,
+        *,
+        scales=(1.0, 0.5, 1.5),
+        flip=True,
+        features=None,
+        size=None,
+        seg_fusion=None,
+        seg_labels=None,
+        seg_scales=None,
+        seg_flip=None,
+        seg_size=None,
+        aux_scales=None,
+    ):
+        """Class activation maps, and if asked segmentation scores, of an image pyramid (MCC section
+        3; CoSA section 3).
 
-        Of each scale and its flip the larger value counts, rectified; scales add up; each map is normalised to [0,1). Everything that
-        follows looks at tagged classes only, so the maps of others need not be made.
+        Of each scale and its flip the larger value counts, rectified; scales add up; each map is
+        normalised to [0,1). Everything that follows looks at tagged classes only, so the maps of
+        others need not be made.
 
         Args:
             inputs (Tensor): (B,3,H,W); scales have int(s H) x int(s W) pixels (bilinear).
             classes (Tensor, optional): (U,) class ids; all C by default.
             scales (Sequence[float]): Of the pyramid, distinct.
             flip (bool): Add the horizontal flip of each scale.
-            features (TokenFeatures, optional): Of ``inputs``, where they have been computed: saves a pass.
+            features (TokenFeatures, optional): Of ``inputs``, where they have been computed: saves
+                a pass.
             size (tuple[int], optional): Of the maps; (H,W) by default.
-            seg_fusion (str, optional): Rule of :class:`ScoreFusion` for the segmentation logits; None: none are made.
-            seg_labels (Tensor, optional): Labels (0 background) whose segmentation logits are made, in this order; all C+1 by default.
-            seg_scales, seg_flip, seg_size (optional): Of the segmentation, where they are not those of the maps. A scale that both need is
-                computed once.
-            aux_scales (str, optional): ``'last'`` keeps the auxiliary maps of the last scale only (CoSA as released), ``'all'`` adds all.
-                Default: the attribute ``aux_scales``.
+            seg_fusion (str, optional): Rule of :class:`ScoreFusion` for the segmentation logits;
+                None: none are made.
+            seg_labels (Tensor, optional): Labels (0 background) whose segmentation logits are made,
+                in this order; all C+1 by default.
+            seg_scales, seg_flip, seg_size (optional): Of the segmentation, where they are not those
+                of the maps. A scale that both need is computed once.
+            aux_scales (str, optional): ``'last'`` keeps the auxiliary maps of the last scale only
+                (CoSA as released), ``'all'`` adds all. Default: the attribute ``aux_scales``.
 
         Returns:
             MultiScaleMaps: float32, no gradient.
@@ -168,53 +272,85 @@ class SingleStage(TagClassifier):
         seg_scales = scales if seg_scales is None else seg_scales
         seg_flip = flip if seg_flip is None else seg_flip
         seg_size = size if seg_size is None else seg_size
-        classes = torch.arange(self.num_classes, device=inputs.device) if classes is None else classes
+        classes = (
+            torch.arange(self.num_classes, device=inputs.device) if classes is None else classes
+        )
         seg_labels = slice(None) if seg_labels is None else seg_labels
         aux_scales = self.aux_scales if aux_scales is None else aux_scales
         fusion = None if seg_fusion is None else ScoreFusion(seg_fusion)
         cams = aux_cams = inputs.new_zeros(len(inputs), len(classes), *size, dtype=torch.float32)
-        flips = dict.fromkeys(scales if len(classes) else (), flip)  # whether the flip of a scale is seen
+        # whether the flip of a scale is seen
+        flips = dict.fromkeys(scales if len(classes) else (), flip)
         if fusion is not None:
             flips.update({scale: seg_flip or flips.get(scale, False) for scale in seg_scales})
         for scale, view_size, views in self._pyramid(inputs, flips, features):
             if len(classes) and scale in scales:
-                main, aux = (torch.stack(self._upsample_views(maps, view_size, size)).amax(0).relu_()
-                             for maps in zip(*(self.raw_cams(view, classes) for view in views[:1 + flip])))
+                main, aux = (
+                    torch.stack(self._upsample_views(maps, view_size, size)).amax(0).relu_()
+                    for maps in zip(*(self.raw_cams(view, classes) for view in views[: 1 + flip]))
+                )
                 cams = cams + main
                 aux_cams = aux if aux_scales == 'last' else aux_cams + aux
             if fusion is not None and scale in seg_scales:
-                logits = [self.seg_logits(view)[:, seg_labels] for view in views[:1 + seg_flip]]
+                logits = [self.seg_logits(view)[:, seg_labels] for view in views[: 1 + seg_flip]]
                 fusion.add(self._upsample_views(logits, view_size, seg_size), dim=1)
         if len(classes):
             cams, aux_cams = minmax_normalize(cams, eps=1e-5), minmax_normalize(aux_cams, eps=1e-5)
         return MultiScaleMaps(classes, cams, aux_cams, None if fusion is None else fusion.result())
 
     def _pyramid(self, inputs, flips, features):
-        """Each scale of ``{scale: flip}``, its size (h,w) and its features: [of the image, of its flip]."""
+        """Each scale of ``{scale: flip}``, its size (h,w) and its features: [of the image, of its
+        flip].
+        """
         for scale, flip in flips.items():
             if scale == 1 and features is not None:
-                yield scale, inputs.shape[-2:], [features, self.features(inputs.flip(-1))] if flip else [features]
+                yield (
+                    scale,
+                    inputs.shape[-2:],
+                    [features, self.features(inputs.flip(-1))] if flip else [features],
+                )
                 continue
-            x = inputs if scale == 1 else F.interpolate(inputs, size=[int(scale * side) for side in inputs.shape[-2:]], mode='bilinear',
-                                                        align_corners=False)
+            x = (
+                inputs
+                if scale == 1
+                else F.interpolate(
+                    inputs,
+                    size=[int(scale * side) for side in inputs.shape[-2:]],
+                    mode='bilinear',
+                    align_corners=False,
+                )
+            )
             both = self.features(torch.cat([x, x.flip(-1)]) if flip else x)
-            yield scale, x.shape[-2:], [both._replace(class_tokens=tokens, patch_map=patches, aux_map=aux) for tokens, patches, aux in zip(
-                both.class_tokens.split(len(x)), both.patch_map.split(len(x)), both.aux_map.split(len(x)))]
+            yield (
+                scale,
+                x.shape[-2:],
+                [
+                    both._replace(class_tokens=tokens, patch_map=patches, aux_map=aux)
+                    for tokens, patches, aux in zip(
+                        both.class_tokens.split(len(x)),
+                        both.patch_map.split(len(x)),
+                        both.aux_map.split(len(x)),
+                    )
+                ],
+            )
 
     def _upsample_views(self, maps, view_size, size):
-        """Maps (B,K,h,w) of a view of ``view_size`` and, if there is a second one, of its flip, float32 at ``size``, the flip undone."""
+        """Maps (B,K,h,w) of a view of ``view_size`` and, if there is a second one, of its flip,
+        float32 at ``size``, the flip undone.
+        """
         resized = [self.to_image_size(part.float(), view_size, size) for part in maps]
         return [part.flip(-1) if flipped else part for flipped, part in enumerate(resized)]
 
-    # Training --------------------------------------------------------------------------------------------------------------
+    # Training -------------------------------------------------------------------------------------
 
     def loss(self, inputs, data_samples):
         """Losses of a batch, each a mean over images of what one image alone would give.
 
         Args:
-            inputs (Tensor | list[Tensor]): (B,3,H,W), or views of such a shape, of which the first is the image that is labelled.
-            data_samples (list[WSSSDataSample]): With ``gt_tags``; the metainfo ``img_box`` (y0, y1, x0, x1) is the part of the crop that is
-                image, everything where it is absent.
+            inputs (Tensor | list[Tensor]): (B,3,H,W), or views of such a shape, of which the first
+                is the image that is labelled.
+            data_samples (list[WSSSDataSample]): With ``gt_tags``; the metainfo ``img_box`` (y0, y1,
+                x0, x1) is the part of the crop that is image, everything where it is absent.
 
         Returns:
             dict[str, Tensor]
@@ -225,31 +361,51 @@ class SingleStage(TagClassifier):
         features = self.features(image)
         losses = self.classification_losses(features, tags)
         if any(self.active(name) for name in self.uses_cams):
-            maps = self.multi_scale_maps(image, self.present_classes(tags), scales=self.pseudo_label['scales'],
-                                         flip=self.pseudo_label['flip'], features=features)
+            maps = self.multi_scale_maps(
+                image,
+                self.present_classes(tags),
+                scales=self.pseudo_label['scales'],
+                flip=self.pseudo_label['flip'],
+                features=features,
+            )
             if self.active('affinity'):
                 labels = self.token_labels(features.patch_map.shape[-2:], tags, boxes, maps)
-                losses['loss_affinity'] = self.loss_weights['affinity'] * self.affinity_loss(features.patch_map, labels)
+                losses['loss_affinity'] = self.loss_weights['affinity'] * self.affinity_loss(
+                    features.patch_map, labels
+                )
             losses.update(self.extra_losses(views, features, maps, tags))
             if self.active('seg') or self.active('energy'):
-                losses.update(self.segmentation_losses(image, features, boxes, self.pseudo_labels(image, tags, boxes, maps)))
+                losses.update(
+                    self.segmentation_losses(
+                        image, features, boxes, self.pseudo_labels(image, tags, boxes, maps)
+                    )
+                )
         self.advance()
         return losses
 
     def classification_losses(self, features, tags):
-        """``loss_cls`` and ``loss_aux_cls``: multi-label soft margin loss of the two classifiers."""
+        """``loss_cls`` and ``loss_aux_cls``: multi-label soft margin loss of the two
+        classifiers.
+        """
         logits, aux_logits = self.tag_logits(features)
-        return dict(loss_cls=self.loss_weights['cls'] * F.multilabel_soft_margin_loss(logits.float(), tags),
-                    loss_aux_cls=self.loss_weights['aux_cls'] * F.multilabel_soft_margin_loss(aux_logits.float(), tags))
+        return dict(
+            loss_cls=self.loss_weights['cls'] * F.multilabel_soft_margin_loss(logits.float(), tags),
+            loss_aux_cls=self.loss_weights['aux_cls']
+            * F.multilabel_soft_margin_loss(aux_logits.float(), tags),
+        )
 
     def segmentation_losses(self, image, features, boxes, labels):
         """``loss_seg`` and ``loss_energy`` of the decoder against pixel labels (B,H,W)."""
         losses = {}
-        logits = self.to_image_size(self.seg_logits(features).float(), image.shape[-2:], labels.shape[-2:])
+        logits = self.to_image_size(
+            self.seg_logits(features).float(), image.shape[-2:], labels.shape[-2:]
+        )
         if self.active('seg'):
             losses['loss_seg'] = self.loss_weights['seg'] * self.seg_loss(logits, labels)
         if self.active('energy'):
-            losses['loss_energy'] = self.loss_weights['energy'] * self.energy_loss(logits, self.pixels(image), labels, boxes)
+            losses['loss_energy'] = self.loss_weights['energy'] * self.energy_loss(
+                logits, self.pixels(image), labels, boxes
+            )
         return losses
 
     def extra_losses(self, views, features, maps, tags):
@@ -271,21 +427,37 @@ class SingleStage(TagClassifier):
         cams = self.cam_of(self.affinity_cam, maps)
         if not self.pseudo_label['legacy_box']:
             boxes = boxes_on_grid(boxes, cams.shape[-2:], grid)
-        labels = cam_to_label(_resize(cams, grid), tags[:, maps.classes], high=self.pseudo_label['high'], low=self.pseudo_label['low'],
-                              boxes=boxes)
+        labels = cam_to_label(
+            _resize(cams, grid),
+            tags[:, maps.classes],
+            high=self.pseudo_label['high'],
+            low=self.pseudo_label['low'],
+            boxes=boxes,
+        )
         return to_class_ids(labels, maps.classes)
 
     def pseudo_labels(self, image, tags, boxes, maps):
-        """Labels (B,H,W) of the pixels of ``image`` (B,3,H,W), by two thresholds that compete with the maps, refined by PAR."""
+        """Labels (B,H,W) of the pixels of ``image`` (B,3,H,W), by two thresholds that compete with
+        the maps, refined by PAR.
+        """
         options = self.pseudo_label
         with torch.autocast(image.device.type, enabled=False):
             labels = labels_two_pass(
-                self.pixels(image, rounding='round'), self.cam_of(self.seg_cam, maps), tags[:, maps.classes], high=options['high'],
-                low=options['low'], boxes=boxes, par=self.par, downscale=options['downscale'])
+                self.pixels(image, rounding='round'),
+                self.cam_of(self.seg_cam, maps),
+                tags[:, maps.classes],
+                high=options['high'],
+                low=options['low'],
+                boxes=boxes,
+                par=self.par,
+                downscale=options['downscale'],
+            )
         return to_class_ids(labels, maps.classes)
 
     def cam_of(self, schedule, maps):
-        """Maps (B,U,H,W) that a schedule (:func:`cam_schedule`) asks for at the present iteration."""
+        """Maps (B,U,H,W) that a schedule (:func:`cam_schedule`) asks for at the present
+        iteration.
+        """
         source = [source for start, source in schedule if start <= self.iteration][-1]
         return maps.cams if source == 'main' else maps.aux_cams
 
@@ -298,7 +470,9 @@ class SingleStage(TagClassifier):
         self.iteration += 1
 
     def update_schedule(self, *, epoch, iteration):
-        """Set the count of training iterations, which a resumed run begins at (:class:`LossScheduleHook` does before each)."""
+        """Set the count of training iterations, which a resumed run begins at
+        (:class:`LossScheduleHook` does before each).
+        """
         self.iteration = iteration
 
     @staticmethod
@@ -309,26 +483,45 @@ class SingleStage(TagClassifier):
     def pixels(self, inputs, rounding=None):
         """Grey levels (B,3,H,W) 0..255 of normalised images, in RGB order."""
         preprocessor = self.data_preprocessor
-        return denormalize(inputs, preprocessor.mean.flatten().tolist(), preprocessor.std.flatten().tolist(), rounding=rounding)
+        return denormalize(
+            inputs,
+            preprocessor.mean.flatten().tolist(),
+            preprocessor.std.flatten().tolist(),
+            rounding=rounding,
+        )
 
     @torch.no_grad()
     def inspect(self, inputs, data_samples):
         """What a training step sees in the first image of a batch.
 
         Returns:
-            dict: ``image`` (3,H,W) uint8 RGB, ``classes`` (U,), ``cam`` and ``aux_cam`` (U,H,W), ``pseudo_label`` and ``prediction`` (H,W).
+            dict: ``image`` (3,H,W) uint8 RGB, ``classes`` (U,), ``cam`` and ``aux_cam`` (U,H,W),
+                ``pseudo_label`` and ``prediction`` (H,W).
         """
         image = (inputs if isinstance(inputs, Tensor) else inputs[0])[:1]
         network, samples = self.predictor(), data_samples[:1]
         tags, boxes = self.gt_tags(samples, image), self.boxes(samples, image)
         features = network.features(image)
-        maps = network.multi_scale_maps(image, self.present_classes(tags), scales=self.pseudo_label['scales'],
-                                        flip=self.pseudo_label['flip'], features=features)
-        seg_logits = network.to_image_size(network.seg_logits(features).float(), image.shape[-2:], image.shape[-2:])
-        return dict(image=self.pixels(image, rounding='round')[0].byte(), classes=maps.classes, cam=maps.cams[0], aux_cam=maps.aux_cams[0],
-                    pseudo_label=self.pseudo_labels(image, tags, boxes, maps)[0], prediction=seg_logits[0].argmax(0))
+        maps = network.multi_scale_maps(
+            image,
+            self.present_classes(tags),
+            scales=self.pseudo_label['scales'],
+            flip=self.pseudo_label['flip'],
+            features=features,
+        )
+        seg_logits = network.to_image_size(
+            network.seg_logits(features).float(), image.shape[-2:], image.shape[-2:]
+        )
+        return dict(
+            image=self.pixels(image, rounding='round')[0].byte(),
+            classes=maps.classes,
+            cam=maps.cams[0],
+            aux_cam=maps.aux_cams[0],
+            pseudo_label=self.pseudo_labels(image, tags, boxes, maps)[0],
+            prediction=seg_logits[0].argmax(0),
+        )
 
-    # Prediction ------------------------------------------------------------------------------------------------------------
+    # Prediction -----------------------------------------------------------------------------------
 
     def predictor(self):
         """The :class:`SingleStage` whose predictions count: this one, or a teacher of it."""
@@ -341,20 +534,24 @@ class SingleStage(TagClassifier):
         return self.tag_logits(extracted)[0].sigmoid()
 
     def maps_of(self, extracted, keys):
-        return self.raw_cams(extracted, torch.tensor(keys, dtype=torch.long, device=extracted.patch_map.device))[0].relu()
+        return self.raw_cams(
+            extracted, torch.tensor(keys, dtype=torch.long, device=extracted.patch_map.device)
+        )[0].relu()
 
     def predict_cams(self, views, data_samples):
-        """CAMs of images of one size; the scales are those of ``test_cfg``, made from the first view.
+        """CAMs of images of one size; the scales are those of ``test_cfg``, made from the first
+        view.
 
         Returns:
             tuple: See :meth:`TagClassifier.predict_cams`.
         """
-        scores, keys, maps = self._predict_maps(views[0], data_samples, ('cam', ))
+        scores, keys, maps = self._predict_maps(views[0], data_samples, ('cam',))
         return scores, keys, _maps_of_images(maps.classes, maps.cams, keys)
 
     def predict_group(self, views, data_samples):
-        """Add ``pred_scores`` and, as ``test_cfg.outputs`` says, ``pred_cams``, ``pred_aux_cams`` (PixelData (K,H,W) of the same classes),
-        ``seg_logits`` (C+1,H,W) and ``pred_sem_seg`` (1,H,W)."""
+        """Add ``pred_scores`` and, as ``test_cfg.outputs`` says, ``pred_cams``, ``pred_aux_cams``
+        (PixelData (K,H,W) of the same classes), ``seg_logits`` (C+1,H,W) and ``pred_sem_seg``
+        (1,H,W)."""
         outputs = self.test_cfg['outputs']
         scores, keys, maps = self._predict_maps(views[0], data_samples, outputs)
         for index, sample in enumerate(data_samples):
@@ -362,31 +559,60 @@ class SingleStage(TagClassifier):
             if 'seg' in outputs:
                 sample.seg_logits = PixelData(data=maps.seg_logits[index])
                 sample.pred_sem_seg = PixelData(data=maps.seg_logits[index].argmax(0, keepdim=True))
-        for output, cams, field in (('cam', maps.cams, 'pred_cams'), ('aux_cam', maps.aux_cams, 'pred_aux_cams')):
+        for output, cams, field in (
+            ('cam', maps.cams, 'pred_cams'),
+            ('aux_cam', maps.aux_cams, 'pred_aux_cams'),
+        ):
             if output in outputs:
-                for sample, image_keys, image_cams in zip(data_samples, keys, _maps_of_images(maps.classes, cams, keys)):
+                for sample, image_keys, image_cams in zip(
+                    data_samples, keys, _maps_of_images(maps.classes, cams, keys)
+                ):
                     sample.set_cams(field, image_keys, image_cams)
 
     def _predict_maps(self, image, data_samples, outputs):
         options, network = self.test_cfg, self.predictor()
         if options['size'] is not None:
-            image = F.interpolate(image, size=tuple(options['size']), mode='bilinear', align_corners=False)
+            image = F.interpolate(
+                image, size=tuple(options['size']), mode='bilinear', align_corners=False
+            )
         size = tuple(data_samples[0].metainfo.get('ori_shape', image.shape[-2:]))[:2]
         dtype = DTYPES[options['dtype']]
-        with torch.no_grad(), nullcontext() if dtype is None else torch.autocast(image.device.type, dtype):
+        with (
+            torch.no_grad(),
+            nullcontext() if dtype is None else torch.autocast(image.device.type, dtype),
+        ):
             features = network.features(image)
             scores = network.tag_logits(features)[0].float().sigmoid()
             keys = self._keys(scores, data_samples)
-            classes = torch.tensor(sorted({key for image_keys in keys for key in image_keys}), dtype=torch.long, device=image.device)
+            classes = torch.tensor(
+                sorted({key for image_keys in keys for key in image_keys}),
+                dtype=torch.long,
+                device=image.device,
+            )
             if set(outputs) == {'seg'}:
                 classes, keys = classes[:0], [[] for _ in keys]
             # maps are made and normalised at the size of the input, then resized
             maps = network.multi_scale_maps(
-                image, classes, scales=options['scales'], flip=options['flip'], features=features,
-                seg_fusion=options['seg_fusion'] if 'seg' in outputs else None, seg_scales=options['seg_scales'],
-                seg_flip=options['seg_flip'], seg_size=None if self.fuse_at_input_size else size)
+                image,
+                classes,
+                scales=options['scales'],
+                flip=options['flip'],
+                features=features,
+                seg_fusion=options['seg_fusion'] if 'seg' in outputs else None,
+                seg_scales=options['seg_scales'],
+                seg_flip=options['seg_flip'],
+                seg_size=None if self.fuse_at_input_size else size,
+            )
         seg_logits = None if maps.seg_logits is None else _resize(maps.seg_logits, size)
-        return scores, keys, maps._replace(cams=_resize(maps.cams, size), aux_cams=_resize(maps.aux_cams, size), seg_logits=seg_logits)
+        return (
+            scores,
+            keys,
+            maps._replace(
+                cams=_resize(maps.cams, size),
+                aux_cams=_resize(maps.aux_cams, size),
+                seg_logits=seg_logits,
+            ),
+        )
 
 
 def cam_schedule(name, value):
@@ -395,9 +621,20 @@ def cam_schedule(name, value):
     Raises:
         ValueError: Another source, or no source for iteration 0; names the option.
     """
-    schedule = [(0, value)] if isinstance(value, str) else sorted((int(start), source) for start, source in value)
-    if not schedule or schedule[0][0] != 0 or any(source not in ('main', 'aux') for _, source in schedule):
-        raise ValueError(f"{name} must be 'main', 'aux', or a list of (first iteration, source) that starts at 0, got {value!r}")
+    schedule = (
+        [(0, value)]
+        if isinstance(value, str)
+        else sorted((int(start), source) for start, source in value)
+    )
+    if (
+        not schedule
+        or schedule[0][0] != 0
+        or any(source not in ('main', 'aux') for _, source in schedule)
+    ):
+        raise ValueError(
+            f"{name} must be 'main', 'aux', or a list of (first iteration, source) that starts at "
+            f'0, got {value!r}'
+        )
     return schedule
 
 
@@ -408,9 +645,9 @@ def to_class_ids(labels, classes):
         labels (Tensor): Integers of any shape.
         classes (Tensor): (U,) 0-based class of each map.
     """
-    table = labels.new_full((IGNORE + 1, ), IGNORE)
+    table = labels.new_full((IGNORE + 1,), IGNORE)
     table[0] = 0
-    table[1:len(classes) + 1] = classes + 1
+    table[1 : len(classes) + 1] = classes + 1
     return table[labels]
 
 
@@ -424,4 +661,7 @@ def _resize(maps, size):
 def _maps_of_images(classes, cams, keys):
     """Maps (K,H,W) of the classes of each image, from those of all of them."""
     column = {key: index for index, key in enumerate(classes.tolist())}
-    return [image[[column[key] for key in image_keys]] if image_keys else image[:0] for image, image_keys in zip(cams, keys)]
+    return [
+        image[[column[key] for key in image_keys]] if image_keys else image[:0]
+        for image, image_keys in zip(cams, keys)
+    ]

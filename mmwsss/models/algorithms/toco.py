@@ -1,4 +1,5 @@
 """ToCo: class-token contrast with local crops (CVPR 2023), the sister baseline of MCC."""
+
 from mmwsss.functional.crops import sample_uncertain_crops, take_crops
 from mmwsss.registry import MODELS
 
@@ -7,10 +8,12 @@ from .mcc import MCC
 
 @MODELS.register_module()
 class ToCo(MCC):
-    """:class:`MCC` whose local views are small crops of the third view, around pixels that are no certain object.
+    """:class:`MCC` whose local views are small crops of the third view, around pixels that are no
+    certain object.
 
-    A crop is negative if its mean region of interest (0 background, 1 unsure, 2 object, by the CAMs at full size) is at most
-    ``min_object``. Its tokens get the whole position embedding, resized to its grid.
+    A crop is negative if its mean region of interest (0 background, 1 unsure, 2 object, by the CAMs
+    at full size) is at most ``min_object``. Its tokens get the whole position embedding, resized to
+    its grid.
 
     Args:
         num_crops (int): Crops of an image.

@@ -1,4 +1,5 @@
 """Feature extractors."""
+
 from .conv_stem import ConvStem
 from .hybrid_vit import HybridViT
 from .pyramid_resnet import PyramidResNet
@@ -6,4 +7,12 @@ from .resnet_stem import ResNetStem
 from .token_vit import TokenFeatures, TokenViT
 from .wide_resnet38 import WideResNet38
 
-__all__ = ['ConvStem', 'HybridViT', 'PyramidResNet', 'ResNetStem', 'TokenFeatures', 'TokenViT', 'WideResNet38']
+__all__ = [
+    'ConvStem',
+    'HybridViT',
+    'PyramidResNet',
+    'ResNetStem',
+    'TokenFeatures',
+    'TokenViT',
+    'WideResNet38',
+]

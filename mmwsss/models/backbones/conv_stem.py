@@ -1,4 +1,5 @@
 """Convolutional patch embedding."""
+
 from mmengine.model import BaseModule
 from torch import nn
 
@@ -7,14 +8,17 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class ConvStem(BaseModule):
-    """Stride-2 4x4 convolutions with batch norm and ReLU, then a 1x1 projection, in place of the linear patch embedding.
+    """Stride-2 4x4 convolutions with batch norm and ReLU, then a 1x1 projection, in place of the
+    linear patch embedding.
 
-    Small transformers that start from random weights localise far better with it than with patches cut blindly. An even kernel with
-    padding 1 is centred between the two pixels it replaces, so that cells lie where resizing of the maps expects them (an odd one would
-    shift every map by half a stride); as with patches, what is left at the right and bottom is ignored.
+    Small transformers that start from random weights localise far better with it than with patches
+    cut blindly. An even kernel with padding 1 is centred between the two pixels it replaces, so
+    that cells lie where resizing of the maps expects them (an odd one would shift every map by half
+    a stride); as with patches, what is left at the right and bottom is ignored.
 
     Args:
-        channels (tuple[int]): Output channels of each stride-2 convolution; the stride of the stem is ``2**len(channels)``.
+        channels (tuple[int]): Output channels of each stride-2 convolution; the stride of the stem
+            is ``2**len(channels)``.
         embed_dims (int): Token width D.
         input_size (tuple[int]): (H,W) that position embeddings are learnt for.
         in_channels (int): Image channels.
@@ -24,7 +28,11 @@ class ConvStem(BaseModule):
         super().__init__(init_cfg)
         layers = []
         for width in channels:
-            layers += [nn.Conv2d(in_channels, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            layers += [
+                nn.Conv2d(in_channels, width, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(inplace=True),
+            ]
             in_channels = width
         self.layers = nn.Sequential(*layers)
         self.projection = nn.Conv2d(in_channels, embed_dims, 1)

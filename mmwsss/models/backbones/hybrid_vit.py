@@ -1,4 +1,5 @@
 """Vision transformer on the feature map of a ResNet: ViT-hybrid-B."""
+
 from mmwsss.registry import MODELS
 
 from .token_vit import TokenViT
@@ -6,10 +7,12 @@ from .token_vit import TokenViT
 
 @MODELS.register_module()
 class HybridViT(TokenViT):
-    """:class:`TokenViT` with :class:`ResNetStem` in the place of the patch embedding (``vit_base_r50_s16_384``; ACR spec section 1).
+    """:class:`TokenViT` with :class:`ResNetStem` in the place of the patch embedding
+    (``vit_base_r50_s16_384``; ACR spec section 1).
 
-    Weights of timm and of the released ACR are translated while they load. The grid is that of whole cells: an image that is no multiple of
-    the stride (16) is padded with zeros at the bottom and the right, and the maps are cut back to the image.
+    Weights of timm and of the released ACR are translated while they load. The grid is that of
+    whole cells: an image that is no multiple of the stride (16) is padded with zeros at the bottom
+    and the right, and the maps are cut back to the image.
 
     Args:
         arch (str | dict): As for :class:`TokenViT`.
@@ -19,7 +22,23 @@ class HybridViT(TokenViT):
         options: Every other keyword option of :class:`TokenViT`.
     """
 
-    def __init__(self, arch='base', *, img_size=384, stem=None, pad_to_patch=True, pos_init='bilinear', pos_interp_mode='bilinear',
-                 **options):
-        super().__init__(arch, img_size=img_size, stem=dict(type='mmwsss.ResNetStem') | dict(stem or {}), pad_to_patch=pad_to_patch,
-                         pos_init=pos_init, pos_interp_mode=pos_interp_mode, **options)
+    def __init__(
+        self,
+        arch='base',
+        *,
+        img_size=384,
+        stem=None,
+        pad_to_patch=True,
+        pos_init='bilinear',
+        pos_interp_mode='bilinear',
+        **options,
+    ):
+        super().__init__(
+            arch,
+            img_size=img_size,
+            stem=dict(type='mmwsss.ResNetStem') | dict(stem or {}),
+            pad_to_patch=pad_to_patch,
+            pos_init=pos_init,
+            pos_interp_mode=pos_interp_mode,
+            **options,
+        )

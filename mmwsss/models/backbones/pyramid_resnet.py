@@ -1,4 +1,5 @@
 """ResNet that also returns its stem."""
+
 from mmseg.models.backbones import ResNet
 
 from mmwsss.registry import MODELS
@@ -6,10 +7,12 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class PyramidResNet(ResNet):
-    """:class:`mmseg.models.backbones.ResNet` whose first output is the stem after max-pooling (spec section 2.1).
+    """:class:`mmseg.models.backbones.ResNet` whose first output is the stem after max-pooling (spec
+    section 2.1).
 
-    torchvision weights (``init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')``) load as they are. The defaults are
-    IRN's trunk: five maps of 64, 256, 512, 1024 and 2048 channels at strides 4, 4, 8, 16 and 16, all frozen.
+    torchvision weights (``init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')``)
+    load as they are. The defaults are IRN's trunk: five maps of 64, 256, 512, 1024 and 2048
+    channels at strides 4, 4, 8, 16 and 16, all frozen.
 
     Args:
         depth (int): 18, 34, 50, 101 or 152.
@@ -17,12 +20,31 @@ class PyramidResNet(ResNet):
         dilations (Sequence[int]): Dilation of each stage.
         frozen_stages (int): Stages that are not trained, the stem with them; -1 none.
         norm_eval (bool): Normalise with the stored statistics.
-        options: Every other keyword option of the parent, except ``out_indices``: all maps are returned.
+        options: Every other keyword option of the parent, except ``out_indices``: all maps are
+            returned.
     """
 
-    def __init__(self, depth=50, *, strides=(1, 2, 2, 1), dilations=(1, 1, 1, 1), frozen_stages=4, norm_eval=True, **options):
-        super().__init__(depth, strides=strides, dilations=dilations, frozen_stages=frozen_stages, norm_eval=norm_eval, **options)
-        widths = [self.base_channels * 2 ** stage * self.block.expansion for stage in range(self.num_stages)]
+    def __init__(
+        self,
+        depth=50,
+        *,
+        strides=(1, 2, 2, 1),
+        dilations=(1, 1, 1, 1),
+        frozen_stages=4,
+        norm_eval=True,
+        **options,
+    ):
+        super().__init__(
+            depth,
+            strides=strides,
+            dilations=dilations,
+            frozen_stages=frozen_stages,
+            norm_eval=norm_eval,
+            **options,
+        )
+        widths = [
+            self.base_channels * 2**stage * self.block.expansion for stage in range(self.num_stages)
+        ]
         self.out_channels = (self.stem_channels, *widths)
         out_strides = [4]
         for stride in strides:
@@ -41,7 +63,8 @@ class PyramidResNet(ResNet):
             inputs (Tensor): (B,3,H,W).
 
         Returns:
-            tuple[Tensor]: Stem and stages, (B,D,h,w) each, with ``out_channels`` channels at ``out_strides``.
+            tuple[Tensor]: Stem and stages, (B,D,h,w) each, with ``out_channels`` channels at
+            ``out_strides``.
         """
         x = self.stem(inputs) if self.deep_stem else self.relu(self.norm1(self.conv1(inputs)))
         x = self.maxpool(x)

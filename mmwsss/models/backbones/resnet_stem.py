@@ -1,4 +1,5 @@
 """Convolutional stem of the hybrid vision transformers: a ResNet without its last stage."""
+
 import torch
 from mmengine.model import BaseModule
 from torch import nn
@@ -9,8 +10,10 @@ from mmwsss.registry import MODELS
 NUM_GROUPS = 32
 
 
-def pad_same(x, kernel, stride, value=0.):
-    """Pad (B,D,H,W) so that a convolution gives ceil(H/stride) x ceil(W/stride) cells, the smaller half in front (TensorFlow's SAME)."""
+def pad_same(x, kernel, stride, value=0.0):
+    """Pad (B,D,H,W) so that a convolution gives ceil(H/stride) x ceil(W/stride) cells, the smaller
+    half in front (TensorFlow's SAME).
+    """
     total = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[-2:]]
     if not any(total):
         return x
@@ -19,15 +22,19 @@ def pad_same(x, kernel, stride, value=0.):
 
 
 class StandardizedConv2d(nn.Conv2d):
-    """Convolution without bias and with SAME padding; the weights of each output channel are standardised, ``(W - mean) / (std + 1e-5)``
-    with the biased standard deviation."""
+    """Convolution without bias and with SAME padding; the weights of each output channel are
+    standardised, ``(W - mean) / (std + 1e-5)`` with the biased standard deviation."""
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1):
         super().__init__(in_channels, out_channels, kernel_size, stride, bias=False)
 
     def forward(self, x):
         std, mean = torch.std_mean(self.weight, (1, 2, 3), correction=0, keepdim=True)
-        return F.conv2d(pad_same(x, self.kernel_size[0], self.stride[0]), (self.weight - mean) / (std + 1e-5), stride=self.stride)
+        return F.conv2d(
+            pad_same(x, self.kernel_size[0], self.stride[0]),
+            (self.weight - mean) / (std + 1e-5),
+            stride=self.stride,
+        )
 
 
 class ConvNorm(nn.Module):
@@ -43,14 +50,25 @@ class ConvNorm(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Non-preactivation bottleneck; the stride is that of the 3x3 convolution and of the shortcut."""
+    """Non-preactivation bottleneck; the stride is that of the 3x3 convolution and of the
+    shortcut.
+    """
 
     def __init__(self, in_channels, out_channels, stride, downsample):
         super().__init__()
         middle = out_channels // 4
-        self.conv1, self.norm1 = StandardizedConv2d(in_channels, middle, 1), nn.GroupNorm(NUM_GROUPS, middle)
-        self.conv2, self.norm2 = StandardizedConv2d(middle, middle, 3, stride), nn.GroupNorm(NUM_GROUPS, middle)
-        self.conv3, self.norm3 = StandardizedConv2d(middle, out_channels, 1), nn.GroupNorm(NUM_GROUPS, out_channels)
+        self.conv1, self.norm1 = (
+            StandardizedConv2d(in_channels, middle, 1),
+            nn.GroupNorm(NUM_GROUPS, middle),
+        )
+        self.conv2, self.norm2 = (
+            StandardizedConv2d(middle, middle, 3, stride),
+            nn.GroupNorm(NUM_GROUPS, middle),
+        )
+        self.conv3, self.norm3 = (
+            StandardizedConv2d(middle, out_channels, 1),
+            nn.GroupNorm(NUM_GROUPS, out_channels),
+        )
         self.downsample = ConvNorm(in_channels, out_channels, 1, stride) if downsample else None
 
     def forward(self, x):
@@ -62,10 +80,11 @@ class Bottleneck(nn.Module):
 
 @MODELS.register_module()
 class ResNetStem(BaseModule):
-    """First stages of a ResNet with weight-standardised convolutions, GroupNorm and SAME padding, projected to tokens (ACR spec section 1).
+    """First stages of a ResNet with weight-standardised convolutions, GroupNorm and SAME padding,
+    projected to tokens (ACR spec section 1).
 
-    No normalisation depends on the batch. SAME padding is asymmetric at stride 2, so the stem is not exactly flip-equivariant. Names of
-    weights are timm's.
+    No normalisation depends on the batch. SAME padding is asymmetric at stride 2, so the stem is
+    not exactly flip-equivariant. Names of weights are timm's.
 
     Args:
         embed_dims (int): Token width D.
@@ -76,18 +95,38 @@ class ResNetStem(BaseModule):
         in_channels (int): Image channels.
     """
 
-    def __init__(self, embed_dims, *, input_size, depths=(3, 4, 9), channels=(256, 512, 1024), stem_channels=64, in_channels=3,
-                 init_cfg=None):
+    def __init__(
+        self,
+        embed_dims,
+        *,
+        input_size,
+        depths=(3, 4, 9),
+        channels=(256, 512, 1024),
+        stem_channels=64,
+        in_channels=3,
+        init_cfg=None,
+    ):
         super().__init__(init_cfg)
         if len(depths) != len(channels):
-            raise ValueError(f'depths and channels must have one entry per stage, got {depths} and {channels}')
+            raise ValueError(
+                f'depths and channels must have one entry per stage, got {depths} and {channels}'
+            )
         self.stem = ConvNorm(in_channels, stem_channels, 7, 2)
         self.stages = nn.Sequential()
         width = stem_channels
         for index, (depth, out_channels) in enumerate(zip(depths, channels)):
             stage = nn.Module()
-            stage.blocks = nn.Sequential(*(Bottleneck(width if block == 0 else out_channels, out_channels,
-                                                      2 if index and block == 0 else 1, block == 0) for block in range(depth)))
+            stage.blocks = nn.Sequential(
+                *(
+                    Bottleneck(
+                        width if block == 0 else out_channels,
+                        out_channels,
+                        2 if index and block == 0 else 1,
+                        block == 0,
+                    )
+                    for block in range(depth)
+                )
+            )
             self.stages.append(stage)
             width = out_channels
         self.projection = nn.Conv2d(width, embed_dims, 1)

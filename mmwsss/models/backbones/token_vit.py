@@ -1,4 +1,5 @@
 """Vision transformer with one or several class tokens, attention on request and a key mask."""
+
 from typing import NamedTuple
 from urllib.error import URLError
 from urllib.parse import urlparse
@@ -25,11 +26,14 @@ class TokenFeatures(NamedTuple):
     Attributes:
         class_tokens (Tensor): (B,T,D) of the last layer.
         patch_map (Tensor): (B,D,h,w) of the last layer.
-        class_embeddings (Tensor | None): (L,B,T,D), class rows of the residual stream after every layer, not normalised.
+        class_embeddings (Tensor | None): (L,B,T,D), class rows of the residual stream after every
+            layer, not normalised.
         aux_map (Tensor | None): (B,D,h,w), patch tokens after layer ``aux_layer``, not normalised.
         attention (tuple[Tensor]): One map per request.
-        layer_inputs (tuple[Tensor]): (B,T+N,D) each, what entered the last layers, as many as asked for.
+        layer_inputs (tuple[Tensor]): (B,T+N,D) each, what entered the last layers, as many as asked
+            for.
     """
+
     class_tokens: torch.Tensor
     patch_map: torch.Tensor
     class_embeddings: torch.Tensor | None
@@ -40,29 +44,40 @@ class TokenFeatures(NamedTuple):
 
 @MODELS.register_module()
 class TokenViT(VisionTransformer):
-    """:class:`mmpretrain.VisionTransformer` with T class tokens that returns :class:`TokenFeatures`.
+    """:class:`mmpretrain.VisionTransformer` with T class tokens that returns
+    :class:`TokenFeatures`.
 
-    Layer names and weights are mmpretrain's. Checkpoints of mmpretrain, facebookresearch DeiT and timm are translated while
-    they load: a single class token and its position are repeated T times, the position grid is resized.
+    Layer names and weights are mmpretrain's. Checkpoints of mmpretrain, facebookresearch DeiT and
+    timm are translated while they load: a single class token and its position are repeated T times,
+    the position grid is resized.
 
     Args:
-        arch (str | dict): As in mmpretrain, e.g. ``'deit-small'`` or a dict with ``embed_dims``, ``num_layers``,
-            ``num_heads``, ``feedforward_channels``.
-        depth (int, optional): Keep only the first layers of ``arch``; those of a deeper checkpoint are left out.
+        arch (str | dict): As in mmpretrain, e.g. ``'deit-small'`` or a dict with ``embed_dims``,
+            ``num_layers``, ``num_heads``, ``feedforward_channels``.
+        depth (int, optional): Keep only the first layers of ``arch``; those of a deeper checkpoint
+            are left out.
         num_class_tokens (int): T; C for MCTformer, 1 for single-token models.
-        img_size (int | tuple): (H,W) the position embedding is learnt for; any size >= one patch can be fed.
+        img_size (int | tuple): (H,W) the position embedding is learnt for; any size >= one patch
+            can be fed.
         patch_size (int): Side of a patch in pixels (stride of the stem where there is one).
-        stem (dict, optional): Config of a convolutional stem, e.g. ``dict(type='mmwsss.ConvStem', channels=(32, 64, 128))``.
-        final_norm (bool): Normalise after the last layer. MCTformer does not, and the layer is then not created.
-        aux_layer (int, optional): Layer whose raw patch tokens are returned as ``aux_map``; negative counts from the end.
-        pos_init (str): How a checkpoint's position grid becomes the model's at loading: ``'nearest'`` where the ratio is an
-            integer (MCTformer+), else bicubic; or always ``'bicubic'`` or ``'bilinear'``.
-        pos_interp_mode (str): How positions are resized to the grid of an image: ``'bicubic'`` or ``'bilinear'`` (ACR).
-        pos_interp_offset (float): 0.1 reproduces the sampling rule of MCTformer V1/V2 at other sizes, 0 is exact.
-        token_init (str): ``'repeat'`` the checkpoint's class token, or ``'trunc_normal'`` to leave class tokens and
-            positions at their random start.
+        stem (dict, optional): Config of a convolutional stem, e.g. ``dict(type='mmwsss.ConvStem',
+            channels=(32, 64, 128))``.
+        final_norm (bool): Normalise after the last layer. MCTformer does not, and the layer is then
+            not created.
+        aux_layer (int, optional): Layer whose raw patch tokens are returned as ``aux_map``;
+            negative counts from the end.
+        pos_init (str): How a checkpoint's position grid becomes the model's at loading:
+            ``'nearest'`` where the ratio is an integer (MCTformer+), else bicubic; or always
+            ``'bicubic'`` or ``'bilinear'``.
+        pos_interp_mode (str): How positions are resized to the grid of an image: ``'bicubic'`` or
+            ``'bilinear'`` (ACR).
+        pos_interp_offset (float): 0.1 reproduces the sampling rule of MCTformer V1/V2 at other
+            sizes, 0 is exact.
+        token_init (str): ``'repeat'`` the checkpoint's class token, or ``'trunc_normal'`` to leave
+            class tokens and positions at their random start.
         frozen_pos_embed (bool): No gradient for the position embedding (MCC, CoSA).
-        pad_to_patch (bool): Pad bottom and right to whole patches; by default the remainder is ignored, as the papers' code does.
+        pad_to_patch (bool): Pad bottom and right to whole patches; by default the remainder is
+            ignored, as the papers' code does.
         drop_path_rate (float): Stochastic depth, linear over the layers.
         drop_rate (float): Dropout after position embedding and in the layers.
         init_cfg (dict, optional): e.g. ``dict(type='Pretrained', checkpoint=URL or file)``.
@@ -71,20 +86,54 @@ class TokenViT(VisionTransformer):
         ValueError: An image smaller than a patch, or a checkpoint of another architecture.
     """
 
-    def __init__(self, arch='deit-small', *, depth=None, num_class_tokens=1, img_size=224, patch_size=16, stem=None, final_norm=False,
-                 aux_layer=None, pos_init='nearest', pos_interp_mode='bicubic', pos_interp_offset=0., token_init='repeat',
-                 frozen_pos_embed=False, pad_to_patch=False, drop_path_rate=0., drop_rate=0., qkv_bias=True, init_cfg=None):
+    def __init__(
+        self,
+        arch='deit-small',
+        *,
+        depth=None,
+        num_class_tokens=1,
+        img_size=224,
+        patch_size=16,
+        stem=None,
+        final_norm=False,
+        aux_layer=None,
+        pos_init='nearest',
+        pos_interp_mode='bicubic',
+        pos_interp_offset=0.0,
+        token_init='repeat',
+        frozen_pos_embed=False,
+        pad_to_patch=False,
+        drop_path_rate=0.0,
+        drop_rate=0.0,
+        qkv_bias=True,
+        init_cfg=None,
+    ):
         if pos_init not in ('nearest', 'bicubic', 'bilinear'):
-            raise ValueError(f"pos_init must be 'nearest', 'bicubic' or 'bilinear', got {pos_init!r}")
+            raise ValueError(
+                f"pos_init must be 'nearest', 'bicubic' or 'bilinear', got {pos_init!r}"
+            )
         if pos_interp_mode not in ('bicubic', 'bilinear'):
-            raise ValueError(f"pos_interp_mode must be 'bicubic' or 'bilinear', got {pos_interp_mode!r}")
+            raise ValueError(
+                f"pos_interp_mode must be 'bicubic' or 'bilinear', got {pos_interp_mode!r}"
+            )
         if token_init not in ('repeat', 'trunc_normal'):
             raise ValueError(f"token_init must be 'repeat' or 'trunc_normal', got {token_init!r}")
         if depth is not None:
-            arch = dict(self.arch_zoo[arch.lower()] if isinstance(arch, str) else arch, num_layers=depth)
-        super().__init__(arch=arch, img_size=img_size, patch_size=patch_size, drop_rate=drop_rate, drop_path_rate=drop_path_rate,
-                         qkv_bias=qkv_bias, final_norm=final_norm, out_type='raw',
-                         patch_cfg=dict(padding='corner' if pad_to_patch else 0), init_cfg=init_cfg)
+            arch = dict(
+                self.arch_zoo[arch.lower()] if isinstance(arch, str) else arch, num_layers=depth
+            )
+        super().__init__(
+            arch=arch,
+            img_size=img_size,
+            patch_size=patch_size,
+            drop_rate=drop_rate,
+            drop_path_rate=drop_path_rate,
+            qkv_bias=qkv_bias,
+            final_norm=final_norm,
+            out_type='raw',
+            patch_cfg=dict(padding='corner' if pad_to_patch else 0),
+            init_cfg=init_cfg,
+        )
         self.depth = depth
         self.num_extra_tokens = self.num_class_tokens = num_class_tokens
         self.patch_size = patch_size
@@ -96,16 +145,21 @@ class TokenViT(VisionTransformer):
         self.aux_layer = None if aux_layer is None else aux_layer % self.num_layers
         self.has_stem = stem is not None
         if self.has_stem:
-            self.patch_embed = MODELS.build(dict(stem, embed_dims=self.embed_dims, input_size=self.img_size))
+            self.patch_embed = MODELS.build(
+                dict(stem, embed_dims=self.embed_dims, input_size=self.img_size)
+            )
             self.patch_resolution = self.patch_embed.init_out_size
             self.patch_size = self.patch_embed.stride
         num_patches = self.patch_resolution[0] * self.patch_resolution[1]
         self.cls_token = nn.Parameter(torch.zeros(1, num_class_tokens, self.embed_dims))
-        self.pos_embed = nn.Parameter(torch.zeros(1, num_class_tokens + num_patches, self.embed_dims),
-                                      requires_grad=not frozen_pos_embed)
+        self.pos_embed = nn.Parameter(
+            torch.zeros(1, num_class_tokens + num_patches, self.embed_dims),
+            requires_grad=not frozen_pos_embed,
+        )
 
     def init_weights(self):
-        """Random start of MCTformer (truncated normal 0.02 tokens and linear layers), or the checkpoint of ``init_cfg``.
+        """Random start of MCTformer (truncated normal 0.02 tokens and linear layers), or the
+        checkpoint of ``init_cfg``.
 
         Raises:
             FileNotFoundError: The checkpoint cannot be downloaded; says which file to place where.
@@ -125,12 +179,19 @@ class TokenViT(VisionTransformer):
                 url = self.init_cfg['checkpoint']
                 if not url.startswith(('http://', 'https://')):
                     raise
-                target = f'{torch.hub.get_dir()}/checkpoints/{urlparse(url).path.rsplit("/", 1)[-1]}'
-                raise FileNotFoundError(f'{url}: cannot be downloaded ({error}); fetch it on a connected machine and place it '
-                                        f'at {target}, or give a local file as init_cfg.checkpoint') from error
+                target = (
+                    f'{torch.hub.get_dir()}/checkpoints/{urlparse(url).path.rsplit("/", 1)[-1]}'
+                )
+                raise FileNotFoundError(
+                    f'{url}: cannot be downloaded ({error}); fetch it on a connected machine and '
+                    f'place it '
+                    f'at {target}, or give a local file as init_cfg.checkpoint'
+                ) from error
             except ValueError as error:
                 checkpoint = str(self.init_cfg['checkpoint'])
-                raise ValueError(str(error) if checkpoint in str(error) else f'{checkpoint}: {error}') from error
+                raise ValueError(
+                    str(error) if checkpoint in str(error) else f'{checkpoint}: {error}'
+                ) from error
         self._is_init = True
 
     def train(self, mode=True):
@@ -143,17 +204,21 @@ class TokenViT(VisionTransformer):
 
         Args:
             x (Tensor): (B,3,H,W) normalised images of any size >= one patch.
-            attention (Sequence[AttentionRequest]): Maps to return; layers that none of them reads run fused.
+            attention (Sequence[AttentionRequest]): Maps to return; layers that none of them reads
+                run fused.
             class_embeddings (bool): Whether to return the class rows after every layer.
             key_mask (Tensor, optional): (B,N) bool, True for patches that no token may attend to.
-            layer_inputs (int | None): How many of the last layers to keep the input of, for :meth:`explain_layer`; None for all.
+            layer_inputs (int | None): How many of the last layers to keep the input of, for
+                :meth:`explain_layer`; None for all.
 
         Returns:
             TokenFeatures
         """
         x, grid = self._embed(x)
         if key_mask is not None:
-            key_mask = torch.cat([key_mask.new_zeros(len(key_mask), self.num_class_tokens), key_mask], 1)
+            key_mask = torch.cat(
+                [key_mask.new_zeros(len(key_mask), self.num_class_tokens), key_mask], 1
+            )
         collector = AttentionCollector(attention, self.num_layers)
         embeddings, aux, inputs = [], None, []
         first_input = 0 if layer_inputs is None else self.num_layers - layer_inputs
@@ -163,14 +228,19 @@ class TokenViT(VisionTransformer):
             x, maps = self._transform(layer, x, collector.wanted(index), key_mask)
             collector.add(index, maps)
             if class_embeddings:
-                embeddings.append(x[:, :self.num_class_tokens])
+                embeddings.append(x[:, : self.num_class_tokens])
             if index == self.aux_layer:
                 aux = self._to_map(x, grid)
         if self.final_norm:
             x = self.ln1(x)
-        return TokenFeatures(class_tokens=x[:, :self.num_class_tokens], patch_map=self._to_map(x, grid),
-                             class_embeddings=torch.stack(embeddings) if class_embeddings else None, aux_map=aux,
-                             attention=collector.result(), layer_inputs=tuple(inputs))
+        return TokenFeatures(
+            class_tokens=x[:, : self.num_class_tokens],
+            patch_map=self._to_map(x, grid),
+            class_embeddings=torch.stack(embeddings) if class_embeddings else None,
+            aux_map=aux,
+            attention=collector.result(),
+            layer_inputs=tuple(inputs),
+        )
 
     def explain_layer(self, index, x, *, class_rows=False, normed=None):
         """One layer with its attention explicit, per head, for derivatives with respect to it.
@@ -178,15 +248,20 @@ class TokenViT(VisionTransformer):
         Args:
             index (int): Layer.
             x (Tensor): (B,T+N,D), what enters it.
-            class_rows (bool): Compute only the class tokens after the layer, and their rows of the attention.
-            normed (Tensor, optional): (B,T+N,D), :meth:`first_norm` of ``x``, for derivatives with respect to that.
+            class_rows (bool): Compute only the class tokens after the layer, and their rows of the
+                attention.
+            normed (Tensor, optional): (B,T+N,D), :meth:`first_norm` of ``x``, for derivatives with
+                respect to that.
 
         Returns:
-            tuple: (B,R,D) tokens after the layer, not normalised, and (B,H,R,T+N) softmax attention; R = T or T+N.
+            tuple: (B,R,D) tokens after the layer, not normalised, and (B,H,R,T+N) softmax
+                attention; R = T or T+N.
         """
         layer, rows = self.layers[index], slice(self.num_class_tokens if class_rows else None)
         query, key, value = self._query_key_value(layer, layer.ln1(x) if normed is None else normed)
-        weights = ((query[:, :, rows] * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)).softmax(-1)
+        weights = ((query[:, :, rows] * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)).softmax(
+            -1
+        )
         return self._after_attention(layer, x[:, rows], weights @ value), weights
 
     def first_norm(self, index, x):
@@ -194,14 +269,16 @@ class TokenViT(VisionTransformer):
         return self.layers[index].ln1(x)
 
     def encode_visible(self, x, hidden):
-        """Class tokens of images of which only a part is shown: hidden patches are left out of the sequence.
+        """Class tokens of images of which only a part is shown: hidden patches are left out of the
+        sequence.
 
-        Equal to :meth:`forward` with ``key_mask`` (a token that nobody attends to changes nothing but itself), for a fraction of the work
-        where most patches are hidden.
+        Equal to :meth:`forward` with ``key_mask`` (a token that nobody attends to changes nothing
+        but itself), for a fraction of the work where most patches are hidden.
 
         Args:
             x (Tensor): (B,3,H,W) normalised images.
-            hidden (Tensor): (B,M,N) or (B,M,h,w) bool, M masks of each image, True for hidden patches. A mask may hide all.
+            hidden (Tensor): (B,M,N) or (B,M,h,w) bool, M masks of each image, True for hidden
+                patches. A mask may hide all.
 
         Returns:
             Tensor: (B,M,T,D).
@@ -210,19 +287,27 @@ class TokenViT(VisionTransformer):
         hidden = hidden.flatten(2)
         batch, num_masks, num_patches = hidden.shape
         if num_patches != grid[0] * grid[1]:
-            raise ValueError(f'masks of {num_patches} patches do not fit a grid of {grid[0]}x{grid[1]}')
+            raise ValueError(
+                f'masks of {num_patches} patches do not fit a grid of {grid[0]}x{grid[1]}'
+            )
         classes = self.num_class_tokens
-        order = hidden.to(torch.uint8).argsort(dim=2, stable=True).flatten(0, 1)  # visible patches first, in their order
+        # visible patches first, in their order
+        order = hidden.to(torch.uint8).argsort(dim=2, stable=True).flatten(0, 1)
         counts = (num_patches - hidden.sum(2)).flatten()
         owner = torch.arange(batch, device=x.device).repeat_interleave(num_masks)
-        # sequences of about one length together; in a group, shorter ones are filled up with hidden patches that nobody attends to
+        # sequences of about one length together; in a group, shorter ones are filled up with hidden
+        # patches that nobody attends to
         by_length = counts.argsort()
         outputs = []
-        for group in by_length.tensor_split(max(1, min(MASK_GROUPS, len(by_length) // MASK_GROUPS))):
+        for group in by_length.tensor_split(
+            max(1, min(MASK_GROUPS, len(by_length) // MASK_GROUPS))
+        ):
             lengths = counts[group]
             longest = int(lengths.max()) if len(lengths) else 0
             image = owner[group]
-            tokens = torch.cat([x[image, :classes], x[image[:, None], order[group, :longest] + classes]], 1)
+            tokens = torch.cat(
+                [x[image, :classes], x[image[:, None], order[group, :longest] + classes]], 1
+            )
             filling = torch.arange(classes + longest, device=x.device) >= classes + lengths[:, None]
             key_mask = filling if bool((lengths < longest).any()) else None
             for layer in self.layers:
@@ -234,29 +319,45 @@ class TokenViT(VisionTransformer):
     def _embed(self, x):
         height, width = x.shape[-2:]
         if min(height, width) < self.patch_size and not self.pad_to_patch:
-            raise ValueError(f'an image of {width}x{height} (width x height) is smaller than a patch of '
-                             f'{self.patch_size}x{self.patch_size}; use a larger image or scale')
+            raise ValueError(
+                f'an image of {width}x{height} (width x height) is smaller than a patch of '
+                f'{self.patch_size}x{self.patch_size}; use a larger image or scale'
+            )
         if self.has_stem and self.pad_to_patch:
             x = F.pad(x, (0, -width % self.patch_size, 0, -height % self.patch_size))
         x, grid = self.patch_embed(x)
         pos_embed = self.pos_embed
         # the offset rule also shifts the samples of an unchanged grid, unless the image is square
         if grid != tuple(self.patch_resolution) or (self.pos_interp_offset and height != width):
-            pos_embed = resize_position_embedding(pos_embed, self.num_class_tokens, (self.patch_resolution, grid),
-                                                  mode=self.pos_interp_mode, offset=self.pos_interp_offset)
+            pos_embed = resize_position_embedding(
+                pos_embed,
+                self.num_class_tokens,
+                (self.patch_resolution, grid),
+                mode=self.pos_interp_mode,
+                offset=self.pos_interp_offset,
+            )
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + pos_embed
         return self.drop_after_pos(x), grid
 
     def _transform(self, layer, x, requests, key_mask):
         """One layer of mmpretrain's, with the attention maps asked for."""
-        output, maps = attend(*self._query_key_value(layer, layer.ln1(x)), requests, num_class_tokens=self.num_class_tokens,
-                              key_mask=key_mask, dropout=layer.attn.attn_drop if self.training else 0.)
+        output, maps = attend(
+            *self._query_key_value(layer, layer.ln1(x)),
+            requests,
+            num_class_tokens=self.num_class_tokens,
+            key_mask=key_mask,
+            dropout=layer.attn.attn_drop if self.training else 0.0,
+        )
         return self._after_attention(layer, x, output), maps
 
     def _query_key_value(self, layer, normed):
         """(B,H,T+N,d) each."""
         attn = layer.attn
-        return attn.qkv(normed).unflatten(2, (3, attn.num_heads, attn.head_dims)).permute(2, 0, 3, 1, 4)
+        return (
+            attn.qkv(normed)
+            .unflatten(2, (3, attn.num_heads, attn.head_dims))
+            .permute(2, 0, 3, 1, 4)
+        )
 
     def _after_attention(self, layer, x, output):
         """The rest of a layer: ``x`` (B,R,D), ``output`` (B,H,R,d) of the attention."""
@@ -274,26 +375,45 @@ class TokenViT(VisionTransformer):
         return identity + ffn.dropout_layer(ffn.gamma2(last_dropout(x)))
 
     def _to_map(self, tokens, grid):
-        return tokens[:, self.num_class_tokens:].transpose(1, 2).unflatten(2, grid)
+        return tokens[:, self.num_class_tokens :].transpose(1, 2).unflatten(2, grid)
 
     def _prepare_pos_embed(self, state_dict, prefix, *args):
-        """Load-state-dict pre-hook: translate names, tokens and positions of a foreign checkpoint, in place."""
-        own = unwrap_state_dict({key.removeprefix(prefix): state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)})
+        """Load-state-dict pre-hook: translate names, tokens and positions of a foreign checkpoint,
+        in place.
+        """
+        own = unwrap_state_dict(
+            {
+                key.removeprefix(prefix): state_dict.pop(key)
+                for key in list(state_dict)
+                if key.startswith(prefix)
+            }
+        )
         own, unused = translate_vit_keys(own)
         if self.depth is not None:
-            deeper = [key for key in own if key.startswith('layers.') and int(key.split('.')[1]) >= self.depth]
+            deeper = [
+                key
+                for key in own
+                if key.startswith('layers.') and int(key.split('.')[1]) >= self.depth
+            ]
             unused += deeper
             own = {key: value for key, value in own.items() if key not in deeper}
         if not self.final_norm:
             unused += [key for key in own if key.startswith('ln1.')]
             own = {key: value for key, value in own.items() if not key.startswith('ln1.')}
-        if 'cls_token' in own and own['cls_token'].shape[1] == 1 < self.num_class_tokens and self.token_init == 'trunc_normal':
+        if (
+            'cls_token' in own
+            and own['cls_token'].shape[1] == 1 < self.num_class_tokens
+            and self.token_init == 'trunc_normal'
+        ):
             unused += ['cls_token', 'pos_embed']
             own['cls_token'], own['pos_embed'] = self.cls_token.detach(), self.pos_embed.detach()
         self._fit_tokens(own)
         self._check_architecture(own)
         if unused:
-            print_log(f'Weights that TokenViT has no use for: {", ".join(sorted(unused))}', logger='current')
+            print_log(
+                f'Weights that TokenViT has no use for: {", ".join(sorted(unused))}',
+                logger='current',
+            )
         state_dict.update({prefix + key: value for key, value in own.items()})
 
     def _fit_tokens(self, state):
@@ -302,17 +422,25 @@ class TokenViT(VisionTransformer):
             return
         extra = state['cls_token'].shape[1]
         if extra not in (1, self.num_class_tokens):
-            raise ValueError(f'the checkpoint has {extra} class tokens, the model {self.num_class_tokens}: the data set of the config '
-                             f'and that of the checkpoint have different classes')
+            raise ValueError(
+                f'the checkpoint has {extra} class tokens, the model {self.num_class_tokens}: the '
+                f'data set of the config '
+                f'and that of the checkpoint have different classes'
+            )
         pos_embed = state['pos_embed']
         class_pos, grid = pos_embed[:, :extra], pos_embed[:, extra:]
         side = int(grid.shape[1] ** 0.5)
         if grid.shape[1] != self.pos_embed.shape[1] - self.num_class_tokens:
             if side * side != grid.shape[1]:
-                raise ValueError(f'the position embedding of the checkpoint has {grid.shape[1]} patches, which is no square grid')
+                raise ValueError(
+                    f'the position embedding of the checkpoint has {grid.shape[1]} patches, which '
+                    f'is no square grid'
+                )
             h, w = self.patch_resolution
             nearest = self.pos_init == 'nearest' and h % side == 0 and w % side == 0
-            mode = 'nearest' if nearest else 'bilinear' if self.pos_init == 'bilinear' else 'bicubic'
+            mode = (
+                'nearest' if nearest else 'bilinear' if self.pos_init == 'bilinear' else 'bicubic'
+            )
             grid = resize_grid(grid, ((side, side), (h, w)), mode=mode)
         if extra < self.num_class_tokens:
             state['cls_token'] = repeat_class_token(state['cls_token'], self.num_class_tokens)
@@ -321,12 +449,25 @@ class TokenViT(VisionTransformer):
 
     def _check_architecture(self, state):
         own = self.state_dict()
-        wrong = [f'{key}: checkpoint {tuple(value.shape)}, model {tuple(own[key].shape)}' for key, value in state.items()
-                 if key in own and value.shape != own[key].shape]
+        wrong = [
+            f'{key}: checkpoint {tuple(value.shape)}, model {tuple(own[key].shape)}'
+            for key, value in state.items()
+            if key in own and value.shape != own[key].shape
+        ]
         missing = [key for key in own if key not in state]
-        extra_layers = sorted({key.split('.')[1] for key in state if key.startswith('layers.') and key not in own})
+        extra_layers = sorted(
+            {key.split('.')[1] for key in state if key.startswith('layers.') and key not in own}
+        )
         if wrong or missing or extra_layers:
-            problem = wrong[0] if wrong else f'{len(missing)} weights are missing, first {missing[0]}' if missing else \
-                f'layers {", ".join(extra_layers)} do not exist in the model'
-            raise ValueError(f'the checkpoint has another architecture than {type(self).__name__} with {self.num_layers} layers of width '
-                             f'{self.embed_dims} ({problem}); choose the config that belongs to the checkpoint')
+            problem = (
+                wrong[0]
+                if wrong
+                else f'{len(missing)} weights are missing, first {missing[0]}'
+                if missing
+                else f'layers {", ".join(extra_layers)} do not exist in the model'
+            )
+            raise ValueError(
+                f'the checkpoint has another architecture than {type(self).__name__} with '
+                f'{self.num_layers} layers of width '
+                f'{self.embed_dims} ({problem}); choose the config that belongs to the checkpoint'
+            )

@@ -1,4 +1,7 @@
-"""ResNet38-d: the wide pre-activation residual network of PSA, SEAM and MCTformer's segmentation stage."""
+"""ResNet38-d: the wide pre-activation residual network of PSA, SEAM and MCTformer's segmentation
+stage.
+"""
+
 import torch
 from mmengine.model import BaseModule
 from torch import nn
@@ -10,24 +13,38 @@ from mmwsss.registry import MODELS
 
 # name, in, mid, out, stride, dilation of the first and of the second 3x3 convolution
 BASIC_BLOCKS = (
-    ('b2', 64, 128, 128, 2, 1, 1), *((f'b2_{i}', 128, 128, 128, 1, 1, 1) for i in (1, 2)),
-    ('b3', 128, 256, 256, 2, 1, 1), *((f'b3_{i}', 256, 256, 256, 1, 1, 1) for i in (1, 2)),
-    ('b4', 256, 512, 512, 2, 1, 1), *((f'b4_{i}', 512, 512, 512, 1, 1, 1) for i in (1, 2, 3, 4, 5)),
-    ('b5', 512, 512, 1024, 1, 1, 2), *((f'b5_{i}', 1024, 512, 1024, 1, 2, 2) for i in (1, 2)),
+    ('b2', 64, 128, 128, 2, 1, 1),
+    *((f'b2_{i}', 128, 128, 128, 1, 1, 1) for i in (1, 2)),
+    ('b3', 128, 256, 256, 2, 1, 1),
+    *((f'b3_{i}', 256, 256, 256, 1, 1, 1) for i in (1, 2)),
+    ('b4', 256, 512, 512, 2, 1, 1),
+    *((f'b4_{i}', 512, 512, 512, 1, 1, 1) for i in (1, 2, 3, 4, 5)),
+    ('b5', 512, 512, 1024, 1, 1, 2),
+    *((f'b5_{i}', 1024, 512, 1024, 1, 2, 2) for i in (1, 2)),
 )
 # name, in, mids, out, dilation
 BOTTLENECKS = (('b6', 1024, (512, 1024), 2048, 4), ('b7', 2048, (1024, 2048), 4096, 4))
 # tap: (block whose activated input it is, channels, stride); conv6 follows the last normalisation
-TAPS = dict(conv2=('b3', 128, 2), conv3=('b4', 256, 4), conv4=('b5', 512, 8), conv5=('b6', 1024, 8), conv6=(None, 4096, 8))
+TAPS = dict(
+    conv2=('b3', 128, 2),
+    conv3=('b4', 256, 4),
+    conv4=('b5', 512, 8),
+    conv5=('b6', 1024, 8),
+    conv6=(None, 4096, 8),
+)
 
 
 class PreActBlock(nn.Module):
-    """y = ReLU(BN x); two 3x3 convolutions of y plus x, or plus a 1x1 convolution of y where the shape changes."""
+    """y = ReLU(BN x); two 3x3 convolutions of y plus x, or plus a 1x1 convolution of y where the
+    shape changes.
+    """
 
     def __init__(self, channels_in, mid, channels_out, stride, first_dilation, dilation):
         super().__init__()
         self.bn_branch2a = nn.BatchNorm2d(channels_in)
-        self.conv_branch2a = nn.Conv2d(channels_in, mid, 3, stride, first_dilation, first_dilation, bias=False)
+        self.conv_branch2a = nn.Conv2d(
+            channels_in, mid, 3, stride, first_dilation, first_dilation, bias=False
+        )
         self.bn_branch2b1 = nn.BatchNorm2d(mid)
         self.conv_branch2b1 = nn.Conv2d(mid, channels_out, 3, 1, dilation, dilation, bias=False)
         if channels_in != channels_out or stride != 1:
@@ -45,7 +62,9 @@ class PreActBlock(nn.Module):
 
 
 class PreActBottleneck(nn.Module):
-    """y = ReLU(BN x); 1x1, dilated 3x3 and 1x1 convolutions of y with channel dropout, plus a 1x1 convolution of y."""
+    """y = ReLU(BN x); 1x1, dilated 3x3 and 1x1 convolutions of y with channel dropout, plus a 1x1
+    convolution of y.
+    """
 
     def __init__(self, channels_in, mids, channels_out, dilation, dropout):
         super().__init__()
@@ -70,15 +89,20 @@ class PreActBottleneck(nn.Module):
 
 @MODELS.register_module()
 class WideResNet38(BaseModule):
-    """ResNet-38 of Wu et al., "Wider or Deeper", dilated to stride 8: 105.1 M parameters, no bias in any convolution (spec section 5.1).
+    """ResNet-38 of Wu et al., "Wider or Deeper", dilated to stride 8: 105.1 M parameters, no bias
+    in any convolution (spec section 5.1).
 
-    Parameter names are those of the released PyTorch weights (``res38_cls.pth`` and its descendants), which load as they are; the ImageNet
-    file in MXNet's format loads through ``init_cfg=dict(type='Pretrained', checkpoint='<file>.params')``. Input: RGB, ImageNet statistics.
+    Parameter names are those of the released PyTorch weights (``res38_cls.pth`` and its
+    descendants), which load as they are; the ImageNet file in MXNet's format loads through
+    ``init_cfg=dict(type='Pretrained', checkpoint='<file>.params')``. Input: RGB, ImageNet
+    statistics.
 
     Args:
-        out_taps (Sequence[str]): Feature maps to return, all after normalisation and ReLU: ``conv2`` (128 channels, stride 2), ``conv3``
-            (256, 4), ``conv4`` (512, 8), ``conv5`` (1024, 8), ``conv6`` (4096, 8).
-        frozen_stages (int): -1 none; 0 the first convolution; s blocks up to ``b{s+1}`` as well. PSA uses 1, MCTformer's segmentation 0.
+        out_taps (Sequence[str]): Feature maps to return, all after normalisation and ReLU:
+            ``conv2`` (128 channels, stride 2), ``conv3`` (256, 4), ``conv4`` (512, 8), ``conv5``
+            (1024, 8), ``conv6`` (4096, 8).
+        frozen_stages (int): -1 none; 0 the first convolution; s blocks up to ``b{s+1}`` as well.
+            PSA uses 1, MCTformer's segmentation 0.
         frozen_bn (bool): Normalise with the stored statistics and do not train scale and shift.
         dropout (Sequence[float]): Channel dropout inside ``b6`` and ``b7``.
         with_cp (bool): Recompute blocks in the backward pass to save memory.
@@ -88,9 +112,23 @@ class WideResNet38(BaseModule):
         ValueError: Unknown tap or stage.
     """
 
-    def __init__(self, out_taps=('conv4', 'conv5', 'conv6'), *, frozen_stages=0, frozen_bn=True, dropout=(0.3, 0.5), with_cp=False,
-                 init_cfg=None):
-        super().__init__(init_cfg or [dict(type='Kaiming', layer='Conv2d'), dict(type='Constant', val=1, layer='BatchNorm2d')])
+    def __init__(
+        self,
+        out_taps=('conv4', 'conv5', 'conv6'),
+        *,
+        frozen_stages=0,
+        frozen_bn=True,
+        dropout=(0.3, 0.5),
+        with_cp=False,
+        init_cfg=None,
+    ):
+        super().__init__(
+            init_cfg
+            or [
+                dict(type='Kaiming', layer='Conv2d'),
+                dict(type='Constant', val=1, layer='BatchNorm2d'),
+            ]
+        )
         unknown = [tap for tap in out_taps if tap not in TAPS]
         if unknown or not out_taps:
             raise ValueError(f'out_taps must be one or more of {list(TAPS)}, got {list(out_taps)}')
@@ -114,7 +152,11 @@ class WideResNet38(BaseModule):
 
     def _frozen_modules(self):
         frozen = [self.conv1a] if self.frozen_stages >= 0 else []
-        frozen += [getattr(self, name) for name in self.block_names if int(name[1]) <= self.frozen_stages + 1]
+        frozen += [
+            getattr(self, name)
+            for name in self.block_names
+            if int(name[1]) <= self.frozen_stages + 1
+        ]
         return frozen
 
     def _freeze(self):
@@ -137,7 +179,9 @@ class WideResNet38(BaseModule):
         return self
 
     def init_weights(self):
-        """Initialise as ``init_cfg`` says; a checkpoint that ends with ``.params`` is read as an MXNet file."""
+        """Initialise as ``init_cfg`` says; a checkpoint that ends with ``.params`` is read as an
+        MXNet file.
+        """
         source = self.init_cfg.get('checkpoint', '') if isinstance(self.init_cfg, dict) else ''
         if source.endswith('.params'):
             self.load_state_dict(load_mxnet_resnet38(source), strict=True)
@@ -164,7 +208,11 @@ class WideResNet38(BaseModule):
                 taps[starts[name]] = y
                 if len(taps) == len(starts):
                     break
-            x = checkpoint(block, x, y, use_reentrant=False) if self.with_cp and torch.is_grad_enabled() else block(x, y)
+            x = (
+                checkpoint(block, x, y, use_reentrant=False)
+                if self.with_cp and torch.is_grad_enabled()
+                else block(x, y)
+            )
         else:
             taps['conv6'] = F.relu(self.bn7(x), inplace=True)
         return tuple(taps[tap] for tap in self.out_taps)

@@ -1,4 +1,5 @@
 """How a trained network becomes maps, one method a file."""
+
 from .base import CAMMethod
 from .cam import CAM
 from .class_attention import ClassAttention
@@ -8,4 +9,13 @@ from .grad_cam import GradCAM
 from .gradient_attention import GradientAttention
 from .ts_cam import TSCAM
 
-__all__ = ['CAM', 'CAMMethod', 'ClassAttention', 'GETAM', 'GenericAttention', 'GradCAM', 'GradientAttention', 'TSCAM']
+__all__ = [
+    'CAM',
+    'CAMMethod',
+    'ClassAttention',
+    'GETAM',
+    'GenericAttention',
+    'GradCAM',
+    'GradientAttention',
+    'TSCAM',
+]

@@ -1,4 +1,5 @@
 """How a trained network becomes maps: the interface of CAM methods."""
+
 from abc import ABC, abstractmethod
 
 import torch
@@ -10,8 +11,9 @@ from mmwsss.functional.cam import refine_with_affinity
 class CAMMethod(ABC):
     """Turns the features of a :class:`TagClassifier` with class tokens into class activation maps.
 
-    A method says what the network has to return (:attr:`requests`, :attr:`layer_inputs`) and makes maps of it (:meth:`maps`). Refinement
-    with the patch affinity, where ``test_cfg.refine`` of the model asks for it, is common.
+    A method says what the network has to return (:attr:`requests`, :attr:`layer_inputs`) and makes
+    maps of it (:meth:`maps`). Refinement with the patch affinity, where ``test_cfg.refine`` of the
+    model asks for it, is common.
 
     Args:
         affinity (str): ``'Am'`` or ``'mA'``, see :func:`refine_with_affinity`.
@@ -25,7 +27,9 @@ class CAMMethod(ABC):
         if affinity not in ('Am', 'mA'):
             raise ValueError(f"affinity must be 'Am' or 'mA', got {affinity!r}")
         self.affinity = affinity
-        self.affinity_request = AttentionRequest('patch_to_patch', layers=affinity_layers, reduce='sum')
+        self.affinity_request = AttentionRequest(
+            'patch_to_patch', layers=affinity_layers, reduce='sum'
+        )
 
     @abstractmethod
     def maps(self, model, features, keys):
@@ -44,21 +48,42 @@ class CAMMethod(ABC):
         """:class:`TokenFeatures` of images (B,3,H,W) with what the maps need; without gradients."""
         backbone = model.backbone
         if not hasattr(backbone, 'explain_layer'):
-            raise ValueError(f'the CAM method {type(self).__name__} needs a backbone with class tokens, such as mmwsss.TokenViT; '
-                             f'{type(backbone).__name__} is none')
-        requests = [*self.requests, *([self.affinity_request] if model.test_cfg.get('refine') else [])]
+            raise ValueError(
+                f'the CAM method {type(self).__name__} needs a backbone with class tokens, such '
+                f'as mmwsss.TokenViT; '
+                f'{type(backbone).__name__} is none'
+            )
+        requests = [
+            *self.requests,
+            *([self.affinity_request] if model.test_cfg.get('refine') else []),
+        ]
         return backbone(inputs, attention=requests, layer_inputs=self.layer_inputs)
 
     def maps_of(self, model, features, keys):
-        """Maps (B,K,h,w) of the classes ``keys``, float32, refined with the affinity if the model is configured so."""
+        """Maps (B,K,h,w) of the classes ``keys``, float32, refined with the affinity if the model
+        is configured so.
+        """
         with torch.autocast(features.patch_map.device.type, enabled=False):
-            maps = self.maps(model, features, keys).detach().float().unflatten(2, features.patch_map.shape[-2:])
-            return refine_with_affinity(maps, features.attention[-1], side=self.affinity) if model.test_cfg.get('refine') else maps
+            maps = (
+                self.maps(model, features, keys)
+                .detach()
+                .float()
+                .unflatten(2, features.patch_map.shape[-2:])
+            )
+            return (
+                refine_with_affinity(maps, features.attention[-1], side=self.affinity)
+                if model.test_cfg.get('refine')
+                else maps
+            )
 
 
 def token_rows(model, keys):
-    """Rows of the class tokens that speak for classes: their own with a token per class, else that of the only one."""
+    """Rows of the class tokens that speak for classes: their own with a token per class, else that
+    of the only one.
+    """
     tokens = model.backbone.num_class_tokens
     if tokens not in (1, model.num_classes):
-        raise ValueError(f'{tokens} class tokens for {model.num_classes} classes: no class has a token')
+        raise ValueError(
+            f'{tokens} class tokens for {model.num_classes} classes: no class has a token'
+        )
     return list(keys) if tokens > 1 else [0] * len(keys)

@@ -1,4 +1,5 @@
 """Class activation maps of patch scores."""
+
 from mmwsss.registry import MODELS
 
 from .base import CAMMethod
@@ -6,7 +7,8 @@ from .base import CAMMethod
 
 @MODELS.register_module()
 class CAM(CAMMethod):
-    """``relu(S_c)``, the class scores of the last layer's patch tokens (Zhou et al., CVPR 2016, on a transformer; ACR Table 5).
+    """``relu(S_c)``, the class scores of the last layer's patch tokens (Zhou et al., CVPR 2016, on
+    a transformer; ACR Table 5).
 
     Args:
         relu (bool): Cut negative scores off.

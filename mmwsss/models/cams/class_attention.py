@@ -1,4 +1,5 @@
 """Class attention as a map."""
+
 from mmwsss.functional.attention import AttentionRequest
 from mmwsss.registry import MODELS
 
@@ -7,9 +8,11 @@ from .base import CAMMethod, token_rows
 
 @MODELS.register_module()
 class ClassAttention(CAMMethod):
-    """Attention of the class token to the patches, mean over heads and the last layers (MCTformer V1).
+    """Attention of the class token to the patches, mean over heads and the last layers (MCTformer
+    V1).
 
-    With a token per class the row of the class; with a single token all classes share its row, which no gradient makes class-specific.
+    With a token per class the row of the class; with a single token all classes share its row,
+    which no gradient makes class-specific.
 
     Args:
         layers (int, optional): The last layers; None for all.
@@ -18,7 +21,7 @@ class ClassAttention(CAMMethod):
 
     def __init__(self, layers=None, *, affinity='Am', affinity_layers=None):
         super().__init__(affinity=affinity, affinity_layers=affinity_layers)
-        self.requests = (AttentionRequest('class_to_patch', layers=layers, reduce='mean'), )
+        self.requests = (AttentionRequest('class_to_patch', layers=layers, reduce='mean'),)
 
     def maps(self, model, features, keys):
         """(B,K,N) >= 0."""

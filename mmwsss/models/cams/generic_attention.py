@@ -1,4 +1,5 @@
 """Generic attention explainability."""
+
 import torch
 
 from mmwsss.registry import MODELS
@@ -9,10 +10,11 @@ from .gradients import attention_gradients
 
 @MODELS.register_module()
 class GenericAttention(CAMMethod):
-    """``R <- R + mean_h relu(G_l * A_l) R`` over all layers, starting from the identity; the class token's row (Chefer et al., ICCV 2021).
+    """``R <- R + mean_h relu(G_l * A_l) R`` over all layers, starting from the identity; the class
+    token's row (Chefer et al., ICCV 2021).
 
-    Only that row is computed, from the last layer down: a vector-matrix product for each layer. Unlike other gradient methods it needs the
-    derivatives of all layers and all rows.
+    Only that row is computed, from the last layer down: a vector-matrix product for each layer.
+    Unlike other gradient methods it needs the derivatives of all layers and all rows.
 
     Args:
         affinity, affinity_layers: See :class:`CAMMethod`.
@@ -22,12 +24,18 @@ class GenericAttention(CAMMethod):
 
     def maps(self, model, features, keys):
         """(B,K,N) >= 0."""
-        num_class_tokens, rows, relevance = model.backbone.num_class_tokens, token_rows(model, keys), [None] * len(keys)
-        for _, position, weights, gradient in attention_gradients(model, features, keys, class_rows=False):
+        num_class_tokens, rows, relevance = (
+            model.backbone.num_class_tokens,
+            token_rows(model, keys),
+            [None] * len(keys),
+        )
+        for _, position, weights, gradient in attention_gradients(
+            model, features, keys, class_rows=False
+        ):
             change = (gradient * weights).relu().mean(1)
             if relevance[position] is None:
                 relevance[position] = change.new_zeros(len(change), 1, change.shape[-1])
                 relevance[position][..., rows[position]] = 1
             row = relevance[position]
-            relevance[position] = row + row[..., :change.shape[1]] @ change
+            relevance[position] = row + row[..., : change.shape[1]] @ change
         return torch.cat(relevance, 1)[..., num_class_tokens:]

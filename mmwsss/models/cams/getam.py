@@ -1,4 +1,5 @@
 """GETAM: element-wise products of attention and its gradient."""
+
 import torch
 
 from mmwsss.registry import MODELS
@@ -11,10 +12,11 @@ FORMS = ('cam_grad', 'grad_s', 'cam_grad_s')
 
 @MODELS.register_module()
 class GETAM(CAMMethod):
-    """Forms of gradient times attention, summed over the last layers (arXiv 2112.02841, as options of the released ACR code).
+    """Forms of gradient times attention, summed over the last layers (arXiv 2112.02841, as options
+    of the released ACR code).
 
-    With the class token's row of attention A and gradient G: ``'cam_grad'`` ``mean_h relu(G A)``, ``'grad_s'`` ``(mean_h relu G)^2``,
-    ``'cam_grad_s'`` ``mean_h relu(G A) * mean_h relu G``.
+    With the class token's row of attention A and gradient G: ``'cam_grad'`` ``mean_h relu(G A)``,
+    ``'grad_s'`` ``(mean_h relu G)^2``, ``'cam_grad_s'`` ``mean_h relu(G A) * mean_h relu G``.
 
     Args:
         form (str): One of these.
@@ -33,9 +35,22 @@ class GETAM(CAMMethod):
 
     def maps(self, model, features, keys):
         """(B,K,N) >= 0."""
-        patches, rows, sums = slice(model.backbone.num_class_tokens, None), token_rows(model, keys), [0] * len(keys)
-        for _, position, weights, gradient in attention_gradients(model, features, keys, self.layer_inputs):
-            weights, gradient = (tensor[:, :, rows[position], patches] for tensor in (weights, gradient))
+        patches, rows, sums = (
+            slice(model.backbone.num_class_tokens, None),
+            token_rows(model, keys),
+            [0] * len(keys),
+        )
+        for _, position, weights, gradient in attention_gradients(
+            model, features, keys, self.layer_inputs
+        ):
+            weights, gradient = (
+                tensor[:, :, rows[position], patches] for tensor in (weights, gradient)
+            )
             product, positive = (weights * gradient).relu().mean(1), gradient.relu().mean(1)
-            sums[position] = sums[position] + dict(cam_grad=product, grad_s=positive ** 2, cam_grad_s=product * positive)[self.form]
+            sums[position] = (
+                sums[position]
+                + dict(cam_grad=product, grad_s=positive**2, cam_grad_s=product * positive)[
+                    self.form
+                ]
+            )
         return torch.stack(sums, 1)

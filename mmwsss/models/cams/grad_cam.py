@@ -1,4 +1,5 @@
 """Grad-CAM on the last layer of a transformer."""
+
 import torch
 
 from mmwsss.registry import MODELS
@@ -9,11 +10,13 @@ from .gradients import attention_gradients, class_scores, differentiable
 
 @MODELS.register_module()
 class GradCAM(CAMMethod):
-    """Grad-CAM (ICCV 2017) with the heads of the last class attention, or the channels of the last tokens, as feature maps.
+    """Grad-CAM (ICCV 2017) with the heads of the last class attention, or the channels of the last
+    tokens, as feature maps.
 
-    ``'attention'``: ``w_h = mean_j G_h[0,1+j]``, map ``relu(mean_h w_h A_h[0,1+j])`` (Chefer et al.). ``'token'``: feature maps are what
-    the attention of the last layer reads, after its first norm; a channel weighs the mean of its gradient over the patches. The patch
-    tokens after the last layer have no gradient.
+    ``'attention'``: ``w_h = mean_j G_h[0,1+j]``, map ``relu(mean_h w_h A_h[0,1+j])`` (Chefer et
+    al.). ``'token'``: feature maps are what the attention of the last layer reads, after its first
+    norm; a channel weighs the mean of its gradient over the patches. The patch tokens after the
+    last layer have no gradient.
 
     Args:
         features (str): ``'attention'`` or ``'token'``.
@@ -32,7 +35,11 @@ class GradCAM(CAMMethod):
         """(B,K,N) >= 0."""
         if self.features == 'token':
             return self._token_maps(model, features, keys)
-        patches, rows, maps = slice(model.backbone.num_class_tokens, None), token_rows(model, keys), []
+        patches, rows, maps = (
+            slice(model.backbone.num_class_tokens, None),
+            token_rows(model, keys),
+            [],
+        )
         for _, position, weights, gradient in attention_gradients(model, features, keys, 1):
             head_weights = gradient[:, :, rows[position], patches].mean(-1, keepdim=True)
             maps.append((head_weights * weights[:, :, rows[position], patches]).mean(1).relu())
@@ -43,9 +50,13 @@ class GradCAM(CAMMethod):
         patches, last = slice(backbone.num_class_tokens, None), backbone.num_layers - 1
         with differentiable(features.layer_inputs[-1]) as x:
             normed = backbone.first_norm(last, x).detach().requires_grad_()
-            scores = class_scores(model, backbone.explain_layer(last, x, class_rows=True, normed=normed)[0])
+            scores = class_scores(
+                model, backbone.explain_layer(last, x, class_rows=True, normed=normed)[0]
+            )
             for position, key in enumerate(keys):
-                gradient, = torch.autograd.grad(scores[:, key].sum(), normed, retain_graph=position < len(keys) - 1)
+                (gradient,) = torch.autograd.grad(
+                    scores[:, key].sum(), normed, retain_graph=position < len(keys) - 1
+                )
                 channel_weights = gradient[:, patches].mean(1, keepdim=True)
                 maps.append((channel_weights * normed.detach()[:, patches]).sum(-1).relu())
         return torch.stack(maps, 1)

@@ -1,4 +1,5 @@
 """ACR's maps: gradients of class scores with respect to class attention."""
+
 import torch
 
 from mmwsss.registry import MODELS
@@ -9,11 +10,13 @@ from .gradients import attention_gradients
 
 @MODELS.register_module()
 class GradientAttention(CAMMethod):
-    """``m[j] = sum over the last layers of mean_h relu(dy_c / dA_h[0,1+j])`` (ACR Eq. 7 as released); refined it is Eq. 8.
+    """``m[j] = sum over the last layers of mean_h relu(dy_c / dA_h[0,1+j])`` (ACR Eq. 7 as
+    released); refined it is Eq. 8.
 
     Args:
         grad_layers (int): Number of last layers.
-        relu (str): ``'head'``, of each head and layer before they are averaged (released code), or ``'final'``, of the average.
+        relu (str): ``'head'``, of each head and layer before they are averaged (released code), or
+            ``'final'``, of the average.
         affinity (str): ``'Am'`` (released code) or ``'mA'`` (Eq. 8 as printed).
         affinity_layers (int, optional): None for all, whatever ``grad_layers`` is.
     """
@@ -29,8 +32,14 @@ class GradientAttention(CAMMethod):
 
     def maps(self, model, features, keys):
         """(B,K,N) >= 0."""
-        num_class_tokens, rows, sums = model.backbone.num_class_tokens, token_rows(model, keys), [0] * len(keys)
-        for _, position, _, gradient in attention_gradients(model, features, keys, self.layer_inputs):
+        num_class_tokens, rows, sums = (
+            model.backbone.num_class_tokens,
+            token_rows(model, keys),
+            [0] * len(keys),
+        )
+        for _, position, _, gradient in attention_gradients(
+            model, features, keys, self.layer_inputs
+        ):
             row = gradient[:, :, rows[position], num_class_tokens:]
             sums[position] = sums[position] + (row.relu() if self.relu == 'head' else row).mean(1)
         return torch.stack(sums, 1).relu()

@@ -1,18 +1,22 @@
 """Derivatives of class scores with respect to attention, layer by layer from the last."""
+
 from contextlib import contextmanager
 
 import torch
 
 
 def attention_gradients(model, features, keys, num_layers=None, *, class_rows=True):
-    """Yield the attention of a layer and the derivative of each class score with respect to it, the last layer first.
+    """Yield the attention of a layer and the derivative of each class score with respect to it, the
+    last layer first.
 
-    The attention of each layer is a free variable; what depends on it later moves along. The layers below are not differentiated, and no
-    weight is: of every layer only its input was kept, and its attention is made again when its turn comes. One pass serves all images of
-    the batch, since no image sees another: the score of a class is summed over them.
+    The attention of each layer is a free variable; what depends on it later moves along. The layers
+    below are not differentiated, and no weight is: of every layer only its input was kept, and its
+    attention is made again when its turn comes. One pass serves all images of the batch, since no
+    image sees another: the score of a class is summed over them.
 
-    After the last layer the scores read class tokens alone, and the first differentiated layer is not followed downwards: where only class
-    rows are asked for, both need no more than these, which leaves a vector-matrix product per head of the usual two layers.
+    After the last layer the scores read class tokens alone, and the first differentiated layer is
+    not followed downwards: where only class rows are asked for, both need no more than these, which
+    leaves a vector-matrix product per head of the usual two layers.
 
     Args:
         model (TagClassifier): Its ``class_logits`` are the scores, no probabilities.
@@ -22,7 +26,8 @@ def attention_gradients(model, features, keys, num_layers=None, *, class_rows=Tr
         class_rows (bool): Only the class tokens' rows of the attention are wanted.
 
     Yields:
-        tuple: layer; position in ``keys``; attention (B,H,R,T+N); its derivative, of the same shape. R is T, or T+N below the last layer
+        tuple: layer; position in ``keys``; attention (B,H,R,T+N); its derivative, of the same
+            shape. R is T, or T+N below the last layer
         without ``class_rows``; in the last layer the derivatives of other rows are 0.
     """
     backbone = model.backbone
@@ -37,23 +42,35 @@ def attention_gradients(model, features, keys, num_layers=None, *, class_rows=Tr
             narrow = layer == last or (class_rows and layer == first)
             tokens, weights = backbone.explain_layer(layer, x, class_rows=narrow)
             scores = class_scores(model, tokens) if layer == last else None
-        wanted = (weights, ) if layer == first else (weights, x)
+        wanted = (weights,) if layer == first else (weights, x)
         for position, key in enumerate(keys):
             with differentiable():
-                target, seed = (scores[:, key].sum(), None) if layer == last else (tokens, upstream[position][:, :tokens.shape[1]])
-                gradients = torch.autograd.grad(target, wanted, seed, retain_graph=position < len(keys) - 1)
+                target, seed = (
+                    (scores[:, key].sum(), None)
+                    if layer == last
+                    else (tokens, upstream[position][:, : tokens.shape[1]])
+                )
+                gradients = torch.autograd.grad(
+                    target, wanted, seed, retain_graph=position < len(keys) - 1
+                )
             upstream[position] = None if layer == first else gradients[1]
             yield layer, position, weights.detach()[:, :, rows], gradients[0][:, :, rows]
 
 
 @contextmanager
 def differentiable(x=None):
-    """Gradients on, whatever the caller switched off; gives a copy of ``x`` that can be differentiated, float32 or better."""
+    """Gradients on, whatever the caller switched off; gives a copy of ``x`` that can be
+    differentiated, float32 or better.
+    """
     with torch.inference_mode(False), torch.enable_grad():
-        yield None if x is None else x.detach().to(torch.promote_types(x.dtype, torch.float32), copy=True)
+        yield (
+            None
+            if x is None
+            else x.detach().to(torch.promote_types(x.dtype, torch.float32), copy=True)
+        )
 
 
 def class_scores(model, tokens):
     """Logits (B,C) of tokens (B,>=T,D) after the last layer, not yet normalised."""
-    tokens = tokens[:, :model.backbone.num_class_tokens]
+    tokens = tokens[:, : model.backbone.num_class_tokens]
     return model.class_logits(model.backbone.ln1(tokens) if model.backbone.final_norm else tokens)

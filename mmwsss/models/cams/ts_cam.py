@@ -1,4 +1,5 @@
 """TS-CAM."""
+
 from mmwsss.functional.attention import AttentionRequest
 from mmwsss.registry import MODELS
 
@@ -7,14 +8,15 @@ from .base import CAMMethod, token_rows
 
 @MODELS.register_module()
 class TSCAM(CAMMethod):
-    """Class attention of all layers times the class scores of the patches (TS-CAM, ICCV 2021; ACR Table 5).
+    """Class attention of all layers times the class scores of the patches (TS-CAM, ICCV 2021; ACR
+    Table 5).
 
     Args:
         relu (bool): Cut negative scores off; TS-CAM's code does not.
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
 
-    requests = (AttentionRequest('class_to_patch', reduce='sum'), )
+    requests = (AttentionRequest('class_to_patch', reduce='sum'),)
 
     def __init__(self, relu=False, *, affinity='Am', affinity_layers=None):
         super().__init__(affinity=affinity, affinity_layers=affinity_layers)
@@ -23,4 +25,6 @@ class TSCAM(CAMMethod):
     def maps(self, model, features, keys):
         """(B,K,N)."""
         scores = model.patch_logits(features.patch_map.float())[:, keys].flatten(2)
-        return features.attention[0][:, token_rows(model, keys)] * (scores.relu() if self.relu else scores)
+        return features.attention[0][:, token_rows(model, keys)] * (
+            scores.relu() if self.relu else scores
+        )

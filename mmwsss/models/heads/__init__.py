@@ -1,4 +1,5 @@
 """From features to scores and maps."""
+
 from .class_token_head import ClassTokenHead
 from .deeplab_v1_head import DeepLabV1Head
 from .deeplab_v2_head import DeepLabV2Head
@@ -6,4 +7,11 @@ from .large_fov_head import LargeFOVHead
 from .patch_cam_head import PatchCAMHead
 from .projector import Projector
 
-__all__ = ['ClassTokenHead', 'DeepLabV1Head', 'DeepLabV2Head', 'LargeFOVHead', 'PatchCAMHead', 'Projector']
+__all__ = [
+    'ClassTokenHead',
+    'DeepLabV1Head',
+    'DeepLabV2Head',
+    'LargeFOVHead',
+    'PatchCAMHead',
+    'Projector',
+]

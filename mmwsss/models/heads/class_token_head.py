@@ -1,4 +1,5 @@
 """Class scores from class tokens."""
+
 import torch
 from mmengine.model import BaseModule
 from torch import nn
@@ -11,7 +12,8 @@ class ClassTokenHead(BaseModule):
     """One logit per class token (MCTformer section III-A, Table 9).
 
     Args:
-        pooling (str): ``'mean'`` of the token's entries, ``'max'`` of them, or ``'linear'``: a weight vector per class.
+        pooling (str): ``'mean'`` of the token's entries, ``'max'`` of them, or ``'linear'``: a
+            weight vector per class.
         num_classes (int, optional): C, needed by ``'linear'``.
         embed_dims (int, optional): D, needed by ``'linear'``.
     """

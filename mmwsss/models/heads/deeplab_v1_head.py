@@ -1,4 +1,5 @@
 """DeepLab-V1 (LargeFOV) decode head."""
+
 from mmcv.cnn import build_norm_layer
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import nn
@@ -12,8 +13,9 @@ INITIALIZATION = dict(type='Xavier', distribution='uniform', layer='Conv2d')
 class DeepLabV1Head(BaseDecodeHead):
     """Large field of view by dilated 3x3 convolutions (spec section 5.2).
 
-    ``'mct'`` (MCTformer): 3x3 dilation 12 with bias, ReLU, then a 3x3 classifier of the same dilation. ``'ssc'`` (SEAM's segmentation
-    stage): 3x3 dilation 12, 1x1, each with normalisation and ReLU, dropout 0.5, 1x1 classifier, align_corners=True.
+    ``'mct'`` (MCTformer): 3x3 dilation 12 with bias, ReLU, then a 3x3 classifier of the same
+    dilation. ``'ssc'`` (SEAM's segmentation stage): 3x3 dilation 12, 1x1, each with normalisation
+    and ReLU, dropout 0.5, 1x1 classifier, align_corners=True.
 
     Args:
         in_channels (int): D of the feature map.
@@ -22,26 +24,47 @@ class DeepLabV1Head(BaseDecodeHead):
         channels (int): Hidden channels.
         dilation (int): Of the 3x3 convolutions.
         norm_cfg (dict, optional): Normalisation of ``'ssc'``; default BN.
-        options: Every other keyword option of :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
+        options: Every other keyword option of
+            :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
 
     Raises:
         ValueError: Unknown variant.
     """
 
-    def __init__(self, in_channels, num_classes, *, variant='mct', channels=512, dilation=12, norm_cfg=None, **options):
+    def __init__(
+        self,
+        in_channels,
+        num_classes,
+        *,
+        variant='mct',
+        channels=512,
+        dilation=12,
+        norm_cfg=None,
+        **options,
+    ):
         if variant not in ('mct', 'ssc'):
             raise ValueError(f"variant must be 'mct' or 'ssc', got {variant!r}")
         ssc = variant == 'ssc'
         defaults = dict(dropout_ratio=0.5 if ssc else 0, align_corners=ssc, init_cfg=INITIALIZATION)
-        super().__init__(in_channels, channels, num_classes=num_classes, norm_cfg=norm_cfg, **{**defaults, **options})
-        self.conv1 = nn.Conv2d(self.in_channels, channels, 3, padding=dilation, dilation=dilation, bias=not ssc)
+        super().__init__(
+            in_channels,
+            channels,
+            num_classes=num_classes,
+            norm_cfg=norm_cfg,
+            **{**defaults, **options},
+        )
+        self.conv1 = nn.Conv2d(
+            self.in_channels, channels, 3, padding=dilation, dilation=dilation, bias=not ssc
+        )
         if ssc:
             self.bn1 = build_norm_layer(norm_cfg or dict(type='BN'), channels)[1]
             self.conv2 = nn.Conv2d(channels, channels, 1, bias=False)
             self.bn2 = build_norm_layer(norm_cfg or dict(type='BN'), channels)[1]
             self.dropout = nn.Dropout(self.dropout_ratio)
         else:
-            self.conv_seg = nn.Conv2d(channels, self.out_channels, 3, padding=dilation, dilation=dilation)
+            self.conv_seg = nn.Conv2d(
+                channels, self.out_channels, 3, padding=dilation, dilation=dilation
+            )
         self.variant = variant
 
     def forward(self, inputs):

@@ -1,4 +1,5 @@
 """DeepLab-V2 decode head."""
+
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import nn
 
@@ -7,7 +8,8 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class DeepLabV2Head(BaseDecodeHead):
-    """Atrous spatial pyramid pooling of DeepLab-V2: the sum of dilated 3x3 classifiers (Chen et al., TPAMI 2018; spec section 6.1).
+    """Atrous spatial pyramid pooling of DeepLab-V2: the sum of dilated 3x3 classifiers (Chen et
+    al., TPAMI 2018; spec section 6.1).
 
     No normalisation, pooling branch or hidden layer. Weights start from N(0, 0.01), biases from 0.
 
@@ -15,14 +17,20 @@ class DeepLabV2Head(BaseDecodeHead):
         in_channels (int): D of the feature map.
         num_classes (int): Classes, background included.
         dilations (Sequence[int]): One classifier each.
-        options: Every other keyword option of :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
+        options: Every other keyword option of
+            :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
     """
 
     def __init__(self, in_channels, num_classes, *, dilations=(6, 12, 18, 24), **options):
         defaults = dict(dropout_ratio=0, init_cfg=dict(type='Normal', std=0.01, layer='Conv2d'))
-        super().__init__(in_channels, num_classes, num_classes=num_classes, **{**defaults, **options})
+        super().__init__(
+            in_channels, num_classes, num_classes=num_classes, **{**defaults, **options}
+        )
         del self.conv_seg
-        self.convs = nn.ModuleList(nn.Conv2d(self.in_channels, self.out_channels, 3, padding=d, dilation=d) for d in dilations)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(self.in_channels, self.out_channels, 3, padding=d, dilation=d)
+            for d in dilations
+        )
 
     def forward(self, inputs):
         """Logits (B,num_classes,h,w) from the feature maps of the backbone."""

@@ -1,4 +1,5 @@
 """LargeFOV decode head of the single-stage methods."""
+
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import nn
 
@@ -7,24 +8,35 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class LargeFOVHead(BaseDecodeHead):
-    """Two dilated 3x3 convolutions and a 1x1 classifier, no bias, ReLU between (ToCo, MCC, CoSA; spec section 5.2).
+    """Two dilated 3x3 convolutions and a 1x1 classifier, no bias, ReLU between (ToCo, MCC, CoSA;
+    spec section 5.2).
 
-    Parameter names ``conv6``, ``conv7``, ``conv8`` are the released ones; PyTorch's default initialisation.
+    Parameter names ``conv6``, ``conv7``, ``conv8`` are the released ones; PyTorch's default
+    initialisation.
 
     Args:
         in_channels (int): D of the feature map.
         num_classes (int): Classes, background included.
         channels (int): Hidden channels.
         dilation (int): Of the 3x3 convolutions.
-        options: Every other keyword option of :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
+        options: Every other keyword option of
+            :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
     """
 
     def __init__(self, in_channels, num_classes, *, channels=512, dilation=5, **options):
-        defaults = dict(dropout_ratio=0, init_cfg=None, loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True))
+        defaults = dict(
+            dropout_ratio=0,
+            init_cfg=None,
+            loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True),
+        )
         super().__init__(in_channels, channels, num_classes=num_classes, **{**defaults, **options})
         del self.conv_seg
-        self.conv6 = nn.Conv2d(self.in_channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
-        self.conv7 = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
+        self.conv6 = nn.Conv2d(
+            self.in_channels, channels, 3, padding=dilation, dilation=dilation, bias=False
+        )
+        self.conv7 = nn.Conv2d(
+            channels, channels, 3, padding=dilation, dilation=dilation, bias=False
+        )
         self.conv8 = nn.Conv2d(channels, self.out_channels, 1, bias=False)
 
     def forward(self, inputs):

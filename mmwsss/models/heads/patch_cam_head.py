@@ -1,8 +1,13 @@
 """Class maps and class scores from patch tokens."""
+
 from mmengine.model import BaseModule
 from torch import nn
 
-from mmwsss.functional.pooling import global_average_pool, global_max_pool, global_weighted_ranking_pool
+from mmwsss.functional.pooling import (
+    global_average_pool,
+    global_max_pool,
+    global_weighted_ranking_pool,
+)
 from mmwsss.registry import MODELS
 
 

@@ -1,4 +1,5 @@
 """Projector of class tokens for contrast between views."""
+
 import torch
 from mmengine.model.weight_init import trunc_normal_
 from torch import nn
@@ -9,10 +10,12 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class Projector(nn.Module):
-    """Three linear layers and a cosine layer (MCC section 1, ToCo; the head of DINO without temperature).
+    """Three linear layers and a cosine layer (MCC section 1, ToCo; the head of DINO without
+    temperature).
 
-    ``D -> hidden -> hidden -> bottleneck`` with GELU between, L2 normalisation, then the cosines with ``out_channels`` directions. The
-    outputs are not normalised: products of two of them may exceed 1.
+    ``D -> hidden -> hidden -> bottleneck`` with GELU between, L2 normalisation, then the cosines
+    with ``out_channels`` directions. The outputs are not normalised: products of two of them may
+    exceed 1.
 
     Args:
         in_channels (int): D.
@@ -20,11 +23,17 @@ class Projector(nn.Module):
         hidden_channels, bottleneck_channels (int): Widths.
     """
 
-    def __init__(self, in_channels, out_channels=1024, *, hidden_channels=2048, bottleneck_channels=256):
+    def __init__(
+        self, in_channels, out_channels=1024, *, hidden_channels=2048, bottleneck_channels=256
+    ):
         super().__init__()
         self.mlp = nn.Sequential(
-            nn.Linear(in_channels, hidden_channels), nn.GELU(), nn.Linear(hidden_channels, hidden_channels), nn.GELU(),
-            nn.Linear(hidden_channels, bottleneck_channels))
+            nn.Linear(in_channels, hidden_channels),
+            nn.GELU(),
+            nn.Linear(hidden_channels, hidden_channels),
+            nn.GELU(),
+            nn.Linear(hidden_channels, bottleneck_channels),
+        )
         for module in self.mlp:
             if isinstance(module, nn.Linear):
                 trunc_normal_(module.weight, std=0.02)
@@ -33,7 +42,11 @@ class Projector(nn.Module):
         self.last_layer = nn.Linear(bottleneck_channels, out_channels, bias=False)
 
     def forward(self, x):
-        """Outputs (...,out_channels), each in [-1,1], of tokens (...,D); the cosines are taken in float32 also under AMP."""
+        """Outputs (...,out_channels), each in [-1,1], of tokens (...,D); the cosines are taken in
+        float32 also under AMP.
+        """
         x = self.mlp(x)
         with torch.autocast(x.device.type, enabled=False):
-            return F.linear(F.normalize(x.float(), dim=-1), F.normalize(self.last_layer.weight.float(), dim=-1))
+            return F.linear(
+                F.normalize(x.float(), dim=-1), F.normalize(self.last_layer.weight.float(), dim=-1)
+            )

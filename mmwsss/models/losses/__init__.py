@@ -1,4 +1,5 @@
 """Loss functions, one equation a file."""
+
 from .attention_affinity_loss import AttentionAffinityLoss
 from .attention_consistency_loss import AttentionConsistencyLoss
 from .balanced_seg_loss import BalancedSegLoss
@@ -11,6 +12,14 @@ from .seg_to_cam_loss import SegToCAMLoss
 from .token_affinity_loss import TokenAffinityLoss
 
 __all__ = [
-    'AttentionAffinityLoss', 'AttentionConsistencyLoss', 'BalancedSegLoss', 'ClassTokenContrastLoss', 'ContrastiveSeparationLoss',
-    'DenseEnergyLoss', 'MaskedContrastLoss', 'ReliabilityWeightedLoss', 'SegToCAMLoss', 'TokenAffinityLoss'
+    'AttentionAffinityLoss',
+    'AttentionConsistencyLoss',
+    'BalancedSegLoss',
+    'ClassTokenContrastLoss',
+    'ContrastiveSeparationLoss',
+    'DenseEnergyLoss',
+    'MaskedContrastLoss',
+    'ReliabilityWeightedLoss',
+    'SegToCAMLoss',
+    'TokenAffinityLoss',
 ]

@@ -1,4 +1,5 @@
 """Loss on the attention between patches (AReAM)."""
+
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
@@ -9,15 +10,19 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class AttentionAffinityLoss(nn.Module):
-    """Patches of one label should attend to each other, patches of different labels should not (AReAM Eq. 18-19).
+    """Patches of one label should attend to each other, patches of different labels should not
+    (AReAM Eq. 18-19).
 
-    Per layer and image ``mean_{alike} (1 - sigmoid) + mean_{different} sigmoid`` of the logits, summed over the layers with their weights
-    and averaged over the batch; a mean over no pairs is 0. One layer's (B,N,N) sigmoid lives at a time, in the backward pass too.
+    Per layer and image ``mean_{alike} (1 - sigmoid) + mean_{different} sigmoid`` of the logits,
+    summed over the layers with their weights and averaged over the batch; a mean over no pairs is
+    0. One layer's (B,N,N) sigmoid lives at a time, in the backward pass too.
 
     Args:
-        style (str): ``'paper'``; or ``'afa'``, as version 1 and AFA: pairs are counted over the whole batch, plus one.
+        style (str): ``'paper'``; or ``'afa'``, as version 1 and AFA: pairs are counted over the
+            whole batch, plus one.
         layer_reduction (str): ``'sum'`` (Eq. 19), or ``'mean'`` (version 1).
-        balance (float, optional): Factor of both terms; default 1 for ``'paper'``, 1/2 for ``'afa'``.
+        balance (float, optional): Factor of both terms; default 1 for ``'paper'``, 1/2 for
+            ``'afa'``.
     """
 
     def __init__(self, style='paper', layer_reduction='sum', balance=None):
@@ -28,14 +33,14 @@ class AttentionAffinityLoss(nn.Module):
             raise ValueError(f"layer_reduction must be 'sum' or 'mean', got {layer_reduction!r}")
         self.style = style
         self.layer_reduction = layer_reduction
-        self.balance = balance if balance is not None else 1. if style == 'paper' else 0.5
+        self.balance = balance if balance is not None else 1.0 if style == 'paper' else 0.5
 
     def forward(self, logits, labels, layer_weights):
         """Scalar loss.
 
         Args:
-            logits (Tensor | Sequence[DeferredAttention]): (B,L,N,N), head means; or L layers that compute theirs when they are needed,
-                so that no logits are kept between the passes.
+            logits (Tensor | Sequence[DeferredAttention]): (B,L,N,N), head means; or L layers that
+                compute theirs when they are needed, so that no logits are kept between the passes.
             labels (Tensor): (B,h,w) integers, 255 ignored.
             layer_weights (Tensor): (B,L), no gradient.
         """
@@ -48,12 +53,19 @@ class AttentionAffinityLoss(nn.Module):
             return torch.stack(affinity_terms(layer.logits() if deferred else layer, pairs), 1)
 
         # (B,L,2) sums over pairs that are alike and that differ
-        sums = torch.stack([checkpoint(terms, layer, use_reentrant=False, preserve_rng_state=False) for layer in layers], 1)
+        sums = torch.stack(
+            [
+                checkpoint(terms, layer, use_reentrant=False, preserve_rng_state=False)
+                for layer in layers
+            ],
+            1,
+        )
         counts = torch.stack([pairs.positive, pairs.negative], 1)[:, None]
         if self.style == 'paper':
             per_layer = (sums / counts.clamp(min=1)).sum(2)
         else:
-            per_layer = len(labels) * (sums / (counts.sum(0) + 1)).sum(2)  # its mean over the batch is the pooled loss
+            # its mean over the batch is the pooled loss
+            per_layer = len(labels) * (sums / (counts.sum(0) + 1)).sum(2)
         per_image = (layer_weights.to(per_layer) * per_layer).sum(1)
         if self.layer_reduction == 'mean':
             per_image = per_image / len(layers)

@@ -1,4 +1,5 @@
 """Cross entropy that weighs background and foreground alike."""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -8,15 +9,18 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class BalancedSegLoss(nn.Module):
-    """Segmentation loss of the single-stage methods (MCC section 4; ToCo, CoSA): ``(1 - a) bg + a fg``.
+    """Segmentation loss of the single-stage methods (MCC section 4; ToCo, CoSA): ``(1 - a) bg + a
+    fg``.
 
-    ``bg`` is the mean cross entropy of the pixels labelled background, ``fg`` that of the pixels labelled with a class; one without
-    pixels is 0 (the released code of MCC returns NaN there). Computed in float32 also under AMP.
+    ``bg`` is the mean cross entropy of the pixels labelled background, ``fg`` that of the pixels
+    labelled with a class; one without pixels is 0 (the released code of MCC returns NaN there).
+    Computed in float32 also under AMP.
 
     Args:
         foreground_weight (float): a in [0,1].
-        reduction (str): ``'image'`` takes the means within each image, then the mean over images: what one image per GPU gives, whatever
-            the batch is. ``'batch'`` takes them over all pixels of the batch.
+        reduction (str): ``'image'`` takes the means within each image, then the mean over images:
+            what one image per GPU gives, whatever the batch is. ``'batch'`` takes them over all
+            pixels of the batch.
         ignore_index (int): Label that is left out.
 
     Raises:
@@ -43,15 +47,26 @@ class BalancedSegLoss(nn.Module):
         with torch.autocast(logits.device.type, enabled=False):
             logits = logits.float()
             if logits.shape[-2:] != labels.shape[-2:]:
-                logits = F.interpolate(logits, size=labels.shape[-2:], mode='bilinear', align_corners=False)
+                logits = F.interpolate(
+                    logits, size=labels.shape[-2:], mode='bilinear', align_corners=False
+                )
             labels = labels.long()
-            pixels = F.cross_entropy(logits, labels, ignore_index=self.ignore_index, reduction='none').flatten(1)
+            pixels = F.cross_entropy(
+                logits, labels, ignore_index=self.ignore_index, reduction='none'
+            ).flatten(1)
             background = (labels == 0).flatten(1)
             foreground = (labels != self.ignore_index).flatten(1) & ~background
             if self.reduction == 'batch':
-                pixels, background, foreground = (values.view(1, -1) for values in (pixels, background, foreground))
-            parts = [(pixels * mask).sum(1) / mask.sum(1).clamp(min=1) for mask in (background, foreground)]
-            return ((1 - self.foreground_weight) * parts[0] + self.foreground_weight * parts[1]).mean()
+                pixels, background, foreground = (
+                    values.view(1, -1) for values in (pixels, background, foreground)
+                )
+            parts = [
+                (pixels * mask).sum(1) / mask.sum(1).clamp(min=1)
+                for mask in (background, foreground)
+            ]
+            return (
+                (1 - self.foreground_weight) * parts[0] + self.foreground_weight * parts[1]
+            ).mean()
 
     def extra_repr(self):
         return f'foreground_weight={self.foreground_weight}, reduction={self.reduction!r}'

@@ -1,4 +1,5 @@
 """Contrast between the class tokens of an image."""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -10,13 +11,16 @@ from mmwsss.registry import MODELS
 class ClassTokenContrastLoss(nn.Module):
     """Class-token contrastive loss (CCT), MCTformer+ Eq. 10-11.
 
-    Each class token should resemble itself more than the tokens of the other classes: cross entropy of the C x C similarity
-    matrix against the identity. As released, tokens are L2-normalised, there is no temperature, all C classes are negatives,
-    and only rows of tagged classes count. With identical tokens the loss is ln C and its gradient 0.
+    Each class token should resemble itself more than the tokens of the other classes: cross entropy
+    of the C x C similarity matrix against the identity. As released, tokens are L2-normalised,
+    there is no temperature, all C classes are negatives, and only rows of tagged classes count.
+    With identical tokens the loss is ln C and its gradient 0.
 
     Args:
-        normalize (bool): Cosine similarity (released code); False for the plain dot product (paper).
-        rows (str): ``'present'`` averages over tagged classes (released code), ``'all'`` over all (paper).
+        normalize (bool): Cosine similarity (released code); False for the plain dot product
+            (paper).
+        rows (str): ``'present'`` averages over tagged classes (released code), ``'all'`` over all
+            (paper).
         num_layers (int, optional): Use the last ``num_layers`` layers; None for all.
     """
 
@@ -25,7 +29,10 @@ class ClassTokenContrastLoss(nn.Module):
         if rows not in ('present', 'all'):
             raise ValueError(f"rows must be 'present' or 'all', got {rows!r}")
         if num_layers is not None and num_layers < 1:
-            raise ValueError(f'num_layers must be at least 1, got {num_layers}; contrast_weight=0 switches the loss off')
+            raise ValueError(
+                f'num_layers must be at least 1, got {num_layers}; contrast_weight=0 switches the '
+                f'loss off'
+            )
         self.normalize = normalize
         self.rows = rows
         self.num_layers = num_layers
@@ -38,7 +45,7 @@ class ClassTokenContrastLoss(nn.Module):
             tags (Tensor): (B,C) multi-hot.
         """
         if self.num_layers is not None:
-            class_tokens = class_tokens[-self.num_layers:]
+            class_tokens = class_tokens[-self.num_layers :]
         with torch.autocast(class_tokens.device.type, enabled=False):
             class_tokens = class_tokens.float()
             if self.normalize:

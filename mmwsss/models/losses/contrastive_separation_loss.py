@@ -1,4 +1,7 @@
-"""Contrast between the pixels of an image whose labels are sure: keeps classes apart that always occur together."""
+"""Contrast between the pixels of an image whose labels are sure: keeps classes apart that always
+occur together.
+"""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -12,30 +15,44 @@ from mmwsss.registry import MODELS
 class ContrastiveSeparationLoss(nn.Module):
     """Contrastive separation of CAM vectors (CSC), CoSA Eq. 9-10.
 
-    Omega holds the pixels whose perplexity is at most ``epsilon``. Of an anchor in it, positives are the other pixels of Omega with the
-    same label in the same image, negatives those with another one (background is a label). Per anchor the mean over positives of
-    ``-log(L_p / (L_p + sum over negatives of L_n))``, ``L = exp(similarity / temperature)``; then the mean over anchors that have
-    both, and over images that have anchors. Without any anchor the loss is 0, connected to the graph. Both ends of a pair get a gradient.
-    Computed in float32, or float64 for such maps, also under AMP.
+    Omega holds the pixels whose perplexity is at most ``epsilon``. Of an anchor in it, positives
+    are the other pixels of Omega with the same label in the same image, negatives those with
+    another one (background is a label). Per anchor the mean over positives of ``-log(L_p / (L_p +
+    sum over negatives of L_n))``, ``L = exp(similarity / temperature)``; then the mean over anchors
+    that have both, and over images that have anchors. Without any anchor the loss is 0, connected
+    to the graph. Both ends of a pair get a gradient. Computed in float32, or float64 for such maps,
+    also under AMP.
 
-    The paper leaves similarity, temperature, resolution and form of the maps open: the defaults are ours (raw signed maps of all classes
-    at the resolution of the network, cosine, temperature 0.5).
+    The paper leaves similarity, temperature, resolution and form of the maps open: the defaults are
+    ours (raw signed maps of all classes at the resolution of the network, cosine, temperature 0.5).
 
     Args:
         temperature (float): Of the similarity.
         similarity (str): ``'cosine'`` or ``'dot'``.
         epsilon (float): Largest perplexity of a sure pixel.
         alpha, beta (float): See :func:`mmwsss.functional.reliability.reliability`.
-        num_anchors (int, optional): At most so many anchors per image, drawn at random: bounds memory on fine grids and is unbiased.
-            All pixels stay positives and negatives. Default: every pixel of Omega is an anchor.
+        num_anchors (int, optional): At most so many anchors per image, drawn at random: bounds
+            memory on fine grids and is unbiased. All pixels stay positives and negatives. Default:
+            every pixel of Omega is an anchor.
     """
 
-    def __init__(self, temperature=0.5, *, similarity='cosine', epsilon=1., alpha=0.8, beta=1., num_anchors=None):
+    def __init__(
+        self,
+        temperature=0.5,
+        *,
+        similarity='cosine',
+        epsilon=1.0,
+        alpha=0.8,
+        beta=1.0,
+        num_anchors=None,
+    ):
         super().__init__()
         if similarity not in ('cosine', 'dot'):
             raise ValueError(f"similarity must be 'cosine' or 'dot', got {similarity!r}")
         if temperature <= 0 or epsilon <= 0:
-            raise ValueError(f'temperature and epsilon must be positive, got {temperature} and {epsilon}')
+            raise ValueError(
+                f'temperature and epsilon must be positive, got {temperature} and {epsilon}'
+            )
         if num_anchors is not None and num_anchors < 1:
             raise ValueError(f'num_anchors must be at least 1, got {num_anchors}')
         reliability(torch.zeros(1), 0.5, alpha=alpha, beta=beta)  # a wrong option fails here
@@ -43,8 +60,12 @@ class ContrastiveSeparationLoss(nn.Module):
         self.alpha, self.beta, self.num_anchors = alpha, beta, num_anchors
 
     def sure_pixels(self, confidence, threshold, boxes=None):
-        """Omega, (B,h,w) bool, of nu (B,h,w) and xi; ``boxes`` (B,4) in cells of (h,w), see :meth:`forward`."""
-        sure = reliability(confidence, threshold, alpha=self.alpha, beta=self.beta) * self.epsilon >= 1
+        """Omega, (B,h,w) bool, of nu (B,h,w) and xi; ``boxes`` (B,4) in cells of (h,w), see
+        :meth:`forward`.
+        """
+        sure = (
+            reliability(confidence, threshold, alpha=self.alpha, beta=self.beta) * self.epsilon >= 1
+        )
         return sure if boxes is None else sure & box_mask(boxes, sure.shape[-2:])
 
     def forward(self, cams, labels, confidence, threshold, boxes=None):
@@ -55,15 +76,20 @@ class ContrastiveSeparationLoss(nn.Module):
             labels (Tensor): (B,h,w) integers, 0 background.
             confidence (Tensor): nu, (B,h,w) in [0,1], that made the labels.
             threshold (float | Tensor): xi.
-            boxes (Tensor, optional): (B,4) y0, y1, x0, x1 of the cells that are image; everything by default.
+            boxes (Tensor, optional): (B,4) y0, y1, x0, x1 of the cells that are image; everything
+                by default.
         """
         labels, sure = labels.flatten(1), self.sure_pixels(confidence, threshold, boxes).flatten(1)
         with torch.autocast(cams.device.type, enabled=False):
-            vectors = cams.to(torch.promote_types(cams.dtype, torch.float32)).flatten(2).transpose(1, 2)
+            vectors = (
+                cams.to(torch.promote_types(cams.dtype, torch.float32)).flatten(2).transpose(1, 2)
+            )
             if self.similarity == 'cosine':
                 vectors = F.normalize(vectors, dim=-1)
             anchors = self._anchors(sure)
-            means, has = zip(*(self._image(*values) for values in zip(vectors, labels, sure, anchors)))
+            means, has = zip(
+                *(self._image(*values) for values in zip(vectors, labels, sure, anchors))
+            )
             has = torch.stack(has)
             return torch.stack(means).sum() / has.sum().clamp(min=1)
 
@@ -82,22 +108,31 @@ class ContrastiveSeparationLoss(nn.Module):
         positive[torch.arange(len(anchors), device=anchors.device), anchors] = False
         valid = sure[anchors] & positive.any(1) & negative.any(1)
         # rows that do not count keep finite entries: the gradient of log 0 would be NaN
-        others = similarity.masked_fill(~(negative | ~valid[:, None]), -torch.inf).logsumexp(1, keepdim=True)
+        others = similarity.masked_fill(~(negative | ~valid[:, None]), -torch.inf).logsumexp(
+            1, keepdim=True
+        )
         terms = F.softplus(others - similarity)
         return torch.where(positive, terms, 0).sum(1) / positive.sum(1).clamp(min=1), valid
 
     def _image(self, vectors, labels, sure, anchors):
-        """Mean over the anchors of an image (0 connected to the graph without any), and whether it has some."""
+        """Mean over the anchors of an image (0 connected to the graph without any), and whether it
+        has some.
+        """
         terms, valid = self.anchor_terms(vectors, labels, sure, anchors)
-        return torch.where(valid, terms, 0).sum() / valid.sum().clamp(min=1) + 0 * vectors.sum(), valid.any()
+        return torch.where(valid, terms, 0).sum() / valid.sum().clamp(
+            min=1
+        ) + 0 * vectors.sum(), valid.any()
 
     def _anchors(self, sure):
         """Indices of the anchors of each image."""
         if self.num_anchors is None:
             return [row.nonzero().flatten() for row in sure]
         order = torch.rand(sure.shape, device=sure.device).masked_fill(~sure, 2).argsort(1)
-        return list(order[:, :self.num_anchors])
+        return list(order[:, : self.num_anchors])
 
     def extra_repr(self):
-        return (f'temperature={self.temperature}, similarity={self.similarity!r}, epsilon={self.epsilon}, alpha={self.alpha}, '
-                f'beta={self.beta}')
+        return (
+            f'temperature={self.temperature}, similarity={self.similarity!r}, '
+            f'epsilon={self.epsilon}, alpha={self.alpha}, '
+            f'beta={self.beta}'
+        )

@@ -1,4 +1,5 @@
 """Dense energy loss of the single-stage methods."""
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -10,18 +11,22 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class DenseEnergyLoss(nn.Module):
-    """Colour- and position-aware smoothness of a segmentation (ToCo, MCC section 4, CoSA section 4 "reg").
+    """Colour- and position-aware smoothness of a segmentation (ToCo, MCC section 4, CoSA section 4
+    "reg").
 
-    Image, box and labels (nearest) and probabilities (bilinear) are resized by ``scale_factor``; the energy of the probabilities inside
-    the box is weighted by a gate: 1 on pixels without a label, elsewhere 1 - the largest probability. Value and gradient: see
+    Image, box and labels (nearest) and probabilities (bilinear) are resized by ``scale_factor``;
+    the energy of the probabilities inside the box is weighted by a gate: 1 on pixels without a
+    label, elsewhere 1 - the largest probability. Value and gradient: see
     :func:`mmwsss.functional.energy.dense_energy`. Computed in float32 also under AMP.
 
-    Which kernel: the released codes filter on a permutohedral lattice, whose sums are about half of the exact ones.
+    Which kernel: the released codes filter on a permutohedral lattice, whose sums are about half of
+    the exact ones.
 
-    - ``kernel='lattice'`` is that filter: their values and gradients (to 1e-5) with ``gain=1``, 224 x 224 pixels in tenths of a second on a
-      CPU core.
-    - ``kernel='exact'`` sums over all pairs of pixels: for GPUs, 224 x 224 pixels take 10-30 seconds per image on a CPU core. To keep the
-      published strength set ``gain`` to the ratio measured on photos, 0.52 (MCC) or 0.6 (CoSA).
+    - ``kernel='lattice'`` is that filter: their values and gradients (to 1e-5) with ``gain=1``, 224
+      x 224 pixels in tenths of a second on a CPU core.
+    - ``kernel='exact'`` sums over all pairs of pixels: for GPUs, 224 x 224 pixels take 10-30
+      seconds per image on a CPU core. To keep the published strength set ``gain`` to the ratio
+      measured on photos, 0.52 (MCC) or 0.6 (CoSA).
 
     Args:
         weight (float): Factor of the energy (1e-7 as released).
@@ -35,33 +40,63 @@ class DenseEnergyLoss(nn.Module):
         block (int, optional): Pixels of one side of a block of the exact kernel; bounds its memory.
     """
 
-    def __init__(self, weight=1e-7, sigma_rgb=15., *, sigma_xy=100., scale_factor=0.5, gain=1., kernel='exact', loss_weight=1.,
-                 ignore_index=255, block=None):
+    def __init__(
+        self,
+        weight=1e-7,
+        sigma_rgb=15.0,
+        *,
+        sigma_xy=100.0,
+        scale_factor=0.5,
+        gain=1.0,
+        kernel='exact',
+        loss_weight=1.0,
+        ignore_index=255,
+        block=None,
+    ):
         super().__init__()
         if min(sigma_rgb, sigma_xy, scale_factor) <= 0:
-            raise ValueError(f'sigma_rgb, sigma_xy and scale_factor must be positive, got {sigma_rgb}, {sigma_xy} and {scale_factor}')
+            raise ValueError(
+                f'sigma_rgb, sigma_xy and scale_factor must be positive, got {sigma_rgb}, '
+                f'{sigma_xy} and {scale_factor}'
+            )
         if kernel not in ('exact', 'lattice'):
             raise ValueError(f"kernel must be 'exact' or 'lattice', got {kernel!r}")
-        self.weight, self.sigma_rgb, self.sigma_xy, self.scale_factor = weight, sigma_rgb, sigma_xy, scale_factor
-        self.gain, self.kernel, self.loss_weight, self.ignore_index, self.block = gain, kernel, loss_weight, ignore_index, block
+        self.weight, self.sigma_rgb, self.sigma_xy, self.scale_factor = (
+            weight,
+            sigma_rgb,
+            sigma_xy,
+            scale_factor,
+        )
+        self.gain, self.kernel, self.loss_weight, self.ignore_index, self.block = (
+            gain,
+            kernel,
+            loss_weight,
+            ignore_index,
+            block,
+        )
 
     def forward(self, logits, images, labels, boxes=None, tags=None):
         """Loss of a batch.
 
         Args:
-            logits (Tensor): (B,C+1,h,w) segmentation logits; resized to (H,W) first (bilinear) when the sizes differ.
+            logits (Tensor): (B,C+1,h,w) segmentation logits; resized to (H,W) first (bilinear) when
+                the sizes differ.
             images (Tensor): (B,3,H,W) RGB in 0..255, de-normalised.
             labels (Tensor): (B,H,W) pseudo labels, 255 ignore.
-            boxes (Tensor, optional): (B,4) y0, y1, x0, x1 of the part of (H,W) that is image; everything by default.
-            tags (Tensor, optional): (B,C) multi-hot. Leaves the channels of absent classes out of the energy: cheaper with many classes,
-                their share is small but not zero. By default all channels count.
+            boxes (Tensor, optional): (B,4) y0, y1, x0, x1 of the part of (H,W) that is image;
+                everything by default.
+            tags (Tensor, optional): (B,C) multi-hot. Leaves the channels of absent classes out of
+                the energy: cheaper with many classes, their share is small but not zero. By default
+                all channels count.
 
         Returns:
             Tensor: Scalar, mean over images, not positive.
         """
         size = tuple(images.shape[-2:])
         if tuple(labels.shape[-2:]) != size:
-            raise ValueError(f'labels of {tuple(labels.shape[-2:])} pixels do not fit images of {size}')
+            raise ValueError(
+                f'labels of {tuple(labels.shape[-2:])} pixels do not fit images of {size}'
+            )
         with torch.autocast(logits.device.type, enabled=False):
             logits = logits.float()
             if tuple(logits.shape[-2:]) != size:
@@ -69,27 +104,45 @@ class DenseEnergyLoss(nn.Module):
             probs = self._resize(logits.softmax(1), 'bilinear')
             images = self._resize(images.detach().float(), 'nearest')
             labels = self._resize(labels[:, None].float(), 'nearest')[:, 0]
-            inside = torch.ones_like(labels) if boxes is None else self._resize(box_mask(boxes, size)[:, None].float(), 'nearest')[:, 0]
+            inside = (
+                torch.ones_like(labels)
+                if boxes is None
+                else self._resize(box_mask(boxes, size)[:, None].float(), 'nearest')[:, 0]
+            )
             gate = reliability_gate(probs.detach(), inside, labels, self.ignore_index)
             scores = probs * inside[:, None]
             if tags is None:
                 energy = self._energy(scores, gate, images)
             else:
                 present = F.pad(tags > 0, (1, 0), value=True)
-                energy = sum(self._energy(scores[i:i + 1, present[i]], gate[i:i + 1], images[i:i + 1])
-                             for i in range(len(scores))) / max(1, len(scores))
+                energy = sum(
+                    self._energy(scores[i : i + 1, present[i]], gate[i : i + 1], images[i : i + 1])
+                    for i in range(len(scores))
+                ) / max(1, len(scores))
             return energy * (self.loss_weight * self.weight * self.gain)
 
     def _resize(self, maps, mode):
         if self.scale_factor == 1:
             return maps
         align_corners = False if mode == 'bilinear' else None
-        return F.interpolate(maps, scale_factor=self.scale_factor, mode=mode, align_corners=align_corners)
+        return F.interpolate(
+            maps, scale_factor=self.scale_factor, mode=mode, align_corners=align_corners
+        )
 
     def _energy(self, scores, gate, images):
-        return dense_energy(scores, gate, images, sigma_rgb=self.sigma_rgb, sigma_xy=self.sigma_xy * self.scale_factor, kernel=self.kernel,
-                            block=self.block)
+        return dense_energy(
+            scores,
+            gate,
+            images,
+            sigma_rgb=self.sigma_rgb,
+            sigma_xy=self.sigma_xy * self.scale_factor,
+            kernel=self.kernel,
+            block=self.block,
+        )
 
     def extra_repr(self):
-        return (f'weight={self.weight}, sigma_rgb={self.sigma_rgb}, sigma_xy={self.sigma_xy}, scale_factor={self.scale_factor}, '
-                f'gain={self.gain}, kernel={self.kernel!r}')
+        return (
+            f'weight={self.weight}, sigma_rgb={self.sigma_rgb}, sigma_xy={self.sigma_xy}, '
+            f'scale_factor={self.scale_factor}, '
+            f'gain={self.gain}, kernel={self.kernel!r}'
+        )

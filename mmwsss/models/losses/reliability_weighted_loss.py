@@ -1,4 +1,5 @@
 """Segmentation loss that trusts a pixel as far as its label is reliable."""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -12,25 +13,34 @@ from mmwsss.registry import MODELS
 class ReliabilityWeightedLoss(nn.Module):
     """Reliability-based adaptive weighting (RAW), CoSA Eq. 4-5.
 
-    ``sum_R w CE / sum_R w`` over all pixels R of the batch inside the images, with w the reciprocal of the perplexity of a pixel's
-    label. (Eq. 5 as printed divides by that reciprocal, which is the opposite of the text.) Where every w is 0 the plain mean is taken.
-    Computed in float32, or float64 for such logits, also under AMP; w has no gradient.
+    ``sum_R w CE / sum_R w`` over all pixels R of the batch inside the images, with w the reciprocal
+    of the perplexity of a pixel's label. (Eq. 5 as printed divides by that reciprocal, which is the
+    opposite of the text.) Where every w is 0 the plain mean is taken. Computed in float32, or
+    float64 for such logits, also under AMP; w has no gradient.
 
     Args:
         alpha (float): In (0,1).
         beta (float): Positive; see :func:`mmwsss.functional.reliability.reliability`.
-        balanced (bool): Background and foreground labels apart, each ``sum w CE / count`` with weights of mean 1 over R, then half of
-            each: the weighted form that the released code defines and does not use.
+        balanced (bool): Background and foreground labels apart, each ``sum w CE / count`` with
+            weights of mean 1 over R, then half of each: the weighted form that the released code
+            defines and does not use.
         ignore_index (int): Label that is left out.
     """
 
-    def __init__(self, alpha=0.8, beta=1., *, balanced=False, ignore_index=255):
+    def __init__(self, alpha=0.8, beta=1.0, *, balanced=False, ignore_index=255):
         super().__init__()
         reliability(torch.zeros(1), 0.5, alpha=alpha, beta=beta)  # a wrong option fails here
-        self.alpha, self.beta, self.balanced, self.ignore_index = alpha, beta, balanced, ignore_index
+        self.alpha, self.beta, self.balanced, self.ignore_index = (
+            alpha,
+            beta,
+            balanced,
+            ignore_index,
+        )
 
     def weights(self, confidence, threshold, valid):
-        """Weights (B,H,W) of mean 1 over the ``valid`` pixels, 0 elsewhere; all 1 where no label is reliable."""
+        """Weights (B,H,W) of mean 1 over the ``valid`` pixels, 0 elsewhere; all 1 where no label is
+        reliable.
+        """
         weights = reliability(confidence, threshold, alpha=self.alpha, beta=self.beta)
         weights = torch.where(valid, weights, 0)
         total = weights.sum()
@@ -45,21 +55,31 @@ class ReliabilityWeightedLoss(nn.Module):
             labels (Tensor): (B,H,W) integers, 0 background.
             confidence (Tensor): nu, (B,H,W) in [0,1].
             threshold (float | Tensor): xi that made the labels.
-            boxes (Tensor, optional): (B,4) y0, y1, x0, x1 of the part of (H,W) that is image; everything by default.
+            boxes (Tensor, optional): (B,4) y0, y1, x0, x1 of the part of (H,W) that is image;
+                everything by default.
         """
         with torch.autocast(logits.device.type, enabled=False):
             logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
             if logits.shape[-2:] != labels.shape[-2:]:
-                logits = F.interpolate(logits, size=labels.shape[-2:], mode='bilinear', align_corners=False)
+                logits = F.interpolate(
+                    logits, size=labels.shape[-2:], mode='bilinear', align_corners=False
+                )
             labels = labels.long()
             valid = labels != self.ignore_index
             if boxes is not None:
                 valid = valid & box_mask(boxes, labels.shape[-2:])
-            entropy = F.cross_entropy(logits, labels, ignore_index=self.ignore_index, reduction='none')
-            weighted = torch.where(valid, entropy, 0) * self.weights(confidence, threshold, valid).to(entropy)
+            entropy = F.cross_entropy(
+                logits, labels, ignore_index=self.ignore_index, reduction='none'
+            )
+            weighted = torch.where(valid, entropy, 0) * self.weights(
+                confidence, threshold, valid
+            ).to(entropy)
             if not self.balanced:
                 return weighted.sum() / valid.sum().clamp(min=1)
-            parts = [(weighted * mask).sum() / mask.sum().clamp(min=1) for mask in (valid & (labels == 0), valid & (labels != 0))]
+            parts = [
+                (weighted * mask).sum() / mask.sum().clamp(min=1)
+                for mask in (valid & (labels == 0), valid & (labels != 0))
+            ]
             return sum(parts) / 2
 
     def extra_repr(self):

@@ -1,4 +1,5 @@
 """The segmentation branch teaches the class maps."""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -11,17 +12,20 @@ from .balanced_seg_loss import BalancedSegLoss
 
 @MODELS.register_module()
 class SegToCAMLoss(nn.Module):
-    """Segmentation pseudo labels guide class maps, CoSA Eq. 8 and the three versions of the released code (spec section 4).
+    """Segmentation pseudo labels guide class maps, CoSA Eq. 8 and the three versions of the
+    released code (spec section 4).
 
-    - ``'v1'``: binary cross entropy of the raw maps as logits, after a ReLU unless ``relu=False``. The ReLU lets no logit fall below
-      0, so that the loss has a floor near ln 2 and negative values get no gradient: as released, and in all of its logs.
+    - ``'v1'``: binary cross entropy of the raw maps as logits, after a ReLU unless ``relu=False``.
+      The ReLU lets no logit fall below 0, so that the loss has a floor near ln 2 and negative
+      values get no gradient: as released, and in all of its logs.
     - ``'paper'``: v1 without ReLU (Eq. 8).
     - ``'v2'``: v1 on the rectified maps after min-max per channel.
-    - ``'v3'``: the best class of the soft labels, ignored where it is unsure, supervises the normalised maps, with one minus their
-      maximum as background, as logits of a balanced cross entropy.
+    - ``'v3'``: the best class of the soft labels, ignored where it is unsure, supervises the
+      normalised maps, with one minus their maximum as background, as logits of a balanced cross
+      entropy.
 
-    Soft labels are resized to the grid of the maps (bilinear) for v1 and v2, the maps to that of the labels for v3. Computed in float32, or
-    float64 for such maps, also under AMP.
+    Soft labels are resized to the grid of the maps (bilinear) for v1 and v2, the maps to that of
+    the labels for v3. Computed in float32, or float64 for such maps, also under AMP.
 
     Args:
         version (str): See above.
@@ -44,14 +48,17 @@ class SegToCAMLoss(nn.Module):
 
         Args:
             cams (Tensor): (B,C,h,w) raw maps of the network that is trained.
-            probs (Tensor): (B,C+1,H,W) soft labels of the segmentation, background first; no gradient.
+            probs (Tensor): (B,C+1,H,W) soft labels of the segmentation, background first; no
+                gradient.
         """
         with torch.autocast(cams.device.type, enabled=False):
             cams = cams.to(torch.promote_types(cams.dtype, torch.float32))
             probs = probs.detach().to(cams)
             if self.version == 'v3':
                 return self._best_class(cams, probs)
-            target = F.interpolate(probs[:, 1:], size=cams.shape[-2:], mode='bilinear', align_corners=False)
+            target = F.interpolate(
+                probs[:, 1:], size=cams.shape[-2:], mode='bilinear', align_corners=False
+            )
             if self.version == 'v2':
                 cams = normalize(cams)
             elif self.relu:
@@ -69,5 +76,7 @@ class SegToCAMLoss(nn.Module):
 
 
 def normalize(cams):
-    """Rectified maps (B,C,h,w), min-max per channel; the gradient passes through minimum and maximum."""
+    """Rectified maps (B,C,h,w), min-max per channel; the gradient passes through minimum and
+    maximum.
+    """
     return minmax_normalize(cams.relu(), eps=1e-4)

@@ -1,4 +1,5 @@
 """Tokens of one class should resemble each other, tokens of different classes should not."""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -10,13 +11,14 @@ from mmwsss.registry import MODELS
 class TokenAffinityLoss(nn.Module):
     """Affinity between patch tokens (MCC Eq. 12 as in the released code; ToCo Eq. 6).
 
-    ``0.5 (1 - sum_pos S / (N_pos + 1)) + 0.5 sum_neg S / (N_neg + 1)`` with the absolute cosine ``S`` of two tokens. A pair is positive if
-    both have one label, negative if they have two; pairs with an ignored token, and those of a token with itself, do not count. Without
-    any pair the value is 0.5 and the gradient 0. Computed in float32 also under AMP.
+    ``0.5 (1 - sum_pos S / (N_pos + 1)) + 0.5 sum_neg S / (N_neg + 1)`` with the absolute cosine
+    ``S`` of two tokens. A pair is positive if both have one label, negative if they have two; pairs
+    with an ignored token, and those of a token with itself, do not count. Without any pair the
+    value is 0.5 and the gradient 0. Computed in float32 also under AMP.
 
     Args:
-        reduction (str): ``'image'``: mean over images of the loss of each, whatever the batch is; ``'batch'`` pools the pairs of the batch
-            (still within images).
+        reduction (str): ``'image'``: mean over images of the loss of each, whatever the batch is;
+            ``'batch'`` pools the pairs of the batch (still within images).
         ignore_index (int): Label of tokens that are left out.
 
     Raises:
@@ -41,7 +43,10 @@ class TokenAffinityLoss(nn.Module):
             ValueError: Another grid of labels than of features.
         """
         if features.shape[-2:] != labels.shape[-2:]:
-            raise ValueError(f'labels on a grid of {tuple(labels.shape[-2:])} do not fit tokens on {tuple(features.shape[-2:])}')
+            raise ValueError(
+                f'labels on a grid of {tuple(labels.shape[-2:])} do not fit tokens on '
+                f'{tuple(features.shape[-2:])}'
+            )
         with torch.autocast(features.device.type, enabled=False):
             tokens = F.normalize(features.float().flatten(2), dim=1, eps=1e-8)
             similarity = torch.bmm(tokens.transpose(1, 2), tokens).abs()
@@ -50,11 +55,16 @@ class TokenAffinityLoss(nn.Module):
             used = labels != self.ignore_index
             counted = used[:, :, None] & used[:, None]
             counted.diagonal(dim1=1, dim2=2).fill_(False)
-            sums = [((pairs := counted & chosen).sum((1, 2)), (similarity * pairs).sum((1, 2))) for chosen in (same, ~same)]
+            sums = [
+                ((pairs := counted & chosen).sum((1, 2)), (similarity * pairs).sum((1, 2)))
+                for chosen in (same, ~same)
+            ]
             if self.reduction == 'batch':
                 sums = [(count.sum(), total.sum()) for count, total in sums]
             (num_positive, positive), (num_negative, negative) = sums
-            return (0.5 * (1 - positive / (num_positive + 1)) + 0.5 * negative / (num_negative + 1)).mean()
+            return (
+                0.5 * (1 - positive / (num_positive + 1)) + 0.5 * negative / (num_negative + 1)
+            ).mean()
 
     def extra_repr(self):
         return f'reduction={self.reduction!r}'

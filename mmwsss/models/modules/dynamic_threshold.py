@@ -1,4 +1,5 @@
 """Background thresholds that follow the scores of a network while it trains."""
+
 import torch
 from mmengine.dist import all_gather, all_reduce, get_world_size
 from torch import nn
@@ -9,14 +10,17 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class DynamicThreshold(nn.Module):
-    """Dynamic threshold of CoSA (Eq. 6, spec 5.2): a mixture fitted to the confidences of the latest images.
+    """Dynamic threshold of CoSA (Eq. 6, spec 5.2): a mixture fitted to the confidences of the
+    latest images.
 
-    A ring buffer holds the confidences nu of the latest images on a coarse grid; every ``interval`` updates the mixture is fitted to what
-    all processes hold, and the threshold moves towards the result. A fit that fails leaves it where it is. All of it is in the checkpoint
-    (with several processes the buffer of the first).
+    A ring buffer holds the confidences nu of the latest images on a coarse grid; every ``interval``
+    updates the mixture is fitted to what all processes hold, and the threshold moves towards the
+    result. A fit that fails leaves it where it is. All of it is in the checkpoint (with several
+    processes the buffer of the first).
 
     Args:
-        mode (str): See :func:`mmwsss.functional.mixture.fit_threshold`; ``'released'`` has two thresholds, low and high.
+        mode (str): See :func:`mmwsss.functional.mixture.fit_threshold`; ``'released'`` has two
+            thresholds, low and high.
         start (float | Sequence[float]): Thresholds before the first fit.
         capacity (int): Images in the buffer.
         grid (tuple[int]): (h,w) of the confidences of an image.
@@ -25,21 +29,40 @@ class DynamicThreshold(nn.Module):
         momentum (float): ``threshold <- momentum threshold + (1 - momentum) fit``.
         interval (int): Updates between fits.
         min_updates (int): Updates before the first fit.
-        noise_start (bool): Begin with a buffer of uniform noise instead of an empty one, as released: a bias for the first hundred updates.
+        noise_start (bool): Begin with a buffer of uniform noise instead of an empty one, as
+            released: a bias for the first hundred updates.
     """
 
-    def __init__(self, mode='kmeans2', *, start=0.5, capacity=400, grid=(28, 28), bins=1024, floor=0.05, momentum=0.99, interval=10,
-                 min_updates=10, noise_start=False):
+    def __init__(
+        self,
+        mode='kmeans2',
+        *,
+        start=0.5,
+        capacity=400,
+        grid=(28, 28),
+        bins=1024,
+        floor=0.05,
+        momentum=0.99,
+        interval=10,
+        min_updates=10,
+        noise_start=False,
+    ):
         super().__init__()
         if mode not in MODES:
             raise ValueError(f'the mode of a dynamic threshold is one of {MODES}, got {mode!r}')
         start = torch.as_tensor(start, dtype=torch.float64).flatten()
         if len(start) != (2 if mode == 'released' else 1):
-            raise ValueError(f"mode {mode!r} has {'two thresholds, low and high' if mode == 'released' else 'one threshold'}, "
-                             f'got {start.tolist()} to start from')
+            raise ValueError(
+                f'mode {mode!r} has '
+                f'{"two thresholds, low and high" if mode == "released" else "one threshold"}, '
+                f'got {start.tolist()} to start from'
+            )
         if min(capacity, interval, *grid) < 1 or not 0 <= momentum < 1:
-            raise ValueError(f'capacity, interval and grid must be at least 1 and momentum in [0, 1), got {capacity}, {interval}, '
-                             f'{tuple(grid)} and {momentum}')
+            raise ValueError(
+                f'capacity, interval and grid must be at least 1 and momentum in [0, 1), got '
+                f'{capacity}, {interval}, '
+                f'{tuple(grid)} and {momentum}'
+            )
         self.mode, self.grid, self.bins, self.floor = mode, tuple(grid), bins, floor
         self.momentum, self.interval, self.min_updates = momentum, interval, min_updates
         self.register_buffer('thresholds', start)
@@ -76,11 +99,14 @@ class DynamicThreshold(nn.Module):
             ValueError: They are on another grid.
         """
         if tuple(confidence.shape[-2:]) != self.grid:
-            raise ValueError(f'confidences on a grid of {tuple(confidence.shape[-2:])} do not fit a buffer of {self.grid}')
-        rows = confidence.flatten(1).to(self.queue)[-len(self.queue):]
+            raise ValueError(
+                f'confidences on a grid of {tuple(confidence.shape[-2:])} do not fit a buffer of '
+                f'{self.grid}'
+            )
+        rows = confidence.flatten(1).to(self.queue)[-len(self.queue) :]
         place = (int(self.pushed) + torch.arange(len(rows), device=rows.device)) % len(self.queue)
         if self.bins:
-            overwritten = self.queue[place[max(len(self.queue) - int(self.pushed), 0):]]
+            overwritten = self.queue[place[max(len(self.queue) - int(self.pushed), 0) :]]
             self.counts += histogram(rows, self.bins) - histogram(overwritten, self.bins)
         self.queue[place] = rows
         self.pushed += len(rows)
@@ -90,11 +116,16 @@ class DynamicThreshold(nn.Module):
         if self.bins:
             counts = self.counts.clone()
             all_reduce(counts)
-            return fit_threshold(bin_centres(self.bins), self.mode, counts=counts.cpu(), floor=self.floor)
-        filled = self.queue[:min(int(self.pushed), len(self.queue))]
+            return fit_threshold(
+                bin_centres(self.bins), self.mode, counts=counts.cpu(), floor=self.floor
+            )
+        filled = self.queue[: min(int(self.pushed), len(self.queue))]
         # processes see batches of one size, so that their buffers are equally full
         values = torch.cat(all_gather(filled.contiguous())) if get_world_size() > 1 else filled
         return fit_threshold(values, self.mode, floor=self.floor)
 
     def extra_repr(self):
-        return f'mode={self.mode!r}, capacity={len(self.queue)}, grid={self.grid}, bins={self.bins}, momentum={self.momentum}'
+        return (
+            f'mode={self.mode!r}, capacity={len(self.queue)}, grid={self.grid}, '
+            f'bins={self.bins}, momentum={self.momentum}'
+        )

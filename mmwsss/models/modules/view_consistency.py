@@ -1,4 +1,5 @@
 """Training on two views of each image whose attention has to agree (ACR sections 3.1-3.2)."""
+
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -10,25 +11,40 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class ViewConsistency(nn.Module):
-    """All-pairs consistency regularisation of any classifier with class tokens; both views pass the same weights and carry gradient.
+    """All-pairs consistency regularisation of any classifier with class tokens; both views pass the
+    same weights and carry gradient.
 
-    ``L = L_cls(image) + L_cls(view) + activation_weight * L_act + affinity_weight * L_aff``, with the head mean of the attention of every
-    layer. The attention is made in blocks and again for its gradient, and each layer's maps are dropped as soon as they are compared, so no
-    matrix per head and no stack of layers is kept.
+    ``L = L_cls(image) + L_cls(view) + activation_weight * L_act + affinity_weight * L_aff``, with
+    the head mean of the attention of every layer. The attention is made in blocks and again for its
+    gradient, and each layer's maps are dropped as soon as they are compared, so no matrix per head
+    and no stack of layers is kept.
 
     Args:
         activation_weight (float): alpha; 0 leaves the term out.
         affinity_weight (float): beta.
-        view (str | tuple[str]): View made of a batch that has only images; :class:`TwoViews` in the pipeline makes one per sample.
-        reference_patches (int, optional): Number of patches N that the weights are meant for: entries of the attention are about 1/N, so
-            the weights are multiplied by N / ``reference_patches``, which is logged. None leaves them as they are.
+        view (str | tuple[str]): View made of a batch that has only images; :class:`TwoViews` in the
+            pipeline makes one per sample.
+        reference_patches (int, optional): Number of patches N that the weights are meant for:
+            entries of the attention are about 1/N, so the weights are multiplied by N /
+            ``reference_patches``, which is logged. None leaves them as they are.
         mass_preserving (bool): Of :class:`AttentionConsistencyLoss`, for resized views.
     """
 
-    def __init__(self, *, activation_weight=125., affinity_weight=125., view='hflip', reference_patches=None, mass_preserving=True):
+    def __init__(
+        self,
+        *,
+        activation_weight=125.0,
+        affinity_weight=125.0,
+        view='hflip',
+        reference_patches=None,
+        mass_preserving=True,
+    ):
         super().__init__()
         if 'resize' in view_steps(view):
-            raise ValueError("a view with 'resize' is made by mmwsss.TwoViews in the training pipeline, not by the model")
+            raise ValueError(
+                "a view with 'resize' is made by mmwsss.TwoViews in the training pipeline, not by "
+                'the model'
+            )
         self.view = view
         self.reference_patches = reference_patches
         self.terms = nn.ModuleDict()
@@ -36,7 +52,12 @@ class ViewConsistency(nn.Module):
         for term, weight in (('activation', activation_weight), ('affinity', affinity_weight)):
             if weight:
                 self.terms[term] = MODELS.build(
-                    dict(type='mmwsss.AttentionConsistencyLoss', term=term, mass_preserving=mass_preserving))
+                    dict(
+                        type='mmwsss.AttentionConsistencyLoss',
+                        term=term,
+                        mass_preserving=mass_preserving,
+                    )
+                )
                 self.weights[term] = weight
         self._logged = set()
 
@@ -45,23 +66,37 @@ class ViewConsistency(nn.Module):
 
         Args:
             model (TagClassifier): With ``training_features`` and ``classification_losses``.
-            inputs (Tensor | list): (B,3,H,W), or as :class:`ViewsDataPreprocessor` gives two views: images (B,3,H,W) and views, (B,3,H',W')
-                or a list of B (3,h,w).
-            data_samples (list[WSSSDataSample]): ``gt_tags`` and, with two views, the meta information ``view``.
+            inputs (Tensor | list): (B,3,H,W), or as :class:`ViewsDataPreprocessor` gives two views:
+                images (B,3,H,W) and views, (B,3,H',W') or a list of B (3,h,w).
+            data_samples (list[WSSSDataSample]): ``gt_tags`` and, with two views, the meta
+                information ``view``.
 
         Returns:
-            dict[str, Tensor]: The model's own losses, summed over the views, ``loss_activation`` and ``loss_affinity``.
+            dict[str, Tensor]: The model's own losses, summed over the views, ``loss_activation``
+            and ``loss_affinity``.
         """
         images, others, views = self._pair(model, inputs, data_samples)
         tags = model.gt_tags(data_samples, images)
-        requests = [AttentionRequest('class_to_patch' if term == 'activation' else 'patch_to_patch', reduce='list') for term in self.terms]
+        requests = [
+            AttentionRequest(
+                'class_to_patch' if term == 'activation' else 'patch_to_patch', reduce='list'
+            )
+            for term in self.terms
+        ]
         batch, losses = len(images), {}
         if isinstance(others, Tensor) and others.shape == images.shape:
             features = model.training_features(torch.cat([images, others]), requests)
-            _add(losses, model.classification_losses(features, tags.repeat(2, 1)), 2)  # a mean over both, where a sum is asked for
-            maps, grid = [list(layers) for layers in features.attention], features.patch_map.shape[-2:]
+            # a mean over both, where a sum is asked for
+            _add(losses, model.classification_losses(features, tags.repeat(2, 1)), 2)
+            maps, grid = (
+                [list(layers) for layers in features.attention],
+                features.patch_map.shape[-2:],
+            )
             del features
-            halves = [[layer[:batch] for layer in layers] for layers in maps], [[layer[batch:] for layer in layers] for layers in maps]
+            halves = (
+                [[layer[:batch] for layer in layers] for layers in maps],
+                [[layer[batch:] for layer in layers] for layers in maps],
+            )
             del maps
             _add(losses, self._differences(*halves, grid, views, grid), 1)
             return losses
@@ -72,8 +107,17 @@ class ViewConsistency(nn.Module):
             share = len(indices) / batch
             _add(losses, model.classification_losses(second, tags[indices]), share)
             maps = [[layer[indices] for layer in layers] for layers in first.attention]
-            _add(losses, self._differences(maps, [list(layers) for layers in second.attention], first.patch_map.shape[-2:],
-                                           [views[index] for index in indices], second.patch_map.shape[-2:]), share)
+            _add(
+                losses,
+                self._differences(
+                    maps,
+                    [list(layers) for layers in second.attention],
+                    first.patch_map.shape[-2:],
+                    [views[index] for index in indices],
+                    second.patch_map.shape[-2:],
+                ),
+                share,
+            )
         return losses
 
     def _pair(self, model, inputs, data_samples):
@@ -84,17 +128,23 @@ class ViewConsistency(nn.Module):
         images, others = inputs
         without = next((sample for sample in data_samples if 'view' not in sample.metainfo), None)
         if without is not None:
-            raise ValueError(f"{without.metainfo.get('img_path', 'an image')}: has two views, but not how the second was made; use "
-                             'mmwsss.TwoViews in the training pipeline, and keep view among the meta_keys of mmwsss.PackTagInputs')
+            raise ValueError(
+                f'{without.metainfo.get("img_path", "an image")}: has two views, but not how the '
+                f'second was made; use '
+                'mmwsss.TwoViews in the training pipeline, and keep view among the meta_keys of '
+                'mmwsss.PackTagInputs'
+            )
         return images, others, [sample.metainfo['view'] for sample in data_samples]
 
     def _differences(self, first, second, grid, views, grid_of_view):
         """Weighted terms; empties both lists of maps, layer by layer."""
         losses = {}
         for (term, criterion), ours, theirs in zip(self.terms.items(), first, second):
-            num_layers, total = len(ours), 0.
+            num_layers, total = len(ours), 0.0
             while ours:
-                total = total + criterion(ours.pop(), theirs.pop(), tuple(grid), views, grid_of_view=tuple(grid_of_view))
+                total = total + criterion(
+                    ours.pop(), theirs.pop(), tuple(grid), views, grid_of_view=tuple(grid_of_view)
+                )
             losses[f'loss_{term}'] = self._weight(term, grid) * total / num_layers
         return losses
 
@@ -105,14 +155,18 @@ class ViewConsistency(nn.Module):
         scaled = weight * patches / self.reference_patches
         if (term, patches) not in self._logged:
             self._logged.add((term, patches))
-            print_log(f'weight of the {term} consistency: {weight:g} is meant for {self.reference_patches} patches, {scaled:g} is used for '
-                      f'{patches}', logger='current')
+            print_log(
+                f'weight of the {term} consistency: {weight:g} is meant for '
+                f'{self.reference_patches} patches, {scaled:g} is used for '
+                f'{patches}',
+                logger='current',
+            )
         return scaled
 
 
 def _add(losses, new, weight):
     for name, value in new.items():
-        losses[name] = losses.get(name, 0.) + weight * value
+        losses[name] = losses.get(name, 0.0) + weight * value
 
 
 def _groups(views):
@@ -122,4 +176,6 @@ def _groups(views):
     groups = {}
     for index, view in enumerate(views):
         groups.setdefault(view.shape, []).append(index)
-    return [(indices, torch.stack([views[index] for index in indices])) for indices in groups.values()]
+    return [
+        (indices, torch.stack([views[index] for index in indices])) for indices in groups.values()
+    ]

@@ -1,4 +1,5 @@
 """Refinement of score maps: one interface, images and maps to maps."""
+
 from .dense_crf import DenseCRF
 from .par import PAR
 

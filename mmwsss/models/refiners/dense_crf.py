@@ -1,4 +1,5 @@
 """Dense CRF post-processing of one image."""
+
 import importlib.util
 from functools import lru_cache
 
@@ -26,38 +27,58 @@ _BACKENDS = ('auto', 'pydensecrf', 'torch', 'torch_exact')
 class DenseCRF:
     """Fully connected CRF: ``(image uint8 RGB (H,W,3), probs (K,H,W)) -> (K,H,W)``.
 
-    Unary ``-log(clip(p, 1e-5, 1))``, Potts, Gaussian and bilateral kernel, mean field (Kraehenbuehl and Koltun, NIPS 2011). The channels
-    need not sum to 1. Leaving out channels of absent classes saves time and changes no label (marginals move by about 1e-4).
+    Unary ``-log(clip(p, 1e-5, 1))``, Potts, Gaussian and bilateral kernel, mean field (Kraehenbuehl
+    and Koltun, NIPS 2011). The channels need not sum to 1. Leaving out channels of absent classes
+    saves time and changes no label (marginals move by about 1e-4).
 
-    Backends: ``'pydensecrf'`` is the reference, on one CPU core. ``'torch'`` runs the same algorithm (permutohedral lattice) in PyTorch, on
-    the device of ``probs``: the same labels, on a CPU core 1.3-2 times slower. ``'torch_exact'`` sums over all pairs of pixels: quadratic,
-    for small images or a GPU (375 x 500 pixels take minutes on a CPU); about 0.2 % of the labels differ from the lattice. ``'auto'`` takes
-    pydensecrf where it is installed, else ``'torch'``.
+    Backends: ``'pydensecrf'`` is the reference, on one CPU core. ``'torch'`` runs the same
+    algorithm (permutohedral lattice) in PyTorch, on the device of ``probs``: the same labels, on a
+    CPU core 1.3-2 times slower. ``'torch_exact'`` sums over all pairs of pixels: quadratic, for
+    small images or a GPU (375 x 500 pixels take minutes on a CPU); about 0.2 % of the labels differ
+    from the lattice. ``'auto'`` takes pydensecrf where it is installed, else ``'torch'``.
 
     Args:
-        preset (str, optional): Published settings: ``psa`` (PSA, SEAM, MCTformer, ACR), ``irn``, ``mct_test``, ``ssc_test`` (SEAM),
-            ``toco_test`` (ToCo, MCC), ``cosa_test``, ``toco_cam``, ``deeplabv2_test``.
-        num_iters (int, optional): Mean-field steps; like the next two it overrides the preset, and is needed without one.
+        preset (str, optional): Published settings: ``psa`` (PSA, SEAM, MCTformer, ACR), ``irn``,
+            ``mct_test``, ``ssc_test`` (SEAM), ``toco_test`` (ToCo, MCC), ``cosa_test``,
+            ``toco_cam``, ``deeplabv2_test``.
+        num_iters (int, optional): Mean-field steps; like the next two it overrides the preset, and
+            is needed without one.
         gauss (tuple, optional): (sxy in pixels, compat) of the smoothness kernel.
-        bilateral (tuple, optional): (sxy in pixels, srgb in grey levels, compat) of the appearance kernel.
-        prune (float, optional): Leave out channels whose score is below this at every pixel (they become 0; e.g. 1e-4 of a softmax over
-            81 classes): time is linear in the channels. An approximation: None for numbers to report.
+        bilateral (tuple, optional): (sxy in pixels, srgb in grey levels, compat) of the appearance
+            kernel.
+        prune (float, optional): Leave out channels whose score is below this at every pixel (they
+            become 0; e.g. 1e-4 of a softmax over 81 classes): time is linear in the channels. An
+            approximation: None for numbers to report.
         backend (str): See above.
     """
 
-    def __init__(self, preset=None, num_iters=None, *, gauss=None, bilateral=None, prune=None, backend='auto'):
+    def __init__(
+        self, preset=None, num_iters=None, *, gauss=None, bilateral=None, prune=None, backend='auto'
+    ):
         if preset is not None and preset not in PRESETS:
             raise ValueError(f'preset {preset!r} is unknown, choose one of {", ".join(PRESETS)}')
         if backend not in _BACKENDS:
-            raise ValueError(f'backend {backend!r} is unknown, choose one of {", ".join(_BACKENDS)}')
+            raise ValueError(
+                f'backend {backend!r} is unknown, choose one of {", ".join(_BACKENDS)}'
+            )
         given = dict(num_iters=num_iters, gauss=gauss, bilateral=bilateral)
-        values = dict(PRESETS.get(preset, {}), **{key: value for key, value in given.items() if value is not None})
+        values = dict(
+            PRESETS.get(preset, {}),
+            **{key: value for key, value in given.items() if value is not None},
+        )
         missing = [key for key in ('num_iters', 'gauss', 'bilateral') if key not in values]
         if missing:
             raise ValueError(f'DenseCRF needs a preset or values for {", ".join(missing)}')
         if len(values['gauss']) != 2 or len(values['bilateral']) != 3:
-            raise ValueError(f'gauss is (sxy, compat) and bilateral (sxy, srgb, compat), got {values["gauss"]} and {values["bilateral"]}')
-        self.num_iters, self.gauss, self.bilateral = int(values['num_iters']), tuple(values['gauss']), tuple(values['bilateral'])
+            raise ValueError(
+                f'gauss is (sxy, compat) and bilateral (sxy, srgb, compat), got {values["gauss"]} '
+                f'and {values["bilateral"]}'
+            )
+        self.num_iters, self.gauss, self.bilateral = (
+            int(values['num_iters']),
+            tuple(values['gauss']),
+            tuple(values['bilateral']),
+        )
         if prune is not None and not 0 <= prune < 1:
             raise ValueError(f'prune is a score in [0, 1) or None, got {prune}')
         self.prune = prune
@@ -76,7 +97,8 @@ class DenseCRF:
         return self.refine_many(image, [probs])[0]
 
     def refine_many(self, image, probs):
-        """Refine several score maps of one image; its kernels are built once, results are those of separate calls to the bit.
+        """Refine several score maps of one image; its kernels are built once, results are those of
+        separate calls to the bit.
 
         Args:
             image (np.ndarray | Tensor): (H,W,3) uint8 RGB.
@@ -88,36 +110,60 @@ class DenseCRF:
         image = _check_image(image)
         for item in probs:
             if item.ndim != 3 or tuple(item.shape[1:]) != image.shape[:2]:
-                raise ValueError(f'probs of shape {tuple(item.shape)} do not fit an image of {image.shape[0]} x {image.shape[1]} pixels: '
-                                 'expected (K,H,W)')
+                raise ValueError(
+                    f'probs of shape {tuple(item.shape)} do not fit an image of {image.shape[0]} '
+                    f'x {image.shape[1]} pixels: '
+                    'expected (K,H,W)'
+                )
         kept = [_strong_channels(item, self.prune) for item in probs]
         if self.prune is not None:
-            probs = [item if channels is None else item[channels] for item, channels in zip(probs, kept)]
+            probs = [
+                item if channels is None else item[channels] for item, channels in zip(probs, kept)
+            ]
         refine = self._refine_pydensecrf if self.backend == 'pydensecrf' else self._refine_torch
         results = iter(refine(image, [item for item in probs if _is_contest(item)]))
         refined = [next(results) if _is_contest(item) else _ones_like(item) for item in probs]
-        return refined if self.prune is None else [_all_channels(item, channels) for item, channels in zip(refined, kept)]
+        return (
+            refined
+            if self.prune is None
+            else [_all_channels(item, channels) for item, channels in zip(refined, kept)]
+        )
 
     @staticmethod
     def from_labels(labels, num_labels, gt_prob=0.7):
-        """Score map (K,H,W) of a hard label map (H,W), for :meth:`__call__`; array in, array out (IRN: preset ``irn``)."""
+        """Score map (K,H,W) of a hard label map (H,W), for :meth:`__call__`; array in, array out
+        (IRN: preset ``irn``).
+        """
         result = label_probabilities(torch.as_tensor(labels), num_labels, gt_prob)
         return result if isinstance(labels, torch.Tensor) else result.numpy()
 
     def _refine_pydensecrf(self, image, probs):
         from pydensecrf.densecrf import DenseCRF2D
+
         height, width = image.shape[:2]
         results, crf, channels = [], None, None
         for item in probs:
             energy = unary_energy(torch.as_tensor(item).detach()).flatten(1).cpu().numpy()
-            if channels != len(energy):  # the number of labels is fixed at construction, everything else is shared
+            # the number of labels is fixed at construction, everything else is shared
+            if channels != len(energy):
                 channels = len(energy)
                 crf = DenseCRF2D(width, height, channels)
                 crf.addPairwiseGaussian(sxy=self.gauss[0], compat=self.gauss[1])
-                crf.addPairwiseBilateral(sxy=self.bilateral[0], srgb=self.bilateral[1], rgbim=image, compat=self.bilateral[2])
+                crf.addPairwiseBilateral(
+                    sxy=self.bilateral[0],
+                    srgb=self.bilateral[1],
+                    rgbim=image,
+                    compat=self.bilateral[2],
+                )
             crf.setUnaryEnergy(np.ascontiguousarray(energy))
-            result = np.array(crf.inference(self.num_iters), np.float32).reshape(channels, height, width)
-            results.append(torch.from_numpy(result).to(item.device) if isinstance(item, torch.Tensor) else result)
+            result = np.array(crf.inference(self.num_iters), np.float32).reshape(
+                channels, height, width
+            )
+            results.append(
+                torch.from_numpy(result).to(item.device)
+                if isinstance(item, torch.Tensor)
+                else result
+            )
         return results
 
     def _refine_torch(self, image, probs):
@@ -126,23 +172,33 @@ class DenseCRF:
             tensor = torch.as_tensor(item).detach()
             if kernels is None or device != tensor.device:
                 device = tensor.device
-                kernels = pairwise_kernels(torch.from_numpy(image).to(device), self.gauss, self.bilateral,
-                                           exact=self.backend == 'torch_exact')
+                kernels = pairwise_kernels(
+                    torch.from_numpy(image).to(device),
+                    self.gauss,
+                    self.bilateral,
+                    exact=self.backend == 'torch_exact',
+                )
             result = mean_field(unary_energy(tensor), kernels, self.num_iters)
             results.append(result if isinstance(item, torch.Tensor) else result.numpy())
         return results
 
     def __repr__(self):
-        return (f'{type(self).__name__}(num_iters={self.num_iters}, gauss={self.gauss}, bilateral={self.bilateral}, '
-                f'backend={self.backend!r})')
+        return (
+            f'{type(self).__name__}(num_iters={self.num_iters}, gauss={self.gauss}, '
+            f'bilateral={self.bilateral}, '
+            f'backend={self.backend!r})'
+        )
 
 
 @lru_cache(maxsize=1)
 def _default_backend():
     if importlib.util.find_spec('pydensecrf') is not None:
         return 'pydensecrf'
-    print_log('pydensecrf is not installed: dense CRFs run in PyTorch, with the same labels (pip install pydensecrf2 for the reference)',
-              logger='current')
+    print_log(
+        'pydensecrf is not installed: dense CRFs run in PyTorch, with the same labels (pip '
+        'install pydensecrf2 for the reference)',
+        logger='current',
+    )
     return 'torch'
 
 
@@ -150,7 +206,10 @@ def _check_image(image):
     """(H,W,3) contiguous uint8 array."""
     image = image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
     if image.dtype != np.uint8:
-        raise TypeError(f'the dense CRF needs the decoded uint8 RGB image, got {image.dtype}: its colour scale is in grey levels 0..255')
+        raise TypeError(
+            f'the dense CRF needs the decoded uint8 RGB image, got {image.dtype}: its colour '
+            f'scale is in grey levels 0..255'
+        )
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f'the dense CRF needs an RGB image of shape (H,W,3), got {image.shape}')
     return np.array(image, order='C')  # pydensecrf wants it contiguous and writable
@@ -170,7 +229,9 @@ def _all_channels(refined, channels):
     if channels is None:
         return refined
     shape = (len(channels), *refined.shape[1:])
-    result = np.zeros(shape, np.float32) if isinstance(refined, np.ndarray) else refined.new_zeros(shape)
+    result = (
+        np.zeros(shape, np.float32) if isinstance(refined, np.ndarray) else refined.new_zeros(shape)
+    )
     result[channels] = refined
     return result
 
@@ -181,4 +242,8 @@ def _is_contest(probs):
 
 
 def _ones_like(probs):
-    return torch.ones_like(probs, dtype=torch.float32) if isinstance(probs, torch.Tensor) else np.ones(probs.shape, np.float32)
+    return (
+        torch.ones_like(probs, dtype=torch.float32)
+        if isinstance(probs, torch.Tensor)
+        else np.ones(probs.shape, np.float32)
+    )

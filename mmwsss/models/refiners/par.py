@@ -1,4 +1,5 @@
 """Pixel-adaptive refinement as a component."""
+
 from torch import nn
 
 from mmwsss.functional.par import DILATIONS, neighbour_offsets, pixel_adaptive_refinement
@@ -12,14 +13,25 @@ class PAR(nn.Module):
     Args:
         dilations (tuple[int]): Distances of the rings of 8 neighbours.
         num_iters (int): Iterations (10; AFA on COCO 15).
-        color_scale, position_scale (float): Sharpness of the colour and the position term, smaller is sharper.
+        color_scale, position_scale (float): Sharpness of the colour and the position term, smaller
+            is sharper.
         color_weight, position_weight (float): Weights of the two terms.
-        normalize_kernel (bool): Make the weights of a pixel sum to 1. By default they sum to ``color_weight + position_weight`` = 1.01,
-            as in the released code: ten iterations scale the scores by 1.1046, which argmax ignores and thresholds do not.
+        normalize_kernel (bool): Make the weights of a pixel sum to 1. By default they sum to
+            ``color_weight + position_weight`` = 1.01, as in the released code: ten iterations scale
+            the scores by 1.1046, which argmax ignores and thresholds do not.
     """
 
-    def __init__(self, dilations=DILATIONS, num_iters=10, *, color_scale=0.3, position_scale=0.3, color_weight=1.0,
-                 position_weight=0.01, normalize_kernel=False):
+    def __init__(
+        self,
+        dilations=DILATIONS,
+        num_iters=10,
+        *,
+        color_scale=0.3,
+        position_scale=0.3,
+        color_weight=1.0,
+        position_weight=0.01,
+        normalize_kernel=False,
+    ):
         super().__init__()
         if not dilations or min(dilations) < 1:
             raise ValueError(f'dilations must be positive integers, got {dilations}')
@@ -27,15 +39,23 @@ class PAR(nn.Module):
             raise ValueError(f'num_iters must not be negative, got {num_iters}')
         self.dilations = tuple(int(dilation) for dilation in dilations)
         self.num_iters = int(num_iters)
-        self.kernel = dict(color_scale=color_scale, position_scale=position_scale, color_weight=color_weight,
-                           position_weight=position_weight, normalize_kernel=normalize_kernel)
+        self.kernel = dict(
+            color_scale=color_scale,
+            position_scale=position_scale,
+            color_weight=color_weight,
+            position_weight=position_weight,
+            normalize_kernel=normalize_kernel,
+        )
 
     def forward(self, images, masks):
-        """Refine ``masks`` (B,K,h,w) with ``images`` (B,3,H,W) of any linear scale -> (B,K,H,W) float32, without gradient.
+        """Refine ``masks`` (B,K,h,w) with ``images`` (B,3,H,W) of any linear scale -> (B,K,H,W)
+        float32, without gradient.
 
         Masks of another size are resized first (bilinear, align_corners True). K may be 0.
         """
-        return pixel_adaptive_refinement(images, masks, self.dilations, self.num_iters, **self.kernel)
+        return pixel_adaptive_refinement(
+            images, masks, self.dilations, self.num_iters, **self.kernel
+        )
 
     def extra_repr(self):
         return f'{len(neighbour_offsets(self.dilations))} neighbours, num_iters={self.num_iters}'

@@ -1,4 +1,5 @@
 """Segmentation networks around mmseg's: image pyramids in training, score fusion in testing."""
+
 from .fusion_tta_model import FusionTTAModel
 from .msc_segmentor import MSCSegmentor
 

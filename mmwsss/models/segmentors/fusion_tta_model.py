@@ -1,4 +1,5 @@
 """Multi-scale testing of segmentation networks with the fusion rules of the papers."""
+
 from mmengine.model import BaseTTAModel
 from mmengine.structures import PixelData
 
@@ -10,8 +11,8 @@ from mmwsss.registry import MODELS
 class FusionTTAModel(BaseTTAModel):
     """Fuses the scores of scales and flips, all at original size (pipeline specification 5.4).
 
-    ``seg_logits`` of the result are scores whose softmax the dense CRF may take: fused logits, or logarithms of fused
-    probabilities (a factor per pixel, which a mean field does not feel).
+    ``seg_logits`` of the result are scores whose softmax the dense CRF may take: fused logits, or
+    logarithms of fused probabilities (a factor per pixel, which a mean field does not feel).
 
     Args:
         module (dict | nn.Module): Segmentation network.
@@ -27,7 +28,8 @@ class FusionTTAModel(BaseTTAModel):
         """One sample per image.
 
         Args:
-            data_samples_list (list[list[SegDataSample]]): Per image, the samples of its views, with ``seg_logits`` (K,H,W).
+            data_samples_list (list[list[SegDataSample]]): Per image, the samples of its views, with
+                ``seg_logits`` (K,H,W).
 
         Returns:
             list[SegDataSample]
@@ -37,7 +39,9 @@ class FusionTTAModel(BaseTTAModel):
     def _fuse(self, views):
         scales = {}  # the views of one scale differ in their flip only
         for view in views:
-            scales.setdefault(tuple(view.metainfo.get('img_shape', ())), []).append(view.seg_logits.data)
+            scales.setdefault(tuple(view.metainfo.get('img_shape', ())), []).append(
+                view.seg_logits.data
+            )
         fusion = ScoreFusion(self.rule)
         for flips in scales.values():
             fusion.add(flips)

@@ -1,4 +1,5 @@
 """Segmentation network on an image pyramid (DeepLab-V2's multi-scale inputs)."""
+
 from mmseg.models.segmentors import EncoderDecoder
 from torch import nn
 from torch.nn import functional as F
@@ -8,14 +9,17 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class MSCSegmentor(EncoderDecoder):
-    """:class:`mmseg.models.segmentors.EncoderDecoder` that sees each image at several scales (spec section 6.1).
+    """:class:`mmseg.models.segmentors.EncoderDecoder` that sees each image at several scales (spec
+    section 6.1).
 
-    Training adds the loss of every scale, with labels resized (nearest) to its logits, and the loss of the element-wise maximum of all of
-    them on the grid of the first scale. Testing uses the maximum alone.
+    Training adds the loss of every scale, with labels resized (nearest) to its logits, and the loss
+    of the element-wise maximum of all of them on the grid of the first scale. Testing uses the
+    maximum alone.
 
     Args:
         backbone (dict): Config.
-        decode_head (dict): Config of a decode head without sampler; its losses are applied at the size of the logits.
+        decode_head (dict): Config of a decode head without sampler; its losses are applied at the
+            size of the logits.
         scales (Sequence[float]): Relative input sizes; the first sets the grid.
         options: Every other keyword option of the parent.
 
@@ -32,16 +36,24 @@ class MSCSegmentor(EncoderDecoder):
         self.scales = tuple(scales)
 
     def pyramid(self, inputs):
-        """Features of the first scale, logits of all scales (list of (B,K,h,w)) and their maximum on the first grid."""
+        """Features of the first scale, logits of all scales (list of (B,K,h,w)) and their maximum
+        on the first grid.
+        """
         features, logits = None, []
         for scale in self.scales:
-            resized = inputs if scale == 1 else F.interpolate(inputs, scale_factor=scale, mode='bilinear', align_corners=False)
+            resized = (
+                inputs
+                if scale == 1
+                else F.interpolate(inputs, scale_factor=scale, mode='bilinear', align_corners=False)
+            )
             maps = self.extract_feat(resized)
             features = maps if features is None else features
             logits.append(self.decode_head(maps))
         fused = logits[0]
         for other in logits[1:]:
-            fused = fused.maximum(F.interpolate(other, size=fused.shape[-2:], mode='bilinear', align_corners=False))
+            fused = fused.maximum(
+                F.interpolate(other, size=fused.shape[-2:], mode='bilinear', align_corners=False)
+            )
         return features, logits, fused
 
     def loss(self, inputs, data_samples):
@@ -52,19 +64,28 @@ class MSCSegmentor(EncoderDecoder):
             data_samples (list[SegDataSample]): With ``gt_sem_seg``.
 
         Returns:
-            dict[str, Tensor]: ``decode.<loss>_<scale>``, ``decode.<loss>_max``, and those of auxiliary heads on the first scale.
+            dict[str, Tensor]: ``decode.<loss>_<scale>``, ``decode.<loss>_max``, and those of
+            auxiliary heads on the first scale.
         """
         features, logits, fused = self.pyramid(inputs)
         head = self.decode_head
-        criteria = head.loss_decode if isinstance(head.loss_decode, nn.ModuleList) else [head.loss_decode]
+        criteria = (
+            head.loss_decode if isinstance(head.loss_decode, nn.ModuleList) else [head.loss_decode]
+        )
         labels = head._stack_batch_gt(data_samples)
         losses = {}
         for name, maps in zip((*self.scales, 'max'), (*logits, fused)):
             # 'nearest-exact' picks the pixel at a cell's centre, as PIL does
-            target = F.interpolate(labels.float(), size=maps.shape[-2:], mode='nearest-exact').squeeze(1).long()
+            target = (
+                F.interpolate(labels.float(), size=maps.shape[-2:], mode='nearest-exact')
+                .squeeze(1)
+                .long()
+            )
             for criterion in criteria:
                 key = f'decode.{criterion.loss_name}_{name}'
-                losses[key] = losses.get(key, 0) + criterion(maps, target, ignore_index=head.ignore_index)
+                losses[key] = losses.get(key, 0) + criterion(
+                    maps, target, ignore_index=head.ignore_index
+                )
         if self.with_auxiliary_head:
             losses.update(self._auxiliary_head_forward_train(features, data_samples))
         return losses

@@ -1,4 +1,5 @@
 """PackTagInputs."""
+
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
@@ -9,7 +10,14 @@ from mmwsss.structures import WSSSDataSample
 
 def item(height=4, width=6, **kwargs):
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    return {'img': image, 'img_id': 'a', 'img_path': 'a.jpg', 'ori_shape': (height, width), 'img_shape': (height, width, 3), **kwargs}
+    return {
+        'img': image,
+        'img_id': 'a',
+        'img_path': 'a.jpg',
+        'ori_shape': (height, width),
+        'img_shape': (height, width, 3),
+        **kwargs,
+    }
 
 
 def test_image_tags_and_metainfo():
@@ -20,12 +28,22 @@ def test_image_tags_and_metainfo():
     sample = packed['data_samples']
     assert isinstance(sample, WSSSDataSample)
     assert sample.gt_tags.dtype == torch.float32 and sample.gt_tags.tolist() == [1, 0, 0, 1, 0]
-    assert sample.metainfo == {'img_id': 'a', 'img_path': 'a.jpg', 'ori_shape': (4, 6), 'img_shape': (4, 6), 'flip': True}
+    assert sample.metainfo == {
+        'img_id': 'a',
+        'img_path': 'a.jpg',
+        'ori_shape': (4, 6),
+        'img_shape': (4, 6),
+        'flip': True,
+    }
     assert 'gt_sem_seg' not in sample
 
 
 def test_no_tag_is_a_row_of_zeros_and_unknown_tags_are_absent():
-    assert PackTagInputs()(item(gt_tags=[], num_tags=3))['data_samples'].gt_tags.tolist() == [0, 0, 0]
+    assert PackTagInputs()(item(gt_tags=[], num_tags=3))['data_samples'].gt_tags.tolist() == [
+        0,
+        0,
+        0,
+    ]
     assert 'gt_tags' not in PackTagInputs()(item(num_tags=3))['data_samples']
 
 
@@ -33,7 +51,7 @@ def test_mask_and_flipped_image():
     mask = np.arange(24, dtype=np.uint8).reshape(4, 6)
     results = item(gt_seg_map=mask[:, ::-1])
     results['img'] = results['img'][:, ::-1]
-    packed = PackTagInputs(meta_keys=('img_id', ))(results)
+    packed = PackTagInputs(meta_keys=('img_id',))(results)
     data = packed['data_samples'].gt_sem_seg.data
     assert data.dtype == torch.int64 and data.shape == (1, 4, 6)
     np.testing.assert_array_equal(data[0], mask[:, ::-1])
@@ -56,4 +74,7 @@ def test_views_come_scale_by_scale_out_of_the_collation():
     items = [PackTagInputs()(item(views=[image, image[:2, :3]])) for _ in range(3)]
     assert [tuple(view.shape) for view in items[0]['inputs']] == [(3, 4, 6), (3, 2, 3)]
     batch = pseudo_collate(items)
-    assert [[tuple(view.shape) for view in views] for views in batch['inputs']] == [[(3, 4, 6)] * 3, [(3, 2, 3)] * 3]
+    assert [[tuple(view.shape) for view in views] for views in batch['inputs']] == [
+        [(3, 4, 6)] * 3,
+        [(3, 2, 3)] * 3,
+    ]

@@ -1,4 +1,5 @@
 """LoadImage."""
+
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,4 +1,5 @@
 """LoadMask."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,5 @@
 """Random scaling."""
+
 import numpy as np
 import pytest
 
@@ -12,9 +13,14 @@ def test_image_and_mask_keep_together():
     image = np.repeat(mask[..., None], 3, 2)
     sizes = set()
     for _ in range(20):
-        results = RandomScale((0.5, 2.0))({'img': image, 'gt_seg_map': mask, 'seg_fields': ['gt_seg_map']})
+        results = RandomScale((0.5, 2.0))(
+            {'img': image, 'gt_seg_map': mask, 'seg_fields': ['gt_seg_map']}
+        )
         height, width = results['img_shape']
-        assert results['img'].shape == (height, width, 3) and results['gt_seg_map'].shape == (height, width)
+        assert results['img'].shape == (height, width, 3) and results['gt_seg_map'].shape == (
+            height,
+            width,
+        )
         assert set(np.unique(results['gt_seg_map'])) <= {0, 7, 255}
         assert abs(width / height - 1.5) < 0.15
         assert results['scale_factor'] == (width / 30, height / 20)
@@ -42,7 +48,9 @@ def test_one_of_several_factors():
     assert shapes == {(10, 15), (20, 30), (30, 45)}
 
 
-@pytest.mark.parametrize('kwargs', [{}, {'ratio_range': (1, 2), 'ratios': (1, )}, {'ratios': ()}, {'ratios': (0, 1)}])
+@pytest.mark.parametrize(
+    'kwargs', [{}, {'ratio_range': (1, 2), 'ratios': (1,)}, {'ratios': ()}, {'ratios': (0, 1)}]
+)
 def test_bad_ratios(kwargs):
     with pytest.raises(ValueError, match='RandomScale'):
         RandomScale(**kwargs)

@@ -1,4 +1,5 @@
 """Two views of an image, and the random longer side of ACR's augmentation."""
+
 import numpy as np
 import pytest
 import torch
@@ -14,14 +15,16 @@ def image(height=48, width=64):
 
 
 def two_views(*args, **options):
-    return TRANSFORMS.build(dict(dict(type='mmwsss.TwoViews'), **(dict(transforms=args[0]) if args else {}), **options))
+    return TRANSFORMS.build(
+        dict(dict(type='mmwsss.TwoViews'), **(dict(transforms=args[0]) if args else {}), **options)
+    )
 
 
 def test_flip_is_the_default():
     results = two_views()(dict(img=image()))
     np.testing.assert_array_equal(results['views'][0], image())
     np.testing.assert_array_equal(results['views'][1], image()[:, ::-1])
-    assert results['view'] == ('hflip', )
+    assert results['view'] == ('hflip',)
 
 
 @pytest.mark.parametrize('view', ['vflip', 'rot90', 'rot270', 'transpose', ('rot90', 'hflip')])
@@ -54,17 +57,28 @@ def test_sizes_are_multiples_of_the_patch():
 
 
 def test_each_transform_is_drawn_and_kept_in_the_sample():
-    pipeline = Compose([two_views(['hflip', 'rot180', ('resize', 'hflip')]), TRANSFORMS.build(dict(type='mmwsss.PackTagInputs'))])
+    pipeline = Compose(
+        [
+            two_views(['hflip', 'rot180', ('resize', 'hflip')]),
+            TRANSFORMS.build(dict(type='mmwsss.PackTagInputs')),
+        ]
+    )
     drawn = set()
     for _ in range(40):
         packed = pipeline(dict(img=image(), img_path='a.jpg', num_tags=3, gt_tags=[1]))
         assert len(packed['inputs']) == 2 and packed['inputs'][0].shape == (3, 48, 64)
         drawn.add(packed['data_samples'].metainfo['view'])
-    assert drawn == {('hflip', ), ('rot180', ), ('resize', 'hflip')}
+    assert drawn == {('hflip',), ('rot180',), ('resize', 'hflip')}
 
 
-@pytest.mark.parametrize('options, message', [(dict(transforms=()), 'one transform or more'), (dict(transforms=['flip']), 'unknown step'),
-                                              (dict(ratio_range=(0, 1)), 'ratio_range')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(transforms=()), 'one transform or more'),
+        (dict(transforms=['flip']), 'unknown step'),
+        (dict(ratio_range=(0, 1)), 'ratio_range'),
+    ],
+)
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         two_views(**options)

@@ -1,4 +1,5 @@
 """A resumed run is the run that was never interrupted."""
+
 import random
 
 import numpy as np
@@ -17,10 +18,22 @@ WITHOUT_VALIDATION = dict(val_evaluator=None, val_dataloader=None, val_cfg=None)
 @pytest.mark.parametrize('workers', [0, 1])
 def test_resume_equals_an_uninterrupted_run(toy_root, tmp_path, workers):
     def run(folder, epochs, resume=False):
-        config = toy_config(toy_root, tmp_path / folder, epochs=epochs, workers=workers, hooks=[dict(type='mmwsss.EpochSeedHook')], **{
-            'param_scheduler.0.end': 2, 'model.backbone.drop_path_rate': 0.3, 'resume': resume, **WITHOUT_VALIDATION})
+        config = toy_config(
+            toy_root,
+            tmp_path / folder,
+            epochs=epochs,
+            workers=workers,
+            hooks=[dict(type='mmwsss.EpochSeedHook')],
+            **{
+                'param_scheduler.0.end': 2,
+                'model.backbone.drop_path_rate': 0.3,
+                'resume': resume,
+                **WITHOUT_VALIDATION,
+            },
+        )
         runner = train(config)
-        restart_workers(runner.train_loop.dataloader)  # ends them; a garbage collector would wait five seconds for each
+        # ends them; a garbage collector would wait five seconds for each
+        restart_workers(runner.train_loop.dataloader)
         return runner
 
     whole, first = run('whole', 2), run('parts', 1)
@@ -29,20 +42,43 @@ def test_resume_equals_an_uninterrupted_run(toy_root, tmp_path, workers):
     expected = whole.model.state_dict()
     for name, value in second.model.state_dict().items():
         assert torch.equal(value, expected[name]), name
-    assert not torch.equal(first.model.state_dict()['backbone.cls_token'], expected['backbone.cls_token'])
+    assert not torch.equal(
+        first.model.state_dict()['backbone.cls_token'], expected['backbone.cls_token']
+    )
     ours, theirs = (runner.optim_wrapper.optimizer.state_dict() for runner in (second, whole))
     assert ours['param_groups'] == theirs['param_groups']
     for index, state in theirs['state'].items():
         assert all(torch.equal(ours['state'][index][key], value) for key, value in state.items())
 
 
-@pytest.mark.parametrize(('name', 'workers'), [('mcc_toy', 0), ('mcc_toy', 1), ('deeplabv3plus_r18_toy_pseudo', 1)])
+@pytest.mark.parametrize(
+    ('name', 'workers'), [('mcc_toy', 0), ('mcc_toy', 1), ('deeplabv3plus_r18_toy_pseudo', 1)]
+)
 def test_resume_by_iteration_equals_an_uninterrupted_run(toy_root, tmp_path, name, workers):
-    masks = {'train_dataloader.dataset.data_prefix.pseudo_mask_path': str(toy_root / 'SegmentationClass')} if 'pseudo' in name else {}
+    masks = (
+        {
+            'train_dataloader.dataset.data_prefix.pseudo_mask_path': str(
+                toy_root / 'SegmentationClass'
+            )
+        }
+        if 'pseudo' in name
+        else {}
+    )
 
     def run(folder, iterations, resume=False):
-        config = toy_config(toy_root, tmp_path / folder, config=f'{name}.py', workers=workers, **masks, **{
-            'train_cfg.max_iters': iterations, 'default_hooks.checkpoint.interval': iterations, 'resume': resume, **WITHOUT_VALIDATION})
+        config = toy_config(
+            toy_root,
+            tmp_path / folder,
+            config=f'{name}.py',
+            workers=workers,
+            **masks,
+            **{
+                'train_cfg.max_iters': iterations,
+                'default_hooks.checkpoint.interval': iterations,
+                'resume': resume,
+                **WITHOUT_VALIDATION,
+            },
+        )
         runner = train(config)
         del runner.train_loop.dataloader_iterator  # ends its processes
         return runner
@@ -70,7 +106,13 @@ def test_each_epoch_and_seed_has_its_own_numbers(toy_root, tmp_path):
     seen = []
     for seed in (0, 0, 1):
         draws = Draws()
-        config = toy_config(toy_root, tmp_path / str(len(seen)), epochs=2, **{'randomness.seed': seed}, **WITHOUT_VALIDATION)
+        config = toy_config(
+            toy_root,
+            tmp_path / str(len(seen)),
+            epochs=2,
+            **{'randomness.seed': seed},
+            **WITHOUT_VALIDATION,
+        )
         config.custom_hooks = [dict(type='mmwsss.EpochSeedHook')]
         runner = Runner.from_cfg(config)
         runner.register_hook(draws)

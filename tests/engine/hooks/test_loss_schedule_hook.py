@@ -1,4 +1,5 @@
 """Epochs and iterations as the algorithm is told them, also in a resumed run."""
+
 import torch
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
@@ -31,9 +32,17 @@ class Deaf(Listener):
 def train(model, folder, epochs, resume=False):
     loader = torch.utils.data.DataLoader([dict(inputs=torch.zeros(1))] * 2)
     runner = Runner(
-        model, str(folder), train_dataloader=loader, train_cfg=dict(by_epoch=True, max_epochs=epochs), resume=resume, log_level='ERROR',
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.)), custom_hooks=[LossScheduleHook()],
-        experiment_name=f'{folder.name}_{resume}', default_scope='mmwsss')
+        model,
+        str(folder),
+        train_dataloader=loader,
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        resume=resume,
+        log_level='ERROR',
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)),
+        custom_hooks=[LossScheduleHook()],
+        experiment_name=f'{folder.name}_{resume}',
+        default_scope='mmwsss',
+    )
     runner.train()
     return model.seen
 

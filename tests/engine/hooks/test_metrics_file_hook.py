@@ -1,4 +1,5 @@
 """metrics.json and curves.json of real runs."""
+
 import json
 
 import pytest
@@ -10,11 +11,21 @@ from tests.engine.toy_runs import toy_config, train
 def test_files_of_training_and_test(toy_root, tmp_path):
     runner = train(toy_config(toy_root, tmp_path))
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
-    assert metrics['protocol']['loop'] == 'val' and metrics['protocol']['iteration'] == runner.iter == 2
-    assert 0 <= metrics['cam/mIoU'] <= 100 and 0 <= metrics['cam/best_threshold'] <= 1 and 0 <= metrics['tags/mAP'] <= 100
+    assert (
+        metrics['protocol']['loop'] == 'val'
+        and metrics['protocol']['iteration'] == runner.iter == 2
+    )
+    assert (
+        0 <= metrics['cam/mIoU'] <= 100
+        and 0 <= metrics['cam/best_threshold'] <= 1
+        and 0 <= metrics['tags/mAP'] <= 100
+    )
     assert metrics['protocol']['cam']['split'] == 'val'
     curves = json.loads((tmp_path / 'curves.json').read_text())
-    assert max(curves['cam']['mIoU']) == pytest.approx(metrics['cam/mIoU']) and len(curves['cam']['mIoU']) == 100
+    assert (
+        max(curves['cam']['mIoU']) == pytest.approx(metrics['cam/mIoU'])
+        and len(curves['cam']['mIoU']) == 100
+    )
     config = toy_config(toy_root, tmp_path / 'test')
     config.load_from = str(tmp_path / 'epoch_1.pth')
     Runner.from_cfg(config).test()

@@ -1,4 +1,5 @@
 """Validation table, pictures and resumption of real single-stage runs."""
+
 import json
 from types import SimpleNamespace
 
@@ -13,9 +14,18 @@ from mmwsss.utils.io import write_json
 from tests.engine.toy_runs import toy_config
 
 OPTIONS = {
-    'train_cfg.max_iters': 4, 'train_cfg.val_interval': 2, 'default_hooks.checkpoint.interval': 2, 'param_scheduler.0.warmup': 1,
-    'param_scheduler.0.end': 4, 'model.backbone.arch.num_layers': 2, 'model.backbone.arch.embed_dims': 32, 'model.num_masks': 2,
-    'model.loss_starts': dict(affinity=1, contrast=1, seg=3), 'model.pseudo_label.par': dict(num_iters=1), 'custom_hooks.5.interval': 3}
+    'train_cfg.max_iters': 4,
+    'train_cfg.val_interval': 2,
+    'default_hooks.checkpoint.interval': 2,
+    'param_scheduler.0.warmup': 1,
+    'param_scheduler.0.end': 4,
+    'model.backbone.arch.num_layers': 2,
+    'model.backbone.arch.embed_dims': 32,
+    'model.num_masks': 2,
+    'model.loss_starts': dict(affinity=1, contrast=1, seg=3),
+    'model.pseudo_label.par': dict(num_iters=1),
+    'custom_hooks.5.interval': 3,
+}
 
 
 def config(root, work_dir, **options):
@@ -48,23 +58,33 @@ def record(runner):
 def test_phases(run):
     classification = ['loss_aux_cls', 'loss_cls']
     contrast = ['loss_affinity', *classification, 'loss_contrast']
-    assert [losses for _, losses in run[2]] == [classification, sorted(contrast), sorted(contrast), sorted([*contrast, 'loss_seg'])]
+    assert [losses for _, losses in run[2]] == [
+        classification,
+        sorted(contrast),
+        sorted(contrast),
+        sorted([*contrast, 'loss_seg']),
+    ]
 
 
 def test_table_of_all_validations(run):
     runner, folder, _ = run
     rows = json.loads((folder / 'validations.json').read_text())
     assert [row['iteration'] for row in rows] == [2, 4]
-    assert all(set(row) == {'iteration', 'seg/mIoU', 'cam/mIoU', 'aux_cam/mIoU', 'tags/F1_per_image'} for row in rows)
+    assert all(
+        set(row) == {'iteration', 'seg/mIoU', 'cam/mIoU', 'aux_cam/mIoU', 'tags/F1_per_image'}
+        for row in rows
+    )
     metrics = json.loads((folder / 'metrics.json').read_text())
     assert all(rows[1][key] == metrics[key] for key in rows[1] if key != 'iteration')
-    hook, = (hook for hook in runner.hooks if isinstance(hook, ValidationTableHook))
+    (hook,) = (hook for hook in runner.hooks if isinstance(hook, ValidationTableHook))
     assert len(hook._rows) == 2
 
 
 def test_picture_of_each_interval(run):
     pictures = list(run[1].rglob('training_*.png'))
-    assert [picture.name for picture in pictures] == ['training_3.png'] and pictures[0].stat().st_size > 1000
+    assert [picture.name for picture in pictures] == ['training_3.png'] and pictures[
+        0
+    ].stat().st_size > 1000
 
 
 def test_resumed_run_goes_on_where_it_stopped(run, toy_root, tmp_path):
@@ -77,7 +97,9 @@ def test_resumed_run_goes_on_where_it_stopped(run, toy_root, tmp_path):
     later = record(again)
     again.train()
     assert later == seen[2:]
-    assert [row['iteration'] for row in json.loads((tmp_path / 'validations.json').read_text())] == [2, 4]
+    assert [
+        row['iteration'] for row in json.loads((tmp_path / 'validations.json').read_text())
+    ] == [2, 4]
     first, second = runner.model.state_dict(), again.model.state_dict()
     assert first['teacher.steps'] == second['teacher.steps'] == 3
     assert first.keys() == second.keys()
@@ -97,13 +119,30 @@ def test_a_new_run_from_old_weights_begins_anew(run, toy_root, tmp_path):
 
 def test_every_backend_gets_the_picture(monkeypatch):
     sent = []
-    monkeypatch.setattr(Visualizer, 'add_image', lambda self, name, image, step: sent.append((name, image, step)))
+    monkeypatch.setattr(
+        Visualizer, 'add_image', lambda self, name, image, step: sent.append((name, image, step))
+    )
 
-    seen = dict(image=torch.zeros(3, 8, 9, dtype=torch.uint8), classes=torch.tensor([1]), cam=torch.rand(1, 8, 9),
-                aux_cam=torch.rand(1, 8, 9), pseudo_label=torch.full((8, 9), 255), prediction=torch.zeros(8, 9, dtype=torch.long))
-    model = SimpleNamespace(data_preprocessor=lambda data, training: data, inspect=lambda inputs, samples: seen)
-    loader = SimpleNamespace(dataset=SimpleNamespace(metainfo=dict(classes=('background', 'a', 'b'))))
-    run = SimpleNamespace(rank=0, model=model, visualizer=Visualizer('pictures'), train_loop=SimpleNamespace(dataloader=loader))
+    seen = dict(
+        image=torch.zeros(3, 8, 9, dtype=torch.uint8),
+        classes=torch.tensor([1]),
+        cam=torch.rand(1, 8, 9),
+        aux_cam=torch.rand(1, 8, 9),
+        pseudo_label=torch.full((8, 9), 255),
+        prediction=torch.zeros(8, 9, dtype=torch.long),
+    )
+    model = SimpleNamespace(
+        data_preprocessor=lambda data, training: data, inspect=lambda inputs, samples: seen
+    )
+    loader = SimpleNamespace(
+        dataset=SimpleNamespace(metainfo=dict(classes=('background', 'a', 'b')))
+    )
+    run = SimpleNamespace(
+        rank=0,
+        model=model,
+        visualizer=Visualizer('pictures'),
+        train_loop=SimpleNamespace(dataloader=loader),
+    )
     batch = dict(inputs=None, data_samples=[SimpleNamespace(metainfo=dict(img_id='a'))])
     hook = TrainingPictureHook(2, cell=32)
     for run.iter in range(4):

@@ -1,4 +1,5 @@
 """Steps without finite gradients."""
+
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -18,7 +19,9 @@ class Spoil(Hook):
 
     def before_train(self, runner):
         self.weight = runner.model.patch_head.conv.weight
-        self.weight.register_hook(lambda grad: grad * self.value if runner.iter in self.steps else grad)
+        self.weight.register_hook(
+            lambda grad: grad * self.value if runner.iter in self.steps else grad
+        )
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         self.weights.append([self.weight.detach().clone()])
@@ -29,7 +32,9 @@ class Spoil(Hook):
 
 def spoilt_run(root, work_dir, steps, value=float('nan'), limit=50, **options):
     config = toy_config(root, work_dir, epochs=2, **options, **WITHOUT_VALIDATION)
-    config.custom_hooks = [hook for hook in config.custom_hooks if hook.type != 'mmwsss.SkipNonFiniteHook']
+    config.custom_hooks = [
+        hook for hook in config.custom_hooks if hook.type != 'mmwsss.SkipNonFiniteHook'
+    ]
     runner = Runner.from_cfg(config)
     hook, spoil = SkipNonFiniteHook(limit), Spoil(steps, value)
     runner.register_hook(hook)
@@ -38,9 +43,11 @@ def spoilt_run(root, work_dir, steps, value=float('nan'), limit=50, **options):
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
-@pytest.mark.parametrize('clip_grad', [None, dict(max_norm=1.)])
+@pytest.mark.parametrize('clip_grad', [None, dict(max_norm=1.0)])
 def test_bad_steps_are_left_out(toy_root, tmp_path, value, clip_grad, caplog):
-    runner, hook, spoil = spoilt_run(toy_root, tmp_path, (1, 2), value, **{'optim_wrapper.clip_grad': clip_grad})
+    runner, hook, spoil = spoilt_run(
+        toy_root, tmp_path, (1, 2), value, **{'optim_wrapper.clip_grad': clip_grad}
+    )
     runner.train()
     assert [torch.equal(*pair) for pair in spoil.weights] == [False, True, True, False]
     assert (hook.skipped, hook.in_a_row) == (2, 0)
@@ -51,12 +58,22 @@ def test_bad_steps_are_left_out(toy_root, tmp_path, value, clip_grad, caplog):
 
 def test_too_many_in_a_row(toy_root, tmp_path):
     runner, hook, spoil = spoilt_run(toy_root, tmp_path, (0, 2, 3), limit=2)
-    with pytest.raises(FloatingPointError, match='step 4: the gradients of 2 steps in a row are not finite; lower the learning rate'):
+    with pytest.raises(
+        FloatingPointError,
+        match='step 4: the gradients of 2 steps in a row are not finite; lower the learning rate',
+    ):
         runner.train()
-    assert hook.skipped == 3 and all(parameter.isfinite().all() for parameter in runner.model.parameters())
+    assert hook.skipped == 3 and all(
+        parameter.isfinite().all() for parameter in runner.model.parameters()
+    )
 
 
 def test_is_part_of_every_run(toy_root, tmp_path):
     for config in ('mctformer_plus_toy.py', 'mcc_toy.py', 'cosa_toy.py', 'cosa_msrc21.py'):
-        hooks = toy_config(toy_root, tmp_path, config=config, **{'train_cfg.max_iters': 1} if 'plus' not in config else {}).custom_hooks
+        hooks = toy_config(
+            toy_root,
+            tmp_path,
+            config=config,
+            **{'train_cfg.max_iters': 1} if 'plus' not in config else {},
+        ).custom_hooks
         assert 'mmwsss.SkipNonFiniteHook' in [hook.type for hook in hooks], config

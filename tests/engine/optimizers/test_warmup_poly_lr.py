@@ -1,4 +1,5 @@
 """Learning rates of the released single-stage code."""
+
 import pytest
 import torch
 
@@ -6,9 +7,9 @@ from mmwsss.engine.optimizers import WarmupPolyLR
 from tests.golden_tensors import golden_tensors
 
 
-def rates(steps, lrs=(6e-5, ), **options):
+def rates(steps, lrs=(6e-5,), **options):
     groups = [dict(params=[torch.nn.Parameter(torch.zeros(1))], lr=lr) for lr in lrs]
-    optimizer = torch.optim.SGD(groups, lr=1.)
+    optimizer = torch.optim.SGD(groups, lr=1.0)
     schedule, seen = WarmupPolyLR(optimizer, **options), []
     for _ in range(steps):
         seen.append([group['lr'] for group in optimizer.param_groups])
@@ -25,7 +26,9 @@ def test_released_rates():
 
 
 def test_no_warmup():
-    assert rates(5, (1., ), warmup=0, power=1., end=5) == [pytest.approx([value]) for value in (1, .8, .6, .4, .2)]
+    assert rates(5, (1.0,), warmup=0, power=1.0, end=5) == [
+        pytest.approx([value]) for value in (1, 0.8, 0.6, 0.4, 0.2)
+    ]
 
 
 def test_warmup_longer_than_the_schedule():

@@ -1,4 +1,5 @@
 """IRN against plain recomputation with gathered paths and the dense walk."""
+
 import pytest
 import torch
 from mmengine.structures import PixelData
@@ -30,19 +31,27 @@ def samples_of(label):
 
 
 def norm(module, x):
-    return F.group_norm(F.conv2d(x, module[0].weight), module[1].num_groups, module[1].weight, module[1].bias)
+    return F.group_norm(
+        F.conv2d(x, module[0].weight), module[1].num_groups, module[1].weight, module[1].bias
+    )
 
 
 def up(x, factor):
-    return F.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False) if factor > 1 else x
+    return (
+        F.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False)
+        if factor > 1
+        else x
+    )
 
 
 def test_boundary_head():
     network = build()
     inputs = torch.randn(2, 3, 50, 70)
     taps = network.backbone(inputs)
-    edges = [up(norm(module, tap), factor).relu()[..., :13, :18]
-             for module, tap, factor in zip(network.edge_embeddings, taps, (1, 1, 2, 4, 4))]
+    edges = [
+        up(norm(module, tap), factor).relu()[..., :13, :18]
+        for module, tap, factor in zip(network.edge_embeddings, taps, (1, 1, 2, 4, 4))
+    ]
     logits, displacement = network(inputs)
     torch.testing.assert_close(logits, network.edge(torch.cat(edges, 1)))
     assert displacement is None and logits.shape == (2, 1, 13, 18)
@@ -53,17 +62,37 @@ def test_boundary_head():
 def test_displacement_head():
     network = build(with_displacement=True).eval()
     head = network.displacement
-    assert [module[0].out_channels for module in (*head.fine, *head.coarse, head.merge)] == [64, 128, 256, 256, 256, 256]
-    assert [module[1].num_groups for module in (*head.fine, *head.coarse, head.merge)] == [8, 16, 16, 16, 16, 16]
+    assert [module[0].out_channels for module in (*head.fine, *head.coarse, head.merge)] == [
+        64,
+        128,
+        256,
+        256,
+        256,
+        256,
+    ]
+    assert [module[1].num_groups for module in (*head.fine, *head.coarse, head.merge)] == [
+        8,
+        16,
+        16,
+        16,
+        16,
+        16,
+    ]
     inputs = torch.randn(1, 3, 52, 70)
     x1, x2, x3, x4, x5 = network.backbone(inputs)
-    one, two, three = (norm(module, x).relu() for module, x in zip((*head.fine, head.coarse[0]), (x1, x2, x3)))
-    four, five = (up(norm(module, x), 2).relu()[..., :7, :9] for module, x in zip(head.coarse[1:], (x4, x5)))
+    one, two, three = (
+        norm(module, x).relu() for module, x in zip((*head.fine, head.coarse[0]), (x1, x2, x3))
+    )
+    four, five = (
+        up(norm(module, x), 2).relu()[..., :7, :9] for module, x in zip(head.coarse[1:], (x4, x5))
+    )
     merged = up(norm(head.merge, torch.cat([three, four, five], 1)), 2).relu()[..., :13, :18]
     vectors = head.vectors[2](norm(head.vectors[0], torch.cat([one, two, merged], 1)).relu())
     torch.testing.assert_close(network(inputs)[1], vectors)
     head.set_mean([0.5, -1])
-    torch.testing.assert_close(network(inputs)[1], vectors - torch.tensor([0.5, -1]).view(1, 2, 1, 1))
+    torch.testing.assert_close(
+        network(inputs)[1], vectors - torch.tensor([0.5, -1]).view(1, 2, 1, 1)
+    )
     torch.testing.assert_close(network.train()(inputs)[1], vectors)
 
 
@@ -72,8 +101,18 @@ def test_trunk_is_frozen():
     assert not network.backbone.training and network.edge_embeddings.training
     assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
     label = torch.randint(0, 2, (1, 1, 24, 24))
-    sum(value for name, value in network(torch.randn(1, 3, 96, 96), samples_of(label), mode='loss').items() if 'loss' in name).backward()
-    assert all(parameter.grad is not None for name, parameter in network.named_parameters() if not name.startswith('backbone'))
+    sum(
+        value
+        for name, value in network(
+            torch.randn(1, 3, 96, 96), samples_of(label), mode='loss'
+        ).items()
+        if 'loss' in name
+    ).backward()
+    assert all(
+        parameter.grad is not None
+        for name, parameter in network.named_parameters()
+        if not name.startswith('backbone')
+    )
 
 
 @pytest.mark.parametrize('with_displacement', [False, True])
@@ -84,9 +123,13 @@ def test_loss_is_the_gathered_form(with_displacement):
     losses = network(inputs, samples_of(label), mode='loss')
     logits, displacement = network(inputs)
     affinity = textbook.affinity_edge(logits[:, 0].sigmoid(), 10)
-    torch.testing.assert_close(losses['loss_affinity'], textbook.affinity_loss(affinity, label[:, 0], 10, path_offsets(10)))
+    torch.testing.assert_close(
+        losses['loss_affinity'], textbook.affinity_loss(affinity, label[:, 0], 10, path_offsets(10))
+    )
     if with_displacement:
-        torch.testing.assert_close(losses['loss_displacement'], sum(displacement_loss(displacement, label[:, 0], 10)) / 2)
+        torch.testing.assert_close(
+            losses['loss_displacement'], sum(displacement_loss(displacement, label[:, 0], 10)) / 2
+        )
     else:
         assert 'loss_displacement' not in losses
     assert pair_labels(label[:, 0], 10).background.shape == (2, 152, 15 * 8)
@@ -95,7 +138,10 @@ def test_loss_is_the_gathered_form(with_displacement):
 def test_label_at_the_size_of_the_image_is_sampled_at_cell_centres():
     network = build()
     inputs, label = torch.randn(1, 3, 96, 96), torch.randint(0, 3, (1, 1, 96, 96))
-    full, small = (network(inputs, samples_of(maps), mode='loss')['loss_affinity'] for maps in (label, label[..., 2::4, 2::4]))
+    full, small = (
+        network(inputs, samples_of(maps), mode='loss')['loss_affinity']
+        for maps in (label, label[..., 2::4, 2::4])
+    )
     assert torch.equal(full, small)
 
 
@@ -107,15 +153,25 @@ def test_propagate_is_the_dense_walk(size, flip):
     height, width = size
     network.eval()
     with torch.no_grad():
+
         def logits(view):
-            return network(F.pad(view, (0, -width % 16, 0, -height % 16))[None])[0][0, 0, :(height - 1) // 4 + 1, :(width - 1) // 4 + 1]
-        edge = torch.sigmoid((logits(image) + logits(image.flip(-1)).flip(-1)) / 2 if flip else logits(image))
+            return network(F.pad(view, (0, -width % 16, 0, -height % 16))[None])[0][
+                0, 0, : (height - 1) // 4 + 1, : (width - 1) // 4 + 1
+            ]
+
+        edge = torch.sigmoid(
+            (logits(image) + logits(image.flip(-1)).flip(-1)) / 2 if flip else logits(image)
+        )
     torch.testing.assert_close(network.train().boundary(image, flip=flip), edge)
     assert network.training
     seeds = F.interpolate(cams[None], size=edge.shape, mode='bilinear', align_corners=False)[0]
     seeds = seeds / seeds.amax((1, 2), keepdim=True)
-    walked = textbook.dense_edge_walk(edge.double(), seeds.double(), 5, beta=10, log2_steps=8).float()
-    walked = F.interpolate(walked[None], scale_factor=4, mode='bilinear', align_corners=False)[0, :, :height, :width]
+    walked = textbook.dense_edge_walk(
+        edge.double(), seeds.double(), 5, beta=10, log2_steps=8
+    ).float()
+    walked = F.interpolate(walked[None], scale_factor=4, mode='bilinear', align_corners=False)[
+        0, :, :height, :width
+    ]
     scores = network.propagate(image, cams, flip=flip)
     assert scores.shape == (3, *size)
     torch.testing.assert_close(scores[1:], walked / walked.max(), rtol=1e-4, atol=1e-5)
@@ -124,7 +180,10 @@ def test_propagate_is_the_dense_walk(size, flip):
 
 def test_propagate_edge_cases():
     network, image = build(), torch.randn(3, 40, 48)
-    assert torch.equal(network.propagate(image, torch.zeros(0, 40, 48), background=0.3), torch.full((1, 40, 48), 0.3))
+    assert torch.equal(
+        network.propagate(image, torch.zeros(0, 40, 48), background=0.3),
+        torch.full((1, 40, 48), 0.3),
+    )
     zeros = network.propagate(image, torch.zeros(2, 40, 48))
     assert not zeros[1:].any()
     with pytest.raises(ValueError, match='one size'):
@@ -144,7 +203,11 @@ def test_other_trunks_and_bad_options():
     with torch.device('meta'):
         network = IRNet(trunk, with_displacement=True)
         logits, displacement = network(torch.rand(1, 3, 41, 50))
-    assert network.factors == (1, 2, 2, 2) and logits.shape == (1, 1, 11, 13) and displacement.shape == (1, 2, 11, 13)
+    assert (
+        network.factors == (1, 2, 2, 2)
+        and logits.shape == (1, 1, 11, 13)
+        and displacement.shape == (1, 2, 11, 13)
+    )
     with pytest.raises(ValueError, match='multiples'):
         build(tap_strides=(4, 4, 8, 16, 18))
     with pytest.raises(ValueError, match='dtype'):

@@ -1,4 +1,7 @@
-"""CoSA against the released network and functions, against a plain training step, and at its edges."""
+"""CoSA against the released network and functions, against a plain training step, and at its
+edges.
+"""
+
 import copy
 
 import pytest
@@ -15,8 +18,14 @@ from tests.golden_tensors import golden_tensors
 from tests.single_stage_models import SIDE, build, pictures, samples
 
 TAGS = torch.tensor([[1, 0, 0, 1, 0], [0, 1, 0, 0, 0]])
-PAPER = dict(c2s_weights=(1, 1), cam_loss=dict(version='paper'), reliability_loss={}, loss_weights=dict(energy=0., separation=0.1),
-             dynamic_threshold=dict(capacity=8, grid=(8, 8), interval=1, min_updates=1), pseudo_label=dict(labels='single'))
+PAPER = dict(
+    c2s_weights=(1, 1),
+    cam_loss=dict(version='paper'),
+    reliability_loss={},
+    loss_weights=dict(energy=0.0, separation=0.1),
+    dynamic_threshold=dict(capacity=8, grid=(8, 8), interval=1, min_updates=1),
+    pseudo_label=dict(labels='single'),
+)
 
 
 def cosa(**options):
@@ -36,19 +45,33 @@ def step(model, tags=TAGS, views=2, boxes=None):
     return model(inputs, samples(tags, boxes), mode='loss')
 
 
-# The released code ---------------------------------------------------------------------------------------------------------------------
+# The released code --------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope='module')
 def released():
     """Golden arrays and our network with their weights, for both auxiliary layers."""
     golden, networks = golden_tensors('cosa_net'), {}
-    weights = {key.removeprefix('w.'): value for key, value in golden.items() if key.startswith('w.')}
+    weights = {
+        key.removeprefix('w.'): value for key, value in golden.items() if key.startswith('w.')
+    }
     for layer in (-3, -4):
-        networks[layer] = MODELS.build(dict(
-            type='mmwsss.CoSA', num_classes=4, decode_head=dict(channels=16), backbone=dict(
-                type='mmwsss.TokenViT', arch=dict(embed_dims=24, num_layers=5, num_heads=3, feedforward_channels=96), img_size=32,
-                patch_size=8, final_norm=True, aux_layer=layer, frozen_pos_embed=True))).eval()
+        networks[layer] = MODELS.build(
+            dict(
+                type='mmwsss.CoSA',
+                num_classes=4,
+                decode_head=dict(channels=16),
+                backbone=dict(
+                    type='mmwsss.TokenViT',
+                    arch=dict(embed_dims=24, num_layers=5, num_heads=3, feedforward_channels=96),
+                    img_size=32,
+                    patch_size=8,
+                    final_norm=True,
+                    aux_layer=layer,
+                    frozen_pos_embed=True,
+                ),
+            )
+        ).eval()
         assert not networks[layer].load_state_dict(weights, strict=False).missing_keys
     return golden, networks
 
@@ -61,8 +84,14 @@ def test_released_network(released, layer):
         features = model.features(golden['x'])
         logits, aux_logits = model.tag_logits(features)
         cams, aux_cams = model.raw_cams(features)
-        for key, value in dict(cls=logits, cls_aux=aux_logits, feat=features.patch_map, seg=model.seg_logits(features), cam=cams,
-                               cam_aux=aux_cams).items():
+        for key, value in dict(
+            cls=logits,
+            cls_aux=aux_logits,
+            feat=features.patch_map,
+            seg=model.seg_logits(features),
+            cam=cams,
+            cam_aux=aux_cams,
+        ).items():
             torch.testing.assert_close(value, golden[f'aux{layer}.{key}'], rtol=1e-5, atol=3e-6)
 
 
@@ -76,9 +105,13 @@ def test_detach(released, detach):
     if detach != 'all':
         loss.backward()
     assert (model.classifier.weight.grad is None) == (golden[f'detach_{detach}.g_classifier'] == 0)
-    assert (model.backbone.patch_embed.projection.weight.grad is None) == (golden[f'detach_{detach}.g_patch'] == 0)
+    assert (model.backbone.patch_embed.projection.weight.grad is None) == (
+        golden[f'detach_{detach}.g_patch'] == 0
+    )
     if model.classifier.weight.grad is not None:
-        assert float(model.classifier.weight.grad.norm()) == pytest.approx(float(golden[f'detach_{detach}.g_classifier']), rel=1e-5)
+        assert float(model.classifier.weight.grad.norm()) == pytest.approx(
+            float(golden[f'detach_{detach}.g_classifier']), rel=1e-5
+        )
     if model.backbone.patch_embed.projection.weight.grad is not None:
         norm = model.backbone.patch_embed.projection.weight.grad.norm()
         assert float(norm) == pytest.approx(float(golden[f'detach_{detach}.g_patch']), rel=1e-5)
@@ -89,15 +122,24 @@ class Toy(SingleStage):
 
     def __init__(self, golden):
         torch.nn.Module.__init__(self)
-        self.num_classes, self.golden, self.backbone, self.test_cfg = 4, golden, torch.nn.Identity(), {}
+        self.num_classes, self.golden, self.backbone, self.test_cfg = (
+            4,
+            golden,
+            torch.nn.Identity(),
+            {},
+        )
 
     def features(self, inputs):
-        maps = F.conv2d(inputs, self.golden['net_f.weight'], self.golden['net_f.bias'], stride=4).tanh()
+        maps = F.conv2d(
+            inputs, self.golden['net_f.weight'], self.golden['net_f.bias'], stride=4
+        ).tanh()
         return build_features(maps)
 
     def raw_cams(self, features, classes=None):
-        return (F.conv2d(features.patch_map, self.golden['net_c.weight'][classes]),
-                F.conv2d(features.aux_map, self.golden['net_a.weight'][classes]))
+        return (
+            F.conv2d(features.patch_map, self.golden['net_c.weight'][classes]),
+            F.conv2d(features.aux_map, self.golden['net_a.weight'][classes]),
+        )
 
     def seg_logits(self, features):
         return F.conv2d(features.patch_map, self.golden['net_s.weight'])
@@ -105,22 +147,40 @@ class Toy(SingleStage):
 
 def build_features(maps):
     tokens = maps.new_zeros(len(maps), 1, 1)
-    return TokenFeatures(class_tokens=tokens, patch_map=maps, class_embeddings=None, aux_map=maps.square(), attention=())
+    return TokenFeatures(
+        class_tokens=tokens,
+        patch_map=maps,
+        class_embeddings=None,
+        aux_map=maps.square(),
+        attention=(),
+    )
 
 
 @pytest.mark.parametrize('which', ['train', 'eval'])
 @pytest.mark.parametrize('aux_scales, name', [('last', 'official'), ('all', 'allscales')])
 def test_multi_scale_maps(which, aux_scales, name):
     golden = golden_tensors('cosa_core', 'ms_')
-    maps = Toy(golden).multi_scale_maps(golden['img'], scales=golden[f'{which}_scales'].tolist(), seg_fusion='sum_logits',
-                                        aux_scales=aux_scales)
+    maps = Toy(golden).multi_scale_maps(
+        golden['img'],
+        scales=golden[f'{which}_scales'].tolist(),
+        seg_fusion='sum_logits',
+        aux_scales=aux_scales,
+    )
     torch.testing.assert_close(maps.cams, golden[f'{which}_cam'], rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(maps.aux_cams, golden[f'{which}_cam_aux_{name}'], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        maps.aux_cams, golden[f'{which}_cam_aux_{name}'], rtol=1e-5, atol=1e-5
+    )
     torch.testing.assert_close(maps.seg_logits, golden[f'{which}_seg'], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize('name, options', [('t0.01', {}), ('t1', dict(temperature=1.)),
-                                           ('after_t1', dict(temperature=1., after_softmax=True))])
+@pytest.mark.parametrize(
+    'name, options',
+    [
+        ('t0.01', {}),
+        ('t1', dict(temperature=1.0)),
+        ('after_t1', dict(temperature=1.0, after_softmax=True)),
+    ],
+)
 def test_seg_pseudo_labels(name, options):
     golden = golden_tensors('cosa_core')
     tags, logits = golden['cv_label'], golden['spl_logits']
@@ -129,7 +189,9 @@ def test_seg_pseudo_labels(name, options):
     if not model.pseudo_label['after_softmax']:
         logits = logits[:, [0, *(classes + 1).tolist()]]
     maps = MultiScaleMaps(classes, None, None, logits)
-    torch.testing.assert_close(model.seg_pseudo_labels(maps, tags), golden[f'spl_{name}'], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        model.seg_pseudo_labels(maps, tags), golden[f'spl_{name}'], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_paper_seg_pseudo_labels():
@@ -138,7 +200,9 @@ def test_paper_seg_pseudo_labels():
     model = cosa(num_classes=3)
     classes = model.present_classes(golden['label'])
     maps = MultiScaleMaps(classes, None, None, golden['seg'][:, [0, *(classes + 1).tolist()]])
-    torch.testing.assert_close(model.seg_pseudo_labels(maps, golden['label']).double(), golden['spl'], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        model.seg_pseudo_labels(maps, golden['label']).double(), golden['spl'], rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize('alpha', [0.5, 0.3])
@@ -148,19 +212,27 @@ def test_balanced_loss_over_the_batch(alpha):
     torch.testing.assert_close(loss, golden[f'sl_loss_a{alpha}'], rtol=1e-5, atol=0)
 
 
-# A training step -----------------------------------------------------------------------------------------------------------------------
+# A training step ----------------------------------------------------------------------------------
 
 
 def plain_maps(network, image, scales, num_classes):
-    """Class maps, auxiliary maps of the last scale, and summed segmentation of all classes, one view after the other."""
+    """Class maps, auxiliary maps of the last scale, and summed segmentation of all classes, one
+    view after the other.
+    """
     size, cams, seg = image.shape[-2:], 0, 0
     for scale in scales:
-        x = F.interpolate(image, size=[int(scale * side) for side in size], mode='bilinear', align_corners=False)
+        x = F.interpolate(
+            image, size=[int(scale * side) for side in size], mode='bilinear', align_corners=False
+        )
         views = []
         for view in (x, x.flip(-1)):
             features = network.features(view)
-            views.append([F.interpolate(maps, size=size, mode='bilinear', align_corners=False) for maps in (
-                *network.raw_cams(features), network.seg_logits(features))])
+            views.append(
+                [
+                    F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
+                    for maps in (*network.raw_cams(features), network.seg_logits(features))
+                ]
+            )
         one, two = views[0], [maps.flip(-1) for maps in views[1]]
         cams = cams + torch.maximum(one[0], two[0]).relu()
         aux = torch.maximum(one[1], two[1]).relu()
@@ -171,7 +243,7 @@ def plain_maps(network, image, scales, num_classes):
 
 def test_step_of_the_released_profile():
     """Everything as the equations say, with all classes at full size."""
-    model = cosa(loss_weights=dict(energy=0.))
+    model = cosa(loss_weights=dict(energy=0.0))
     losses = step(model)
     torch.manual_seed(1)
     weak = pictures(2)
@@ -181,7 +253,9 @@ def test_step_of_the_released_profile():
         cams, aux, seg = plain_maps(model.assignment, weak, (1, 0.5, 1.5), 5)
     tags = TAGS.float()
     features = model.features(strong)
-    logits = F.interpolate(model.seg_logits(features), size=weak.shape[-2:], mode='bilinear', align_corners=False)
+    logits = F.interpolate(
+        model.seg_logits(features), size=weak.shape[-2:], mode='bilinear', align_corners=False
+    )
     maps = MultiScaleMaps(torch.arange(5), cams, aux, None)
     labels = model.class_pseudo_labels(maps, tags, model.boxes(samples(TAGS), weak))
     expected = 0.1 * sum(0.5 * model.seg_loss(logits, label) for label in labels)
@@ -190,13 +264,23 @@ def test_step_of_the_released_profile():
     probs = (seg.masked_fill(~allowed, -1e5) / 0.01).softmax(1)
     target = F.interpolate(probs[:, 1:], size=(8, 8), mode='bilinear', align_corners=False)
     guided = F.conv2d(features.patch_map, model.classifier.weight).relu()
-    torch.testing.assert_close(losses['loss_cam'], 0.05 * F.binary_cross_entropy_with_logits(guided, target), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        losses['loss_cam'],
+        0.05 * F.binary_cross_entropy_with_logits(guided, target),
+        rtol=1e-4,
+        atol=1e-6,
+    )
     assert set(losses) == {'loss_cls', 'loss_aux_cls', 'loss_seg', 'loss_cam'}
 
 
 def test_all_losses_have_finite_gradients_for_the_online_network_only():
-    for options in (dict(loss_weights=dict(aux_cam=0.05, separation=0.1)), PAPER, dict(cam_loss=dict(version='v3')), dict(
-            pseudo_label=dict(after_softmax=True)), dict(dynamic_threshold=dict(mode='released', grid=(8, 8), capacity=8, interval=1))):
+    for options in (
+        dict(loss_weights=dict(aux_cam=0.05, separation=0.1)),
+        PAPER,
+        dict(cam_loss=dict(version='v3')),
+        dict(pseudo_label=dict(after_softmax=True)),
+        dict(dynamic_threshold=dict(mode='released', grid=(8, 8), capacity=8, interval=1)),
+    ):
         model = cosa(**options)
         losses = step(model, boxes=[(0, 40, 8, 64), (0, 64, 0, 64)])
         sum(losses.values()).backward()
@@ -233,7 +317,7 @@ def test_released_dynamic_thresholds_label():
     assert model.current_thresholds()[0]['high'] == pytest.approx(0.9)
 
 
-# Two networks --------------------------------------------------------------------------------------------------------------------------
+# Two networks -------------------------------------------------------------------------------------
 
 
 def test_networks_begin_alike():
@@ -268,7 +352,11 @@ def test_both_networks_are_in_the_checkpoint():
 
 def test_weights_of_a_single_network_become_both():
     single, model = build('SingleStage'), cosa()
-    state = {key: value for key, value in single.state_dict().items() if not key.startswith('data_preprocessor')}
+    state = {
+        key: value
+        for key, value in single.state_dict().items()
+        if not key.startswith('data_preprocessor')
+    }
     assert not model.load_state_dict(state, strict=False).missing_keys
     assert torch.equal(model.assignment.classifier.weight, single.classifier.weight)
 
@@ -278,13 +366,13 @@ def test_assignment_stays_in_evaluation_mode():
     assert model.training and not model.assignment.training
 
 
-# Prediction ----------------------------------------------------------------------------------------------------------------------------
+# Prediction ---------------------------------------------------------------------------------------
 
 
 def predict(model, size=None):
-    model.test_cfg.update(size=size, scales=(1., ), seg_scales=(1., 0.5))
+    model.test_cfg.update(size=size, scales=(1.0,), seg_scales=(1.0, 0.5))
     torch.manual_seed(2)
-    sample, = samples(TAGS[:1])
+    (sample,) = samples(TAGS[:1])
     sample.set_metainfo(dict(ori_shape=(40, 56)))
     return model.eval().predict(pictures(1)[..., :56], [sample])[0]
 
@@ -294,7 +382,9 @@ def test_networks_predict_differently():
     one = predict(model)
     model.test_cfg['network'] = 'online'
     two = predict(model)
-    assert one.pred_cams.data.shape == (2, 40, 56) and not torch.equal(one.seg_logits.data, two.seg_logits.data)
+    assert one.pred_cams.data.shape == (2, 40, 56) and not torch.equal(
+        one.seg_logits.data, two.seg_logits.data
+    )
 
 
 def test_exported_maps():
@@ -302,7 +392,9 @@ def test_exported_maps():
     main = predict(model)
     model.test_cfg['export'] = 'ensemble'
     both = predict(model)
-    torch.testing.assert_close(both.pred_cams.data, (main.pred_cams.data + main.pred_aux_cams.data) / 2)
+    torch.testing.assert_close(
+        both.pred_cams.data, (main.pred_cams.data + main.pred_aux_cams.data) / 2
+    )
     assert both.cam_keys == main.cam_keys == (0, 3)
     assert 0 <= both.pred_cams.data.min() and both.pred_cams.data.max() <= 1
 
@@ -312,7 +404,7 @@ def test_squashed_input():
     assert sample.pred_sem_seg.data.shape == (1, 40, 56)
 
 
-# Edges ---------------------------------------------------------------------------------------------------------------------------------
+# Edges --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('tags', [[[0] * 5] * 2, [[0] * 5, [1, 0, 0, 0, 0]], [[1, 0, 0, 0, 0]] * 2])
@@ -341,14 +433,22 @@ def test_constant_maps(options):
 def test_an_untagged_image_is_background_inside_its_box(labels):
     model = cosa(pseudo_label=dict(labels=labels))
     tags, box = torch.zeros(1, 5), torch.tensor([[0, 40, 8, 64]])
-    maps = MultiScaleMaps(torch.arange(5), torch.rand(1, 5, SIDE, SIDE), torch.rand(1, 5, SIDE, SIDE), None)
+    maps = MultiScaleMaps(
+        torch.arange(5), torch.rand(1, 5, SIDE, SIDE), torch.rand(1, 5, SIDE, SIDE), None
+    )
     for label in model.class_pseudo_labels(maps, tags, box):
-        assert not label[0, :40, 8:].any() and (label[0, 40:] == 255).all() and (label[0, :, :8] == 255).all()
+        assert (
+            not label[0, :40, 8:].any()
+            and (label[0, 40:] == 255).all()
+            and (label[0, :, :8] == 255).all()
+        )
 
 
 def test_labels_of_one_threshold_ignore_nothing():
     model = cosa(pseudo_label=dict(labels='single', xi=0.6))
-    maps = MultiScaleMaps(torch.tensor([1, 3]), torch.rand(1, 2, SIDE, SIDE), torch.rand(1, 2, SIDE, SIDE), None)
+    maps = MultiScaleMaps(
+        torch.tensor([1, 3]), torch.rand(1, 2, SIDE, SIDE), torch.rand(1, 2, SIDE, SIDE), None
+    )
     tags = torch.tensor([[0, 1, 0, 1, 0]])
     label = model.class_pseudo_labels(maps, tags, torch.tensor([[0, SIDE, 0, SIDE]]))[0]
     plain = cam_to_label(maps.cams, torch.ones(1, 2), 0.6)
@@ -360,16 +460,18 @@ def test_labels_of_one_threshold_ignore_nothing():
 def test_autocast(options, dtype):
     """Half precision overflows at -1e5 and at the logits over 0.01."""
     model = cosa(**options)
-    torch.nn.init.normal_(model.assignment.decode_head.conv8.weight, std=300.)
+    torch.nn.init.normal_(model.assignment.decode_head.conv8.weight, std=300.0)
     with torch.autocast('cpu', dtype):
         losses = step(model)
     sum(losses.values()).backward()
     assert all(loss.isfinite() for loss in losses.values())
-    assert all(weight.grad.isfinite().all() for weight in model.parameters() if weight.grad is not None)
+    assert all(
+        weight.grad.isfinite().all() for weight in model.parameters() if weight.grad is not None
+    )
 
 
 def test_crop_that_a_scale_does_not_fit():
-    model = cosa(pseudo_label=dict(scales=(1., 0.55)))
+    model = cosa(pseudo_label=dict(scales=(1.0, 0.55)))
     with pytest.raises(ValueError, match='scale 0.55 is no multiple of the patch of 8'):
         step(model)
 
@@ -380,12 +482,22 @@ def test_one_view_and_too_many():
         cosa()([pictures(2)] * 3, samples(TAGS), mode='loss')
 
 
-@pytest.mark.parametrize('options, message', [
-    (dict(detach='both'), 'detach'), (dict(momentum=1.5), 'momentum'), (dict(c2s_weights=(1, )), 'c2s_weights'),
-    (dict(aux_reliability='none'), 'aux_reliability'), (dict(pseudo_label=dict(labels='three')), 'labels'),
-    (dict(pseudo_label=dict(low=0.8)), 'low must not exceed'), (dict(pseudo_label=dict(temperature=0)), 'temperature'),
-    (dict(dynamic_threshold=dict(mode='kmeans2')), "goes with pseudo_label.labels='two'"), (dict(test_cfg=dict(network='both')), 'network'),
-    (dict(test_cfg=dict(export='all')), 'export'), (dict(loss_weights=dict(affinity=1.)), 'affinity')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(detach='both'), 'detach'),
+        (dict(momentum=1.5), 'momentum'),
+        (dict(c2s_weights=(1,)), 'c2s_weights'),
+        (dict(aux_reliability='none'), 'aux_reliability'),
+        (dict(pseudo_label=dict(labels='three')), 'labels'),
+        (dict(pseudo_label=dict(low=0.8)), 'low must not exceed'),
+        (dict(pseudo_label=dict(temperature=0)), 'temperature'),
+        (dict(dynamic_threshold=dict(mode='kmeans2')), "goes with pseudo_label.labels='two'"),
+        (dict(test_cfg=dict(network='both')), 'network'),
+        (dict(test_cfg=dict(export='all')), 'export'),
+        (dict(loss_weights=dict(affinity=1.0)), 'affinity'),
+    ],
+)
 def test_options(options, message):
     with pytest.raises(ValueError, match=message):
         build('CoSA', **options)
@@ -395,7 +507,7 @@ def test_it_is_a_single_stage_network():
     assert issubclass(CoSA, SingleStage)
 
 
-@pytest.mark.parametrize('xi, expected', [(0., 0.05), (0.3, 0.3), (1., 0.95)])
+@pytest.mark.parametrize('xi, expected', [(0.0, 0.05), (0.3, 0.3), (1.0, 0.95)])
 def test_labels_and_weights_share_a_threshold_that_leaves_both_sides_a_width(xi, expected):
     model = cosa(pseudo_label=dict(labels='single', xi=xi, aux_xi=xi))
     assert [entry['xi'] for entry in model.current_thresholds()] == [expected, expected]
@@ -403,14 +515,23 @@ def test_labels_and_weights_share_a_threshold_that_leaves_both_sides_a_width(xi,
 
 def test_segmentation_is_fused_at_the_size_of_the_input():
     """Then resized to the labels, as released."""
-    model = cosa(test_cfg=dict(size=(64, 64), scales=(1., ), seg_scales=(1., 0.5), seg_flip=False)).eval()
+    model = cosa(
+        test_cfg=dict(size=(64, 64), scales=(1.0,), seg_scales=(1.0, 0.5), seg_flip=False)
+    ).eval()
     image, sample = pictures(1), samples(TAGS[:1])[0]
     sample.set_metainfo(dict(ori_shape=(50, 90)))
     predicted = model.predict(image, [sample])[0].seg_logits.data
     network = model.assignment
     with torch.no_grad():
         views = [image, F.interpolate(image, size=(32, 32), mode='bilinear', align_corners=False)]
-        fused = sum(F.interpolate(network.seg_logits(network.features(view)), size=(64, 64), mode='bilinear', align_corners=False)
-                    for view in views)
+        fused = sum(
+            F.interpolate(
+                network.seg_logits(network.features(view)),
+                size=(64, 64),
+                mode='bilinear',
+                align_corners=False,
+            )
+            for view in views
+        )
         expected = F.interpolate(fused, size=(50, 90), mode='bilinear', align_corners=False)[0]
     torch.testing.assert_close(predicted, expected)

@@ -1,4 +1,5 @@
 """Two processes with half of a batch each take the step of one process with the whole batch."""
+
 import torch
 from mmengine.model import MMDistributedDataParallel
 
@@ -6,12 +7,17 @@ from tests.distributed import run_distributed
 from tests.mctformer_golden import MODEL_ARCH, build, samples_with
 
 VARIANTS = dict(
-    plus=dict(), v2=dict(type='mmwsss.MCTformer', patch_head=dict(pooling='gap')), v1=dict(type='mmwsss.MCTformer'),
-    aream=dict(type='mmwsss.AReAM', contrast_weight=1.))
+    plus=dict(),
+    v2=dict(type='mmwsss.MCTformer', patch_head=dict(pooling='gap')),
+    v1=dict(type='mmwsss.MCTformer'),
+    aream=dict(type='mmwsss.AReAM', contrast_weight=1.0),
+)
 
 
 def gradients(rank, world_size, seed):
-    """Loss, and gradients that DDP averages over the processes; it fails if any parameter is left without one."""
+    """Loss, and gradients that DDP averages over the processes; it fails if any parameter is left
+    without one.
+    """
     results = {}
     for name, options in VARIANTS.items():
         torch.manual_seed(seed)
@@ -22,10 +28,14 @@ def gradients(rank, world_size, seed):
         network = MMDistributedDataParallel(model) if world_size > 1 else model
         for _ in range(2):  # DDP notices a parameter without a gradient in the pass after it
             model.zero_grad()
-            loss, _ = model.parse_losses(network(images[share], samples_with(tags[share]), mode='loss'))
+            loss, _ = model.parse_losses(
+                network(images[share], samples_with(tags[share]), mode='loss')
+            )
             loss.backward()
         results[f'{name}/loss'] = loss.detach()
-        results.update({f'{name}/{key}': parameter.grad for key, parameter in model.named_parameters()})
+        results.update(
+            {f'{name}/{key}': parameter.grad for key, parameter in model.named_parameters()}
+        )
     return results
 
 

@@ -1,4 +1,5 @@
 """MCTformer V1 and V2."""
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -7,12 +8,16 @@ from mmwsss.functional.attention import AttentionRequest
 from tests.mctformer_golden import MODEL_ARCH, build, golden, samples_with, state_of
 
 V1 = dict(type='mmwsss.MCTformer')
-V2 = dict(type='mmwsss.MCTformer', patch_head=dict(pooling='gap'), backbone=dict(pos_interp_offset=0.1))
+V2 = dict(
+    type='mmwsss.MCTformer', patch_head=dict(pooling='gap'), backbone=dict(pos_interp_offset=0.1)
+)
 
 
 @pytest.fixture(scope='module')
 def state():
-    """Weights under the names that V1 and V2 were released with: one position embedding, repeated head."""
+    """Weights under the names that V1 and V2 were released with: one position embedding, repeated
+    head.
+    """
     state = state_of(golden('mctformer_plus_model'))
     state['pos_embed'] = torch.cat([state.pop('pos_embed_cls'), state.pop('pos_embed_pat')], 1)
     return state
@@ -43,18 +48,33 @@ def normalised(maps):
 @pytest.mark.parametrize('options', [V1, V2], ids=['v1', 'v2'])
 @torch.no_grad()
 def test_maps(options, state, image):
-    model = build(5, MODEL_ARCH, state=state if options is V2 else dict(state, **{'head.weight': torch.ones(5, 32)}), **options)
+    model = build(
+        5,
+        MODEL_ARCH,
+        state=state if options is V2 else dict(state, **{'head.weight': torch.ones(5, 32)}),
+        **options,
+    )
     assert model.test_cfg['map_type'] == ('mct' if options is V1 else 'fused')
     for layers in (1, 2, 3):
         model.test_cfg['attention_layers'] = layers
         maps = model.maps_of(model.extract(image), [0, 2, 4])
-        torch.testing.assert_close(normalised(maps), normalised(released_maps(model, image, layers, [0, 2, 4])), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            normalised(maps),
+            normalised(released_maps(model, image, layers, [0, 2, 4])),
+            rtol=1e-4,
+            atol=1e-4,
+        )
 
 
 @pytest.mark.parametrize('options', [V1, V2], ids=['v1', 'v2'])
 def test_losses(options, state, image):
-    model = build(5, MODEL_ARCH, state=state if options is V2 else dict(state, **{'head.weight': torch.ones(5, 32)}), **options).train()
-    tags = torch.tensor([[1., 0, 0, 1, 0], [0, 0, 0, 0, 0]])
+    model = build(
+        5,
+        MODEL_ARCH,
+        state=state if options is V2 else dict(state, **{'head.weight': torch.ones(5, 32)}),
+        **options,
+    ).train()
+    tags = torch.tensor([[1.0, 0, 0, 1, 0], [0, 0, 0, 0, 0]])
     losses = model.loss(image, samples_with(tags))
     features = model.backbone(image)
 
@@ -66,7 +86,9 @@ def test_losses(options, state, image):
         assert set(losses) == {'loss_cls'} and model.patch_head is None
     else:
         assert set(losses) == {'loss_cls', 'loss_patch'}
-        torch.testing.assert_close(losses['loss_patch'], soft_margin(model.patch_head(features.patch_map).mean((2, 3))))
+        torch.testing.assert_close(
+            losses['loss_patch'], soft_margin(model.patch_head(features.patch_map).mean((2, 3)))
+        )
     sum(losses.values()).backward()
     without = [name for name, parameter in model.named_parameters() if parameter.grad is None]
     assert without == []

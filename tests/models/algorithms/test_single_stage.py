@@ -1,4 +1,5 @@
 """The single-stage baseline: network, maps, labels, losses and their phases, predictions."""
+
 import numpy as np
 import pytest
 import torch
@@ -20,12 +21,20 @@ def plain_maps(model, images, scales, flip=True):
     """All classes, one view after the other."""
     totals = [0, 0]
     for scale in scales:
-        x = F.interpolate(images, size=[int(scale * side) for side in images.shape[-2:]], mode='bilinear', align_corners=False)
+        x = F.interpolate(
+            images,
+            size=[int(scale * side) for side in images.shape[-2:]],
+            mode='bilinear',
+            align_corners=False,
+        )
         views = []
-        for flipped in (False, True)[:1 + flip]:
+        for flipped in (False, True)[: 1 + flip]:
             features = model.backbone(x.flip(-1) if flipped else x)
             maps = model.classifier(features.patch_map), model.aux_classifier(features.aux_map)
-            maps = [F.interpolate(part, size=images.shape[-2:], mode='bilinear', align_corners=False) for part in maps]
+            maps = [
+                F.interpolate(part, size=images.shape[-2:], mode='bilinear', align_corners=False)
+                for part in maps
+            ]
             views.append([part.flip(-1) if flipped else part for part in maps])
         for index, parts in enumerate(zip(*views)):
             totals[index] = totals[index] + torch.stack(parts).amax(0).relu()
@@ -33,15 +42,19 @@ def plain_maps(model, images, scales, flip=True):
     return [maps / (maps.amax((2, 3), keepdim=True) + 1e-5) for maps in totals]
 
 
-# network and maps ------------------------------------------------------------------------------------------------------------------
+# network and maps ---------------------------------------------------------------------------------
 
 
 def test_logits_pool_features_before_the_classifier():
     model = build()
     features = model.features(pictures(2))
     logits, aux_logits = model.tag_logits(features)
-    torch.testing.assert_close(logits, features.patch_map.flatten(2).amax(2) @ model.classifier.weight[:, :, 0, 0].T)
-    torch.testing.assert_close(aux_logits, features.aux_map.flatten(2).amax(2) @ model.aux_classifier.weight[:, :, 0, 0].T)
+    torch.testing.assert_close(
+        logits, features.patch_map.flatten(2).amax(2) @ model.classifier.weight[:, :, 0, 0].T
+    )
+    torch.testing.assert_close(
+        aux_logits, features.aux_map.flatten(2).amax(2) @ model.aux_classifier.weight[:, :, 0, 0].T
+    )
     assert model.seg_logits(features).shape == (2, 6, 8, 8)
     main, aux = model.raw_cams(features, torch.tensor([3, 1]))
     torch.testing.assert_close(main, model.classifier(features.patch_map)[:, [3, 1]])
@@ -50,7 +63,7 @@ def test_logits_pool_features_before_the_classifier():
     assert model.classifier.weight.grad is None and model.backbone.cls_token.grad is not None
 
 
-@pytest.mark.parametrize('scales', [(1., 0.5, 1.5), (0.5, 1.), (1., )])
+@pytest.mark.parametrize('scales', [(1.0, 0.5, 1.5), (0.5, 1.0), (1.0,)])
 @pytest.mark.parametrize('flip', [True, False])
 @torch.no_grad()
 def test_multi_scale_maps(scales, flip):
@@ -64,9 +77,15 @@ def test_multi_scale_maps(scales, flip):
         assert maps.seg_logits is None
     maps = model.multi_scale_maps(images, scales=scales, flip=flip)
     torch.testing.assert_close(maps.cams, expected[0], rtol=1e-5, atol=1e-5)
-    assert maps.classes.tolist() == [0, 1, 2, 3, 4] and 0 <= float(maps.cams.min()) and float(maps.cams.max()) < 1
+    assert (
+        maps.classes.tolist() == [0, 1, 2, 3, 4]
+        and 0 <= float(maps.cams.min())
+        and float(maps.cams.max()) < 1
+    )
     last = model.multi_scale_maps(images, scales=scales, flip=flip, aux_scales='last')
-    torch.testing.assert_close(last.aux_cams, plain_maps(model, images, scales[-1:], flip)[1], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        last.aux_cams, plain_maps(model, images, scales[-1:], flip)[1], rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize('rule', ['sum_logits', 'max_of_flip_sums', 'sum_of_flip_maxima'])
@@ -74,14 +93,29 @@ def test_multi_scale_maps(scales, flip):
 def test_segmentation_of_several_scales(rule):
     model, images, size = build(), pictures(2), (50, 70)
     views = []
-    for scale in (1., 1.25):
-        x = F.interpolate(images, size=[int(scale * SIDE)] * 2, mode='bilinear', align_corners=False)
-        plain, flipped = (F.interpolate(model.seg_logits(model.features(view)), size=size, mode='bilinear', align_corners=False)
-                          for view in (x, x.flip(-1)))
+    for scale in (1.0, 1.25):
+        x = F.interpolate(
+            images, size=[int(scale * SIDE)] * 2, mode='bilinear', align_corners=False
+        )
+        plain, flipped = (
+            F.interpolate(
+                model.seg_logits(model.features(view)),
+                size=size,
+                mode='bilinear',
+                align_corners=False,
+            )
+            for view in (x, x.flip(-1))
+        )
         views.append(torch.stack([plain, flipped.flip(-1)]))
     views = torch.stack(views)
-    expected = dict(sum_logits=views.sum((0, 1)), max_of_flip_sums=views.sum(1).amax(0), sum_of_flip_maxima=views.amax(1).sum(0))[rule]
-    maps = model.multi_scale_maps(images, torch.tensor([], dtype=torch.long), scales=(1., 1.25), size=size, seg_fusion=rule)
+    expected = dict(
+        sum_logits=views.sum((0, 1)),
+        max_of_flip_sums=views.sum(1).amax(0),
+        sum_of_flip_maxima=views.amax(1).sum(0),
+    )[rule]
+    maps = model.multi_scale_maps(
+        images, torch.tensor([], dtype=torch.long), scales=(1.0, 1.25), size=size, seg_fusion=rule
+    )
     torch.testing.assert_close(maps.seg_logits, expected, rtol=1e-5, atol=1e-5)
     assert maps.cams.shape == (2, 0, *size)
 
@@ -90,19 +124,39 @@ def test_segmentation_of_several_scales(rule):
 @torch.no_grad()
 def test_maps_and_segmentation_share_their_passes(flip, seg_flip, monkeypatch):
     model, images, size = build(), pictures(2), (50, 70)
-    cams = model.multi_scale_maps(images, scales=(1.25, 1.), flip=flip)
-    seg = model.multi_scale_maps(images, scales=(0.5, 1.), flip=seg_flip, size=size, seg_fusion='sum_logits').seg_logits
+    cams = model.multi_scale_maps(images, scales=(1.25, 1.0), flip=flip)
+    seg = model.multi_scale_maps(
+        images, scales=(0.5, 1.0), flip=seg_flip, size=size, seg_fusion='sum_logits'
+    ).seg_logits
     features = model.features(images)
     passes, forward = [], model.backbone.forward
-    monkeypatch.setattr(model.backbone, 'forward', lambda x: passes.append((x.shape[-1], len(x))) or forward(x))
-    maps = model.multi_scale_maps(images, scales=(1.25, 1.), flip=flip, features=features, seg_fusion='sum_logits', seg_scales=(0.5, 1.),
-                                  seg_flip=seg_flip, seg_size=size)
-    for ours, theirs in ((maps.cams, cams.cams), (maps.aux_cams, cams.aux_cams), (maps.seg_logits, seg)):
+    monkeypatch.setattr(
+        model.backbone, 'forward', lambda x: passes.append((x.shape[-1], len(x))) or forward(x)
+    )
+    maps = model.multi_scale_maps(
+        images,
+        scales=(1.25, 1.0),
+        flip=flip,
+        features=features,
+        seg_fusion='sum_logits',
+        seg_scales=(0.5, 1.0),
+        seg_flip=seg_flip,
+        seg_size=size,
+    )
+    for ours, theirs in (
+        (maps.cams, cams.cams),
+        (maps.aux_cams, cams.aux_cams),
+        (maps.seg_logits, seg),
+    ):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-    assert passes == [(int(1.25 * SIDE), 2 * (1 + flip)), (SIDE, 2), (SIDE // 2, 2 * (1 + seg_flip))]
+    assert passes == [
+        (int(1.25 * SIDE), 2 * (1 + flip)),
+        (SIDE, 2),
+        (SIDE // 2, 2 * (1 + seg_flip)),
+    ]
 
 
-# labels ----------------------------------------------------------------------------------------------------------------------------
+# labels -------------------------------------------------------------------------------------------
 
 
 def test_labels_of_present_classes_are_those_of_all():
@@ -114,9 +168,20 @@ def test_labels_of_present_classes_are_those_of_all():
     assert present.classes.tolist() == [0, 2, 3]
     labels = model.pseudo_labels(images, tags, boxes, present)
     pixels = model.pixels(images, rounding='round')
-    expected = labels_two_pass(pixels, full.cams, tags, 0.7, 0.25, boxes=boxes, par=pixel_adaptive_refinement)
-    assert torch.equal(labels, expected) and {0, 255} < set(labels.unique().tolist()) <= {0, 1, 3, 4, 255}
-    assert torch.equal(model.token_labels((8, 8), tags, boxes, present), model.token_labels((8, 8), tags, boxes, full))
+    expected = labels_two_pass(
+        pixels, full.cams, tags, 0.7, 0.25, boxes=boxes, par=pixel_adaptive_refinement
+    )
+    assert torch.equal(labels, expected) and {0, 255} < set(labels.unique().tolist()) <= {
+        0,
+        1,
+        3,
+        4,
+        255,
+    }
+    assert torch.equal(
+        model.token_labels((8, 8), tags, boxes, present),
+        model.token_labels((8, 8), tags, boxes, full),
+    )
     # the tokens under the box, and the released slice in the wrong units
     labels = model.token_labels((8, 8), tags, boxes, present)
     inside = labels != 255
@@ -127,19 +192,31 @@ def test_labels_of_present_classes_are_those_of_all():
 
 def test_boxes_on_a_grid():
     boxes = torch.tensor([[0, 448, 0, 448], [5, 33, 16, 47], [448, 448, 0, 0]])
-    assert boxes_on_grid(boxes, (448, 448), (28, 28)).tolist() == [[0, 28, 0, 28], [0, 3, 1, 3], [28, 28, 0, 0]]
+    assert boxes_on_grid(boxes, (448, 448), (28, 28)).tolist() == [
+        [0, 28, 0, 28],
+        [0, 3, 1, 3],
+        [28, 28, 0, 0],
+    ]
 
 
 def test_class_ids():
     labels = torch.tensor([[0, 1, 2, 3, 255]])
     assert to_class_ids(labels, torch.tensor([4, 9, 11])).tolist() == [[0, 5, 10, 12, 255]]
-    assert to_class_ids(torch.tensor([0, 255]), torch.tensor([], dtype=torch.long)).tolist() == [0, 255]
+    assert to_class_ids(torch.tensor([0, 255]), torch.tensor([], dtype=torch.long)).tolist() == [
+        0,
+        255,
+    ]
 
 
 def test_source_of_the_maps_changes_with_the_iteration():
     model, images = build(pseudo_label=dict(seg_cam=[(0, 'aux'), (7, 'main')])), pictures(1)
     maps = model.multi_scale_maps(images)
-    for iteration, expected in ((0, maps.aux_cams), (6, maps.aux_cams), (7, maps.cams), (100, maps.cams)):
+    for iteration, expected in (
+        (0, maps.aux_cams),
+        (6, maps.aux_cams),
+        (7, maps.cams),
+        (100, maps.cams),
+    ):
         model.iteration = iteration
         assert model.cam_of(model.seg_cam, maps) is expected
     assert cam_schedule('a', 'aux') == [(0, 'aux')]
@@ -148,13 +225,18 @@ def test_source_of_the_maps_changes_with_the_iteration():
             cam_schedule('flag_cam', wrong)
 
 
-# losses ----------------------------------------------------------------------------------------------------------------------------
+# losses -------------------------------------------------------------------------------------------
 
 
 def test_losses_start_one_after_the_other():
     model = build(loss_starts=dict(affinity=1, seg=2, energy=3))
     seen = [set(model.loss(pictures(2), samples(TAGS, BOXES))) for _ in range(4)]
-    assert seen == [{'loss_cls', 'loss_aux_cls'}, seen[0] | {'loss_affinity'}, seen[1] | {'loss_seg'}, ALL]
+    assert seen == [
+        {'loss_cls', 'loss_aux_cls'},
+        seen[0] | {'loss_affinity'},
+        seen[1] | {'loss_seg'},
+        ALL,
+    ]
     assert model.iteration == 4
     model.update_schedule(epoch=0, iteration=1)
     assert set(model.loss(pictures(2), samples(TAGS, BOXES))) == seen[1]
@@ -169,10 +251,12 @@ def test_a_weight_of_zero_is_never_computed(monkeypatch):
 def test_a_batch_is_the_mean_of_its_images():
     model, images, batch = build(), pictures(2), samples(TAGS, BOXES)
     together = model.loss(images, batch)
-    alone = [model.loss(images[i:i + 1], batch[i:i + 1]) for i in range(2)]
+    alone = [model.loss(images[i : i + 1], batch[i : i + 1]) for i in range(2)]
     assert set(together) == ALL
     for name, value in together.items():
-        torch.testing.assert_close(value, (alone[0][name] + alone[1][name]) / 2, rtol=1e-4, atol=1e-9)
+        torch.testing.assert_close(
+            value, (alone[0][name] + alone[1][name]) / 2, rtol=1e-4, atol=1e-9
+        )
 
 
 def test_every_weight_learns_and_the_positions_do_not():
@@ -182,7 +266,9 @@ def test_every_weight_learns_and_the_positions_do_not():
     assert without == ['backbone.pos_embed'] and not model.backbone.pos_embed.requires_grad
 
 
-@pytest.mark.parametrize('tags', [[[0, 0, 0, 0, 0]], [[0, 0, 0, 0, 0], [0, 1, 0, 0, 0]], [[1, 1, 1, 1, 1]]])
+@pytest.mark.parametrize(
+    'tags', [[[0, 0, 0, 0, 0]], [[0, 0, 0, 0, 0], [0, 1, 0, 0, 0]], [[1, 1, 1, 1, 1]]]
+)
 def test_any_number_of_tags(tags):
     losses = build().loss(pictures(len(tags)), samples(tags))
     assert set(losses) == ALL and all(loss.isfinite() for loss in losses.values())
@@ -195,12 +281,16 @@ def test_mixed_precision(dtype):
         losses = model.loss(pictures(2), samples(TAGS, BOXES))
     sum(losses.values()).backward()
     assert all(loss.isfinite() and loss.dtype == torch.float32 for loss in losses.values())
-    assert all(weight.grad.isfinite().all() for weight in model.parameters() if weight.requires_grad)
+    assert all(
+        weight.grad.isfinite().all() for weight in model.parameters() if weight.requires_grad
+    )
 
 
 def test_wrong_options():
-    with pytest.raises(ValueError, match=r"loss_weights has no entry \['mcc'\]; entries: \['affinity'"):
-        build(loss_weights=dict(mcc=1.))
+    with pytest.raises(
+        ValueError, match=r"loss_weights has no entry \['mcc'\]; entries: \['affinity'"
+    ):
+        build(loss_weights=dict(mcc=1.0))
     with pytest.raises(ValueError, match='loss_starts has no entry'):
         build(loss_starts=dict(contrast=1))
     with pytest.raises(ValueError, match='pseudo_label has no entry'):
@@ -215,39 +305,55 @@ def test_wrong_options():
         build(backbone=dict(type='mmwsss.TokenViT', arch='deit-tiny'))
 
 
-# predictions -----------------------------------------------------------------------------------------------------------------------
+# predictions --------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
 def test_predictions():
-    model, images = build(test_cfg=dict(size=(64, 64), scales=(1., 0.5))).eval(), pictures(2, 80)
+    model, images = build(test_cfg=dict(size=(64, 64), scales=(1.0, 0.5))).eval(), pictures(2, 80)
     batch = samples(TAGS)
     for sample, shape in zip(batch, ((50, 70), (50, 70))):
         sample.set_metainfo(dict(ori_shape=shape))
     model(images, batch, mode='predict')
     squashed = F.interpolate(images, size=(64, 64), mode='bilinear', align_corners=False)
-    cams, aux_cams = (F.interpolate(maps, size=(50, 70), mode='bilinear', align_corners=False)
-                      for maps in plain_maps(model, squashed, (1., 0.5)))
-    logits = F.interpolate(model.seg_logits(model.features(squashed)), size=(50, 70), mode='bilinear', align_corners=False)
+    cams, aux_cams = (
+        F.interpolate(maps, size=(50, 70), mode='bilinear', align_corners=False)
+        for maps in plain_maps(model, squashed, (1.0, 0.5))
+    )
+    logits = F.interpolate(
+        model.seg_logits(model.features(squashed)),
+        size=(50, 70),
+        mode='bilinear',
+        align_corners=False,
+    )
     for index, (sample, keys) in enumerate(zip(batch, ([0, 3], [2]))):
         assert sample.cam_keys == tuple(keys)
         torch.testing.assert_close(sample.pred_cams.data, cams[index, keys], rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(sample.pred_aux_cams.data, aux_cams[index, keys], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            sample.pred_aux_cams.data, aux_cams[index, keys], rtol=1e-5, atol=1e-5
+        )
         torch.testing.assert_close(sample.seg_logits.data, logits[index], rtol=1e-5, atol=1e-5)
         assert torch.equal(sample.pred_sem_seg.data[0], sample.seg_logits.data.argmax(0))
-        torch.testing.assert_close(sample.pred_scores, model.tag_logits(model.features(squashed))[0][index].sigmoid())
+        torch.testing.assert_close(
+            sample.pred_scores, model.tag_logits(model.features(squashed))[0][index].sigmoid()
+        )
 
 
 @torch.no_grad()
 def test_outputs_and_untagged_images():
-    model, batch = build(test_cfg=dict(outputs=('seg', ))).eval(), samples([[0] * 5])
+    model, batch = build(test_cfg=dict(outputs=('seg',))).eval(), samples([[0] * 5])
     model(pictures(1), batch, mode='predict')
     assert 'pred_cams' not in batch[0] and batch[0].pred_sem_seg.data.shape == (1, 64, 64)
     model, batch = build().eval(), samples([[0] * 5])
     model(pictures(1), batch, mode='predict')
-    assert batch[0].pred_cams.data.shape == batch[0].pred_aux_cams.data.shape == (0, 64, 64) and batch[0].cam_keys == ()
+    assert (
+        batch[0].pred_cams.data.shape == batch[0].pred_aux_cams.data.shape == (0, 64, 64)
+        and batch[0].cam_keys == ()
+    )
     scores, keys, cams = model.predict_cams([pictures(2)], samples(TAGS))
-    assert scores.shape == (2, 5) and keys == [[0, 3], [2]] and [len(part) for part in cams] == [2, 1]
+    assert (
+        scores.shape == (2, 5) and keys == [[0, 3], [2]] and [len(part) for part in cams] == [2, 1]
+    )
 
 
 @torch.no_grad()
@@ -255,16 +361,26 @@ def test_what_training_sees():
     model = build()
     seen = model.inspect([pictures(2)] * 3, samples(TAGS, BOXES))
     assert {key: tuple(value.shape) for key, value in seen.items()} == dict(
-        image=(3, 64, 64), classes=(2, ), cam=(2, 64, 64), aux_cam=(2, 64, 64), pseudo_label=(64, 64), prediction=(64, 64))
+        image=(3, 64, 64),
+        classes=(2,),
+        cam=(2, 64, 64),
+        aux_cam=(2, 64, 64),
+        pseudo_label=(64, 64),
+        prediction=(64, 64),
+    )
     assert seen['image'].dtype == torch.uint8 and model.iteration == 0
 
 
 def test_inference_api():
-    model = build(test_cfg=dict(scales=(1., )))
+    model = build(test_cfg=dict(scales=(1.0,)))
     model.cfg, model.class_names = _config(), ('background', 'a', 'b', 'c', 'd', 'e')
     image = np.random.randint(0, 256, (70, 90, 3), np.uint8)
-    result = infer_cams(model, image, tags=['b', 'e'], scales=(1., 0.5), flip=False)
-    assert result.cams.shape == (2, 70, 90) and result.classes.tolist() == [1, 4] and model.test_cfg['scales'] == (1., )
+    result = infer_cams(model, image, tags=['b', 'e'], scales=(1.0, 0.5), flip=False)
+    assert (
+        result.cams.shape == (2, 70, 90)
+        and result.classes.tolist() == [1, 4]
+        and model.test_cfg['scales'] == (1.0,)
+    )
     mask = infer_masks(model, image)
     assert mask.shape == (70, 90) and mask.dtype == np.uint8 and mask.max() <= 5
     with pytest.raises(ValueError, match='SingleStage has no option refine'):
@@ -275,7 +391,14 @@ def test_inference_api():
 
 def _config():
     from mmengine.config import ConfigDict
-    return ConfigDict(test_dataloader=dict(dataset=dict(pipeline=[dict(type='mmwsss.LoadImage'), dict(type='mmwsss.PackTagInputs')])))
+
+    return ConfigDict(
+        test_dataloader=dict(
+            dataset=dict(
+                pipeline=[dict(type='mmwsss.LoadImage'), dict(type='mmwsss.PackTagInputs')]
+            )
+        )
+    )
 
 
 def test_no_other_cam_method():
@@ -287,19 +410,25 @@ def test_no_other_cam_method():
 
 
 def test_padding_of_the_backbone_is_cut_off():
-    """Maps of a backbone that pads are those of the padded image without its margin, in every view and in training."""
-    model = build(loss_weights=dict(energy=0.))
-    padded = build(loss_weights=dict(energy=0.), backbone=dict(BACKBONE, pad_to_patch=True))
+    """Maps of a backbone that pads are those of the padded image without its margin, in every view
+    and in training.
+    """
+    model = build(loss_weights=dict(energy=0.0))
+    padded = build(loss_weights=dict(energy=0.0), backbone=dict(BACKBONE, pad_to_patch=True))
     padded.load_state_dict(model.state_dict())
     image = pictures(1)[..., :52, :59]
     wide = F.pad(image, (0, 5, 0, 4))
     with torch.no_grad():
         features = model.features(wide)
-        maps, flipped = (padded.multi_scale_maps(view, scales=(1., ), flip=True, seg_fusion='sum_logits')
-                         for view in (image, image.flip(-1)))
-        single = padded.multi_scale_maps(image, scales=(1., ), flip=False, seg_fusion='sum_logits')
-    whole = [F.interpolate(part, size=(56, 64), mode='bilinear', align_corners=False)[..., :52, :59]
-             for part in (model.raw_cams(features)[0], model.seg_logits(features))]
+        maps, flipped = (
+            padded.multi_scale_maps(view, scales=(1.0,), flip=True, seg_fusion='sum_logits')
+            for view in (image, image.flip(-1))
+        )
+        single = padded.multi_scale_maps(image, scales=(1.0,), flip=False, seg_fusion='sum_logits')
+    whole = [
+        F.interpolate(part, size=(56, 64), mode='bilinear', align_corners=False)[..., :52, :59]
+        for part in (model.raw_cams(features)[0], model.seg_logits(features))
+    ]
     torch.testing.assert_close(single.cams, minmax_normalize(whole[0].relu(), eps=1e-5))
     torch.testing.assert_close(single.seg_logits, whole[1])
     torch.testing.assert_close(maps.cams, flipped.cams.flip(-1))

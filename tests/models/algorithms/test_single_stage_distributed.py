@@ -1,4 +1,7 @@
-"""Two processes with half of a batch each take the step of one process with the whole batch: every loss is a mean over images."""
+"""Two processes with half of a batch each take the step of one process with the whole batch: every
+loss is a mean over images.
+"""
+
 import torch
 from mmengine.model import MMDistributedDataParallel
 
@@ -15,7 +18,10 @@ def gradients(rank, world_size, seed):
     network = MMDistributedDataParallel(model) if world_size > 1 else model
     loss, _ = model.parse_losses(network(images[share], samples(tags[share]), mode='loss'))
     loss.backward()
-    return {'loss': loss.detach(), **{key: weight.grad for key, weight in model.named_parameters() if weight.requires_grad}}
+    return {
+        'loss': loss.detach(),
+        **{key: weight.grad for key, weight in model.named_parameters() if weight.requires_grad},
+    }
 
 
 def test_two_processes_equal_one(tmp_path):

@@ -1,4 +1,5 @@
 """ViT-hybrid: its ResNet stem against the golden vectors, sizes, foreign weights."""
+
 import pytest
 import torch
 
@@ -13,24 +14,38 @@ ARCH = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
 
 
 def hybrid(**options):
-    return MODELS.build(dict(dict(type='mmwsss.HybridViT', arch=ARCH, img_size=64, stem=STEM), **options)).eval()
+    return MODELS.build(
+        dict(dict(type='mmwsss.HybridViT', arch=ARCH, img_size=64, stem=STEM), **options)
+    ).eval()
 
 
 def timm_name(name):
     """Name of a weight of ours in a timm checkpoint."""
-    for ours, theirs in (('patch_embed.projection.', 'patch_embed.proj.'), ('patch_embed.stem.', 'patch_embed.backbone.stem.'),
-                         ('patch_embed.stages.', 'patch_embed.backbone.stages.'), ('layers.', 'blocks.'), ('.ln1.', '.norm1.'),
-                         ('.ln2.', '.norm2.'), ('.ffn.blocks.0.0.', '.mlp.fc1.'), ('.ffn.blocks.1.', '.mlp.fc2.'),
-                         ('.ffn.layers.0.0.', '.mlp.fc1.'), ('.ffn.layers.1.', '.mlp.fc2.')):
+    for ours, theirs in (
+        ('patch_embed.projection.', 'patch_embed.proj.'),
+        ('patch_embed.stem.', 'patch_embed.backbone.stem.'),
+        ('patch_embed.stages.', 'patch_embed.backbone.stages.'),
+        ('layers.', 'blocks.'),
+        ('.ln1.', '.norm1.'),
+        ('.ln2.', '.norm2.'),
+        ('.ffn.blocks.0.0.', '.mlp.fc1.'),
+        ('.ffn.blocks.1.', '.mlp.fc2.'),
+        ('.ffn.layers.0.0.', '.mlp.fc1.'),
+        ('.ffn.layers.1.', '.mlp.fc2.'),
+    ):
         name = name.replace(ours, theirs)
     return name
 
 
 @pytest.mark.parametrize('size', ['even', 'odd'])
 def test_golden_stem(size):
-    stem = MODELS.build(dict(type='mmwsss.ResNetStem', embed_dims=16, input_size=(32, 48), **STEM)).double()
-    state = {name.replace('proj.', 'projection.'): value.double()
-             for name, value in golden_tensors('acr_hybrid_stem', 'param/').items()}
+    stem = MODELS.build(
+        dict(type='mmwsss.ResNetStem', embed_dims=16, input_size=(32, 48), **STEM)
+    ).double()
+    state = {
+        name.replace('proj.', 'projection.'): value.double()
+        for name, value in golden_tensors('acr_hybrid_stem', 'param/').items()
+    }
     stem.load_state_dict(state, strict=True)
     data = golden_tensors('acr_hybrid_stem', f'{size}/')
     inputs = data['input'].double()
@@ -43,16 +58,27 @@ def test_golden_stem(size):
     assert stem.stride == 16 and stem.init_out_size == (2, 3)
 
 
-@pytest.mark.parametrize('side, kernel, stride, pads', [(8, 7, 2, (2, 3)), (7, 7, 2, (3, 3)), (8, 3, 2, (0, 1)), (9, 3, 1, (1, 1)),
-                                                        (4, 1, 2, (0, 0)), (1, 1, 2, (0, 0))])
+@pytest.mark.parametrize(
+    'side, kernel, stride, pads',
+    [
+        (8, 7, 2, (2, 3)),
+        (7, 7, 2, (3, 3)),
+        (8, 3, 2, (0, 1)),
+        (9, 3, 1, (1, 1)),
+        (4, 1, 2, (0, 0)),
+        (1, 1, 2, (0, 0)),
+    ],
+)
 def test_same_padding(side, kernel, stride, pads):
     padded = pad_same(torch.ones(1, 1, side, side), kernel, stride)
     assert padded.shape[-1] == side + sum(pads)
-    assert padded[0, 0, pads[0], :pads[0]].sum() == 0 and padded[0, 0, pads[0], pads[0]] == 1
+    assert padded[0, 0, pads[0], : pads[0]].sum() == 0 and padded[0, 0, pads[0], pads[0]] == 1
 
 
 def test_size_of_the_network():
-    """99.0 M parameters with the head of ImageNet, of which the final norm and that head are not here."""
+    """99.0 M parameters with the head of ImageNet, of which the final norm and that head are not
+    here.
+    """
     with torch.device('meta'):
         model = MODELS.build(dict(type='mmwsss.HybridViT'))
     count = sum(weight.numel() for weight in model.parameters())
@@ -62,7 +88,16 @@ def test_size_of_the_network():
     assert 'ln1.weight' not in dict(model.named_parameters())
 
 
-@pytest.mark.parametrize('size, grid', [((64, 64), (4, 4)), ((48, 80), (3, 5)), ((50, 70), (4, 5)), ((16, 16), (1, 1)), ((9, 40), (1, 3))])
+@pytest.mark.parametrize(
+    'size, grid',
+    [
+        ((64, 64), (4, 4)),
+        ((48, 80), (3, 5)),
+        ((50, 70), (4, 5)),
+        ((16, 16), (1, 1)),
+        ((9, 40), (1, 3)),
+    ],
+)
 def test_any_size(size, grid):
     """What is no multiple of 16 is padded with zeros to one."""
     model = hybrid()
@@ -71,29 +106,47 @@ def test_any_size(size, grid):
     assert features.patch_map.shape == (2, 16, *grid) and features.class_tokens.shape == (2, 1, 16)
     assert features.attention[0].shape == (2, 1 + grid[0] * grid[1], 1 + grid[0] * grid[1])
     padded = torch.zeros(2, 3, *(16 * side for side in grid))
-    padded[..., :size[0], :size[1]] = images
+    padded[..., : size[0], : size[1]] = images
     torch.testing.assert_close(model(padded).patch_map, features.patch_map)
 
 
 def test_batch_size_changes_nothing():
     model, images = hybrid().train(), torch.randn(3, 3, 64, 64)
-    torch.testing.assert_close(model(images).class_tokens[:1], model(images[:1]).class_tokens, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        model(images).class_tokens[:1], model(images[:1]).class_tokens, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_timm_weights():
-    """Names of timm, its final norm and its ImageNet head left out, positions of another grid resized bilinearly."""
+    """Names of timm, its final norm and its ImageNet head left out, positions of another grid
+    resized bilinearly.
+    """
     model, other = hybrid(), hybrid(img_size=96)
     state = {timm_name(name): torch.randn_like(value) for name, value in other.state_dict().items()}
-    assert 'patch_embed.backbone.stages.1.blocks.0.downsample.conv.weight' in state and 'blocks.1.mlp.fc2.bias' in state
-    extra = {'norm.weight': torch.ones(16), 'norm.bias': torch.zeros(16), 'head.weight': torch.ones(10, 16), 'head.bias': torch.ones(10)}
+    assert (
+        'patch_embed.backbone.stages.1.blocks.0.downsample.conv.weight' in state
+        and 'blocks.1.mlp.fc2.bias' in state
+    )
+    extra = {
+        'norm.weight': torch.ones(16),
+        'norm.bias': torch.zeros(16),
+        'head.weight': torch.ones(10, 16),
+        'head.bias': torch.ones(10),
+    }
     keys = model.load_state_dict({**state, **extra}, strict=True)
     assert not keys.missing_keys
     loaded = model.state_dict()
-    for name in ('patch_embed.stem.conv.weight', 'patch_embed.stages.2.blocks.0.norm3.bias', 'patch_embed.projection.weight',
-                 'layers.1.attn.qkv.weight'):
+    for name in (
+        'patch_embed.stem.conv.weight',
+        'patch_embed.stages.2.blocks.0.norm3.bias',
+        'patch_embed.projection.weight',
+        'layers.1.attn.qkv.weight',
+    ):
         torch.testing.assert_close(loaded[name], state[timm_name(name)])
     planes = state['pos_embed'][:, 1:].view(1, 6, 6, 16).permute(0, 3, 1, 2)
-    expected = torch.nn.functional.interpolate(planes, size=(4, 4), mode='bilinear', align_corners=False)
+    expected = torch.nn.functional.interpolate(
+        planes, size=(4, 4), mode='bilinear', align_corners=False
+    )
     torch.testing.assert_close(loaded['pos_embed'][:, 1:], expected.flatten(2).transpose(1, 2))
 
 
@@ -106,7 +159,11 @@ def test_positions_of_another_grid_are_bilinear():
     images = torch.randn(1, 3, 48, 96)
     model(images)
     planes = model.pos_embed[:, 1:].view(1, 4, 4, 16).permute(0, 3, 1, 2)
-    expected = torch.nn.functional.interpolate(planes, size=(3, 6), mode='bilinear', align_corners=False).flatten(2).transpose(1, 2)
+    expected = (
+        torch.nn.functional.interpolate(planes, size=(3, 6), mode='bilinear', align_corners=False)
+        .flatten(2)
+        .transpose(1, 2)
+    )
     torch.testing.assert_close(seen[0][:, 1:], model.patch_embed(images)[0] + expected)
 
 

@@ -1,4 +1,5 @@
 """ResNet with its stem."""
+
 import pytest
 import torch
 from mmseg.models.backbones import ResNet
@@ -17,7 +18,9 @@ def test_levels_are_those_of_mmseg_and_the_stem(deep_stem):
     levels = network(inputs)
     assert [level.shape[1] for level in levels] == list(network.out_channels) == [8, 8, 16, 32, 64]
     assert network.out_strides == (4, 4, 8, 16, 16)
-    assert [tuple(level.shape[2:]) for level in levels] == [(-(-45 // stride), -(-70 // stride)) for stride in network.out_strides]
+    assert [tuple(level.shape[2:]) for level in levels] == [
+        (-(-45 // stride), -(-70 // stride)) for stride in network.out_strides
+    ]
     for mine, other in zip(levels[1:], reference(inputs)):
         assert torch.equal(mine, other)
     assert (levels[0] >= 0).all()

@@ -1,4 +1,5 @@
 """ViT with class tokens: released features, key mask, memory, image sizes."""
+
 import pytest
 import torch
 from mmpretrain.models.backbones import VisionTransformer
@@ -23,7 +24,13 @@ def official():
     data = golden('mctformer_plus_model')
     state = translate_official_mctformer(state_of(data))
     model = network(MODEL_ARCH, num_class_tokens=5)
-    model.load_state_dict({key.removeprefix('backbone.'): value for key, value in state.items() if key.startswith('backbone.')})
+    model.load_state_dict(
+        {
+            key.removeprefix('backbone.'): value
+            for key, value in state.items()
+            if key.startswith('backbone.')
+        }
+    )
     return model, data
 
 
@@ -32,7 +39,11 @@ def official():
 def test_released_features(size):
     model, data = official()
     image = torch.from_numpy(data[f'{size}/image'])
-    requests = [EVERYTHING, AttentionRequest('patch_to_patch', reduce='stack'), AttentionRequest('class_to_patch', layers=2, reduce='mean')]
+    requests = [
+        EVERYTHING,
+        AttentionRequest('patch_to_patch', reduce='stack'),
+        AttentionRequest('class_to_patch', layers=2, reduce='mean'),
+    ]
     features = model(image, attention=requests, class_embeddings=True)
     attention = torch.from_numpy(data[f'{size}/attn_headmean'])
     close(features.class_embeddings, data[f'{size}/class_embeddings'])
@@ -64,43 +75,60 @@ def test_one_token_with_final_norm_is_that_of_mmpretrain():
 
 def mcc():
     data = golden('mcc_vit')
-    model = TokenViT(MCC_ARCH, img_size=64, num_class_tokens=1, final_norm=True, aux_layer=-3).eval()
+    model = TokenViT(
+        MCC_ARCH, img_size=64, num_class_tokens=1, final_norm=True, aux_layer=-3
+    ).eval()
     model.load_state_dict(state_of(data, 'state.'))
     return model, data, torch.from_numpy(data['x']), torch.from_numpy(data['policy'])[:, 1:].bool()
 
 
 def test_released_key_mask():
     model, data, image, mask = mcc()
-    for suffix, options in (('plain', {}), ('masked', dict(key_mask=mask)), ('masked', dict(key_mask=mask, attention=[EVERYTHING]))):
+    for suffix, options in (
+        ('plain', {}),
+        ('masked', dict(key_mask=mask)),
+        ('masked', dict(key_mask=mask, attention=[EVERYTHING])),
+    ):
         features = model(image, **options)
         close(features.class_tokens[:, 0], data[f'cls_{suffix}'])
         close(features.patch_map.flatten(2).transpose(1, 2), data[f'patch_{suffix}'])
         close(features.aux_map.flatten(2).transpose(1, 2), data[f'aux_{suffix}'])
-    assert (features.attention[0][:, :, :, 1:].amax((0, 2))[mask] == 0).all()  # no head of any layer reads a masked patch
+    # no head of any layer reads a masked patch
+    assert (features.attention[0][:, :, :, 1:].amax((0, 2))[mask] == 0).all()
 
 
 def test_gradients_through_the_released_key_mask():
     model, data, image, mask = mcc()
     model(image, key_mask=mask).class_tokens.square().sum().backward()
-    names = {'cls_token': 'cls_token', 'patch_embed.proj.bias': 'patch_embed.projection.bias', 'norm.weight': 'ln1.weight',
-             'blocks.0.attn.qkv.bias': 'layers.0.attn.qkv.bias'}
+    names = {
+        'cls_token': 'cls_token',
+        'patch_embed.proj.bias': 'patch_embed.projection.bias',
+        'norm.weight': 'ln1.weight',
+        'blocks.0.attn.qkv.bias': 'layers.0.attn.qkv.bias',
+    }
     for theirs, ours in names.items():
         close(model.get_parameter(ours).grad, data[f'grad.{theirs}'], rtol=1e-3, atol=1e-4)
 
 
 def test_masked_patches_are_as_good_as_absent():
-    """The class token sees the visible patches only: a change of the masked ones does not reach it."""
+    """The class token sees the visible patches only: a change of the masked ones does not reach
+    it.
+    """
     model = network(num_class_tokens=3)
     image = torch.rand(2, 3, 64, 64)
     mask = torch.zeros(2, 16, dtype=torch.bool)
     mask[:, 5:] = True
     changed = image.clone()
     changed[:, :, 32:] = torch.rand(2, 3, 32, 64)
-    torch.testing.assert_close(model(image, key_mask=mask).class_tokens, model(changed, key_mask=mask).class_tokens)
+    torch.testing.assert_close(
+        model(image, key_mask=mask).class_tokens, model(changed, key_mask=mask).class_tokens
+    )
     everything = torch.ones(2, 16, dtype=torch.bool)
     blind = model(image, key_mask=everything).class_tokens
     torch.testing.assert_close(blind[0], blind[1])
-    torch.testing.assert_close(model(image, key_mask=~everything).class_tokens, model(image).class_tokens)
+    torch.testing.assert_close(
+        model(image, key_mask=~everything).class_tokens, model(image).class_tokens
+    )
 
 
 @pytest.mark.parametrize('masked', [False, True])
@@ -109,15 +137,21 @@ def test_training_keeps_no_attention_matrix(masked):
     image = torch.rand(1, 3, 64, 64)
     mask = torch.rand(1, 256) < 0.5 if masked else None
     kept = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor
+    ):
         features = model(image, key_mask=mask, class_embeddings=True)
         (features.class_embeddings.sum() + features.patch_map.sum()).backward()
     assert kept and max(kept) < 256 * 256
     kept.clear()
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor
+    ):
         model(image, attention=[EVERYTHING])[-2][0].sum().backward()
     assert max(kept) < 256 * 256  # nor with maps asked for
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor
+    ):
         model.explain_layer(0, torch.rand(1, 258, 16))
     assert max(kept) >= 256 * 256  # the check above can fail
 
@@ -130,7 +164,9 @@ def test_attention_in_training_has_the_gradient_of_the_fused_kernel():
         model.zero_grad()
         features = model(image, attention=requests)
         (features.class_tokens.square().sum() + features.patch_map.square().sum()).backward()
-        gradients.append({name: parameter.grad.clone() for name, parameter in model.named_parameters()})
+        gradients.append(
+            {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+        )
     for other in gradients[1:]:
         for name, gradient in gradients[0].items():
             torch.testing.assert_close(other[name], gradient, rtol=1e-4, atol=1e-4, msg=name)
@@ -139,7 +175,11 @@ def test_attention_in_training_has_the_gradient_of_the_fused_kernel():
 def test_layers_that_no_request_reads_run_fused(monkeypatch):
     model = network(num_class_tokens=2)
     asked = []
-    monkeypatch.setattr(token_vit, 'attend', lambda *args, **options: asked.append(len(args[3])) or attend(*args, **options))
+    monkeypatch.setattr(
+        token_vit,
+        'attend',
+        lambda *args, **options: asked.append(len(args[3])) or attend(*args, **options),
+    )
     model(torch.rand(1, 3, 64, 64), attention=[AttentionRequest('patch_to_patch', layers=1)])
     assert asked == [0, 0, 1]  # without a request `attend` calls the fused kernel alone
 
@@ -148,7 +188,9 @@ def test_stochastic_depth_and_dropout_work_on_both_paths():
     model = network(num_class_tokens=2, drop_path_rate=0.5, drop_rate=0.1)
     assert [layer.attn.out_drop.drop_prob for layer in model.layers] == [0, 0.25, 0.5]
     image = torch.rand(4, 3, 64, 64)
-    torch.testing.assert_close(model(image).class_tokens, model(image, attention=[EVERYTHING]).class_tokens)
+    torch.testing.assert_close(
+        model(image).class_tokens, model(image, attention=[EVERYTHING]).class_tokens
+    )
     model.train()
     outputs = []
     for requests in ((), [EVERYTHING]):
@@ -184,12 +226,25 @@ def test_padding_to_whole_patches():
 
 
 def test_position_rule_of_v1_and_v2():
-    """Released V1 and V2: a square image of the trained grid keeps the embedding, any other samples it with the 0.1 offset."""
-    exact, released = network(num_class_tokens=2), network(num_class_tokens=2, pos_interp_offset=0.1)
+    """Released V1 and V2: a square image of the trained grid keeps the embedding, any other samples
+    it with the 0.1 offset.
+    """
+    exact, released = (
+        network(num_class_tokens=2),
+        network(num_class_tokens=2, pos_interp_offset=0.1),
+    )
     released.load_state_dict(exact.state_dict())
-    for size, same in (((64, 64), True), ((70, 70), True), ((64, 78), False), ((80, 80), False), ((32, 128), False)):
+    for size, same in (
+        ((64, 64), True),
+        ((70, 70), True),
+        ((64, 78), False),
+        ((80, 80), False),
+        ((32, 128), False),
+    ):
         image = torch.rand(1, 3, *size)
-        assert torch.allclose(exact(image).patch_map, released(image).patch_map, atol=1e-6) == same, size
+        assert (
+            torch.allclose(exact(image).patch_map, released(image).patch_map, atol=1e-6) == same
+        ), size
 
 
 def test_frozen_position_embedding():
@@ -235,8 +290,17 @@ def test_wrong_options(wrong):
 def test_convolutional_stem():
     model = network(num_class_tokens=2, stem=dict(type='mmwsss.ConvStem', channels=(4, 8, 12)))
     assert isinstance(model.patch_embed, ConvStem)
-    assert model.patch_size == 8 and tuple(model.patch_resolution) == (8, 8) and model.pos_embed.shape == (1, 66, 16)
-    for size, grid in (((64, 64), (8, 8)), ((40, 96), (5, 12)), ((41, 65), (5, 8)), ((8, 8), (1, 1))):
+    assert (
+        model.patch_size == 8
+        and tuple(model.patch_resolution) == (8, 8)
+        and model.pos_embed.shape == (1, 66, 16)
+    )
+    for size, grid in (
+        ((64, 64), (8, 8)),
+        ((40, 96), (5, 12)),
+        ((41, 65), (5, 8)),
+        ((8, 8), (1, 1)),
+    ):
         assert model(torch.rand(1, 3, *size)).patch_map.shape[-2:] == grid
     tokens, grid = model.patch_embed(torch.zeros(1, 3, 16, 24))
     assert tokens.shape == (1, 6, 16) and grid == (2, 3)
@@ -247,10 +311,17 @@ def test_convolutional_stem():
 
 
 def test_stem_cells_lie_in_the_middle_of_their_pixels():
-    """Mirrored kernels on a mirrored image give the mirrored map; a stem that shifts its cells would not."""
+    """Mirrored kernels on a mirrored image give the mirrored map; a stem that shifts its cells
+    would not.
+    """
     stem = ConvStem((4, 8), 6, input_size=(32, 48)).eval()
     mirrored = ConvStem((4, 8), 6, input_size=(32, 48)).eval()
-    mirrored.load_state_dict({key: value.flip(-1) if value.dim() == 4 else value for key, value in stem.state_dict().items()})
+    mirrored.load_state_dict(
+        {
+            key: value.flip(-1) if value.dim() == 4 else value
+            for key, value in stem.state_dict().items()
+        }
+    )
     image = torch.rand(1, 3, 32, 48)
     tokens, grid = stem(image)
     expected = tokens.unflatten(1, grid).flip(2)
@@ -258,11 +329,15 @@ def test_stem_cells_lie_in_the_middle_of_their_pixels():
 
 
 def test_stem_pads_to_whole_cells():
-    model = network(num_class_tokens=2, stem=dict(type='mmwsss.ConvStem', channels=(4, 8, 12)), pad_to_patch=True)
+    model = network(
+        num_class_tokens=2,
+        stem=dict(type='mmwsss.ConvStem', channels=(4, 8, 12)),
+        pad_to_patch=True,
+    )
     assert model(torch.rand(1, 3, 41, 65)).patch_map.shape[-2:] == (6, 9)
 
 
-# One layer with its attention explicit ------------------------------------------------------------------------------------------------
+# One layer with its attention explicit ------------------------------------------------------------
 
 
 @pytest.mark.parametrize('final_norm', [False, True])
@@ -270,7 +345,10 @@ def test_stem_pads_to_whole_cells():
 def test_explained_layers_are_those_of_the_network(num_class_tokens, final_norm):
     model = network(num_class_tokens=num_class_tokens, final_norm=final_norm)
     images = torch.randn(2, 3, 64, 80)
-    every = [AttentionRequest('all', heads='all', reduce='list'), AttentionRequest('all', heads='all', reduce='stack')]
+    every = [
+        AttentionRequest('all', heads='all', reduce='list'),
+        AttentionRequest('all', heads='all', reduce='stack'),
+    ]
     with torch.no_grad():
         features = model(images, attention=every, layer_inputs=None)
     assert len(features.layer_inputs) == len(features.attention[0]) == 3
@@ -278,7 +356,9 @@ def test_explained_layers_are_those_of_the_network(num_class_tokens, final_norm)
     for index, x in enumerate(features.layer_inputs):
         after, weights = model.explain_layer(index, x)
         torch.testing.assert_close(weights, features.attention[0][index])
-        rows, row_weights = model.explain_layer(index, x, class_rows=True, normed=model.first_norm(index, x))
+        rows, row_weights = model.explain_layer(
+            index, x, class_rows=True, normed=model.first_norm(index, x)
+        )
         torch.testing.assert_close(rows, after[:, :num_class_tokens])
         torch.testing.assert_close(row_weights, weights[:, :, :num_class_tokens])
         if index < 2:

@@ -1,4 +1,5 @@
 """Images of which a part is hidden: tokens left out against masked keys, and released features."""
+
 import pytest
 import torch
 
@@ -16,15 +17,30 @@ def network(**options):
 
 def test_released_features():
     data = golden_tensors('mcc_vit')
-    model = TokenViT(dict(embed_dims=24, num_layers=5, num_heads=3, feedforward_channels=96), img_size=64, final_norm=True, aux_layer=-3,
-                     frozen_pos_embed=True)
-    model.load_state_dict({key.removeprefix('state.'): value for key, value in data.items() if key.startswith('state.')})
+    model = TokenViT(
+        dict(embed_dims=24, num_layers=5, num_heads=3, feedforward_channels=96),
+        img_size=64,
+        final_norm=True,
+        aux_layer=-3,
+        frozen_pos_embed=True,
+    )
+    model.load_state_dict(
+        {
+            key.removeprefix('state.'): value
+            for key, value in data.items()
+            if key.startswith('state.')
+        }
+    )
     hidden = data['policy'][:, 1:].bool()
     tokens = model.encode_visible(data['x'], hidden[:, None])
     torch.testing.assert_close(tokens[:, 0, 0], data['cls_masked'], rtol=0, atol=1e-5)
     tokens.square().sum().backward()
-    for name, gradient in (('cls_token', model.cls_token.grad), ('patch_embed.proj.bias', model.patch_embed.projection.bias.grad),
-                           ('blocks.0.attn.qkv.bias', model.layers[0].attn.qkv.bias.grad), ('norm.weight', model.ln1.weight.grad)):
+    for name, gradient in (
+        ('cls_token', model.cls_token.grad),
+        ('patch_embed.proj.bias', model.patch_embed.projection.bias.grad),
+        ('blocks.0.attn.qkv.bias', model.layers[0].attn.qkv.bias.grad),
+        ('norm.weight', model.ln1.weight.grad),
+    ):
         torch.testing.assert_close(gradient, data[f'grad.{name}'], rtol=1e-4, atol=2e-5)
     assert model.pos_embed.grad is None
 
@@ -52,4 +68,6 @@ def test_everything_hidden_is_one_constant():
 
 def test_masks_of_another_grid():
     with pytest.raises(ValueError, match='masks of 9 patches do not fit a grid of 4x4'):
-        network().encode_visible(torch.randn(1, 3, 64, 64), torch.zeros(1, 2, 3, 3, dtype=torch.bool))
+        network().encode_visible(
+            torch.randn(1, 3, 64, 64), torch.zeros(1, 2, 3, 3, dtype=torch.bool)
+        )

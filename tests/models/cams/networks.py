@@ -1,4 +1,7 @@
-"""Tiny classifiers, and their maps by one full backward pass per image and class through explicit attention."""
+"""Tiny classifiers, and their maps by one full backward pass per image and class through explicit
+attention.
+"""
+
 import torch
 from torch.nn import functional as F
 
@@ -15,8 +18,20 @@ def network(kind='ACRClassifier', *, cam=None, backbone=None, **options):
     test_cfg = options.pop('test_cfg', {})
     if cam is not None:
         test_cfg = dict(test_cfg, cam=cam)
-    model = MODELS.build(dict(dict(type=f'mmwsss.{kind}', num_classes=C, test_cfg=test_cfg, backbone=dict(dict(
-        type='mmwsss.TokenViT', arch=ARCH, img_size=48, patch_size=16), **(backbone or {}))), **options))
+    model = MODELS.build(
+        dict(
+            dict(
+                type=f'mmwsss.{kind}',
+                num_classes=C,
+                test_cfg=test_cfg,
+                backbone=dict(
+                    dict(type='mmwsss.TokenViT', arch=ARCH, img_size=48, patch_size=16),
+                    **(backbone or {}),
+                ),
+            ),
+            **options,
+        )
+    )
     model.backbone.init_weights()
     for layer in model.backbone.layers:
         torch.nn.init.normal_(layer.attn.qkv.weight, std=0.4)
@@ -25,14 +40,20 @@ def network(kind='ACRClassifier', *, cam=None, backbone=None, **options):
 
 
 def plain_pass(model, image):
-    """Logits (1,C) with gradient, per-layer attention (1,H,S,S) and first norm that remember theirs, patch tokens of the last layer."""
+    """Logits (1,C) with gradient, per-layer attention (1,H,S,S) and first norm that remember
+    theirs, patch tokens of the last layer.
+    """
     backbone = model.backbone
     x, _ = backbone._embed(image)
     attention, norms = [], []
     for layer in backbone.layers:
         normed = layer.ln1(x)
         normed.retain_grad()
-        qkv = layer.attn.qkv(normed).reshape(1, x.shape[1], 3, layer.attn.num_heads, -1).permute(2, 0, 3, 1, 4)
+        qkv = (
+            layer.attn.qkv(normed)
+            .reshape(1, x.shape[1], 3, layer.attn.num_heads, -1)
+            .permute(2, 0, 3, 1, 4)
+        )
         weights = (qkv[0] @ qkv[1].transpose(-2, -1) * qkv.shape[-1] ** -0.5).softmax(-1)
         weights.retain_grad()
         attention.append(weights)
@@ -61,7 +82,11 @@ def naive(model, images, keys, form, *, grad_layers=2, refine=None):
             score = 0
             if form in ('cam', 'ts_cam', 'ts_cam_relu'):
                 grid = tuple(side // 16 for side in image.shape[1:])
-                score = model.patch_logits(patches.T.unflatten(1, grid)[None])[0, key].flatten().detach()
+                score = (
+                    model.patch_logits(patches.T.unflatten(1, grid)[None])[0, key]
+                    .flatten()
+                    .detach()
+                )
             if form == 'acr':
                 result = sum(G[layer][:, row, tokens:].clamp(min=0).mean(0) for layer in last)
             elif form == 'final':
@@ -71,9 +96,15 @@ def naive(model, images, keys, form, *, grad_layers=2, refine=None):
             elif form == 'cam':
                 result = score.clamp(min=0)
             elif form.startswith('ts_cam'):
-                result = sum(weights[:, row, tokens:].mean(0) for weights in A) * (score.clamp(min=0) if 'relu' in form else score)
+                result = sum(weights[:, row, tokens:].mean(0) for weights in A) * (
+                    score.clamp(min=0) if 'relu' in form else score
+                )
             elif form == 'grad_cam':
-                result = (G[-1][:, row, tokens:].mean(-1, keepdim=True) * A[-1][:, row, tokens:]).mean(0).clamp(min=0)
+                result = (
+                    (G[-1][:, row, tokens:].mean(-1, keepdim=True) * A[-1][:, row, tokens:])
+                    .mean(0)
+                    .clamp(min=0)
+                )
             elif form == 'token':
                 channel = norms[-1].grad[0, tokens:].mean(0)
                 result = (norms[-1].detach()[0, tokens:] @ channel).clamp(min=0)
@@ -87,7 +118,12 @@ def naive(model, images, keys, form, *, grad_layers=2, refine=None):
                 for layer in last:
                     a, g = A[layer][:, row, tokens:], G[layer][:, row, tokens:]
                     product, positive = (a * g).clamp(min=0).mean(0), g.clamp(min=0).mean(0)
-                    result = result + dict(cam_grad=product, grad_s=positive ** 2, cam_grad_s=product * positive)[form]
+                    result = (
+                        result
+                        + dict(cam_grad=product, grad_s=positive**2, cam_grad_s=product * positive)[
+                            form
+                        ]
+                    )
             if refine is not None:
                 affinity = sum(weights.mean(0)[tokens:, tokens:] for weights in A)
                 result = affinity @ result if refine == 'Am' else result @ affinity

@@ -1,4 +1,5 @@
 """Scores of class tokens."""
+
 import pytest
 import torch
 
@@ -9,7 +10,10 @@ from tests.mctformer_golden import close, golden
 def test_released_scores():
     data = golden('mctformer_plus_model')
     for size in ('sq64', 'h70w90'):
-        close(ClassTokenHead()(torch.from_numpy(data[f'{size}/class_embeddings'][-1])), data[f'{size}/x_cls_logits'])
+        close(
+            ClassTokenHead()(torch.from_numpy(data[f'{size}/class_embeddings'][-1])),
+            data[f'{size}/x_cls_logits'],
+        )
 
 
 def test_mean_and_max_have_no_parameters():

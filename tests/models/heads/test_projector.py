@@ -1,4 +1,5 @@
 """Projector: cosines, initialisation, gradients."""
+
 import torch
 from torch.nn import functional as F
 
@@ -27,8 +28,14 @@ def test_only_directions_of_the_last_layer_count():
 def test_start_and_names():
     head = Projector(64)
     assert {name: tuple(weight.shape) for name, weight in head.named_parameters()} == {
-        'mlp.0.weight': (2048, 64), 'mlp.0.bias': (2048, ), 'mlp.2.weight': (2048, 2048), 'mlp.2.bias': (2048, ),
-        'mlp.4.weight': (256, 2048), 'mlp.4.bias': (256, ), 'last_layer.weight': (1024, 256)}
+        'mlp.0.weight': (2048, 64),
+        'mlp.0.bias': (2048,),
+        'mlp.2.weight': (2048, 2048),
+        'mlp.2.bias': (2048,),
+        'mlp.4.weight': (256, 2048),
+        'mlp.4.bias': (256,),
+        'last_layer.weight': (1024, 256),
+    }
     assert abs(head.mlp[2].weight.std() - 0.02) < 5e-4 and not head.mlp[2].bias.any()
     with torch.autocast('cpu', torch.bfloat16):
         assert head(torch.randn(2, 64)).dtype == torch.float32

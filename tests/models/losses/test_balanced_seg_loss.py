@@ -1,4 +1,5 @@
 """Segmentation loss of MCC: released values and gradients."""
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -18,7 +19,9 @@ def test_released_values_and_gradient(data):
     loss.backward()
     torch.testing.assert_close(loss, data['loss_batch'])
     torch.testing.assert_close(logits.grad, data['loss_grad_pred'], rtol=1e-4, atol=1e-7)
-    torch.testing.assert_close(BalancedSegLoss()(data['pred'], data['label']), data['loss_per_image'].mean())
+    torch.testing.assert_close(
+        BalancedSegLoss()(data['pred'], data['label']), data['loss_per_image'].mean()
+    )
 
 
 def test_without_foreground(data):
@@ -26,7 +29,11 @@ def test_without_foreground(data):
     logits = data['pred'].clone().requires_grad_()
     loss = BalancedSegLoss(reduction='batch')(logits, data['label_no_fg'])
     loss.backward()
-    background = F.cross_entropy(data['pred'], data['label_no_fg'].long().masked_fill(data['label_no_fg'] != 0, 255), ignore_index=255)
+    background = F.cross_entropy(
+        data['pred'],
+        data['label_no_fg'].long().masked_fill(data['label_no_fg'] != 0, 255),
+        ignore_index=255,
+    )
     assert data['loss_no_fg'].isnan()
     torch.testing.assert_close(loss, background / 2)
     torch.testing.assert_close(logits.grad, data['loss_no_fg_grad'], rtol=1e-4, atol=1e-7)
@@ -36,9 +43,11 @@ def test_without_foreground(data):
 def test_a_batch_is_the_mean_of_its_images(num):
     logits, labels = torch.randn(num, 4, 6, 5), torch.randint(0, 4, (num, 6, 5))
     labels[0, :3], labels[-1, 2:] = 255, 0
-    alone = [BalancedSegLoss(0.3)(logits[i:i + 1], labels[i:i + 1]) for i in range(num)]
+    alone = [BalancedSegLoss(0.3)(logits[i : i + 1], labels[i : i + 1]) for i in range(num)]
     torch.testing.assert_close(BalancedSegLoss(0.3)(logits, labels), torch.stack(alone).mean())
-    torch.testing.assert_close(BalancedSegLoss(0.3, reduction='batch')(logits[:1], labels[:1]), alone[0])
+    torch.testing.assert_close(
+        BalancedSegLoss(0.3, reduction='batch')(logits[:1], labels[:1]), alone[0]
+    )
 
 
 def test_logits_are_resized_and_everything_ignored_is_zero():

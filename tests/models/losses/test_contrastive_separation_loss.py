@@ -1,4 +1,5 @@
 """CSC against float64 loops, and images without anchors."""
+
 import pytest
 import torch
 
@@ -12,13 +13,21 @@ def golden():
     return golden_tensors('cosa_paper', 'csc_')
 
 
-@pytest.mark.parametrize('case, options', [('cos_t0.5', {}), ('cos_t0.1', dict(temperature=0.1)),
-                                           ('dot_t1', dict(temperature=1., similarity='dot'))])
+@pytest.mark.parametrize(
+    'case, options',
+    [
+        ('cos_t0.5', {}),
+        ('cos_t0.1', dict(temperature=0.1)),
+        ('dot_t1', dict(temperature=1.0, similarity='dot')),
+    ],
+)
 def test_golden(golden, case, options):
     loss, cams = ContrastiveSeparationLoss(**options), golden['cam'].requires_grad_()
     nu, winner = golden['cam_aux_valid'].max(1)
     labels = single_threshold_label(nu, winner, golden['xi'])
-    assert torch.equal(labels, golden['y']) and torch.equal(loss.sure_pixels(nu, golden['xi']), golden['omega'])
+    assert torch.equal(labels, golden['y']) and torch.equal(
+        loss.sure_pixels(nu, golden['xi']), golden['omega']
+    )
     value = loss(cams, labels, nu, golden['xi'])
     value.backward()
     torch.testing.assert_close(value.detach(), golden[case + '_loss'], rtol=1e-10, atol=1e-10)
@@ -26,13 +35,17 @@ def test_golden(golden, case, options):
 
 
 def maps(*values):
-    """One image of four pixels with confidence and label by value: 0 sure background, 1, 2 sure classes, 9 unsure."""
+    """One image of four pixels with confidence and label by value: 0 sure background, 1, 2 sure
+    classes, 9 unsure.
+    """
     values = torch.tensor(values).view(1, 2, 2)
-    nu = torch.where(values == 9, 0.55, torch.where(values == 0, 0., 1.))
+    nu = torch.where(values == 9, 0.55, torch.where(values == 0, 0.0, 1.0))
     return values, nu
 
 
-@pytest.mark.parametrize('values', [(9, 9, 9, 9), (1, 1, 1, 1), (0, 0, 0, 0), (0, 1, 2, 9), (1, 9, 9, 9)])
+@pytest.mark.parametrize(
+    'values', [(9, 9, 9, 9), (1, 1, 1, 1), (0, 0, 0, 0), (0, 1, 2, 9), (1, 9, 9, 9)]
+)
 def test_no_anchor(values):
     """Empty Omega, one class only, no pair of one class: 0, connected to the graph."""
     labels, nu = maps(*values)
@@ -61,8 +74,12 @@ def test_drawn_anchors_are_some_of_all():
     labels, nu = torch.randint(0, 3, (1, 8, 8)), torch.rand(1, 8, 8).round()
     cams = torch.randn(1, 4, 8, 8)
     whole = ContrastiveSeparationLoss()(cams, labels, nu, 0.5)
-    assert ContrastiveSeparationLoss(num_anchors=64)(cams, labels, nu, 0.5) == pytest.approx(float(whole), rel=1e-5)
-    drawn = torch.stack([ContrastiveSeparationLoss(num_anchors=8)(cams, labels, nu, 0.5) for _ in range(200)])
+    assert ContrastiveSeparationLoss(num_anchors=64)(cams, labels, nu, 0.5) == pytest.approx(
+        float(whole), rel=1e-5
+    )
+    drawn = torch.stack(
+        [ContrastiveSeparationLoss(num_anchors=8)(cams, labels, nu, 0.5) for _ in range(200)]
+    )
     assert drawn.std() > 0 and drawn.mean() == pytest.approx(float(whole), rel=0.03)
 
 
@@ -75,7 +92,16 @@ def test_zero_vectors_and_half_precision():
     assert loss.dtype == torch.float32 and loss.isfinite() and cams.grad.isfinite().all()
 
 
-@pytest.mark.parametrize('options', [dict(similarity='l2'), dict(temperature=0.), dict(epsilon=0.), dict(num_anchors=0), dict(alpha=1.)])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(similarity='l2'),
+        dict(temperature=0.0),
+        dict(epsilon=0.0),
+        dict(num_anchors=0),
+        dict(alpha=1.0),
+    ],
+)
 def test_options(options):
     with pytest.raises(ValueError, match='must be'):
         ContrastiveSeparationLoss(**options)

@@ -1,4 +1,5 @@
 """RAW against float64 loops, and where its weights are 0."""
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -11,21 +12,37 @@ from tests.golden_tensors import golden_tensors
 def test_golden(case):
     golden = golden_tensors('cosa_paper', 'raw_')
     alpha, beta = (float(part[1:]) for part in case.split('_')[:2])
-    boxes, logits = golden['box'] if case.endswith('box') else None, golden['logits'].requires_grad_()
+    boxes, logits = (
+        golden['box'] if case.endswith('box') else None,
+        golden['logits'].requires_grad_(),
+    )
     loss = ReliabilityWeightedLoss(alpha, beta)
     value = loss(logits, golden['y'], golden['nu'], golden['xi'], boxes)
     value.backward()
     torch.testing.assert_close(value.detach(), golden[case + '_loss'], rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(logits.grad, golden[case + '_grad'], rtol=1e-10, atol=1e-10)
-    valid = golden[case + '_w'] > 0 if boxes is not None else torch.ones_like(golden['nu'], dtype=torch.bool)
+    valid = (
+        golden[case + '_w'] > 0
+        if boxes is not None
+        else torch.ones_like(golden['nu'], dtype=torch.bool)
+    )
     valid[0, 0, 0] |= boxes is None
     if boxes is None:
-        torch.testing.assert_close(loss.weights(golden['nu'], golden['xi'], valid), golden[case + '_w'], rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(
+            loss.weights(golden['nu'], golden['xi'], valid),
+            golden[case + '_w'],
+            rtol=1e-10,
+            atol=1e-10,
+        )
 
 
 def test_pixels_at_the_threshold_alone_give_the_plain_mean():
     """All perplexities infinite; one box outside has no NaN either."""
-    logits, labels, nu = torch.randn(1, 3, 4, 4, requires_grad=True), torch.ones(1, 4, 4).long(), torch.full((1, 4, 4), 0.5)
+    logits, labels, nu = (
+        torch.randn(1, 3, 4, 4, requires_grad=True),
+        torch.ones(1, 4, 4).long(),
+        torch.full((1, 4, 4), 0.5),
+    )
     loss = ReliabilityWeightedLoss()(logits, labels, nu, 0.5, torch.tensor([[0, 2, 0, 4]]))
     loss.backward()
     torch.testing.assert_close(loss, F.cross_entropy(logits[:, :, :2], labels[:, :2]))
@@ -51,11 +68,13 @@ def test_balanced_form_is_the_unused_one_of_the_released_code():
 def test_half_precision(dtype):
     logits = (100 * torch.randn(1, 3, 2, 2)).to(dtype).requires_grad_()
     with torch.autocast('cpu', torch.bfloat16):
-        loss = ReliabilityWeightedLoss()(logits, torch.randint(0, 3, (1, 8, 8)), torch.rand(1, 8, 8).to(dtype), 0.4)
+        loss = ReliabilityWeightedLoss()(
+            logits, torch.randint(0, 3, (1, 8, 8)), torch.rand(1, 8, 8).to(dtype), 0.4
+        )
     loss.backward()
     assert loss.dtype == torch.float32 and loss.isfinite() and logits.grad.isfinite().all()
 
 
 def test_options():
     with pytest.raises(ValueError, match='alpha'):
-        ReliabilityWeightedLoss(1.)
+        ReliabilityWeightedLoss(1.0)

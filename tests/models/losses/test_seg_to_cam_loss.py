@@ -1,4 +1,5 @@
 """The segmentation guides the maps: released versions and Eq. 8."""
+
 import math
 
 import pytest
@@ -8,8 +9,11 @@ from mmwsss.models.losses import SegToCAMLoss
 from tests.golden_tensors import golden_tensors
 
 
-@pytest.mark.parametrize('version, case', [(version, f'{version}_{t}') for version in ('v1', 'v2', 'v3') for t in ('t0.01', 't1')]
-                         + [('paper', 'v1norelu_t0.01')])
+@pytest.mark.parametrize(
+    'version, case',
+    [(version, f'{version}_{t}') for version in ('v1', 'v2', 'v3') for t in ('t0.01', 't1')]
+    + [('paper', 'v1norelu_t0.01')],
+)
 def test_released(version, case):
     golden = golden_tensors('cosa_core')
     cams = golden['cl_cam'].requires_grad_()
@@ -21,12 +25,14 @@ def test_released(version, case):
 
 def test_paper_in_float64():
     golden = golden_tensors('cosa_paper', 's2c_')
-    torch.testing.assert_close(SegToCAMLoss('paper')(golden['cam'], golden['spl']), golden['loss'], rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        SegToCAMLoss('paper')(golden['cam'], golden['spl']), golden['loss'], rtol=1e-10, atol=1e-10
+    )
 
 
 def test_floor_of_the_released_form():
     """Perfect negatives cost ln 2 with the ReLU, nothing without."""
-    cams, probs = torch.full((1, 2, 4, 4), -50., requires_grad=True), torch.zeros(1, 3, 8, 8)
+    cams, probs = torch.full((1, 2, 4, 4), -50.0, requires_grad=True), torch.zeros(1, 3, 8, 8)
     probs[:, 0] = 1
     loss = SegToCAMLoss()(cams, probs)
     loss.backward()

@@ -1,4 +1,5 @@
 """Thresholds that follow a queue of confidences."""
+
 import pytest
 import torch
 
@@ -11,12 +12,20 @@ from tests.golden_tensors import golden_tensors
 def confidences(num, seed=0, grid=(4, 5)):
     generator = torch.Generator().manual_seed(seed)
     low, high = (torch.rand(num, *grid, generator=generator) for _ in range(2))
-    return torch.where(torch.rand(num, *grid, generator=generator) < 0.6, 0.05 + 0.3 * low, 1 - 0.4 * high)
+    return torch.where(
+        torch.rand(num, *grid, generator=generator) < 0.6, 0.05 + 0.3 * low, 1 - 0.4 * high
+    )
 
 
 def build(mode='kmeans2', **options):
     start = (0.25, 0.7) if mode == 'released' else 0.5
-    return DynamicThreshold(mode, **{**dict(start=start, capacity=8, grid=(4, 5), interval=1, min_updates=1, momentum=0.9), **options})
+    return DynamicThreshold(
+        mode,
+        **{
+            **dict(start=start, capacity=8, grid=(4, 5), interval=1, min_updates=1, momentum=0.9),
+            **options,
+        },
+    )
 
 
 @pytest.mark.parametrize('bins', [0, 64])
@@ -33,10 +42,12 @@ def test_ring_queue_of_the_released_code(bins):
 
 def test_moving_average_of_the_released_code():
     threshold, fits = build(start=0.25, momentum=0.99), iter((0.3, 0.1, 0.5))
-    threshold.fit = lambda: (next(fits), )
+    threshold.fit = lambda: (next(fits),)
     values = [float(threshold.update(confidences(1))) for _ in range(3)]
     expected = golden_tensors('cosa_core')['ema_tracker']
-    torch.testing.assert_close(torch.tensor(values, dtype=torch.float64), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        torch.tensor(values, dtype=torch.float64), expected, rtol=0, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize('mode', ['kmeans2', 'mle2', 'released'])
@@ -45,7 +56,9 @@ def test_moves_towards_the_fit(mode, bins):
     threshold, sample = build(mode, bins=bins), confidences(3)
     before = threshold.thresholds.clone()
     fit = torch.tensor(fit_threshold(sample, mode), dtype=torch.float64)
-    torch.testing.assert_close(threshold.update(sample), before.lerp(fit, 0.1), rtol=0, atol=1e-9 if not bins else 1e-3)
+    torch.testing.assert_close(
+        threshold.update(sample), before.lerp(fit, 0.1), rtol=0, atol=1e-9 if not bins else 1e-3
+    )
 
 
 def test_waits_and_fits_at_intervals():
@@ -64,7 +77,7 @@ def test_queue_forgets_the_oldest():
     assert torch.equal(threshold.counts, histogram(latest, 32))
 
 
-@pytest.mark.parametrize('value', [0., 0.6])
+@pytest.mark.parametrize('value', [0.0, 0.6])
 @pytest.mark.parametrize('mode', ['kmeans2', 'released'])
 def test_failed_fit_keeps_the_threshold(mode, value):
     """Nothing above the floor; constant maps."""
@@ -89,9 +102,16 @@ def test_noise_start_fills_the_queue():
     assert (threshold.queue > 0).all() and int(threshold.counts.sum()) == 8 * 20
 
 
-@pytest.mark.parametrize('options, message', [
-    (dict(mode='gmm'), 'mode'), (dict(mode='released', start=0.5), 'two thresholds'), (dict(start=(0.2, 0.7)), 'one threshold'),
-    (dict(capacity=0), 'at least 1'), (dict(momentum=1.), 'momentum')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(mode='gmm'), 'mode'),
+        (dict(mode='released', start=0.5), 'two thresholds'),
+        (dict(start=(0.2, 0.7)), 'one threshold'),
+        (dict(capacity=0), 'at least 1'),
+        (dict(momentum=1.0), 'momentum'),
+    ],
+)
 def test_options(options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)

@@ -1,4 +1,5 @@
 """Dense CRF of one image, with each backend."""
+
 import importlib.util
 
 import numpy as np
@@ -13,7 +14,9 @@ from mmwsss.registry import MODELS
 from tests.golden_tensors import golden_tensors
 
 HAS_PYDENSECRF = importlib.util.find_spec('pydensecrf') is not None
-reference = pytest.param('pydensecrf', marks=pytest.mark.skipif(not HAS_PYDENSECRF, reason='pydensecrf is not installed'))
+reference = pytest.param(
+    'pydensecrf', marks=pytest.mark.skipif(not HAS_PYDENSECRF, reason='pydensecrf is not installed')
+)
 LATTICE = [reference, 'torch']
 ALL = [*LATTICE, 'torch_exact']
 
@@ -22,10 +25,18 @@ ALL = [*LATTICE, 'torch_exact']
 def test_presets(backend):
     data = golden_tensors('crf')
     image, probs = data['image'].numpy(), data['prob'].numpy()
-    for preset, name in (('toco_test', 'Q_toco_test'), ('cosa_test', 'Q_cosa_test'), ('deeplabv2_test', 'Q_deeplabv2')):
-        np.testing.assert_allclose(DenseCRF(preset, backend=backend)(image, probs), data[name].numpy(), rtol=0, atol=1e-4)
+    for preset, name in (
+        ('toco_test', 'Q_toco_test'),
+        ('cosa_test', 'Q_cosa_test'),
+        ('deeplabv2_test', 'Q_deeplabv2'),
+    ):
+        np.testing.assert_allclose(
+            DenseCRF(preset, backend=backend)(image, probs), data[name].numpy(), rtol=0, atol=1e-4
+        )
     hard = DenseCRF.from_labels(data['irn_in'].numpy(), 3, 0.7)
-    np.testing.assert_allclose(DenseCRF('irn', backend=backend)(image, hard), data['Q_irn'].numpy(), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(
+        DenseCRF('irn', backend=backend)(image, hard), data['Q_irn'].numpy(), rtol=0, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize('backend', LATTICE)
@@ -56,11 +67,15 @@ def test_several_maps_share_the_kernels_to_the_bit(backend):
 
 @pytest.mark.skipif(not HAS_PYDENSECRF, reason='pydensecrf is not installed')
 def test_plain_form_gives_the_same():
-    """All 21 planes and a lattice for each alpha: the empty planes share 1e-5 of each pixel, no label changes."""
+    """All 21 planes and a lattice for each alpha: the empty planes share 1e-5 of each pixel, no
+    label changes.
+    """
     data = golden_tensors('crf')
     keys = np.array([4, 11])
     plain = crf_of_alphas(data['image'].numpy(), keys, data['cam'].numpy(), (4, 24))
-    ours = DenseCRF('psa', backend='pydensecrf').refine_many(data['image'], [background_alpha(data['cam'], alpha) for alpha in (4, 24)])
+    ours = DenseCRF('psa', backend='pydensecrf').refine_many(
+        data['image'], [background_alpha(data['cam'], alpha) for alpha in (4, 24)]
+    )
     for a, b in zip(plain, ours):
         np.testing.assert_allclose(a, b.numpy(), rtol=0, atol=1e-3)
         np.testing.assert_array_equal(a.argmax(0), b.numpy().argmax(0))
@@ -99,7 +114,15 @@ def test_values_override_the_preset():
     crf = DenseCRF('psa', num_iters=3, bilateral=(50, 5, 4), backend='torch')
     assert (crf.num_iters, crf.gauss, crf.bilateral) == (3, (3, 3), (50, 5, 4))
     assert '(50, 5, 4)' in repr(crf)
-    built = MODELS.build(dict(type='mmwsss.DenseCRF', num_iters=10, gauss=[3, 3], bilateral=[80, 13, 10], backend='torch'))
+    built = MODELS.build(
+        dict(
+            type='mmwsss.DenseCRF',
+            num_iters=10,
+            gauss=[3, 3],
+            bilateral=[80, 13, 10],
+            backend='torch',
+        )
+    )
     assert vars(built) == vars(DenseCRF('psa', backend='torch'))
     assert DenseCRF('psa').backend == ('pydensecrf' if HAS_PYDENSECRF else 'torch')
     for name, values in PRESETS.items():
@@ -108,24 +131,38 @@ def test_values_override_the_preset():
 
 def test_every_parameter_set_of_the_specification_has_a_preset():
     """Steps, Gaussian sxy and compat, bilateral sxy, srgb and compat."""
-    table = {(10, 3, 3, 80, 13, 10): 'psa', (10, 3, 3, 50, 5, 10): 'irn', (10, 4, 3, 83, 5, 3): 'mct_test',
-             (1, 3, 3, 32, 13, 10): 'ssc_test', (10, 1, 1, 121, 5, 4): 'toco_test', (1, 1, 1, 121, 5, 4): 'cosa_test',
-             (10, 3, 3, 36, 3, 4): 'toco_cam', (10, 1, 3, 67, 3, 4): 'deeplabv2_test'}
-    assert {(values['num_iters'], *values['gauss'], *values['bilateral']): name for name, values in PRESETS.items()} == table
+    table = {
+        (10, 3, 3, 80, 13, 10): 'psa',
+        (10, 3, 3, 50, 5, 10): 'irn',
+        (10, 4, 3, 83, 5, 3): 'mct_test',
+        (1, 3, 3, 32, 13, 10): 'ssc_test',
+        (10, 1, 1, 121, 5, 4): 'toco_test',
+        (1, 1, 1, 121, 5, 4): 'cosa_test',
+        (10, 3, 3, 36, 3, 4): 'toco_cam',
+        (10, 1, 3, 67, 3, 4): 'deeplabv2_test',
+    }
+    assert {
+        (values['num_iters'], *values['gauss'], *values['bilateral']): name
+        for name, values in PRESETS.items()
+    } == table
 
 
 @pytest.mark.parametrize('backend', LATTICE)
 def test_pruned_channels(backend):
     image, probs = np.random.randint(0, 256, (12, 15, 3), np.uint8), torch.rand(6, 12, 15)
     probs[[1, 4]] *= 1e-5
-    crf, pruned = DenseCRF('toco_test', backend=backend), DenseCRF('toco_test', prune=1e-4, backend=backend)
+    crf, pruned = (
+        DenseCRF('toco_test', backend=backend),
+        DenseCRF('toco_test', prune=1e-4, backend=backend),
+    )
     kept = [0, 2, 3, 5]
     result = pruned(image, probs)
     assert torch.equal(result[kept], crf(image, probs[kept])) and not result[[1, 4]].any()
     assert torch.equal(result.argmax(0), crf(image, probs).argmax(0))
     np.testing.assert_array_equal(pruned(image, probs.numpy()), result)
     assert torch.equal(pruned(image, probs[kept]), crf(image, probs[kept]))
-    weak = pruned.refine_many(image, [probs[[1, 4]] * 1e-3, probs, probs[:0]])  # something always stays
+    # something always stays
+    weak = pruned.refine_many(image, [probs[[1, 4]] * 1e-3, probs, probs[:0]])
     assert weak[0].sum() == 12 * 15 and torch.equal(weak[1], result) and len(weak[2]) == 0
     assert crf.prune is None
     with pytest.raises(ValueError, match='got 1.5'):

@@ -1,4 +1,5 @@
 """PAR as a component, and against its plain form."""
+
 import pytest
 import torch
 
@@ -11,16 +12,23 @@ from mmwsss.registry import MODELS
 
 
 def test_component():
-    module = MODELS.build(dict(type='mmwsss.PAR', dilations=[1, 2], num_iters=3, normalize_kernel=True))
+    module = MODELS.build(
+        dict(type='mmwsss.PAR', dilations=[1, 2], num_iters=3, normalize_kernel=True)
+    )
     assert isinstance(module, PAR) and not list(module.parameters())
     images, masks = torch.rand(1, 3, 9, 11), torch.rand(1, 2, 5, 6)
-    torch.testing.assert_close(module(images, masks), pixel_adaptive_refinement(images, masks, (1, 2), 3, normalize_kernel=True))
+    torch.testing.assert_close(
+        module(images, masks),
+        pixel_adaptive_refinement(images, masks, (1, 2), 3, normalize_kernel=True),
+    )
     assert '16 neighbours' in repr(module)
 
 
 def test_plain_form_gives_the_same():
     images, masks = torch.rand(2, 3, 20, 26), torch.rand(2, 3, 10, 13)
-    torch.testing.assert_close(PAR()(images, masks), PlainPAR()(images, masks), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        PAR()(images, masks), PlainPAR()(images, masks), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_plain_labels_are_the_same():

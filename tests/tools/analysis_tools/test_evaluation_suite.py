@@ -1,4 +1,5 @@
 """Both sides of the benchmarks that evaluate files count the same pixels."""
+
 import pytest
 import torch
 
@@ -6,7 +7,9 @@ from benchmarks.suites import make_case
 from mmwsss.functional.thresholds import OFFICIAL_THRESHOLDS
 
 
-@pytest.mark.parametrize('item, shape', [('seg_eval', (3, 21)), ('sweep200', (3, len(OFFICIAL_THRESHOLDS), 21))])
+@pytest.mark.parametrize(
+    'item, shape', [('seg_eval', (3, 21)), ('sweep200', (3, len(OFFICIAL_THRESHOLDS), 21))]
+)
 def test_same_counts(item, shape):
     case = make_case(item, torch.device('cpu'), quick=True)
     ours, plain = case.ours(), case.textbook()

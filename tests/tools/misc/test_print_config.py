@@ -1,4 +1,5 @@
 """Configs in full."""
+
 from mmengine.config import Config
 
 from tests.tools.program import CONFIGS, one_line, run_tool
@@ -8,8 +9,14 @@ TOOL = 'misc/print_config.py'
 
 def test_prints_what_is_inherited(tmp_path):
     out = tmp_path / 'full.py'
-    result = run_tool(TOOL, CONFIGS / 'aream_toy.py', '--out', out, options={'model.affinity_weight': 0.3})
-    assert result.code == 0 and 'affinity_weight=0.3' in result.out and "type='mmwsss.ConvStem'" in result.out
+    result = run_tool(
+        TOOL, CONFIGS / 'aream_toy.py', '--out', out, options={'model.affinity_weight': 0.3}
+    )
+    assert (
+        result.code == 0
+        and 'affinity_weight=0.3' in result.out
+        and "type='mmwsss.ConvStem'" in result.out
+    )
     written = Config.fromfile(out)
     assert '_base_' not in written and written.model.affinity_weight == 0.3
     assert out.read_text(encoding='utf-8') + '\n' == result.out
