@@ -1,8 +1,9 @@
 """mIoU of mask files, or the background threshold sweep of CAM files, against ground-truth masks.
 
-python tools/evaluate_masks.py --gt SegmentationClassAug --list train.txt --masks pseudo_masks
---json metrics.json python tools/evaluate_masks.py --gt SegmentationClassAug --list train.txt
---cams cams --json metrics.json
+    python tools/evaluate_masks.py --gt SegmentationClassAug --list train.txt \\
+        --masks pseudo_masks --json metrics.json
+    python tools/evaluate_masks.py --gt SegmentationClassAug --list train.txt --cams cams \\
+        --json metrics.json
 """
 
 import argparse

@@ -1,9 +1,10 @@
 """CAM files to what affinity networks are trained on; a rerun continues where an interrupted one
 stopped.
 
-    python tools/make_affinity_labels.py --cams cams --images JPEGImages --out affinity_labels
-    --method psa python tools/train.py configs/psa_voc.py --cfg-options
-    train_dataloader.dataset.data_prefix.affinity_path=affinity_labels
+    python tools/make_affinity_labels.py --cams cams --images JPEGImages \\
+        --out affinity_labels --method psa
+    python tools/train.py configs/psa_voc.py \\
+        --cfg-options train_dataloader.dataset.data_prefix.affinity_path=affinity_labels
 """
 
 import argparse

@@ -1,9 +1,10 @@
 """Draw what a network is given: images of a config after its pipeline, with their tags and, where
 they are loaded, masks.
 
-    python tools/analysis_tools/browse_dataset.py configs/mctformer_plus_toy.py --out
-    work_dirs/browse python tools/analysis_tools/browse_dataset.py
-    configs/deeplabv1_r38_voc_pseudo.py --num 40 --out work_dirs/browse
+    python tools/analysis_tools/browse_dataset.py configs/mctformer_plus_toy.py \\
+        --out work_dirs/browse
+    python tools/analysis_tools/browse_dataset.py configs/deeplabv1_r38_voc_pseudo.py \\
+        --num 40 --out work_dirs/browse
 
 One picture for each image: its views below each other, as often as it is drawn anew (--draws);
 beside each its mask, if there is one.

@@ -1,8 +1,8 @@
 """Plot CAM mIoU against the background threshold, of one run or of several in one picture.
 
-    python tools/analysis_tools/threshold_curve.py work_dirs/sweep.json --out curve.png python
-    tools/analysis_tools/threshold_curve.py before=work_dirs/a/curves.json
-    after=work_dirs/b/curves.json --out curves.png
+    python tools/analysis_tools/threshold_curve.py work_dirs/sweep.json --out curve.png
+    python tools/analysis_tools/threshold_curve.py before=work_dirs/a/curves.json \\
+        after=work_dirs/b/curves.json --out curves.png
 
 Files are the --json of evaluate_masks.py, or curves.json of a work directory. One file shows false
 positives and negatives too.

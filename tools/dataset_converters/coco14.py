@@ -1,21 +1,22 @@
 """Image tags, id lists and palette masks of MS COCO 2014, from its instance annotations.
 
-    python tools/dataset_converters/coco14.py data/coco14       #
-    data/coco14/{annotations,train2014,val2014}
+    python tools/dataset_converters/coco14.py data/coco14
 
-Every problem is listed in one report with the file it is about; then the exit code is 1 and nothing
-is written. Otherwise it writes
+The folder holds annotations, train2014 and val2014. Every problem is listed in one report with the
+file it is about; then the exit code is 1 and nothing is written. Otherwise it writes
 
-    SegmentationClass/<id>.png                  0 background, 1..80 the categories in the order of
-    their ids, as a palette PNG;
-                                                settings.json beside them says who wins where
-                                                instances overlap
-    JPEGImages/<id>.jpg                         links to the images
-    ImageSets/Segmentation/{train,val}.txt      images with an annotation: 82,081 and 40,137
-    ImageSets/Segmentation/{train,val}_empty.txt    the others: 702 and 367
-    ImageSets/Segmentation/val_part.txt         the first 5,000 of val.txt, which single-stage
-    configs validate on during training image_tags.csv                              all images, an
-    empty field where nothing is annotated
+    SegmentationClass/<id>.png      palette PNG: 0 background, 1..80 the categories in the order of
+                                    their ids; settings.json beside them says which of two
+                                    overlapping instances wins
+    JPEGImages/<id>.jpg             links to the images
+    ImageSets/Segmentation/{train,val}.txt
+                                    images with an annotation: 82,081 and 40,137
+    ImageSets/Segmentation/{train,val}_empty.txt
+                                    the others: 702 and 367
+    ImageSets/Segmentation/val_part.txt
+                                    the first 5,000 of val.txt, on which single-stage configs
+                                    validate during training
+    image_tags.csv                  all images, an empty field where nothing is annotated
 
 It can be interrupted: masks that exist are kept.
 """

@@ -1,18 +1,18 @@
 """Check a folder with PASCAL VOC 2012 and SBD, and write its id lists and image tags.
 
-    python tools/dataset_converters/voc_aug.py data/VOCdevkit/VOC2012 --sbd
-    data/benchmark_RELEASE/dataset
+    python tools/dataset_converters/voc_aug.py data/VOCdevkit/VOC2012 \\
+        --sbd data/benchmark_RELEASE/dataset
 
 Every problem is listed in one report with the file it is about; then the exit code is 1 and nothing
-is written. Otherwise
+is written. Otherwise it writes
 
-    SegmentationClassAug/<id>.png        with --sbd: VOC's own masks, and those of SBD for all other
-    images
-
+    SegmentationClassAug/<id>.png        with --sbd: VOC's own masks, and those of SBD for all
+                                         other images
     ImageSets/Segmentation/<split>.txt   bare ids; train_aug is made from the lists of VOC and SBD,
-    or from the masks, if there is none image_tags.csv                       tags of the object
-    annotations, or of the masks (--source mask) tag_differences.csv                  images whose
-    annotation and mask show different classes
+                                         or from the masks, if there is none
+    image_tags.csv                       tags of the object annotations, or of the masks
+                                         (--source mask)
+    tag_differences.csv                  images whose annotation and mask show different classes
 """
 
 import mmwsss  # noqa: F401, I001  first: checks the installation
