@@ -79,14 +79,40 @@ def executed_on_import(node):
             yield from executed_on_import(child)
 
 
-@pytest.mark.parametrize('name', MODULES)
-def test_direction(name):
-    own = layer(name)
-    for module in imported(name, MODULES[name], ast.walk(tree_of(MODULES[name]))):
-        other = layer(module)
-        assert module in MODULES, f'{name} imports {module}, which does not exist'
-        allowed = LAYERS[other] < LAYERS[own] or other == own or LAYERS[other] == LAYERS[own] < 2
-        assert allowed, f'{name} imports {module}: {own} must not depend on {other}'
+def may_import(own, other):
+    """Whether a package may import another: from its own floor only below ``models``."""
+    return own == other or LAYERS[other] < LAYERS[own] or LAYERS[other] == LAYERS[own] < 2
+
+
+def report(offenders):
+    """One line per offender, for the message of a failed test."""
+    return '\n'.join(['', *offenders])
+
+
+def test_direction():
+    offenders = []
+    for name, path in MODULES.items():
+        for module in imported(name, path, ast.walk(tree_of(path))):
+            if module not in MODULES:
+                offenders.append(f'{name} imports {module}, which does not exist')
+            elif not may_import(layer(name), layer(module)):
+                offenders.append(f'{name} must not import {module}')
+    assert not offenders, report(offenders)
+
+
+@pytest.mark.parametrize(
+    'own, other, allowed',
+    [
+        ('models', 'functional', True),
+        ('models', 'models', True),
+        ('functional', 'structures', True),
+        ('models', 'datasets', False),
+        ('functional', 'models', False),
+        ('engine', 'apis', False),
+    ],
+)
+def test_allowed_directions(own, other, allowed):
+    assert may_import(own, other) is allowed
 
 
 def test_no_cycles():
@@ -163,19 +189,19 @@ def forbidden_calls(tree):
             yield node, 'torch.load without weights_only=True runs code of a file'
 
 
-@pytest.mark.parametrize(
-    'path', [*MODULES.values(), *TOOLS], ids=lambda path: path.relative_to(ROOT).as_posix()
-)
-def test_forbidden_calls(path):
-    tree = tree_of(path)
-    found = [f'{path}:{node.lineno}: {why}' for node, why in forbidden_calls(tree)]
-    if PACKAGE in path.parents:
-        found += [
-            f'{path}:{node.lineno}: print in the package'
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and called(node) == 'print'
-        ]
-    assert not found, found
+def test_forbidden_calls():
+    offenders = []
+    for path in [*MODULES.values(), *TOOLS]:
+        place = path.relative_to(ROOT)
+        tree = tree_of(path)
+        offenders += [f'{place}:{node.lineno}: {why}' for node, why in forbidden_calls(tree)]
+        if PACKAGE in path.parents:
+            offenders += [
+                f'{place}:{node.lineno}: print in the package'
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Call) and called(node) == 'print'
+            ]
+    assert not offenders, report(offenders)
 
 
 @pytest.mark.parametrize(
@@ -194,34 +220,49 @@ def test_forbidden_calls_are_found(source, why):
     assert any(why in found for _, found in forbidden_calls(ast.parse(source)))
 
 
-@pytest.mark.parametrize('name', [name for name in MODULES if name != 'mmwsss.utils.compat'])
-def test_other_packages_are_patched_in_one_place(name):
-    tree = tree_of(MODULES[name])
-    foreign = {
-        (alias.asname or alias.name).split('.')[0]
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.Import, ast.ImportFrom))
-        for alias in node.names
-        if not (
-            getattr(node, 'level', 0) or (getattr(node, 'module', '') or '').startswith('mmwsss')
-        )
-    }
+def foreign_names(tree):
+    """Names that a module binds to other distributions by importing them."""
+    names = set()
     for node in ast.walk(tree):
-        targets = (
-            getattr(node, 'targets', [getattr(node, 'target', None)])
-            if isinstance(node, ASSIGNMENTS)
-            else []
-        )
-        for target in targets:
-            patched = (
+        if isinstance(node, ast.ImportFrom):
+            own = node.level or (node.module or '').startswith('mmwsss')
+        elif isinstance(node, ast.Import):
+            own = False
+        else:
+            continue
+        if not own:
+            names |= {(alias.asname or alias.name).split('.')[0] for alias in node.names}
+    return names
+
+
+def patches(tree):
+    """Assignments to an attribute of another distribution."""
+    foreign = foreign_names(tree)
+    for node in ast.walk(tree):
+        if not isinstance(node, ASSIGNMENTS):
+            continue
+        for target in getattr(node, 'targets', [getattr(node, 'target', None)]):
+            if (
                 isinstance(target, ast.Attribute)
                 and isinstance(target.value, ast.Name)
                 and target.value.id in foreign
-            )
-            assert not patched, (
-                f'{name}:{node.lineno} changes {ast.unparse(target)}; that belongs in '
-                f'utils/compat.py'
-            )
+            ):
+                yield node, ast.unparse(target)
+
+
+def test_other_packages_are_patched_in_one_place():
+    offenders = [
+        f'{name}:{node.lineno} changes {target}; that belongs in utils/compat.py'
+        for name, path in MODULES.items()
+        if name != 'mmwsss.utils.compat'
+        for node, target in patches(tree_of(path))
+    ]
+    assert not offenders, report(offenders)
+
+
+def test_patches_are_found():
+    source = 'import torch\nfrom mmwsss import utils\ntorch.x = 1\nutils.y = 2\nz = 3'
+    assert [target for _, target in patches(ast.parse(source))] == ['torch.x']
 
 
 def exported(name):
@@ -245,10 +286,9 @@ def is_helper_type(node):
     return 'NamedTuple' in bases or 'dataclass' in decorators
 
 
-@pytest.mark.parametrize('name', [name for name in MODULES if layer(name) in ONE_CLASS_A_FILE])
-def test_one_public_class_a_file(name):
-    """Public is what the package exports or a registry holds."""
-    classes = [
+def public_classes(name):
+    """Classes of a module that its package exports or a registry holds."""
+    return [
         node.name
         for node in tree_of(MODULES[name]).body
         if isinstance(node, ast.ClassDef)
@@ -258,4 +298,12 @@ def test_one_public_class_a_file(name):
             or any('register_module' in ast.unparse(entry) for entry in node.decorator_list)
         )
     ]
-    assert len(classes) < 2, f'{MODULES[name]}: {", ".join(classes)}'
+
+
+def test_one_public_class_a_file():
+    several = {
+        name: classes
+        for name in MODULES
+        if layer(name) in ONE_CLASS_A_FILE and len(classes := public_classes(name)) > 1
+    }
+    assert not several, report(f'{name}: {", ".join(found)}' for name, found in several.items())
