@@ -1,12 +1,27 @@
-"""Settings of every test: one thread, fixed seeds."""
+"""Settings of every test: one thread, fixed seeds, and the markers that a folder or a device
+implies.
+"""
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 torch.set_num_threads(1)
+TOOL_TESTS = Path(__file__).parent / 'tools'
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests of command line tools; skip those of a GPU where there is none."""
+    without_gpu = pytest.mark.skip(reason='needs a CUDA device')
+    for item in items:
+        if TOOL_TESTS in item.path.parents:
+            item.add_marker(pytest.mark.tools)
+        if item.get_closest_marker('gpu') and not torch.cuda.is_available():
+            item.add_marker(without_gpu)
 
 
 @pytest.fixture(autouse=True)
