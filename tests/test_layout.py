@@ -4,6 +4,7 @@ import re
 
 from tests.test_import_graph import LAYERS, PACKAGE, ROOT
 
+
 def test_packages_are_documented():
     packages = {path.parent.name for path in PACKAGE.glob('*/__init__.py')}
     assert packages == set(LAYERS) - {'registry', 'version'}
