@@ -20,9 +20,9 @@ class AffinityLabelMaker:
     """Writes ``<out>/<id>.npz`` (PSA) or ``<out>/<id>.png`` (IRN) for a job ``(id, CAM file, image
     file)``; for worker processes too.
 
-    PSA (spec: pipeline 1.2): dense CRF probabilities of [background, present classes] under a
+    PSA: dense CRF probabilities of [background, present classes] under a
     strong and under a weak background, not yet made into labels, because those depend on the crop.
-    IRN (section 2.2): a label map of class ids, 255 where the hard-label CRFs of a high and of a
+    IRN: a label map of class ids, 255 where the hard-label CRFs of a high and of a
     low threshold disagree. Both CRFs of an image share one lattice.
 
     Attributes:

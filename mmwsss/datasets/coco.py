@@ -10,7 +10,7 @@ from mmwsss.utils.io import voc_palette
 class COCO14TagDataset(ImageTagDataset):
     """MS COCO 2014 (80 classes) in VOC layout: ``JPEGImages``, ``image_tags.csv``,
     ``ImageSets/Segmentation/{train,val}.txt`` and, for evaluation, palette masks
-    ``SegmentationClass`` with the values 0..80 (spec: pipeline 7.6).
+    ``SegmentationClass`` with the values 0..80.
 
     Args:
         data_root (str): Folder of the data set.

@@ -16,7 +16,7 @@ NUM_CLASSES = 100
 @DATASETS.register_module()
 class OpenImagesWSOLDataset(ImageTagDataset):
     """OpenImages-WSOL (Choe et al., CVPR 2020; 100 classes, one per image) in the layout of its
-    evaluation code (spec: pipeline 7.7).
+    evaluation code.
 
     An item's information is that of :class:`ImageTagDataset`; **in test mode** an image of ``val``
     or ``test`` also has ``mask_paths`` (instances of its class) and ``ignore_path`` (None without

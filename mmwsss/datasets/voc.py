@@ -17,7 +17,7 @@ VOC_SPLIT_SIZES = {'train_aug': 10582, 'train': 1464, 'val': 1449, 'test': 1456}
 
 @DATASETS.register_module()
 class VOC12TagDataset(ImageTagDataset):
-    """PASCAL VOC 2012 (20 classes) with the tags of its object annotations (spec: pipeline 7.6).
+    """PASCAL VOC 2012 (20 classes) with the tags of its object annotations.
 
     Args:
         split (str): ``'train_aug'`` (10,582 images), ``'train'`` (1,464), ``'val'`` (1,449) or

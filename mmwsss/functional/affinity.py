@@ -12,22 +12,25 @@ lie inside: M=(h-r+1)(w-2r+2), 0 for a grid smaller than that. With ``full_borde
 pair that leaves the grid has affinity 0 and no label.
 """
 
+from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 IGNORE = 255
+Offset = tuple[int, int]  # (dy, dx)
 
 
 # Pairs --------------------------------------------------------------------------------------------
 
 
 @cache
-def pair_offsets(radius):
+def pair_offsets(radius: int) -> tuple[tuple[int, int], ...]:
     """Offsets (dy, dx) shorter than ``radius`` in PSA's order: one of each pair of opposite
     directions.
 
@@ -51,7 +54,7 @@ def pair_offsets(radius):
 
 
 @cache
-def line_paths(radius):
+def line_paths(radius: int) -> tuple[tuple[tuple[int, int], ...], ...]:
     """Cells on the thick line from a cell to each of its neighbours (IRN): those of the bounding
     rectangle nearer than 1 to the line.
 
@@ -77,13 +80,13 @@ def line_paths(radius):
 
 
 @cache
-def path_offsets(radius):
+def path_offsets(radius: int) -> tuple[tuple[int, int], ...]:
     """Destinations (dy, dx) of :func:`line_paths`: IRN's order of the offsets."""
     return tuple(path[-1] for path in line_paths(radius))
 
 
 @cache
-def _path_tree(radius):
+def _path_tree(radius: int) -> tuple[tuple[int | None, tuple[tuple, ...]], ...]:
     """For each path the index of the longest path inside it (or None) and the cells that one lacks:
     shared parts are visited once.
     """
@@ -101,7 +104,7 @@ def _path_tree(radius):
 class PairGrid:
     """Where the from cells of each offset and their targets lie on an (h,w) grid."""
 
-    def __init__(self, shape, radius, full_border):
+    def __init__(self, shape: Sequence[int], radius: int, full_border: bool) -> None:
         self.height, self.width = shape
         self.reach = radius - 1
         self.full_border = full_border
@@ -111,7 +114,7 @@ class PairGrid:
             else (max(self.height - self.reach, 0), max(self.width - 2 * self.reach, 0))
         )
 
-    def _window(self, offset):
+    def _window(self, offset: tuple[int, int]) -> tuple[int, int, int, int]:
         dy, dx = offset
         if self.full_border:
             top, bottom, left, right = 0, self.height - dy, max(0, -dx), self.width - max(0, dx)
@@ -124,22 +127,22 @@ class PairGrid:
             )
         return top, max(top, bottom), left, max(left, right)
 
-    def source(self, maps, offset):
+    def source(self, maps: Tensor, offset: tuple[int, int]) -> Tensor:
         """View (...,a,b) of the from cells that have a target."""
         top, bottom, left, right = self._window(offset)
         return maps[..., top:bottom, left:right]
 
-    def target(self, maps, offset):
+    def target(self, maps: Tensor, offset: tuple[int, int]) -> Tensor:
         """View (...,a,b) of their targets."""
         top, bottom, left, right = self._window(offset)
         dy, dx = offset
         return maps[..., top + dy : bottom + dy, left + dx : right + dx]
 
-    def pairs(self, values, offset):
+    def pairs(self, values: Tensor, offset: tuple[int, int]) -> Tensor:
         """View (...,a,b) of the same from cells in per-pair values (...,*plane)."""
         return self.source(values, offset) if self.full_border else values
 
-    def split(self, values):
+    def split(self, values: Tensor) -> Tensor:
         """(...,M) as (...,*plane)."""
         if values.shape[-1] != self.plane[0] * self.plane[1]:
             raise ValueError(
@@ -157,9 +160,9 @@ class PairGrid:
 # Labels -------------------------------------------------------------------------------------------
 
 
-def affinity_labels(la, ha, *, stride=8, min_score=1e-5):
+def affinity_labels(la: Tensor, ha: Tensor, *, stride: int = 8, min_score: float = 1e-5) -> Tensor:
     """Label map for training PSA's affinity network, from the maps of a strong and of a weak
-    background (spec section 1.2).
+    background (PSA).
 
     Both maps are averaged over ``stride`` x ``stride`` blocks. A foreground argmax of ``la`` is
     trusted, then a background argmax of ``ha`` (which wins where they disagree); a cell with no
@@ -173,7 +176,7 @@ def affinity_labels(la, ha, *, stride=8, min_score=1e-5):
         min_score (float): A cell whose largest mean is below this is ignored.
 
     Returns:
-        Tensor: (...,h,w) int64: 0 background, channel position 1..K, 255 unsure.
+        Tensor: (...,h,w) int64: 0 background, channel position 1..K, 255 uncertain.
 
     Raises:
         ValueError: The two maps differ in shape.
@@ -186,8 +189,8 @@ def affinity_labels(la, ha, *, stride=8, min_score=1e-5):
     return label.masked_fill(torch.maximum(la, ha).amax(-3) < min_score, IGNORE)
 
 
-def ir_labels(fg, bg):
-    """Merge the label maps of a high and of a low threshold (IRN, spec section 2.2).
+def ir_labels(fg: Tensor, bg: Tensor) -> Tensor:
+    """Merge the label maps of a high and of a low threshold (IRN).
 
     Args:
         fg (Tensor): (...,H,W) integer labels with the high threshold: trusted where not background.
@@ -195,13 +198,13 @@ def ir_labels(fg, bg):
             both agree on it.
 
     Returns:
-        Tensor: (...,H,W) int64: 0 background, class, 255 unsure.
+        Tensor: (...,H,W) int64: 0 background, class, 255 uncertain.
     """
     fg = fg.long()
     return fg.masked_fill(fg == 0, IGNORE).masked_fill((fg == 0) & (bg == 0), 0)
 
 
-def block_average(maps, stride):
+def block_average(maps: Tensor, stride: int) -> Tensor:
     """Means over ``stride`` x ``stride`` blocks of (...,H,W) maps, zeros filled in at the bottom
     and the right up to full blocks.
     """
@@ -211,7 +214,7 @@ def block_average(maps, stride):
     return maps.unflatten(-1, (-1, stride)).unflatten(-3, (-1, stride)).mean((-3, -1))
 
 
-def background_plane(cams, background):
+def background_plane(cams: Tensor, background: float | tuple[str, float]) -> Tensor:
     """Background score to stack before class activation maps.
 
     Args:
@@ -224,7 +227,7 @@ def background_plane(cams, background):
     Raises:
         ValueError: ``background`` is neither.
     """
-    if isinstance(background, (int, float)):
+    if isinstance(background, int | float):
         return cams.new_full((1, *cams.shape[-2:]), background)
     if len(background) != 2 or background[0] != 'alpha':
         raise ValueError(f"background must be a number or ('alpha', exponent), got {background!r}")
@@ -242,8 +245,14 @@ class PairLabels(NamedTuple):
     negative: torch.Tensor
 
 
-def pair_labels(label, radius, full_border=False, *, offsets=None):
-    """Labels of all pairs; a pair with an ignored cell (255) has none (spec section 1.2).
+def pair_labels(
+    label: Tensor,
+    radius: int,
+    full_border: bool = False,
+    *,
+    offsets: Sequence[Offset] | None = None,
+) -> PairLabels:
+    """Labels of all pairs; a pair with an ignored cell (255) has none (PSA).
 
     Args:
         label (Tensor): (...,h,w) integers, 0 background, 255 ignore.
@@ -264,7 +273,13 @@ def pair_labels(label, radius, full_border=False, *, offsets=None):
     return PairLabels(*planes.flatten(-2))
 
 
-def pair_counts(label, radius, full_border=False, *, offsets=None):
+def pair_counts(
+    label: Tensor,
+    radius: int,
+    full_border: bool = False,
+    *,
+    offsets: Sequence[Offset] | None = None,
+) -> Tensor:
     """Number of background, foreground and negative pairs in a batch of label maps (...,h,w).
 
     Under DDP, average these over the ranks and hand them to :func:`affinity_loss`: the averaged
@@ -280,7 +295,9 @@ def pair_counts(label, radius, full_border=False, *, offsets=None):
     return counts
 
 
-def _pair_masks(label, grid, offset):
+def _pair_masks(
+    label: Tensor, grid: PairGrid, offset: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor]:
     source, target = grid.source(label, offset), grid.target(label, offset)
     sure = (source != IGNORE) & (target != IGNORE)
     same = (source == target) & sure
@@ -291,8 +308,8 @@ def _pair_masks(label, grid, offset):
 # Affinities ---------------------------------------------------------------------------------------
 
 
-def affinity_l1(features, radius, full_border=False):
-    """PSA's affinity exp(-mean_d |f_i,d - f_j,d|) of all pairs (spec section 1.1).
+def affinity_l1(features: Tensor, radius: int, full_border: bool = False) -> Tensor:
+    """Affinity exp(-mean_d |f_i,d - f_j,d|) of all pairs (PSA).
 
     The D channels are compared offset by offset on shifted views and compared again in the backward
     pass, so that memory stays at one offset's difference whatever P is. Half precision is raised to
@@ -312,7 +329,7 @@ def affinity_l1(features, radius, full_border=False):
 
 class _AffinityL1(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, features, radius, full_border):
+    def forward(ctx: Any, features: Tensor, radius: int, full_border: bool) -> Tensor:
         offsets, grid = pair_offsets(radius), PairGrid(features.shape[-2:], radius, full_border)
         affinity = features.new_zeros((len(features), len(offsets), *grid.plane))
         for index, offset in enumerate(offsets):
@@ -325,7 +342,7 @@ class _AffinityL1(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_affinity):
+    def backward(ctx: Any, grad_affinity: Tensor) -> tuple[Tensor, None, None]:
         features, affinity = ctx.saved_tensors
         slope = ctx.grid.split(grad_affinity * affinity).div(-features.shape[1])
         grad = torch.zeros_like(features)
@@ -337,9 +354,8 @@ class _AffinityL1(torch.autograd.Function):
         return grad, None, None
 
 
-def affinity_edge(edge, radius, full_border=False):
-    """IRN's affinity 1 - max of the boundary map on the line between the two cells (spec section
-    2.2).
+def affinity_edge(edge: Tensor, radius: int, full_border: bool = False) -> Tensor:
+    """Affinity 1 - max of the boundary map on the line between the two cells (IRN).
 
     Computed as a running minimum of 1 - edge over shifted views; a path starts from the longest
     path inside it. The gradient goes to one cell that attains the maximum.
@@ -363,7 +379,7 @@ class _LineMinimum(torch.autograd.Function):
     """Minimum of (B,h,w) maps over each line path: (B,P,M)."""
 
     @staticmethod
-    def forward(ctx, maps, radius):
+    def forward(ctx: Any, maps: Tensor, radius: int) -> Tensor:
         grid, tree = PairGrid(maps.shape[-2:], radius, False), _path_tree(radius)
         lowest = maps.new_zeros((len(maps), len(tree), *grid.plane))
         for plane, (parent, cells) in zip(lowest.unbind(1), tree):
@@ -377,7 +393,7 @@ class _LineMinimum(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_lowest):
+    def backward(ctx: Any, grad_lowest: Tensor) -> tuple[Tensor, None]:
         maps, lowest = ctx.saved_tensors
         lowest = ctx.grid.split(lowest)
         pending = ctx.grid.split(grad_lowest).clone()
@@ -407,13 +423,20 @@ class AffinityLoss(NamedTuple):
 
 
 def affinity_loss(
-    affinity, label, radius, full_border=False, *, offsets=None, counts=None, eps=1e-5
-):
+    affinity: Tensor,
+    label: Tensor,
+    radius: int,
+    full_border: bool = False,
+    *,
+    offsets: Sequence[Offset] | None = None,
+    counts: Tensor | None = None,
+    eps: float = 1e-5,
+) -> AffinityLoss:
     """Log loss of pair affinities, each kind of pair normalised by its number in the whole batch
-    (spec sections 1.3 and 2.2).
+    (PSA and IRN).
 
-    total = background/4 + foreground/4 + negative/2. Pair labels and logarithms are made offset by
-    offset, and again in the backward pass.
+    total = background/4 + foreground/4 + negative/2. Pair labels and logarithms are computed
+    offset by offset, and recomputed in the backward pass.
 
     Args:
         affinity (Tensor): (B,P,M) in [0,1].
@@ -433,7 +456,7 @@ def affinity_loss(
     if counts is None:
         counts = pair_counts(label, radius, full_border, offsets=offsets)
 
-    def sums(plane, offset):
+    def sums(plane: Tensor, offset: tuple[int, int]) -> Tensor:
         plane = grid.pairs(plane, offset)
         background, foreground, negative = _pair_masks(label, grid, offset)
         positive = -torch.log(plane + eps)
@@ -456,9 +479,16 @@ def affinity_loss(
     )
 
 
-def displacement_loss(displacement, label, radius, *, counts=None, eps=1e-5):
+def displacement_loss(
+    displacement: Tensor,
+    label: Tensor,
+    radius: int,
+    *,
+    counts: Tensor | None = None,
+    eps: float = 1e-5,
+) -> tuple[Tensor, Tensor]:
     """IRN's displacement losses: vectors of a foreground pair differ by its offset, those of a
-    background pair not at all (section 2.2).
+    background pair not at all.
 
     Args:
         displacement (Tensor): (B,2,h,w) vectors (dy, dx) in cells.
@@ -477,7 +507,7 @@ def displacement_loss(displacement, label, radius, *, counts=None, eps=1e-5):
         counts = pair_counts(label, radius, offsets=offsets)
     displacement = displacement if displacement.dtype == torch.float64 else displacement.float()
 
-    def sums(vectors, offset):
+    def sums(vectors: Tensor, offset: tuple[int, int]) -> Tensor:
         difference = grid.source(vectors, offset) - grid.target(vectors, offset)
         background, foreground, _ = _pair_masks(label, grid, offset)
         expected = difference.new_tensor(offset).view(2, 1, 1)

@@ -1,14 +1,16 @@
-"""Self-attention that hands out exactly the maps it is asked for, block of query rows by block of
-query rows.
+"""Self-attention that returns exactly the maps that are requested, computed in blocks of query
+rows.
 
 Shapes: B batch, H heads, S = T + N tokens (T class tokens first, N patch tokens), d head width.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 # Scores of this many bytes are alive at a time when maps are read: on a CPU about a head of an
@@ -22,7 +24,7 @@ AFFINITY_MODES = ('softmax_all', 'softmax_patch', 'softmax_logit')
 
 @dataclass(frozen=True)
 class AttentionRequest:
-    """What a caller wants to know of the attention of a transformer.
+    """Request for attention maps of a transformer.
 
     Attributes:
         part (str): ``'class_to_patch'`` (T,N), ``'patch_to_patch'`` (N,N) or ``'all'`` (T+N,T+N);
@@ -30,8 +32,8 @@ class AttentionRequest:
         layers (int | None): The last ``layers`` layers; None for all.
         kind (str): ``'softmax'`` over all T+N keys, not renormalised after slicing; ``'logits'``,
             the scaled scores; or ``'deferred'``, one :class:`DeferredAttention` per layer in a
-            tuple, for what is only known after the network has run (the other attributes but
-            ``layers`` have no meaning then).
+            tuple, for maps that are only known after the network has run (all other attributes
+            except ``layers`` are then ignored).
         heads (str): ``'mean'`` over heads, or ``'all'`` to keep them.
         reduce (str): ``'sum'`` or ``'mean'`` over layers, ``'stack'`` for a leading layer axis, or
             ``'list'`` for a tuple with a map per layer, which takes no copy.
@@ -43,7 +45,7 @@ class AttentionRequest:
     heads: str = 'mean'
     reduce: str = 'sum'
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, allowed in (
             ('part', ('class_to_patch', 'patch_to_patch', 'all')),
             ('kind', ('softmax', 'logits', 'deferred')),
@@ -57,11 +59,11 @@ class AttentionRequest:
         if self.layers is not None and self.layers < 1:
             raise ValueError(f'AttentionRequest.layers must be at least 1, got {self.layers}')
 
-    def first_layer(self, num_layers):
+    def first_layer(self, num_layers: int) -> int:
         """Index of the first layer that is read."""
         return 0 if self.layers is None else max(num_layers - self.layers, 0)
 
-    def slices(self, num_class_tokens):
+    def slices(self, num_class_tokens: int) -> tuple[slice, slice]:
         """Row and column slices of the part."""
         patches, classes = slice(num_class_tokens, None), slice(0, num_class_tokens)
         return {
@@ -71,33 +73,38 @@ class AttentionRequest:
         }[self.part]
 
 
-def attend(query, key, value, requests, *, num_class_tokens, key_mask=None, dropout=0.0):
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    requests: Sequence[AttentionRequest],
+    *,
+    num_class_tokens: int,
+    key_mask: Tensor | None = None,
+    dropout: float = 0.0,
+) -> tuple[Tensor, list[Any]]:
     """Scaled dot-product attention and the maps asked for.
 
     Without requests the fused kernel runs. With requests, only one block of query rows of the
     scores is alive at a time, and no map larger than the ones returned; where gradients are kept,
-    the backward pass makes the scores again block by block.
+    the backward pass recomputes the scores block by block.
 
     Args:
         query, key, value (Tensor): (B,H,S,d).
-        requests (Sequence[AttentionRequest]): ``layers`` and ``reduce`` are the caller's business,
-            not read here.
+        requests (Sequence[AttentionRequest]): The maps to return. ``layers`` and ``reduce`` are
+            not read here: the caller applies them.
         num_class_tokens (int): T.
         key_mask (Tensor, optional): (B,S) bool, True where a key must not be attended to.
         dropout (float): Attention dropout, applied to the values only, not to the maps.
 
     Returns:
         tuple: output (B,H,S,d), and a list with one map per request: (B,rows,columns), or
-            (B,H,rows,columns) where
-        ``heads='all'``, or a :class:`DeferredAttention`.
+            (B,H,rows,columns) where ``heads='all'``, or a :class:`DeferredAttention`.
     """
-    bias = (
-        None
-        if key_mask is None
-        else torch.zeros_like(key_mask, dtype=query.dtype).masked_fill(key_mask, float('-inf'))[
-            :, None, None
-        ]
-    )
+    bias = None
+    if key_mask is not None:
+        bias = torch.zeros_like(key_mask, dtype=query.dtype)
+        bias = bias.masked_fill(key_mask, float('-inf'))[:, None, None]
     if not requests:
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask=bias, dropout_p=dropout
@@ -110,12 +117,13 @@ def attend(query, key, value, requests, *, num_class_tokens, key_mask=None, drop
             query, key, value, attn_mask=bias, dropout_p=dropout
         )
         # A few class rows are cheaper to recompute than to leave the fused kernel for.
-        weights = (
-            _softmax(query_scaled[:, :, :num_class_tokens] @ key.transpose(-2, -1), bias)
-            if softmax_wanted
-            else None
-        )
-        maps = {request: _read(request, weights, num_class_tokens) for request in softmax_wanted}
+        maps: dict[AttentionRequest, Any] = {}
+        if softmax_wanted:
+            class_scores = query_scaled[:, :, :num_class_tokens] @ key.transpose(-2, -1)
+            weights = _softmax(class_scores, bias)
+            maps = {
+                request: _read(request, weights, num_class_tokens) for request in softmax_wanted
+            }
     # what was dropped must be remembered
     elif torch.is_grad_enabled() and dropout > 0 and query.requires_grad:
         weights = _softmax(query_scaled @ key.transpose(-2, -1), bias)
@@ -139,23 +147,23 @@ def attend(query, key, value, requests, *, num_class_tokens, key_mask=None, drop
     return output, [maps[request] for request in requests]
 
 
-def map_dtype(dtype):
+def map_dtype(dtype: torch.dtype) -> torch.dtype:
     """Type of maps read from attention of a type: at least float32."""
     return torch.promote_types(dtype, torch.float32)
 
 
-def _softmax(scores, bias):
+def _softmax(scores: Tensor, bias: Tensor | None) -> Tensor:
     return (scores if bias is None else scores + bias).softmax(-1)
 
 
-def _read(request, weights, num_class_tokens):
+def _read(request: AttentionRequest, weights: Tensor, num_class_tokens: int) -> Tensor:
     """Map of a request from all weights (B,H,S,S)."""
     row_slice, column_slice = request.slices(num_class_tokens)
     part = weights[..., row_slice, column_slice]
     return part.mean(1) if request.heads == 'mean' else part
 
 
-def _blocks(query):
+def _blocks(query: Tensor) -> Iterator[tuple[int | slice, int | slice, slice]]:
     """Blocks that the scores of ``query`` (B,H,S,d) are computed in: (images, heads, rows), the
     first two numbers or slices.
 
@@ -180,20 +188,38 @@ def _blocks(query):
             yield image, heads, slice(first_row, min(first_row + row_step, num_tokens))
 
 
-def _shared_rows(rows, asked, num_tokens):
+def _shared_rows(rows: slice, asked: slice, num_tokens: int) -> tuple[slice, slice] | None:
     """Rows that a block has of a part: their slice in the block and in the part; None without
     any.
     """
-    asked = range(num_tokens)[asked]
-    start, stop = max(asked.start, rows.start), min(asked.stop, rows.stop)
+    part = range(num_tokens)[asked]
+    start, stop = max(part.start, rows.start), min(part.stop, rows.stop)
     if start >= stop:
         return None
-    return slice(start - rows.start, stop - rows.start), slice(
-        start - asked.start, stop - asked.start
+    return (
+        slice(start - rows.start, stop - rows.start),
+        slice(start - part.start, stop - part.start),
     )
 
 
-def _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias, dropout):
+def _block_bias(bias: Tensor | None, image: int | slice, num_axes: int) -> Tensor | None:
+    """Bias (B,1,1,S) of a block of scores with ``num_axes`` axes: 4 for several images, less for
+    rows of heads of one image.
+    """
+    if bias is None:
+        return None
+    return bias[image] if num_axes == 4 else bias[image, 0]
+
+
+def _attend_in_blocks(
+    query_scaled: Tensor,
+    key: Tensor,
+    value: Tensor,
+    requests: Sequence[AttentionRequest],
+    num_class_tokens: int,
+    bias: Tensor | None,
+    dropout: float,
+) -> tuple[Tensor, dict[AttentionRequest, Tensor]]:
     """Output and maps without gradient: some rows of some heads of one image at a time, or some
     whole images where they are small.
     """
@@ -203,16 +229,14 @@ def _attend_in_blocks(query_scaled, key, value, requests, num_class_tokens, bias
     slices = {request: request.slices(num_class_tokens) for request in requests}
     maps = {}
     for request in requests:
-        rows, columns = (len(range(num_tokens)[part]) for part in slices[request])
-        heads = [num_heads] if request.heads == 'all' else []
+        size = [len(range(num_tokens)[part]) for part in slices[request]]
+        leading = [batch, num_heads] if request.heads == 'all' else [batch]
         maps[request] = query_scaled.new_zeros(
-            (batch, *heads, rows, columns), dtype=map_dtype(query_scaled.dtype)
+            (*leading, *size), dtype=map_dtype(query_scaled.dtype)
         )
     for image, heads, rows in _blocks(query_scaled):
         scores = query_scaled[image, heads, rows] @ key[image, heads].transpose(-2, -1)
-        weights = _softmax(
-            scores, None if bias is None else bias[image] if scores.dim() == 4 else bias[image, 0]
-        )
+        weights = _softmax(scores, _block_bias(bias, image, scores.dim()))
         output[image, heads, rows] = F.dropout(weights, dropout) @ value[image, heads]
         for request, (row_slice, column_slice) in slices.items():
             shared = _shared_rows(rows, row_slice, num_tokens)
@@ -237,7 +261,16 @@ class _AttentionWithMaps(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, query_scaled, key, value, bias, requests, num_class_tokens):
+    def forward(
+        ctx: Any,
+        query_scaled: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor | None,
+        requests: tuple[AttentionRequest, ...],
+        num_class_tokens: int,
+    ) -> tuple[Tensor, ...]:
+        # no weights are kept for the gradient: `backward` computes them again, block by block
         output, maps = _attend_in_blocks(
             query_scaled, key, value, requests, num_class_tokens, bias, 0.0
         )
@@ -248,7 +281,9 @@ class _AttentionWithMaps(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_output, *grad_maps):
+    def backward(
+        ctx: Any, grad_output: Tensor | None, *grad_maps: Any
+    ) -> tuple[Tensor | None, ...]:
         query, key, value, bias = ctx.saved_tensors
         num_heads, num_tokens = query.shape[1:3]
         grads = tuple(
@@ -273,10 +308,7 @@ class _AttentionWithMaps(torch.autograd.Function):
             )
             block_grad = grad_output[image, heads, rows]
             scores = (block_query @ block_key.transpose(-2, -1)).to(map_dtype(query.dtype))
-            weights = _softmax(
-                scores,
-                None if bias is None else bias[image] if scores.dim() == 4 else bias[image, 0],
-            )
+            weights = _softmax(scores, _block_bias(bias, image, scores.dim()))
             grad = (block_grad @ block_value.transpose(-2, -1)).to(weights.dtype)
             for request, row_slice, column_slice, grad_map in wanted:
                 shared = _shared_rows(rows, row_slice, num_tokens)
@@ -288,6 +320,7 @@ class _AttentionWithMaps(torch.autograd.Function):
                         part[:, None] if grad.dim() == 4 else part, alpha=1 / num_heads
                     )
             grad_value[image, heads] += weights.to(block_grad.dtype).transpose(-2, -1) @ block_grad
+            # derivative of the softmax of each row
             grad -= (grad * weights).sum(-1, keepdim=True)
             grad = grad.mul_(weights).to(query.dtype)
             grad_query[image, heads, rows] = grad @ block_key
@@ -295,7 +328,9 @@ class _AttentionWithMaps(torch.autograd.Function):
         return *grads, None, None, None
 
 
-def _logits(query_scaled, key, request, num_class_tokens):
+def _logits(
+    query_scaled: Tensor, key: Tensor, request: AttentionRequest, num_class_tokens: int
+) -> Tensor:
     """Scaled scores; their head mean is one product of the concatenated heads, no per-head matrix
     exists.
     """
@@ -312,8 +347,8 @@ def _logits(query_scaled, key, request, num_class_tokens):
 
 
 class DeferredAttention(NamedTuple):
-    """Queries and keys of one layer, which its gradient keeps in any case, and what can be computed
-    from them later.
+    """Queries and keys of one layer, from which maps are computed later. The gradient of the layer
+    keeps both in any case.
 
     No matrix per head is held: propagation runs in the fused kernel, logits are one product of the
     concatenated heads.
@@ -329,7 +364,7 @@ class DeferredAttention(NamedTuple):
     num_class_tokens: int
     bias: torch.Tensor | None = None
 
-    def logits(self):
+    def logits(self) -> Tensor:
         """Head mean of the scaled scores between patches (B,N,N), with gradient (AReAM's
         A-tilde).
         """
@@ -340,7 +375,7 @@ class DeferredAttention(NamedTuple):
             self.num_class_tokens,
         )
 
-    def affinity(self, mode='softmax_all'):
+    def affinity(self, mode: str = 'softmax_all') -> Tensor:
         """Patch affinity P (B,N,N) in [0,1], head after head, float32 or better.
 
         Args:
@@ -350,7 +385,7 @@ class DeferredAttention(NamedTuple):
                 between patches.
         """
         query, key, _, bias, scale, patches = self._operands(mode)
-        total = 0
+        total: Any = 0
         for head in range(query.shape[1]):
             scores = (query[:, head] * scale) @ key[:, head].transpose(-2, -1)
             weights = _softmax(
@@ -361,7 +396,7 @@ class DeferredAttention(NamedTuple):
         return total / query.shape[1]
 
     @torch.no_grad()
-    def propagate(self, values, mode='softmax_all'):
+    def propagate(self, values: Tensor, mode: str = 'softmax_all') -> Tensor:
         """Propagate maps along the affinity, ``out[q] = sum_k P[q,k] values[k]``, without forming
         P; no gradient.
 
@@ -389,7 +424,7 @@ class DeferredAttention(NamedTuple):
                 results.append(result[..., : part.shape[-1]].mean(1, dtype=dtype))
         return torch.cat(results, 2).transpose(1, 2)
 
-    def _operands(self, mode):
+    def _operands(self, mode: str) -> tuple[Tensor, Tensor, int, Tensor | None, float, slice]:
         """Query and key (B,H',.,.), number of keys before the patches, bias, scale, and where the
         patches are among the keys.
         """
@@ -416,19 +451,19 @@ class AttentionCollector:
     where no gradient is kept.
     """
 
-    def __init__(self, requests, num_layers):
+    def __init__(self, requests: Sequence[AttentionRequest], num_layers: int) -> None:
         self.asked = tuple(requests)
         self.requests = tuple(dict.fromkeys(requests))
         self.num_layers = num_layers
-        self.maps = [None] * len(self.requests)
+        self.maps: list[Any] = [None] * len(self.requests)
 
-    def wanted(self, layer):
+    def wanted(self, layer: int) -> list[AttentionRequest]:
         """Requests that read this layer."""
         return [
             request for request in self.requests if layer >= request.first_layer(self.num_layers)
         ]
 
-    def add(self, layer, maps):
+    def add(self, layer: int, maps: Sequence[Any]) -> None:
         """Take the maps of :meth:`wanted`, in order."""
         indices = [
             i
@@ -449,7 +484,7 @@ class AttentionCollector:
             else:
                 self.maps[index] += new
 
-    def result(self):
+    def result(self) -> tuple[Any, ...]:
         """One tensor, or one tuple of :class:`DeferredAttention`, per request."""
         finished = {}
         for request, maps in zip(self.requests, self.maps):

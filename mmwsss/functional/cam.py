@@ -1,10 +1,19 @@
 """From attention and patch class maps to class activation maps (MCTformer+ section III)."""
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 
-def fuse_cams(class_attention, patch_cams, map_type='fused', *, sqrt=True):
+def fuse_cams(
+    class_attention: Tensor,
+    patch_cams: Tensor | None,
+    map_type: str = 'fused',
+    *,
+    sqrt: bool = True,
+) -> Tensor:
     """Combine class attention and patch class maps.
 
     Args:
@@ -32,7 +41,7 @@ def fuse_cams(class_attention, patch_cams, map_type='fused', *, sqrt=True):
     return fused.sqrt() if sqrt else fused
 
 
-def refine_with_affinity(cams, affinity, *, side='Am'):
+def refine_with_affinity(cams: Tensor, affinity: Tensor, *, side: str = 'Am') -> Tensor:
     """Propagate maps along the patch affinity.
 
     Args:
@@ -52,12 +61,12 @@ def refine_with_affinity(cams, affinity, *, side='Am'):
     ).view_as(cams)
 
 
-def upsample_cams(cams, size, *, align_corners=False):
+def upsample_cams(cams: Tensor, size: Sequence[int], *, align_corners: bool = False) -> Tensor:
     """Bilinear resize of (B,K,h,w) to ``size`` (H,W)."""
     return F.interpolate(cams, size=tuple(size), mode='bilinear', align_corners=align_corners)
 
 
-def minmax_normalize(cams, eps=1e-8):
+def minmax_normalize(cams: Tensor, eps: float = 1e-8) -> Tensor:
     """Min-max per map over its pixels: ``(x-min)/(max-min+eps)``; a constant map becomes 0, also
     one that is constant up to rounding.
 

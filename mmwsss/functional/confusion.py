@@ -1,5 +1,5 @@
 """Pixel counts per class and what is derived from them: IoU with its three means, false positives
-and negatives (pipeline spec 7.2, 7.4).
+and negatives (the conventions of the published evaluation codes).
 
 Counts stay int64 until the final division, so that any number of pixels is exact.
 """
@@ -7,6 +7,7 @@ Counts stay int64 until the final division, so that any number of pixels is exac
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 MEANS = ('all', 'present', 'union')
 RATES = ('mctformer', 'irn', 'seam')
@@ -30,7 +31,7 @@ class FalseRates(NamedTuple):
     class_negative: torch.Tensor
 
 
-def confusion_matrix(pred, gt, num_classes, ignore_index=255):
+def confusion_matrix(pred: Tensor, gt: Tensor, num_classes: int, ignore_index: int = 255) -> Tensor:
     """Count every pair of label and prediction with one bincount.
 
     Args:
@@ -62,7 +63,7 @@ def confusion_matrix(pred, gt, num_classes, ignore_index=255):
     return torch.cat((counts[:, 1:], counts[:, :1]), 1)
 
 
-def _confusion_of_bytes(pred, gt, num_classes, ignore_index):
+def _confusion_of_bytes(pred: Tensor, gt: Tensor, num_classes: int, ignore_index: int) -> Tensor:
     """:func:`confusion_matrix` of uint8 maps: all 256 values are counted, so that no pixel needs a
     look beforehand.
     """
@@ -87,7 +88,7 @@ def _confusion_of_bytes(pred, gt, num_classes, ignore_index):
     return counts[:-1]
 
 
-def shift_labels(labels, num_classes, ignore_index, name):
+def shift_labels(labels: Tensor, num_classes: int, ignore_index: int, name: str) -> Tensor:
     """Map labels 0..K-1 to 1..K and ``ignore_index`` to 0, so that one histogram takes them all.
 
     Returns:
@@ -108,7 +109,7 @@ def shift_labels(labels, num_classes, ignore_index, name):
     return labels.add_(1).masked_fill_(ignored, 0)
 
 
-def resolve_ignored(confusion, how='background'):
+def resolve_ignored(confusion: Tensor, how: str = 'background') -> Tensor:
     """Decide what pixels without a prediction count as.
 
     Args:
@@ -127,12 +128,12 @@ def resolve_ignored(confusion, how='background'):
     return square
 
 
-def class_areas(confusion):
+def class_areas(confusion: Tensor) -> ClassAreas:
     """Areas of a (K,K) confusion matrix (rows are labels)."""
     return ClassAreas(confusion.diagonal().clone(), confusion.sum(0), confusion.sum(1))
 
 
-def class_iou(areas):
+def class_iou(areas: ClassAreas) -> Tensor:
     """Intersection over union of each class, float64 (...,K) in [0,1]; 0 for a class that never
     occurs.
     """
@@ -140,7 +141,7 @@ def class_iou(areas):
     return areas.hit.double() / union.clamp(min=1)
 
 
-def mean_over_classes(values, areas, mean='all'):
+def mean_over_classes(values: Tensor, areas: ClassAreas, mean: str = 'all') -> Tensor:
     """Mean of per-class ``values`` (...,K).
 
     Args:
@@ -164,7 +165,7 @@ def mean_over_classes(values, areas, mean='all'):
     return torch.where(chosen, values, 0).sum(-1) / chosen.sum(-1).clamp(min=1)
 
 
-def iou_variants(areas):
+def iou_variants(areas: ClassAreas) -> dict[str, Tensor]:
     """The three means of IoU found in the literature; identical when every class occurs in the
     ground truth.
 
@@ -176,7 +177,7 @@ def iou_variants(areas):
     return {mean: mean_over_classes(iou, areas, mean) for mean in MEANS}
 
 
-def false_rates(areas, rates='mctformer', mean='all'):
+def false_rates(areas: ClassAreas, rates: str = 'mctformer', mean: str = 'all') -> FalseRates:
     """False positives and false negatives by the three published definitions.
 
     Args:

@@ -6,7 +6,11 @@ Potentials" (NIPS 2011), with the conventions of pydensecrf: symmetric normalisa
 message of a pixel to itself included, Potts compatibility.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from mmwsss.functional.gaussian_filter import gaussian_filter
 from mmwsss.functional.permutohedral import build_lattice, filter_lattice
@@ -14,7 +18,7 @@ from mmwsss.functional.permutohedral import build_lattice, filter_lattice
 MIN_PROB = 1e-5
 
 
-def background_alpha(cams, alpha):
+def background_alpha(cams: Tensor, alpha: float) -> Tensor:
     """Stack the background score ``(1 - max_k cam_k)^alpha`` on top of the maps (PSA; low alpha is
     strong background).
 
@@ -29,7 +33,7 @@ def background_alpha(cams, alpha):
     return torch.cat([(1 - best) ** alpha, cams])
 
 
-def label_probabilities(labels, num_labels, gt_prob=0.7):
+def label_probabilities(labels: Tensor, num_labels: int, gt_prob: float = 0.7) -> Tensor | None:
     """Soft version of a hard label map (IRN): ``gt_prob`` for the label of a pixel, the rest shared
     by the others.
 
@@ -56,12 +60,14 @@ def label_probabilities(labels, num_labels, gt_prob=0.7):
     return probs.scatter_(0, labels[None], gt_prob)
 
 
-def unary_energy(probs):
+def unary_energy(probs: Tensor) -> Tensor:
     """``-log`` of probabilities clipped to [1e-5, 1], same shape."""
     return -probs.float().clamp(MIN_PROB, 1).log()
 
 
-def gaussian_features(size, sxy, *, device=None):
+def gaussian_features(
+    size: Sequence[int], sxy: float, *, device: torch.device | None = None
+) -> Tensor:
     """Positions in standard deviations, (H*W,2) x and y."""
     y, x = torch.meshgrid(
         torch.arange(size[0], dtype=torch.float32, device=device),
@@ -71,13 +77,19 @@ def gaussian_features(size, sxy, *, device=None):
     return torch.stack([x.flatten(), y.flatten()], 1) / sxy
 
 
-def bilateral_features(image, sxy, srgb):
+def bilateral_features(image: Tensor, sxy: float, srgb: float) -> Tensor:
     """Positions and colours in standard deviations, (H*W,5), of an image (H,W,3) in 0..255."""
     colors = image.to(torch.promote_types(image.dtype, torch.float32)).reshape(-1, 3) / srgb
     return torch.cat([gaussian_features(image.shape[:2], sxy, device=image.device), colors], 1)
 
 
-def pairwise_kernels(image, gauss, bilateral, *, exact=False):
+def pairwise_kernels(
+    image: Tensor,
+    gauss: tuple[float, int],
+    bilateral: tuple[float, float, int],
+    *,
+    exact: bool = False,
+) -> list[tuple[int, Callable[..., Any]]]:
     """The two normalised kernels of an image; they serve any number of unaries.
 
     Args:
@@ -101,16 +113,16 @@ def pairwise_kernels(image, gauss, bilateral, *, exact=False):
     return kernels
 
 
-def _normalized_filter(features, exact):
+def _normalized_filter(features: Tensor, exact: bool) -> Callable[..., Any]:
     """``D^-1/2 K D^-1/2`` with D the row sums of K."""
     if exact:
 
-        def convolve(values):
+        def convolve(values: Tensor) -> Tensor:
             return gaussian_filter(features, values)
     else:
         lattice = build_lattice(features)
 
-        def convolve(values):
+        def convolve(values: Tensor) -> Tensor:
             return filter_lattice(lattice, values)
 
     scale = convolve(features.new_ones(len(features), 1)).add_(1e-20).rsqrt_()
@@ -118,7 +130,7 @@ def _normalized_filter(features, exact):
 
 
 @torch.no_grad()
-def mean_field(unary, kernels, num_iters):
+def mean_field(unary: Tensor, kernels: list[tuple], num_iters: int) -> Tensor:
     """Mean-field inference: ``Q <- softmax(-U + sum compat * K Q)`` from ``Q = softmax(-U)``.
 
     Args:

@@ -1,24 +1,26 @@
-"""Small crops of a view around places that may not be object (ToCo, section 3.3; MCC specification,
-section 5).
+"""Local crops of a view around places that are not confidently foreground (class token contrast of
+ToCo).
 """
 
 import torch
+from torch import Tensor
 
 
-def sample_uncertain_crops(roi, num_crops, size, *, generator=None):
-    """Random places of crops whose centre is no certain object.
+def sample_uncertain_crops(
+    roi: Tensor, num_crops: int, size: int, *, generator: torch.Generator | None = None
+) -> Tensor:
+    """Random places of crops whose centre is not confidently foreground.
 
     Args:
-        roi (Tensor): (B,H,W), 0 background, 1 unsure, 2 object.
+        roi (Tensor): (B,H,W), 0 background, 1 uncertain, 2 object.
         num_crops (int): M, crops of each image.
         size (int): Side of a crop in pixels; its centre is at least ``size // 2`` from every
             border.
         generator (torch.Generator, optional): Source of the random numbers.
 
     Returns:
-        Tensor: (B,M,2) int64, upper left corners y, x. Centres are unsure or background pixels,
-            drawn without repetition; any pixel
-        where an image has fewer than M of these.
+        Tensor: (B,M,2) int64, upper left corners y, x. Centres are uncertain or background pixels,
+            drawn without replacement; any pixel where an image has fewer than M of these.
 
     Raises:
         ValueError: A crop larger than the map.
@@ -41,7 +43,7 @@ def sample_uncertain_crops(roi, num_crops, size, *, generator=None):
     return torch.stack([index.div(columns, rounding_mode='floor'), index % columns], 2)
 
 
-def take_crops(images, corners, size):
+def take_crops(images: Tensor, corners: Tensor, size: int) -> Tensor:
     """Crops at ``corners`` (B,M,2) of (B,...,H,W): a tensor (B,M,...,size,size)."""
     return torch.stack(
         [

@@ -4,7 +4,10 @@ Source: Tang et al., "On Regularized Losses for Weakly-supervised CNN Segmentati
 gated as in Zhang et al., "Reliability Does Matter" (AAAI 2020); used by ToCo, MCC and CoSA.
 """
 
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from mmwsss.functional.crf import bilateral_features
 from mmwsss.functional.gaussian_filter import gaussian_filter
@@ -13,7 +16,16 @@ from mmwsss.functional.permutohedral import build_lattice, filter_lattice
 
 class _DenseEnergy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, scores, gate, images, sigma_rgb, sigma_xy, kernel, block):
+    def forward(
+        ctx: Any,
+        scores: Tensor,
+        gate: Tensor,
+        images: Tensor,
+        sigma_rgb: float,
+        sigma_xy: float,
+        kernel: str,
+        block: int | None,
+    ) -> Tensor:
         gated = torch.empty_like(scores)
         for score, image, target in zip(scores, images, gated):
             features = bilateral_features(image.permute(1, 2, 0), sigma_xy, sigma_rgb)
@@ -28,12 +40,21 @@ class _DenseEnergy(torch.autograd.Function):
         return -(scores * gated).sum() / max(1, len(scores))
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (gated,) = ctx.saved_tensors
         return gated * (-2 * grad / max(1, len(gated))), None, None, None, None, None, None
 
 
-def dense_energy(scores, gate, images, *, sigma_rgb, sigma_xy, kernel='exact', block=None):
+def dense_energy(
+    scores: Tensor,
+    gate: Tensor,
+    images: Tensor,
+    *,
+    sigma_rgb: float,
+    sigma_xy: float,
+    kernel: str = 'exact',
+    block: int | None = None,
+) -> Tensor:
     """``-1/B sum_k sum_i G_i S_ki (W S_k)_i`` with ``W_ij = exp(-|f_i - f_j|^2 / 2)``, i = j
     included; never positive.
 
@@ -62,7 +83,9 @@ def dense_energy(scores, gate, images, *, sigma_rgb, sigma_xy, kernel='exact', b
 
 
 @torch.no_grad()
-def reliability_gate(probs, inside, labels, ignore_index=255):
+def reliability_gate(
+    probs: Tensor, inside: Tensor, labels: Tensor, ignore_index: int = 255
+) -> Tensor:
     """How much each pixel needs the energy: 1 where it has no label, else ``1 - max_k p_k`` inside
     the image and 0 outside.
 

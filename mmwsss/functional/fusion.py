@@ -1,8 +1,13 @@
-"""Scores of several scales and flips of an image become one (pipeline specification 5.4; MCC
-specification, section 6).
+"""Fusion of the scores of several scales and flips of an image.
+
+Each rule follows the released test code of a method: MCTformer (``tool/infer`` of the segmentation
+network), SSC, ToCo and MCC, CoSA.
 """
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 # rule -> (how the flips of a scale are combined, how the scales are)
 RULES = {
@@ -29,14 +34,14 @@ class ScoreFusion:
         ValueError: Unknown rule.
     """
 
-    def __init__(self, rule):
+    def __init__(self, rule: str) -> None:
         if rule not in RULES:
             raise ValueError(f'rule must be one of {tuple(RULES)}, got {rule!r}')
         self.rule = rule
-        self._fused = None
+        self._fused: Tensor | None = None
         self._count = 0
 
-    def add(self, flips, dim=0):
+    def add(self, flips: Sequence[Tensor], dim: int = 0) -> None:
         """Add the views of one scale: a sequence of logits of one shape, classes along ``dim``."""
         if self.rule.endswith('softmax'):
             flips = [logits.softmax(dim) for logits in flips]
@@ -45,14 +50,20 @@ class ScoreFusion:
         self._fused = scale if self._fused is None else _combine([self._fused, scale], over_scales)
         self._count += len(flips)
 
-    def result(self):
+    def result(self) -> Tensor:
         """Fused scores whose softmax the dense CRF may take: fused logits, or logarithms of fused
-        probabilities (a factor per pixel, which a mean field does not feel)."""
+        probabilities (up to a factor per pixel, which leaves the mean field unchanged).
+
+        Raises:
+            ValueError: No scores have been added.
+        """
+        if self._fused is None:
+            raise ValueError('no scores to fuse: call add() for each scale first')
         fused = self._fused / self._count if self.rule.startswith('mean') else self._fused
         return fused.clamp_min(1e-12).log() if self.rule.endswith('softmax') else fused
 
 
-def _combine(views, how):
+def _combine(views: Sequence[Tensor], how: str) -> Tensor:
     result = views[0]
     for view in views[1:]:
         result = torch.maximum(result, view) if how == 'max' else result + view

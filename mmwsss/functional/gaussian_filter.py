@@ -6,10 +6,11 @@ number, bounded memory.
 """
 
 import torch
+from torch import Tensor
 
 
 @torch.no_grad()
-def gaussian_filter(features, values, block=None):
+def gaussian_filter(features: Tensor, values: Tensor, block: int | None = None) -> Tensor:
     """Exact Gaussian filter.
 
     The kernel is symmetric: each block of it is computed once and serves both of its halves. Cost
@@ -40,7 +41,7 @@ def gaussian_filter(features, values, block=None):
     return torch.cat(sums) if sums else values.new_zeros(values.shape, dtype=dtype)
 
 
-def _kernel(a, b):
+def _kernel(a: Tensor, b: Tensor) -> Tensor:
     """``exp(-|a_i - b_j|^2 / 2)`` from coordinate differences: the expanded square loses all digits
     where features are large.
     """

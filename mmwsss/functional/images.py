@@ -1,9 +1,14 @@
 """Pixel values of normalised images."""
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 
-def denormalize(images, mean, std, *, rounding=None):
+def denormalize(
+    images: Tensor, mean: Sequence[float], std: Sequence[float], *, rounding: str | None = None
+) -> Tensor:
     """Undo the normalisation of images.
 
     Args:
@@ -17,8 +22,8 @@ def denormalize(images, mean, std, *, rounding=None):
         Tensor: Same shape, floating point, in grey levels.
     """
     images = images if images.dtype == torch.float64 else images.float()
-    mean, std = (images.new_tensor(tuple(values)).view(-1, 1, 1) for values in (mean, std))
-    images = images * std + mean
+    offset, scale = (images.new_tensor(tuple(values)).view(-1, 1, 1) for values in (mean, std))
+    images = images * scale + offset
     if rounding is None:
         return images
     if rounding not in ('round', 'floor'):

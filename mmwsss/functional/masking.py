@@ -1,15 +1,26 @@
-"""Masks that hide part of an image from a transformer, and whether what is left shows the tagged
-objects (MCC specification, section 2).
+"""Masks that hide part of an image from a transformer, and whether the visible part shows the
+tagged objects (MCC section III-C).
 """
 
+from collections.abc import Sequence
 from math import gcd
 
 import torch
+from torch import Tensor
 
 from .pseudo_labels import gated_maximum
 
 
-def sample_key_masks(batch, num_masks, grid, *, scale=4, ratio=0.75, device=None, generator=None):
+def sample_key_masks(
+    batch: int,
+    num_masks: int,
+    grid: Sequence[int],
+    *,
+    scale: int = 4,
+    ratio: float = 0.75,
+    device: torch.device | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
     """Random masks of square cells; every cell is hidden independently of the others.
 
     Args:
@@ -45,8 +56,8 @@ def sample_key_masks(batch, num_masks, grid, *, scale=4, ratio=0.75, device=None
     return cells.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
 
 
-def object_roi(cams, tags, low=0.25, high=0.7):
-    """How much a place belongs to a tagged object: 0 background, 1 unsure, 2 object.
+def object_roi(cams: Tensor, tags: Tensor, low: float = 0.25, high: float = 0.7) -> Tensor:
+    """How certainly a place belongs to a tagged object: 0 background, 1 uncertain, 2 object.
 
     Args:
         cams (Tensor): (B,C,h,w) in about [0,1].
@@ -60,7 +71,7 @@ def object_roi(cams, tags, low=0.25, high=0.7):
     return (value > low).to(cams) + (value >= high).to(cams)
 
 
-def visible_object_flags(roi, key_masks, min_object=0.2):
+def visible_object_flags(roi: Tensor, key_masks: Tensor, min_object: float = 0.2) -> Tensor:
     """Which masked views count as views of the tagged objects (MCC Eq. 8-9).
 
     Args:

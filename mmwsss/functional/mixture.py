@@ -1,14 +1,16 @@
-"""Gaussian mixtures on a line, and the background thresholds of CAMs that CoSA reads off them (CoSA
-Eq. 6, spec 5.2).
+"""One-dimensional Gaussian mixtures, and the background thresholds of CAMs that CoSA derives from
+them (CoSA Eq. 6).
 
 Everything works on values (N,), or on a histogram: values (N,) with their ``counts`` (N,). Computed
 in float64.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 MODES = ('released', 'kmeans2', 'mle2')
 REGULARIZATION = 1e-6  # added to every variance
@@ -26,8 +28,14 @@ class Mixture(NamedTuple):
 
 
 def fit_threshold(
-    values, mode='kmeans2', *, counts=None, floor=0.05, components=None, max_iters=None
-):
+    values: Tensor,
+    mode: str = 'kmeans2',
+    *,
+    counts: Tensor | None = None,
+    floor: float = 0.05,
+    components: int | None = None,
+    max_iters: int | None = None,
+) -> tuple[float, ...] | None:
     """Thresholds between background and foreground scores.
 
     - ``'kmeans2'``: two Gaussians from an exact two-means split, EM to 1e-3, threshold where both
@@ -97,22 +105,29 @@ def fit_threshold(
     return (crossing(fit)[0],) if fit.converged else None
 
 
-def histogram(values, bins):
+def histogram(values: Tensor, bins: int) -> Tensor:
     """Counts (bins,) int64 of values in [0,1] in equal bins; 1 belongs to the last."""
     return torch.bincount(bin_of(values.flatten(), bins), minlength=bins)
 
 
-def bin_of(values, bins):
+def bin_of(values: Tensor, bins: int) -> Tensor:
     """The bin (int64, 0-based) of each value in [0,1]; 1 belongs to the last."""
     return (values * bins).long().clamp_(max=bins - 1)
 
 
-def bin_centres(bins, device=None):
+def bin_centres(bins: int, device: torch.device | str | None = None) -> Tensor:
     """Centres (bins,) float64 of the bins of :func:`histogram`."""
     return (torch.arange(bins, dtype=torch.float64, device=device) + 0.5) / bins
 
 
-def fit_mixture(values, start, *, counts=None, tol=1e-3, max_iters=100):
+def fit_mixture(
+    values: Tensor,
+    start: Mixture,
+    *,
+    counts: Tensor | None = None,
+    tol: float = 1e-3,
+    max_iters: int = 100,
+) -> Mixture:
     """Expectation maximisation.
 
     Stops when the mean log-likelihood changes by less than ``tol`` (the rule, order and variance
@@ -134,9 +149,12 @@ def fit_mixture(values, start, *, counts=None, tol=1e-3, max_iters=100):
     measure = (powers if counts is None else powers * counts).t()
     total = float(len(values) if counts is None else counts.sum())
     fit, before = Mixture(*start[:3]), -math.inf
-    # the few parameters are numbers of Python, the many values tensors: neither waits for the
-    # other's overhead
-    parameters = [column.tolist() for column in fit[:3]]
+    # The few parameters are Python numbers, which avoids the overhead of tiny tensor operations.
+    parameters: tuple[list[float], list[float], list[float]] = (
+        fit.means.tolist(),
+        fit.variances.tolist(),
+        fit.weights.tolist(),
+    )
     for iteration in range(1, max_iters + 1):
         table = values.new_tensor(_polynomials(*parameters))
         share, likelihood = (
@@ -152,19 +170,26 @@ def fit_mixture(values, start, *, counts=None, tol=1e-3, max_iters=100):
         parameters = means, variances, [mass / sum(masses) for mass in masses]
         now = likelihood / total
         if abs(now - before) < tol:
-            return Mixture(*map(values.new_tensor, parameters), iteration, True)
+            return _as_mixture(values, parameters, iteration, True)
         before = now
-    return Mixture(*map(values.new_tensor, parameters), max_iters, False)
+    return _as_mixture(values, parameters, max_iters, False)
 
 
-def _expect_all(table, values):
+def _as_mixture(
+    values: Tensor, parameters: Sequence[list[float]], num_iters: int, converged: bool
+) -> Mixture:
+    means, variances, weights = (values.new_tensor(column) for column in parameters)
+    return Mixture(means, variances, weights, num_iters, converged)
+
+
+def _expect_all(table: Tensor, values: Tensor) -> tuple[Tensor, float]:
     """Shares (M,N) of the components in every value, and the log-likelihood of all values."""
     logs = _log_densities(table, values)
     peak = logs.amax(0)
     share = logs.sub_(peak).exp_()
     norm = share.sum(0)
     share /= norm
-    # logarithms are dear and `norm` is in [1,M]: take those of products
+    # logarithms are expensive and `norm` is in [1,M]: take those of products
     whole = len(norm) // GROUP * GROUP
     likelihood = (
         norm[:whole].view(-1, GROUP).prod(1).log_().sum() + norm[whole:].log().sum() + peak.sum()
@@ -172,7 +197,7 @@ def _expect_all(table, values):
     return share, float(likelihood)
 
 
-def _expect_binned(table, powers, counts):
+def _expect_binned(table: Tensor, powers: Tensor, counts: Tensor) -> tuple[Tensor, float]:
     """The same for a histogram, in as few operations as possible."""
     logs = table @ powers
     peak = logs.amax(0)
@@ -181,7 +206,7 @@ def _expect_binned(table, powers, counts):
     return share.div_(norm), float(counts @ norm.log_().add_(peak))
 
 
-def _log_densities(table, values):
+def _log_densities(table: Tensor, values: Tensor) -> Tensor:
     """Log (M,N) of each weighted density at values (N,), by the coefficients of
     :func:`_polynomials`.
     """
@@ -189,12 +214,14 @@ def _log_densities(table, values):
     return (bend * values).add_(slope).mul_(values).add_(constant)
 
 
-def _powers(values):
+def _powers(values: Tensor) -> Tensor:
     """(3,N): 1, x and x^2 of values (N,)."""
     return torch.stack((torch.ones_like(values), values, values * values))
 
 
-def _polynomials(means, variances, weights):
+def _polynomials(
+    means: list[float], variances: list[float], weights: list[float]
+) -> list[list[float]]:
     """Coefficients of the log of each weighted density in (1, x, x^2): M lists of 3."""
     return [
         [
@@ -206,18 +233,18 @@ def _polynomials(means, variances, weights):
     ]
 
 
-def start_spread(values, counts=None, components=3):
+def start_spread(values: Tensor, counts: Tensor | None = None, components: int = 3) -> Mixture:
     """The released start: minimum, median, maximum (two components: minimum, maximum), unit
     variances, equal weights.
     """
-    means = [values.amin(), values.amax()]
+    places = [values.amin(), values.amax()]
     if components == 3:
-        means.insert(1, _quantile(values, 0.5, counts))
-    means = torch.stack(means)
+        places.insert(1, _quantile(values, 0.5, counts))
+    means = torch.stack(places)
     return Mixture(means, torch.ones_like(means), torch.full_like(means, 1 / components))
 
 
-def start_two_means(values, counts=None):
+def start_two_means(values: Tensor, counts: Tensor | None = None) -> Mixture:
     """The best split into two clusters (exact, by prefix sums over the sorted values), each as one
     Gaussian.
     """
@@ -226,9 +253,8 @@ def start_two_means(values, counts=None):
     mass, first, second = (torch.cumsum(counts * values**power, 0) for power in range(3))
     below, above = (mass[:-1], first[:-1]), (mass[-1] - mass[:-1], first[-1] - first[:-1])
     # least squares within the clusters = most squares between them; equal values stay together
-    between = sum(total * total / size for size, total in (below, above)).masked_fill(
-        values[1:] == values[:-1], -math.inf
-    )
+    between = below[1] * below[1] / below[0] + above[1] * above[1] / above[0]
+    between = between.masked_fill(values[1:] == values[:-1], -math.inf)
     cut = int(between.argmax())
     mass, first, second = (
         torch.stack((sums[cut], sums[-1] - sums[cut])) for sums in (mass, first, second)
@@ -237,7 +263,7 @@ def start_two_means(values, counts=None):
     return Mixture(means, second / mass - means * means + REGULARIZATION, mass / mass.sum())
 
 
-def start_percentiles(values, counts=None):
+def start_percentiles(values: Tensor, counts: Tensor | None = None) -> Mixture:
     """10th and 95th percentile, a quarter of the variance each, equal weights."""
     means = torch.stack([_quantile(values, share, counts) for share in (0.1, 0.95)])
     weights = torch.ones_like(values) if counts is None else counts
@@ -246,7 +272,7 @@ def start_percentiles(values, counts=None):
     return Mixture(means, torch.full_like(means, float(variance) / 4), torch.full_like(means, 0.5))
 
 
-def _quantile(values, share, counts=None):
+def _quantile(values: Tensor, share: float, counts: Tensor | None = None) -> Tensor:
     """Linear quantile of values, or of ascending values with counts (the value of the bin it falls
     into).
     """
@@ -265,7 +291,7 @@ def _quantile(values, share, counts=None):
     return values[torch.searchsorted(reached, share * reached[-1]).clamp(max=len(values) - 1)]
 
 
-def crossing(fit):
+def crossing(fit: Mixture) -> tuple[float, bool]:
     """Where two weighted Gaussians are equally likely, between their means.
 
     Args:
@@ -290,7 +316,7 @@ def crossing(fit):
     return (between[0], True) if between else ((left + right) / 2, False)
 
 
-def released_thresholds(fit, values):
+def released_thresholds(fit: Mixture, values: Tensor) -> tuple[float, ...] | None:
     """Largest value of the first component and, with three, the smallest of the third.
 
     Args:

@@ -4,15 +4,18 @@ weights from the colours of the image.
 Source: Ru et al., "Learning Affinity from Attention" (AFA, CVPR 2022), also used by ToCo, MCC and
 AReAM (Eq. 13-15).
 
-The plain form stacks 48 shifted copies of the mask in every iteration. Here the weights are made
-once per image, in blocks of rows, and each iteration streams over the neighbours with a running
-sum: memory does not grow with neighbours times channels.
+The plain form stacks 48 shifted copies of the mask in every iteration. Here the weights are
+computed once per image, in blocks of rows, and each iteration streams over the neighbours with a
+running sum: memory does not grow with neighbours times channels.
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 DILATIONS = (1, 2, 4, 8, 12, 24)
 _EPS = 1e-8
@@ -21,7 +24,7 @@ _CPU_BLOCK, _GPU_BLOCK = 1 << 19, 1 << 28
 _GPU_WEIGHT_BYTES = 1 << 30  # images whose weights are held at once on an accelerator
 
 
-def neighbour_offsets(dilations=DILATIONS):
+def neighbour_offsets(dilations: Sequence[int] = DILATIONS) -> list[tuple[int, int]]:
     """Offsets (dy, dx) of the 8 neighbours of each dilation: dilation-major, then row-major without
     the centre.
     """
@@ -34,7 +37,7 @@ def neighbour_offsets(dilations=DILATIONS):
     ]
 
 
-def position_weights(dilations=DILATIONS, scale=0.3):
+def position_weights(dilations: Sequence[int] = DILATIONS, scale: float = 0.3) -> list[float]:
     """Softmax of ``-(distance / std / scale)^2`` over the neighbours, as a list of floats (constant
     in space; AReAM Eq. 14).
     """
@@ -49,15 +52,15 @@ def position_weights(dilations=DILATIONS, scale=0.3):
 
 @torch.no_grad()
 def par_weights(
-    images,
-    dilations=DILATIONS,
+    images: Tensor,
+    dilations: Sequence[int] = DILATIONS,
     *,
-    color_scale=0.3,
-    position_scale=0.3,
-    color_weight=1.0,
-    position_weight=0.01,
-    normalize_kernel=False,
-):
+    color_scale: float = 0.3,
+    position_scale: float = 0.3,
+    color_weight: float = 1.0,
+    position_weight: float = 0.01,
+    normalize_kernel: bool = False,
+) -> Tensor:
     """Weights of the neighbours of every pixel (AReAM Eq. 13-15 as in the released code).
 
     Args:
@@ -120,7 +123,9 @@ def par_weights(
 
 
 @torch.no_grad()
-def par_propagate(weights, masks, dilations=DILATIONS, num_iters=10):
+def par_propagate(
+    weights: Tensor, masks: Tensor, dilations: Sequence[int] = DILATIONS, num_iters: int = 10
+) -> Tensor:
     """Replace every score by the weighted sum of its neighbours, ``num_iters`` times.
 
     Args:
@@ -142,13 +147,13 @@ def par_propagate(weights, masks, dilations=DILATIONS, num_iters=10):
         return masks.to(weights.dtype, copy=True)
     masks = masks.to(weights.dtype)
     if masks.device.type == 'cpu':
-        return _propagate_gather(
-            weights, masks, _neighbour_table(*masks.shape[-2:], dilations), num_iters
-        )
+        height, width = masks.shape[-2:]
+        table = _neighbour_table(height, width, dilations)
+        return _propagate_gather(weights, masks, table, num_iters)
     return _propagate_shifts(weights, masks, dilations, num_iters)
 
 
-def _neighbour_table(height, width, dilations):
+def _neighbour_table(height: int, width: int, dilations: Sequence[int]) -> Tensor:
     """Flat indices of the neighbours of every pixel, clamped to the border: (H*W,S) int32."""
     offsets = torch.tensor(neighbour_offsets(dilations), dtype=torch.int32)
     y = (torch.arange(height, dtype=torch.int32)[:, None] + offsets[:, 0]).clamp_(0, height - 1)
@@ -156,7 +161,7 @@ def _neighbour_table(height, width, dilations):
     return (y[:, None] * width + x).view(height * width, -1)
 
 
-def _propagate_gather(weights, masks, table, num_iters):
+def _propagate_gather(weights: Tensor, masks: Tensor, table: Tensor, num_iters: int) -> Tensor:
     """One fused gather-and-sum for an iteration of an image, for CPUs.
 
     Next to 48 short additions per iteration it is faster, and far less disturbed on a shared
@@ -173,7 +178,9 @@ def _propagate_gather(weights, masks, table, num_iters):
     return refined[0] if batch == 1 else torch.cat(refined)
 
 
-def _propagate_shifts(weights, masks, dilations, num_iters):
+def _propagate_shifts(
+    weights: Tensor, masks: Tensor, dilations: Sequence[int], num_iters: int
+) -> Tensor:
     """A running sum over shifted views of a replicate-padded buffer, for accelerators: coalesced
     reads and no index table.
     """
@@ -191,7 +198,13 @@ def _propagate_shifts(weights, masks, dilations, num_iters):
 
 
 @torch.no_grad()
-def pixel_adaptive_refinement(images, masks, dilations=DILATIONS, num_iters=10, **kernel):
+def pixel_adaptive_refinement(
+    images: Tensor,
+    masks: Tensor,
+    dilations: Sequence[int] = DILATIONS,
+    num_iters: int = 10,
+    **kernel: Any,
+) -> Tensor:
     """Refine score maps with the colours of their images.
 
     Args:
@@ -219,17 +232,13 @@ def pixel_adaptive_refinement(images, masks, dilations=DILATIONS, num_iters=10, 
     if num_iters == 0:
         return masks.clone()
     # image after image: the weights of one are in memory, and close to the caches
+    height, width = images.shape[-2:]
+    table, step = None, 1
     if images.device.type == 'cpu':
-        table, step = _neighbour_table(*images.shape[-2:], dilations), 1
+        table = _neighbour_table(height, width, dilations)
     else:  # as many images as fit: fewer launches
-        table, step = (
-            None,
-            max(
-                1,
-                _GPU_WEIGHT_BYTES
-                // (8 * len(dilations) * images[0, 0].numel() * images.element_size()),
-            ),
-        )
+        image_bytes = 8 * len(dilations) * height * width * images.element_size()
+        step = max(1, _GPU_WEIGHT_BYTES // image_bytes)
     refined = []
     for part, mask in zip(images.split(step), masks.split(step)):
         weights = par_weights(part, dilations, **kernel)
@@ -241,5 +250,5 @@ def pixel_adaptive_refinement(images, masks, dilations=DILATIONS, num_iters=10, 
     return refined[0] if len(refined) == 1 else torch.cat(refined)
 
 
-def _as_float(tensor):
+def _as_float(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype == torch.float64 else tensor.float()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 
 class Lattice(NamedTuple):
@@ -38,7 +39,7 @@ class Lattice(NamedTuple):
 
 
 @torch.no_grad()
-def build_lattice(features):
+def build_lattice(features: Tensor) -> Lattice:
     """Place points on the lattice.
 
     Args:
@@ -134,7 +135,7 @@ def build_lattice(features):
 
 
 @torch.no_grad()
-def filter_lattice(lattice, values):
+def filter_lattice(lattice: Lattice, values: Tensor) -> Tensor:
     """Filter ``values`` (N,K) -> (N,K): approximately ``sum_j exp(-|f_i - f_j|^2 / 2) v_j``, the
     point itself included.
     """

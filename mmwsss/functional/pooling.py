@@ -3,19 +3,20 @@
 from functools import lru_cache
 
 import torch
+from torch import Tensor
 
 
-def global_average_pool(maps):
+def global_average_pool(maps: Tensor) -> Tensor:
     """(B,C,h,w) -> (B,C)."""
     return maps.flatten(2).mean(-1)
 
 
-def global_max_pool(maps):
+def global_max_pool(maps: Tensor) -> Tensor:
     """(B,C,h,w) -> (B,C)."""
     return maps.flatten(2).amax(-1)
 
 
-def global_weighted_ranking_pool(maps, decay=0.996):
+def global_weighted_ranking_pool(maps: Tensor, decay: float = 0.996) -> Tensor:
     """Global weighted ranking pooling (GWRP), MCTformer+ Eq. 8.
 
     The values of each class are sorted in descending order and averaged with weights ``decay **
@@ -35,6 +36,6 @@ def global_weighted_ranking_pool(maps, decay=0.996):
 
 
 @lru_cache(maxsize=64)
-def _ranking_weights(num_values, decay, device):
+def _ranking_weights(num_values: int, decay: float, device: torch.device) -> Tensor:
     weights = decay ** torch.arange(num_values, dtype=torch.float64)
     return (weights / weights.sum()).float().to(device)

@@ -4,13 +4,17 @@ Boxes are (B,4) integers y0, y1, x0, x1 in pixels of the map: the part of a padd
 image. Labels outside are 255.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 IGNORE = 255
 
 
-def box_mask(boxes, size):
+def box_mask(boxes: Tensor, size: Sequence[int]) -> Tensor:
     """Pixels inside the boxes.
 
     Args:
@@ -26,7 +30,7 @@ def box_mask(boxes, size):
     return (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
 
 
-def boxes_on_grid(boxes, size, grid):
+def boxes_on_grid(boxes: Tensor, size: Sequence[int], grid: Sequence[int]) -> Tensor:
     """Boxes (B,4) y0, y1, x0, x1 in pixels of (H,W) as the cells of a grid (h,w) that they
     touch.
     """
@@ -36,7 +40,7 @@ def boxes_on_grid(boxes, size, grid):
     return torch.cat([rows, columns], 1)
 
 
-def gated_maximum(cams, tags):
+def gated_maximum(cams: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
     """Value and index (B,H,W) of the best class of ``cams`` (B,C,H,W), where maps of untagged
     classes count as 0; 0 without classes.
     """
@@ -47,8 +51,16 @@ def gated_maximum(cams, tags):
     return (cams * tags.to(cams)[:, :, None, None]).max(1)
 
 
-def cam_to_label(cams, tags, background=0.5, *, high=None, low=None, boxes=None):
-    """Labels by thresholds (MCC section 3; ToCo, CoSA).
+def cam_to_label(
+    cams: Tensor,
+    tags: Tensor,
+    background: float = 0.5,
+    *,
+    high: float | None = None,
+    low: float | None = None,
+    boxes: Tensor | None = None,
+) -> Tensor:
+    """Labels by thresholds (MCC Eq. 11, CoSA Eq. 3; ToCo).
 
     Mode A (no ``high`` and ``low``): the best present class, background where its value is at most
     ``background``. Mode B: besides, ignore where the value is at most ``high`` and background where
@@ -68,12 +80,14 @@ def cam_to_label(cams, tags, background=0.5, *, high=None, low=None, boxes=None)
         raise ValueError(f'high and low belong together, got high={high} and low={low}')
     value, label = gated_maximum(cams, tags)
     label = (label + 1).masked_fill_(value <= background, 0)
-    if high is not None:
+    if high is not None and low is not None:
         label.masked_fill_(value <= high, IGNORE).masked_fill_(value <= low, 0)
     return _ignore_outside(label, boxes)
 
 
-def labels_eq16(refined, tags, low=0.25, high=0.7, boxes=None):
+def labels_eq16(
+    refined: Tensor, tags: Tensor, low: float = 0.25, high: float = 0.7, boxes: Tensor | None = None
+) -> Tensor:
     """Labels by two thresholds on refined maps (AReAM Eq. 16): class above ``high``, background
     below ``low``, else ignore.
 
@@ -94,7 +108,7 @@ def labels_eq16(refined, tags, low=0.25, high=0.7, boxes=None):
     return _ignore_outside(label, boxes)
 
 
-def present_slots(tags):
+def present_slots(tags: Tensor) -> tuple[Tensor, Tensor]:
     """Present classes of each image side by side, so that maps of absent classes need not be
     computed.
 
@@ -113,7 +127,17 @@ def present_slots(tags):
 
 
 @torch.no_grad()
-def labels_two_pass(images, cams, tags, high=0.7, low=0.25, *, boxes=None, par=None, downscale=2):
+def labels_two_pass(
+    images: Tensor | None,
+    cams: Tensor,
+    tags: Tensor,
+    high: float = 0.7,
+    low: float = 0.25,
+    *,
+    boxes: Tensor | None = None,
+    par: Callable[..., Any] | None = None,
+    downscale: int = 2,
+) -> Tensor:
     """Labels by two constant background scores that compete with the maps (AFA, ToCo, MCC; CoSA
     with ``par=None``).
 
@@ -149,6 +173,8 @@ def labels_two_pass(images, cams, tags, high=0.7, low=0.25, *, boxes=None, par=N
         1,
     )
     if par is not None:
+        if images is None:
+            raise ValueError('the refinement needs the images')
         images = images.float()
         scores = par(_shrink(images, downscale) if downscale > 1 else images, scores)
     if scores.shape[-2:] != size:
@@ -161,7 +187,7 @@ def labels_two_pass(images, cams, tags, high=0.7, low=0.25, *, boxes=None, par=N
     return _ignore_outside(label, boxes)
 
 
-def _shrink(maps, factor):
+def _shrink(maps: Tensor, factor: int) -> Tensor:
     size = [max(1, side // factor) for side in maps.shape[-2:]]
     return (
         F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
@@ -170,5 +196,5 @@ def _shrink(maps, factor):
     )
 
 
-def _ignore_outside(label, boxes):
+def _ignore_outside(label: Tensor, boxes: Tensor | None) -> Tensor:
     return label if boxes is None else label.masked_fill(~box_mask(boxes, label.shape[-2:]), IGNORE)

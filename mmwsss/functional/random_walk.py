@@ -5,17 +5,28 @@ The layout (B,P,M) of the affinities is that of :mod:`mmwsss.functional.affinity
 """
 
 import warnings
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from .affinity import PairGrid, pair_offsets
+from .affinity import Offset, PairGrid, pair_offsets
 
 
 @torch.no_grad()
-def random_walk(affinity, x, radius, *, beta, num_steps, full_border=False, offsets=None):
-    """Propagate maps along affinities: x <- D^-1 A^beta x, ``num_steps`` times (spec sections 1.4,
-    1.5 and 2.3).
+def random_walk(
+    affinity: Tensor,
+    x: Tensor,
+    radius: int,
+    *,
+    beta: float,
+    num_steps: int,
+    full_border: bool = False,
+    offsets: Sequence[Offset] | None = None,
+) -> Tensor:
+    """Propagate maps along affinities: x <- D^-1 A^beta x, ``num_steps`` times (PSA,
+    IRN).
 
     A is symmetric with unit diagonal, the power is element-wise and D holds the row sums, so each
     step is a mean over a cell and its neighbours. It runs as one sparse product of all images and
@@ -63,7 +74,14 @@ def random_walk(affinity, x, radius, *, beta, num_steps, full_border=False, offs
     return walker.view(batch, height * width, classes).transpose(1, 2).reshape(x.shape).to(x)
 
 
-def _transition_matrix(affinity, shape, radius, beta, full_border, offsets):
+def _transition_matrix(
+    affinity: Tensor,
+    shape: Sequence[int],
+    radius: int,
+    beta: float,
+    full_border: bool,
+    offsets: Sequence[Offset],
+) -> Tensor:
     """Row-normalised A^beta of a batch as one block-diagonal CSR matrix (B*h*w, B*h*w)."""
     height, width = shape
     grid = PairGrid(shape, radius, full_border)

@@ -1,12 +1,13 @@
 """Adaptive re-activation of deep attention (AReAM, arXiv 2305.03112 v2), equation by equation.
 
-    Eq. 6      hellinger_statistics                    how alike the rows of an affinity are Eq. 7
-    refine_by_layer                         map refined by each layer alone Eq. 8      layer_entropy
-    flatness of each layer's refined map Eq. 9-10   layer_weights                           weights
-    of the loss (w_hat) and of the re-activation (w = 1 - w_hat) Eq. 11-12  reactivated_cams
-    map refined by the weighted layers Eq. 13-16  token_labels                            labels of
-    the patches, by pixel-adaptive refinement (functional/par.py) Eq. 17-18  pair_counts,
-    affinity_terms             loss of one layer over all pairs of patches
+- Eq. 6, ``hellinger_statistics``: similarity of the rows of an affinity.
+- Eq. 7, ``refine_by_layer``: map refined by each layer alone.
+- Eq. 8, ``layer_entropy``: flatness of each layer's refined map.
+- Eq. 9-10, ``layer_weights``: weights of the loss (w_hat) and of the re-activation (w = 1 - w_hat).
+- Eq. 11-12, ``reactivated_cams``: map refined by the weighted layers.
+- Eq. 13-16, ``token_labels``: labels of the patches, by pixel-adaptive refinement
+  (:mod:`mmwsss.functional.par`).
+- Eq. 17-18, ``pair_counts``, ``affinity_terms``: loss of one layer over all pairs of patches.
 
 Rows of an affinity are queries: refinement is out[q] = sum_k P[q,k] M[k]. No N x N matrix is formed
 in Eq. 7-17, and no matrix per head anywhere: Eq. 7 is an attention whose values are the maps, A_hat
@@ -15,21 +16,26 @@ are products with one-hot labels.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from .attention import DeferredAttention
 from .cam import minmax_normalize, upsample_cams
 from .pseudo_labels import IGNORE, labels_eq16, labels_two_pass
 
-MIN_RANGE = 1e-12  # of the entropies of an image: below it, its layers are alike
+MIN_RANGE = 1e-12  # layers whose entropies differ by less than this count as equal
 
 
 # Refinement and weights (no gradient) -------------------------------------------------------------
 
 
-def refine_by_layer(layers, cams, mode='softmax_all'):
+def refine_by_layer(
+    layers: Sequence[DeferredAttention], cams: Tensor, mode: str = 'softmax_all'
+) -> Tensor:
     """Maps refined by the patch affinity of each layer alone (Eq. 7).
 
     Args:
@@ -46,12 +52,12 @@ def refine_by_layer(layers, cams, mode='softmax_all'):
 
 
 @torch.no_grad()
-def layer_entropy(refined, form='max'):
+def layer_entropy(refined: Tensor, form: str = 'max') -> Tensor:
     """Entropy over the positions of each layer's refined map, in float64 (Eq. 8).
 
-    Since maps lie in [0,1] it is close to log N - Var / 2: a flat map, as of an affinity whose rows
-    are alike, has a high entropy. Differences between layers are 1e-4 to 1e-1 on values near log N,
-    beyond half precision.
+    Since maps lie in [0,1] it is close to log N - Var / 2: a flat map, as from an affinity with
+    nearly equal rows, has a high entropy. Differences between layers are 1e-4 to 1e-1 on values
+    near log N, beyond half precision.
 
     Args:
         refined (Tensor): (B,L,K,h,w) >= 0 of present classes, 0 for absent ones.
@@ -71,7 +77,7 @@ def layer_entropy(refined, form='max'):
     return entropy if form == 'max' else entropy / math.log(2)
 
 
-def layer_weights(entropy):
+def layer_weights(entropy: Tensor) -> tuple[Tensor, Tensor]:
     """Weights of the layers of each image (Eq. 9-10).
 
     Args:
@@ -79,7 +85,7 @@ def layer_weights(entropy):
 
     Returns:
         tuple[Tensor, Tensor]: w_hat, the entropies stretched to [0,1] over the layers (0 where they
-        are all alike), and w = 1 - w_hat.
+        are all equal), and w = 1 - w_hat.
     """
     low, high = entropy.amin(1, keepdim=True), entropy.amax(1, keepdim=True)
     alike = high - low <= MIN_RANGE
@@ -87,7 +93,7 @@ def layer_weights(entropy):
     return w_hat, 1 - w_hat
 
 
-def reactivated_cams(refined, weights):
+def reactivated_cams(refined: Tensor, weights: Tensor) -> Tensor:
     """Maps refined by the weighted sum of the affinities, min-max per class (Eq. 11-12; equal
     weights: Eq. 4-5).
 
@@ -106,8 +112,17 @@ def reactivated_cams(refined, weights):
 
 @torch.no_grad()
 def token_labels(
-    images, cams, filled, grid, *, par=None, mode='eq16', low=0.25, high=0.7, downscale=2
-):
+    images: Tensor,
+    cams: Tensor,
+    filled: Tensor,
+    grid: Sequence[int],
+    *,
+    par: Callable[..., Any] | None = None,
+    mode: str = 'eq16',
+    low: float = 0.25,
+    high: float = 0.7,
+    downscale: int = 2,
+) -> Tensor | None:
     """Labels of the patches from maps (Eq. 13-16): refinement at a part of the image size,
     thresholds, top-left pixel of each patch.
 
@@ -125,8 +140,7 @@ def token_labels(
 
     Returns:
         Tensor: (B,h',w') int64, map k is label k + 1, 0 background, 255 ignored. An image without
-            any map is ignored: it says nothing
-        about its pairs.
+            any map is ignored, because nothing is known about its pairs.
     """
     if mode not in ('eq16', 'two_pass'):
         raise ValueError(f"label mode must be 'eq16' or 'two_pass', got {mode!r}")
@@ -150,7 +164,7 @@ def token_labels(
     return label.masked_fill(~filled.any(1)[:, None, None], IGNORE)
 
 
-def _sample(maps, rows, columns, size):
+def _sample(maps: Tensor, rows: Tensor, columns: Tensor, size: Sequence[int]) -> Tensor:
     """Values (B,K,h,w) at some pixels of (B,K,.,.) maps resized to ``size``, without resizing the
     others.
     """
@@ -180,9 +194,9 @@ class PairCounts(NamedTuple):
 
 
 @torch.no_grad()
-def pair_counts(labels, dtype=torch.float32):
-    """What the labels say about all ordered pairs of patches (Eq. 17): alike, different, or nothing
-    where one is ignored.
+def pair_counts(labels: Tensor, dtype: torch.dtype = torch.float32) -> PairCounts:
+    """Relation of all ordered pairs of patches by their labels (Eq. 17): positive, negative, or
+    ignored where one of the two labels is.
 
     Background pairs and the diagonal count; the N x N labels are never formed.
 
@@ -206,9 +220,9 @@ def pair_counts(labels, dtype=torch.float32):
     )
 
 
-def affinity_terms(logits, pairs):
-    """Sums of ``1 - sigmoid`` over the pairs that are alike and of ``sigmoid`` over those that
-    differ (numerators of Eq. 18).
+def affinity_terms(logits: Tensor, pairs: PairCounts) -> tuple[Tensor, Tensor]:
+    """Sums of ``1 - sigmoid`` over the positive pairs and of ``sigmoid`` over the negative
+    pairs (numerators of Eq. 18).
 
     Args:
         logits (Tensor): (B,N,N) of one layer; the sigmoid is float32 or better.
@@ -228,7 +242,7 @@ def affinity_terms(logits, pairs):
 
 
 @torch.no_grad()
-def hellinger_distances(affinity):
+def hellinger_distances(affinity: Tensor) -> Tensor:
     """Hellinger distance of every pair of rows (Eq. 6), as one product in float64.
 
     Args:
@@ -243,7 +257,7 @@ def hellinger_distances(affinity):
     return ((norms[..., None] + norms[..., None, :]) / 2 - gram).clamp_(min=0).sqrt_()
 
 
-def hellinger_statistics(affinity):
+def hellinger_statistics(affinity: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of the distances of all pairs i < j: (B,) float64 each; 0 for a
     single row.
     """
@@ -254,6 +268,6 @@ def hellinger_statistics(affinity):
     return mean, (distances.square().sum((-2, -1)) / count - mean.square()).clamp_(min=0).sqrt_()
 
 
-def attended_tokens(affinity):
+def attended_tokens(affinity: Tensor) -> Tensor:
     """Attention that each patch receives, mean over queries: (B,N,N) -> (B,N)."""
     return affinity.mean(-2)

@@ -1,15 +1,18 @@
-"""How much a label made from a CAM can be trusted (CoSA Eq. 4, spec 5.1).
+"""Reliability of labels made from CAMs (perplexity filter of CoSA, Eq. 4).
 
 nu is the confidence of a pixel: the largest value of its present classes, in [0,1]. xi is the
 background threshold: foreground from xi on.
 """
 
 import torch
+from torch import Tensor
 
 XI_RANGE = (0.05, 0.95)  # at 0 and 1 one side has no width
 
 
-def reliability(confidence, threshold, *, alpha=0.8, beta=1.0):
+def reliability(
+    confidence: Tensor, threshold: float | Tensor, *, alpha: float = 0.8, beta: float = 1.0
+) -> Tensor:
     """Reciprocal of the perplexity ``(-log(alpha d))^beta``, where d is how far nu is from xi, as a
     share of what is possible on its side.
 
@@ -46,7 +49,7 @@ def reliability(confidence, threshold, *, alpha=0.8, beta=1.0):
     return (-(alpha * distance).log()).pow(-beta)  # log 0 = -inf becomes 0
 
 
-def single_threshold_label(confidence, winner, threshold):
+def single_threshold_label(confidence: Tensor, winner: Tensor, threshold: float | Tensor) -> Tensor:
     """Labels by one threshold (CoSA Eq. 3): class where nu >= xi, else background; no pixel is
     ignored.
 

@@ -1,9 +1,15 @@
-"""Less memory in training: cheap activations that are made again when the gradient needs them."""
+"""Less memory in training: cheap activations that are recomputed when the gradient needs them."""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch import Tensor
 
 
-def rematerialized(function, consumer, x):
+def rematerialized(
+    function: Callable[[Tensor], Tensor], consumer: Callable[[Tensor], Any], x: Tensor
+) -> Any:
     """``consumer(function(x))``, where the backward pass calls ``function`` again instead of
     keeping its output.
 
@@ -24,7 +30,7 @@ def rematerialized(function, consumer, x):
         return consumer(y)
     storage = y.untyped_storage().data_ptr()
 
-    def pack(saved):
+    def pack(saved: Any) -> Any:
         # the consumer may keep a view; a cast copy is its own and stays
         return (
             (saved.shape, saved.stride(), saved.storage_offset())
@@ -32,7 +38,7 @@ def rematerialized(function, consumer, x):
             else saved
         )
 
-    def unpack(packed):
+    def unpack(packed: Any) -> Any:
         if isinstance(packed, torch.Tensor):
             return packed
         with torch.no_grad():

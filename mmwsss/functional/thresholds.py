@@ -1,5 +1,5 @@
 """Background thresholds of CAMs: a label map at one threshold, and exact counts for a whole sweep
-in one pass (pipeline spec 7.1).
+in one pass.
 
 With scores >= 0 and a background plane of constant value t, a pixel is labelled with its strongest
 class if that score exceeds t, else background (a tie goes to background). Raising t therefore
@@ -8,9 +8,11 @@ strongest class and the number b of thresholds below its score: at the j-th thre
 class stands iff b > j. A histogram over (label, class, b) holds every quantity at every threshold.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from .confusion import ClassAreas, class_iou, false_rates, mean_over_classes, shift_labels
 
@@ -27,7 +29,7 @@ class SweepCurves(NamedTuple):
     false_negative: torch.Tensor  # (n,)
 
 
-def make_thresholds(thresholds):
+def make_thresholds(thresholds: Sequence[float]) -> Tensor:
     """Check thresholds and round them to float32, the precision in which CAMs are compared.
 
     Raises:
@@ -43,7 +45,14 @@ def make_thresholds(thresholds):
     return result
 
 
-def sweep_counts(cams, keys, gt, thresholds, num_classes, ignore_index=255):
+def sweep_counts(
+    cams: Tensor,
+    keys: Sequence[int],
+    gt: Tensor,
+    thresholds: Tensor | Sequence[float],
+    num_classes: int,
+    ignore_index: int = 255,
+) -> Tensor:
     """Count one image for all thresholds, with one bincount.
 
     Args:
@@ -96,7 +105,7 @@ def sweep_counts(cams, keys, gt, thresholds, num_classes, ignore_index=255):
     return counts
 
 
-def areas_from_counts(counts):
+def areas_from_counts(counts: Tensor) -> ClassAreas:
     """Pixels per class at every threshold, from the (3C+1,n+1) counts of :func:`sweep_counts`.
 
     Returns:
@@ -112,7 +121,7 @@ def areas_from_counts(counts):
     return ClassAreas(hit, predicted, target.sum(1).expand_as(hit))
 
 
-def curves_from_counts(counts, mean='all', rates='mctformer'):
+def curves_from_counts(counts: Tensor, mean: str = 'all', rates: str = 'mctformer') -> SweepCurves:
     """IoU and false rates at every threshold.
 
     Args:
@@ -131,7 +140,9 @@ def curves_from_counts(counts, mean='all', rates='mctformer'):
     )
 
 
-def select_threshold(miou, rule='best', thresholds=None):
+def select_threshold(
+    miou: Tensor, rule: str | float = 'best', thresholds: Tensor | None = None
+) -> int:
     """Index of the threshold to report.
 
     Args:
@@ -151,6 +162,8 @@ def select_threshold(miou, rule='best', thresholds=None):
         return int(stop[0]) if len(stop) else len(miou) - 1
     if isinstance(rule, str):
         raise ValueError(f"the threshold rule is 'best', 'greedy' or a number, got {rule!r}")
+    if thresholds is None:
+        raise ValueError(f'threshold {rule} needs the thresholds of the sweep')
     match = torch.nonzero(
         thresholds == torch.tensor(rule, dtype=torch.float32, device=thresholds.device)
     )
@@ -159,7 +172,7 @@ def select_threshold(miou, rule='best', thresholds=None):
     return int(match[0])
 
 
-def labels_at_threshold(cams, keys, threshold):
+def labels_at_threshold(cams: Tensor, keys: Sequence[int], threshold: float) -> Tensor:
     """Label map of CAMs at a background threshold.
 
     Args:
@@ -180,7 +193,7 @@ def labels_at_threshold(cams, keys, threshold):
     )
 
 
-def _sort_planes(cams, keys):
+def _sort_planes(cams: Tensor, keys: Sequence[int]) -> tuple[Tensor, list[int]]:
     """Order planes by class id, so that the first maximum is the lowest class. Returns float32
     planes and the list of ids.
     """

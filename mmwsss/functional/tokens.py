@@ -3,10 +3,17 @@ another.
 """
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 
-def resize_grid(grid, size, *, mode='bicubic', offset=0.0):
+def resize_grid(
+    grid: Tensor,
+    size: tuple[tuple[int, int], tuple[int, int]],
+    *,
+    mode: str = 'bicubic',
+    offset: float = 0.0,
+) -> Tensor:
     """Resize a grid of position embeddings.
 
     Args:
@@ -40,7 +47,14 @@ def resize_grid(grid, size, *, mode='bicubic', offset=0.0):
     return planes.to(grid.dtype).flatten(2).transpose(1, 2)
 
 
-def resize_position_embedding(pos_embed, num_extra, size, *, mode='bicubic', offset=0.0):
+def resize_position_embedding(
+    pos_embed: Tensor,
+    num_extra: int,
+    size: tuple[tuple[int, int], tuple[int, int]],
+    *,
+    mode: str = 'bicubic',
+    offset: float = 0.0,
+) -> Tensor:
     """Resize the patch part of ``pos_embed`` (1,num_extra+h*w,D); the first ``num_extra`` rows
     stay.
     """
@@ -48,7 +62,7 @@ def resize_position_embedding(pos_embed, num_extra, size, *, mode='bicubic', off
     return torch.cat([extra, resize_grid(grid, size, mode=mode, offset=offset)], 1)
 
 
-def repeat_class_token(token, num_tokens):
+def repeat_class_token(token: Tensor, num_tokens: int) -> Tensor:
     """Repeat a pre-trained class token or its position (1,1,D) to (1,num_tokens,D); all copies
     start out identical.
     """

@@ -1,15 +1,20 @@
-"""Views of an image and what undoes them on attention: flips, quarter turns, transposition,
+"""Views of an image and their inverses on attention maps: flips, quarter turns, transposition,
 resizing and their compositions (ACR Eq. 3-5).
 
 Shapes: B batch, T class tokens first, N = h*w patch tokens in row-major order on the grid of the
 image, N' = h'*w' on that of the view; rows of an attention matrix are queries. A view is the name
-of a step or a tuple of names, first step first; ``'rot90'`` turns counter- clockwise as
-:func:`numpy.rot90` does. At most one step is ``'resize'``: the grid of the view says what its size
-was.
+of a step or a tuple of names, first step first; ``'rot90'`` turns counter-clockwise as
+:func:`numpy.rot90` does. At most one step is ``'resize'``: the grid of the view gives its size.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import torch
+from torch import Tensor
 from torch.nn import functional as F
+
+View = str | Sequence[str]  # a step, or steps in the order in which they are applied
 
 VIEW_STEPS = ('hflip', 'vflip', 'rot90', 'rot180', 'rot270', 'transpose', 'resize')
 SWAPPING_STEPS = ('rot90', 'rot270', 'transpose')  # an h x w grid becomes w x h
@@ -23,7 +28,7 @@ INVERSES = dict(
 )
 
 
-def view_steps(view):
+def view_steps(view: View) -> tuple[str, ...]:
     """The steps of a view as a tuple.
 
     Args:
@@ -41,15 +46,16 @@ def view_steps(view):
     return steps
 
 
-def view_grid(grid, view):
+def view_grid(grid: Sequence[int], view: View) -> tuple[int, int]:
     """Grid (h',w') of a view of an image with ``grid`` (h,w); ``'resize'`` is not known here and
     leaves it as it is.
     """
     swaps = sum(step in SWAPPING_STEPS for step in view_steps(view))
-    return tuple(grid) if swaps % 2 == 0 else tuple(grid)[::-1]
+    h, w = grid
+    return (h, w) if swaps % 2 == 0 else (w, h)
 
 
-def apply_step(planes, step):
+def apply_step(planes: Tensor, step: str) -> Tensor:
     """Apply a step other than ``'resize'`` to (...,h,w); any dtype."""
     if step == 'hflip':
         return planes.flip(-1)
@@ -62,7 +68,7 @@ def apply_step(planes, step):
     return planes.rot90(1 if step == 'rot90' else -1, (-2, -1))
 
 
-def make_view(planes, view, *, size=None):
+def make_view(planes: Tensor, view: View, *, size: Sequence[int] | None = None) -> Tensor:
     """The view of images.
 
     Args:
@@ -87,7 +93,7 @@ def make_view(planes, view, *, size=None):
     return planes
 
 
-def source_tokens(grid, view):
+def source_tokens(grid: Sequence[int], view: View) -> Tensor:
     """(N,) int64: the original token that each token of a view shows (no ``'resize'``)."""
     h, w = grid
     ids = torch.arange(h * w).reshape(h, w)
@@ -98,7 +104,7 @@ def source_tokens(grid, view):
     return ids.reshape(-1)
 
 
-def token_positions(grid, views):
+def token_positions(grid: Sequence[int], views: View | list[View]) -> Tensor:
     """Where a view shows each original token (no ``'resize'``).
 
     Args:
@@ -114,7 +120,9 @@ def token_positions(grid, views):
     return source_tokens(grid, views).argsort()
 
 
-def gather_tokens(attention, positions, *, rows=True, num_class_tokens=0):
+def gather_tokens(
+    attention: Tensor, positions: Tensor, *, rows: bool = True, num_class_tokens: int = 0
+) -> Tensor:
     """Undo a permutation of tokens by index: ``out[q,k] = attention[pos[q],pos[k]]``.
 
     Args:
@@ -139,7 +147,7 @@ def gather_tokens(attention, positions, *, rows=True, num_class_tokens=0):
     return attention.gather(-1, index.view(*shape, 1, -1).expand_as(attention))
 
 
-def undo_view(planes, grid, view):
+def undo_view(planes: Tensor, grid: Sequence[int], view: View) -> Tensor:
     """Bring maps of a view back to the grid of the image, last step first.
 
     Args:
@@ -169,8 +177,15 @@ def undo_view(planes, grid, view):
     return planes
 
 
-def undo_on_keys(attention, grid, view, *, grid_of_view=None, mass_preserving=True):
-    """Undo a view on the key axis, for rows that are no patches: class-to-patch attention.
+def undo_on_keys(
+    attention: Tensor,
+    grid: Sequence[int],
+    view: View | list[View],
+    *,
+    grid_of_view: Sequence[int] | None = None,
+    mass_preserving: bool = True,
+) -> Tensor:
+    """Undo a view on the key axis, for rows that are not patches (class-to-patch attention).
 
     Args:
         attention (Tensor): (...,N').
@@ -200,7 +215,13 @@ def undo_on_keys(attention, grid, view, *, grid_of_view=None, mass_preserving=Tr
     return undone * scale if mass_preserving and scale != 1 else undone
 
 
-def undo_on_queries(attention, grid, view, *, grid_of_view=None):
+def undo_on_queries(
+    attention: Tensor,
+    grid: Sequence[int],
+    view: View,
+    *,
+    grid_of_view: Sequence[int] | None = None,
+) -> Tensor:
     """Undo a view on the query axis alone: (...,N',R) -> (...,N,R). See :func:`undo_on_keys`."""
     swapped = undo_on_keys(
         attention.transpose(-2, -1), grid, view, grid_of_view=grid_of_view, mass_preserving=False
@@ -208,7 +229,14 @@ def undo_on_queries(attention, grid, view, *, grid_of_view=None):
     return swapped.transpose(-2, -1)
 
 
-def undo_on_affinity(attention, grid, view, *, grid_of_view=None, mass_preserving=True):
+def undo_on_affinity(
+    attention: Tensor,
+    grid: Sequence[int],
+    view: View | list[View],
+    *,
+    grid_of_view: Sequence[int] | None = None,
+    mass_preserving: bool = True,
+) -> Tensor:
     """Undo a view on both axes of patch-to-patch attention: ``M A' M^T`` with M the permutation or
     bilinear matrix, which is never built.
 
@@ -244,8 +272,14 @@ def undo_on_affinity(attention, grid, view, *, grid_of_view=None, mass_preservin
 
 
 def undo_on_attention(
-    attention, grid, view, *, num_class_tokens=1, grid_of_view=None, mass_preserving=True
-):
+    attention: Tensor,
+    grid: Sequence[int],
+    view: View,
+    *,
+    num_class_tokens: int = 1,
+    grid_of_view: Sequence[int] | None = None,
+    mass_preserving: bool = True,
+) -> Tensor:
     """Undo a view on a whole attention matrix, class tokens first: f^-1 of ACR.
 
     Class tokens have no place in the image: among themselves they stay, their rows are undone on
@@ -290,34 +324,40 @@ def undo_on_attention(
     return torch.cat([of_class, of_patches], -2)
 
 
-def _undo_each(undo, attention, grid, views, **options):
+def _undo_each(
+    undo: Callable[..., Tensor],
+    attention: Tensor,
+    grid: Sequence[int],
+    views: list[View],
+    **options: Any,
+) -> Tensor:
     """Undo the view of each sample: at once where all are the same or permutations, else one by
     one.
     """
-    views = [view_steps(view) for view in views]
     if len(views) != len(attention):
         raise ValueError(f'{len(attention)} samples need as many views, got {len(views)}')
-    if len(set(views)) == 1:
+    distinct = {view_steps(view) for view in views}
+    if len(distinct) == 1:
         return undo(attention, grid, views[0], **options)
-    if not any('resize' in view for view in views):
-        for view in views:
-            _grid_of_view(attention.shape[-1], grid, view, None)
+    if not any('resize' in steps for steps in distinct):
+        for steps in distinct:
+            _grid_of_view(attention.shape[-1], grid, steps, None)
         return gather_tokens(attention, token_positions(grid, views), rows=undo is undo_on_affinity)
     return torch.cat(
         [undo(sample[None], grid, view, **options) for sample, view in zip(attention, views)]
     )
 
 
-def _grid_of_view(num_tokens, grid, view, grid_of_view):
+def _grid_of_view(
+    num_tokens: int, grid: Sequence[int], view: View, grid_of_view: Sequence[int] | None
+) -> tuple[int, int]:
     if grid_of_view is None:
         if 'resize' in view_steps(view):
             raise ValueError("undoing a view with 'resize' needs grid_of_view, its grid")
         grid_of_view = view_grid(grid, view)
-    grid_of_view = tuple(int(side) for side in grid_of_view)
-    if grid_of_view[0] * grid_of_view[1] != num_tokens:
+    h, w = (int(side) for side in grid_of_view)
+    if h * w != num_tokens:
         raise ValueError(
-            f'a view with a grid of {grid_of_view[0]}x{grid_of_view[1]} has '
-            f'{grid_of_view[0] * grid_of_view[1]} patch tokens, '
-            f'the attention {num_tokens}'
+            f'a view with a grid of {h}x{w} has {h * w} patch tokens, the attention {num_tokens}'
         )
-    return grid_of_view
+    return h, w

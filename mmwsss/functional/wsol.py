@@ -1,11 +1,11 @@
-"""Pixel-wise localisation scores of OpenImages-WSOL: PxAP and pIoU (Choe et al., CVPR 2020;
-pipeline spec 7.7).
-"""
+"""Pixel-wise localisation scores of OpenImages-WSOL: PxAP and pIoU (Choe et al., CVPR 2020)."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 LAST_EDGES = (1.0, 2.0, 3.0)  # a score of exactly 1 gets a bin of its own
@@ -22,7 +22,7 @@ class WSOLScores(NamedTuple):
     iou: torch.Tensor  # (n,)
 
 
-def wsol_edges(interval=0.001):
+def wsol_edges(interval: float = 0.001) -> Tensor:
     """Edges of the histogram, float64: 0, ``interval``, ... below 1, then 1, 2, 3.
 
     Raises:
@@ -33,7 +33,7 @@ def wsol_edges(interval=0.001):
     return torch.from_numpy(np.append(np.arange(0, 1, interval), LAST_EDGES))
 
 
-def score_map(cam, size):
+def score_map(cam: Tensor, size: Sequence[int]) -> Tensor:
     """A class activation map as the protocol takes it.
 
     Args:
@@ -56,7 +56,7 @@ def score_map(cam, size):
     return (cam - low) / (high - low) if bool(low < high) else torch.zeros_like(cam)
 
 
-def wsol_counts(scores, target, edges, ignore_index=255):
+def wsol_counts(scores: Tensor, target: Tensor, edges: Tensor, ignore_index: int = 255) -> Tensor:
     """Histograms of the scores of object and of background pixels.
 
     Args:
@@ -85,7 +85,7 @@ def wsol_counts(scores, target, edges, ignore_index=255):
     return torch.bincount(code, minlength=2 * bins).view(2, bins)
 
 
-def wsol_scores(counts, edges):
+def wsol_scores(counts: Tensor, edges: Tensor) -> WSOLScores:
     """PxAP and pIoU of the pooled histograms.
 
     Args:

@@ -1,5 +1,5 @@
 """Instance annotations of MS COCO as image tags and label maps, without the annotation file in
-memory (pipeline spec 7.6).
+memory.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""One label map from the masks of overlapping instances (pipeline spec 7.6)."""
+"""One label map from the masks of overlapping instances."""
 
 import numpy as np
 

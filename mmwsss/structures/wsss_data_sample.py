@@ -1,8 +1,12 @@
 """Annotations and predictions of one image."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from torch import Tensor
 
 
 class WSSSDataSample(SegDataSample):
@@ -17,21 +21,23 @@ class WSSSDataSample(SegDataSample):
     - ``pred_aux_cams``: the same of an auxiliary classifier, for the same classes.
     """
 
-    def set_gt_tags(self, tags):
+    def set_gt_tags(self, tags: list[int] | np.ndarray) -> 'WSSSDataSample':
         """Set the multi-hot tags (C,). Returns self."""
         self.set_field(torch.as_tensor(tags, dtype=torch.float32), 'gt_tags', dtype=torch.Tensor)
         return self
 
-    def set_pred_scores(self, scores):
+    def set_pred_scores(self, scores: Tensor) -> 'WSSSDataSample':
         """Set the tag probabilities (C,). Returns self."""
         self.set_field(scores.detach().float(), 'pred_scores', dtype=torch.Tensor)
         return self
 
-    def set_pred_cams(self, keys, cams):
+    def set_pred_cams(self, keys: Sequence[int] | np.ndarray, cams: Tensor) -> 'WSSSDataSample':
         """Set the maps ``cams`` (K,H,W) of the 0-based classes ``keys`` (K,). Returns self."""
         return self.set_cams('pred_cams', keys, cams)
 
-    def set_cams(self, field, keys, cams):
+    def set_cams(
+        self, field: str, keys: Sequence[int] | np.ndarray, cams: Tensor
+    ) -> 'WSSSDataSample':
         """:meth:`set_pred_cams` for maps of another name. Returns self."""
         self.set_field(PixelData(data=cams.detach()), field, dtype=PixelData)
         self.set_metainfo(dict(cam_keys=tuple(int(key) for key in keys)))

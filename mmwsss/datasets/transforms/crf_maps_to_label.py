@@ -11,7 +11,7 @@ from mmwsss.registry import TRANSFORMS
 @TRANSFORMS.register_module()
 class CRFMapsToLabel(BaseTransform):
     """Labels of PSA: ``affinity_label`` (h,w) uint8 on a grid of ``stride`` pixels from
-    ``crf_maps`` (spec: pipeline 1.2).
+    ``crf_maps`` (PSA).
 
     0 background, channel position 1..K, 255 unsure. Comes last before packing: the label is that of
     the crop.

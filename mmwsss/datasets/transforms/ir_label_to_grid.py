@@ -11,7 +11,7 @@ from mmwsss.registry import TRANSFORMS
 @TRANSFORMS.register_module()
 class IRLabelToGrid(BaseTransform):
     """Labels of IRN: ``affinity_label`` (h,w) uint8, ``ir_label`` at the middle of each cell of
-    ``stride`` pixels (spec: pipeline 2.2).
+    ``stride`` pixels (IRN).
 
     Args:
         stride (int): Grid in pixels, that of the network: h=(H-1)//stride+1 and w alike.

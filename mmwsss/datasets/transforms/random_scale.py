@@ -13,7 +13,7 @@ class RandomScale(BaseTransform):
     keep their ratio up to rounding.
 
     The factor is relative to the image, where ``RandomResize`` of MMCV needs one base size for all
-    images (spec: pipeline 6.2). Sets ``img_shape`` and ``scale_factor`` (width factor, height
+    images. Sets ``img_shape`` and ``scale_factor`` (width factor, height
     factor).
 
     Args:

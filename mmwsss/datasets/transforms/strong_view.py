@@ -18,7 +18,7 @@ OPERATIONS = ('identity', 'autocontrast', 'equalize', 'solarize', *ENHANCERS, 'p
 @TRANSFORMS.register_module()
 class StrongView(BaseTransform):
     """Apply one of nine photometric operations at a random magnitude to ``img`` (BGR); the geometry
-    stays (CoSA spec 6).
+    stays (CoSA).
 
     Args:
         operations (Sequence[str]): To choose from, alike.

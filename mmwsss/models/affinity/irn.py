@@ -18,7 +18,7 @@ DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 
 @MODELS.register_module()
 class IRNet(AffinityPropagator):
-    """Inter-pixel relation network (Ahn, Cho and Kwak, CVPR 2019; spec section 2).
+    """Inter-pixel relation network (Ahn, Cho and Kwak, CVPR 2019).
 
     The trunk is frozen, in evaluation mode and without gradients, unless ``freeze_trunk=False``;
     only the heads train. The affinity of two cells is 1 - the largest boundary probability on the
@@ -100,7 +100,7 @@ class IRNet(AffinityPropagator):
         return logits, None if self.displacement is None else self.displacement(taps)
 
     def loss(self, inputs, data_samples):
-        """Boundary loss, and displacement losses if asked for (spec section 2.2), normalised over
+        """Boundary loss, and displacement losses if asked for, normalised over
         the whole batch of all ranks.
 
         Args:
@@ -157,7 +157,7 @@ class IRNet(AffinityPropagator):
     def propagate(
         self, image, cams, *, beta=10, log2_steps=8, radius=5, background=0.25, flip=True
     ):
-        """Spread seeds over an image up to its class boundaries (spec section 2.3).
+        """Spread seeds over an image up to its class boundaries.
 
         Args:
             image (Tensor): (3,H,W) normalised.

@@ -16,7 +16,7 @@ from .base import AffinityPropagator
 
 @MODELS.register_module()
 class AffinityNet(AffinityPropagator):
-    """AffinityNet (Ahn and Kwak, CVPR 2018; spec section 1).
+    """AffinityNet (Ahn and Kwak, CVPR 2018).
 
     Trunk maps are embedded by 1x1 convolutions and ELU, concatenated and fused by another. The
     affinity of two cells within ``radius`` is exp(-mean |difference|) of their features. It is
@@ -93,7 +93,7 @@ class AffinityNet(AffinityPropagator):
         return F.elu(self.fuse(torch.cat(embedded, 1)))
 
     def loss(self, inputs, data_samples):
-        """Affinity loss of a batch (spec section 1.3), normalised over the whole batch of all
+        """Affinity loss of a batch, normalised over the whole batch of all
         ranks.
 
         Args:
@@ -125,7 +125,7 @@ class AffinityNet(AffinityPropagator):
         )
 
     def propagate(self, image, cams, *, beta=8, log2_steps=6, background=0.39):
-        """Spread seeds over an image (spec section 1.4).
+        """Spread seeds over an image.
 
         Args:
             image (Tensor): (3,H,W) normalised.

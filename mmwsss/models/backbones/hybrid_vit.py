@@ -8,7 +8,7 @@ from .token_vit import TokenViT
 @MODELS.register_module()
 class HybridViT(TokenViT):
     """:class:`TokenViT` with :class:`ResNetStem` in the place of the patch embedding
-    (``vit_base_r50_s16_384``; ACR spec section 1).
+    (``vit_base_r50_s16_384``, the backbone of ACR).
 
     Weights of timm and of the released ACR are translated while they load. The grid is that of
     whole cells: an image that is no multiple of the stride (16) is padded with zeros at the bottom

@@ -81,7 +81,7 @@ class Bottleneck(nn.Module):
 @MODELS.register_module()
 class ResNetStem(BaseModule):
     """First stages of a ResNet with weight-standardised convolutions, GroupNorm and SAME padding,
-    projected to tokens (ACR spec section 1).
+    projected to tokens.
 
     No normalisation depends on the batch. SAME padding is asymmetric at stride 2, so the stem is
     not exactly flip-equivariant. Names of weights are timm's.

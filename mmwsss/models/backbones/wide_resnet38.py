@@ -90,7 +90,7 @@ class PreActBottleneck(nn.Module):
 @MODELS.register_module()
 class WideResNet38(BaseModule):
     """ResNet-38 of Wu et al., "Wider or Deeper", dilated to stride 8: 105.1 M parameters, no bias
-    in any convolution (spec section 5.1).
+    in any convolution.
 
     Parameter names are those of the released PyTorch weights (``res38_cls.pth`` and its
     descendants), which load as they are; the ImageNet file in MXNet's format loads through

@@ -11,7 +11,7 @@ INITIALIZATION = dict(type='Xavier', distribution='uniform', layer='Conv2d')
 
 @MODELS.register_module()
 class DeepLabV1Head(BaseDecodeHead):
-    """Large field of view by dilated 3x3 convolutions (spec section 5.2).
+    """Large field of view by dilated 3x3 convolutions (DeepLab-V1).
 
     ``'mct'`` (MCTformer): 3x3 dilation 12 with bias, ReLU, then a 3x3 classifier of the same
     dilation. ``'ssc'`` (SEAM's segmentation stage): 3x3 dilation 12, 1x1, each with normalisation

@@ -9,7 +9,7 @@ from mmwsss.registry import MODELS
 @MODELS.register_module()
 class DeepLabV2Head(BaseDecodeHead):
     """Atrous spatial pyramid pooling of DeepLab-V2: the sum of dilated 3x3 classifiers (Chen et
-    al., TPAMI 2018; spec section 6.1).
+    al., TPAMI 2018).
 
     No normalisation, pooling branch or hidden layer. Weights start from N(0, 0.01), biases from 0.
 

@@ -10,7 +10,7 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class Projector(nn.Module):
-    """Three linear layers and a cosine layer (MCC section 1, ToCo; the head of DINO without
+    """Three linear layers and a cosine layer (MCC section III-C, ToCo; the head of DINO without
     temperature).
 
     ``D -> hidden -> hidden -> bottleneck`` with GELU between, L2 normalisation, then the cosines

@@ -9,7 +9,7 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class BalancedSegLoss(nn.Module):
-    """Segmentation loss of the single-stage methods (MCC section 4; ToCo, CoSA): ``(1 - a) bg + a
+    """Segmentation loss of the single-stage methods (MCC, ToCo and CoSA): ``(1 - a) bg + a
     fg``.
 
     ``bg`` is the mean cross entropy of the pixels labelled background, ``fg`` that of the pixels

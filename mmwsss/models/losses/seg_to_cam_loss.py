@@ -13,7 +13,7 @@ from .balanced_seg_loss import BalancedSegLoss
 @MODELS.register_module()
 class SegToCAMLoss(nn.Module):
     """Segmentation pseudo labels guide class maps, CoSA Eq. 8 and the three versions of the
-    released code (spec section 4).
+    released code.
 
     - ``'v1'``: binary cross entropy of the raw maps as logits, after a ReLU unless ``relu=False``.
       The ReLU lets no logit fall below 0, so that the loss has a floor near ln 2 and negative
