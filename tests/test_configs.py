@@ -75,7 +75,10 @@ def test_single_stage_parts_may_wait_for_their_losses(path):
             'mcc_voc',
             dict(iters=20_000, batch=4, high=0.7, low=0.25, starts=2_001, mask=(4, 0.95, 8)),
         ),
-        ('mcc_paper_voc', dict(iters=20_000, batch=4, high=0.7, low=0.25, mask=(4, 0.75, 8))),
+        (
+            'ablations/mcc_paper_voc',
+            dict(iters=20_000, batch=4, high=0.7, low=0.25, mask=(4, 0.75, 8)),
+        ),
         ('mcc_coco', dict(iters=80_000, batch=8, high=0.65, low=0.25, starts=8_001)),
         ('cosa_voc', dict(iters=32_000, batch=4, high=0.7, low=0.2, aux=(0.7, 0.25), starts=6_001)),
         (

@@ -28,7 +28,7 @@ from PIL import Image
 from mmwsss.apis import load_config
 from mmwsss.datasets import ImageTagDataset
 from mmwsss.functional.reactivation import token_labels
-from mmwsss.models import algorithms
+from mmwsss.models import affinity, algorithms, modules, segmentors
 from mmwsss.models.backbones import TokenViT
 from mmwsss.models.heads import ClassTokenHead, PatchCAMHead
 from mmwsss.models.losses import AttentionAffinityLoss, MaskedContrastLoss, SegToCAMLoss
@@ -136,7 +136,7 @@ def test_model_options_exist(document):
         'backbone': TokenViT,
         'patch_head': PatchCAMHead,
         'class_head': ClassTokenHead,
-        'consistency': algorithms.ViewConsistency,
+        'consistency': modules.ViewConsistency,
         'affinity_loss': AttentionAffinityLoss,
         'par': PAR,
         'labels': token_labels,
@@ -144,7 +144,11 @@ def test_model_options_exist(document):
     }
     accepted = {name: set(inspect.signature(kind).parameters) for name, kind in accepted.items()}
     accepted['contrast_loss'] |= set(inspect.signature(MaskedContrastLoss).parameters)
-    classes = [getattr(algorithms, name) for name in algorithms.__all__]
+    classes = [
+        getattr(package, name)
+        for package in (affinity, algorithms, modules, segmentors)
+        for name in package.__all__
+    ]
     for part in ('pseudo_label', 'loss_weights'):
         accepted[part] = set().union(*(getattr(kind, f'default_{part}', ()) for kind in classes))
     accepted['loss_starts'] = accepted['loss_weights']

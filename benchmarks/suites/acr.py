@@ -16,7 +16,7 @@ from mmwsss.structures import WSSSDataSample
 from ..textbook import acr as textbook
 from . import Case
 
-CONFIG = Path(__file__).parents[3] / 'configs' / 'acr_deit-s_voc.py'
+CONFIG = Path(__file__).parents[2] / 'configs' / 'acr_deit-s_voc.py'
 TINY = dict(embed_dims=64, num_layers=3, num_heads=2, feedforward_channels=256)
 CLASSES = [3, 7, 14]
 

@@ -16,7 +16,7 @@ from mmwsss.structures import WSSSDataSample
 from ..textbook import cosa as textbook
 from . import Case
 
-CONFIG = Path(__file__).parents[3] / 'configs' / '_base_' / 'models' / 'cosa_vit-b.py'
+CONFIG = Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'cosa_vit-b.py'
 TINY = dict(embed_dims=64, num_layers=4, num_heads=2, feedforward_channels=256)
 
 

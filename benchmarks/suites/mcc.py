@@ -12,7 +12,7 @@ from mmwsss.structures import WSSSDataSample
 from ..textbook import mcc as textbook
 from . import Case
 
-CONFIG = Path(__file__).parents[3] / 'configs' / '_base_' / 'models' / 'mcc_deit-b.py'
+CONFIG = Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'mcc_deit-b.py'
 TINY = dict(embed_dims=64, num_layers=4, num_heads=2, feedforward_channels=256)
 
 

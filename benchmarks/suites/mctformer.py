@@ -15,7 +15,7 @@ from mmwsss.structures import WSSSDataSample
 from ..textbook import mctformer as textbook
 from . import Case
 
-CONFIG = Path(__file__).parents[3] / 'configs' / '_base_' / 'models' / 'mctformer_plus_deit-s.py'
+CONFIG = Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'mctformer_plus_deit-s.py'
 TINY = dict(embed_dims=64, num_layers=3, num_heads=2, feedforward_channels=256)
 
 

@@ -139,8 +139,8 @@ def test_bad_input(make, cams, toy_root, tmp_path):
     [
         ('psa', 'psa_toy'),
         ('psa', 'psa_voc'),
-        ('psa', 'psa_voc_momentum'),
-        ('psa', 'psa_msrc21'),
+        ('psa', 'ablations/psa_voc_momentum'),
+        ('psa', 'msrc21/psa_msrc21'),
         ('irn', 'irn_toy'),
         ('irn', 'irn_voc'),
         ('irn', 'irn_coco'),
@@ -204,7 +204,7 @@ def test_training_and_masks(method, config, make, cams, toy_root, tmp_path):
     'config, steps, rates, momentum, decay',
     [
         ('psa_voc', 6610, (0.01, 0.1), 5e-4, 5e-4),
-        ('psa_voc_momentum', 6610, (1e-3, 1e-2), 0.9, 5e-4),
+        ('ablations/psa_voc_momentum', 6610, (1e-3, 1e-2), 0.9, 5e-4),
         ('irn_voc', 990, (0.1, 1.0), 1e-4, 1e-4),
         ('irn_coco', 7695, (0.1, 1.0), 1e-4, 1e-4),
     ],

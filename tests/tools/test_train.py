@@ -143,7 +143,7 @@ def test_weights_that_cannot_be_downloaded(tmp_path):
         ),
         ('mctformer_v2_coco.py', ['data/coco14', 'train.txt', 'cocodataset.org']),
         ('mctformer_plus_tags.py', ['data/my_photos', 'classes.txt']),
-        ('mctformer_plus_msrc21.py', ['data/msrc21', 'classes.txt']),
+        ('msrc21/mctformer_plus_msrc21.py', ['data/msrc21', 'classes.txt']),
     ],
 )
 def test_missing_data(config, parts, tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def test_too_many_in_a_row(toy_root, tmp_path):
 
 
 def test_is_part_of_every_run(toy_root, tmp_path):
-    for config in ('mctformer_plus_toy.py', 'mcc_toy.py', 'cosa_toy.py', 'cosa_msrc21.py'):
+    for config in ('mctformer_plus_toy.py', 'mcc_toy.py', 'cosa_toy.py', 'msrc21/cosa_msrc21.py'):
         hooks = toy_config(
             toy_root,
             tmp_path,

@@ -388,7 +388,7 @@ def test_recipes():
             step for step in config.train_dataloader.dataset.pipeline if 'LongSide' in step.type
         ]
         assert (scale.low, scale.high) == (345, 438)
-    sane = Config.fromfile(CONFIGS / 'acr_voc_batch4.py')
+    sane = Config.fromfile(CONFIGS / 'ablations' / 'acr_voc_batch4.py')
     assert (
         sane.train_dataloader.batch_size == 4 and sane.optim_wrapper.optimizer.weight_decay == 5e-4
     )

@@ -364,7 +364,7 @@ def test_recipes():
         not [step for step in steps if 'Erasing' in step or 'RandAugment' in step]
         and 'mmpretrain.ColorJitter' in steps
     )
-    first = Config.fromfile(CONFIGS / 'aream_v1_voc.py')
+    first = Config.fromfile(CONFIGS / 'ablations' / 'aream_v1_voc.py')
     assert (first.model.affinity_weight, first.model.affinity_start, first.model.split_layer) == (
         0.1,
         10,
@@ -385,7 +385,7 @@ def test_recipes():
         and first.model.test_cfg.eps == 1e-6
         and first.param_scheduler[0].lag == 1
     )
-    both = Config.fromfile(CONFIGS / 'mctformer_plus_aream_voc.py').model
+    both = Config.fromfile(CONFIGS / 'ablations' / 'mctformer_plus_aream_voc.py').model
     assert (
         both.contrast_weight == 1
         and both.test_cfg.fuse_sqrt
