@@ -1,0 +1,81 @@
+"""What every annotation format shares: one interface to write masks and to read them back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmwsss.functional.polygons import Region, connected_regions
+
+
+class MaskItem(NamedTuple):
+    """One image and its mask."""
+
+    id: str
+    """Image id, ``/`` between folders."""
+    image: Path
+    """File of the image."""
+    mask: NDArray[np.uint8]
+    """(H,W) label map: 0 background, 255 ignore."""
+
+
+class ReadMask(NamedTuple):
+    """One mask read from an annotation file."""
+
+    id: str
+    mask: NDArray[np.uint8]
+    """(H,W) label map."""
+
+
+class MaskFormat(ABC):
+    """An annotation format: masks in, masks out.
+
+    Args:
+        classes (Sequence[str]): Class names, background first.
+        tolerance (float): Largest distance in pixels between an outline and its polygon; formats
+            that store pixels ignore it.
+        min_area (int): Regions of fewer pixels are not written.
+    """
+
+    def __init__(
+        self, classes: Sequence[str], *, tolerance: float = 0.5, min_area: int = 1
+    ) -> None:
+        self.classes = tuple(classes)
+        self.tolerance = tolerance
+        self.min_area = min_area
+
+    @abstractmethod
+    def write(self, items: Iterator[MaskItem], out: Path) -> None:
+        """Write all items below the folder ``out``, atomically."""
+
+    @abstractmethod
+    def read(self, source: Path, images: Path | None = None) -> Iterator[ReadMask]:
+        """Masks of an annotation file or folder.
+
+        Args:
+            source (Path): File or folder.
+            images (Path, optional): Folder of the photos, for formats that hold no sizes.
+
+        Raises:
+            ValueError: Damaged file or unknown class; the message names the file.
+        """
+
+    def regions(self, mask: NDArray[np.uint8]) -> Iterator[Region]:
+        """Connected regions of a mask that are large enough."""
+        return connected_regions(mask, self.min_area)
+
+    def class_id(self, name: object, where: str | Path) -> int:
+        """1-based id of a class name.
+
+        Raises:
+            ValueError: The name is not a known class.
+        """
+        if name not in self.classes[1:]:
+            raise ValueError(
+                f'{where}: {name!r} is not a known class; the classes are '
+                f'{", ".join(self.classes[1:])} (add it to the class file, or rename it)'
+            )
+        return self.classes.index(str(name))

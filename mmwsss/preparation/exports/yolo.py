@@ -1,0 +1,68 @@
+"""YOLO segmentation: one text file per image with a class number and a polygon per line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from mmwsss.functional.polygons import fill_polygon, region_to_polygon
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files
+from mmwsss.utils.io import atomic_open
+
+from .base import MaskFormat, MaskItem, ReadMask
+
+
+class YOLOFormat(MaskFormat):
+    """``labels/<id>.txt`` with coordinates in parts of the image, and ``data.yaml`` with the names;
+    class numbers count from 0 without background.
+
+    Arguments as of :class:`~mmwsss.preparation.exports.base.MaskFormat`.
+    """
+
+    def write(self, items: Iterator[MaskItem], out: Path) -> None:
+        """See :meth:`MaskFormat.write`."""
+        for item in items:
+            height, width = item.mask.shape
+            lines = []
+            for region in self.regions(item.mask):
+                polygon = region_to_polygon(region, self.tolerance) / (width, height)
+                numbers = ' '.join(f'{value:.6f}' for value in polygon.ravel())
+                lines.append(f'{region.label - 1} {numbers}\n')
+            with atomic_open(out / 'labels' / f'{item.id}.txt', 'w', encoding='utf-8') as file:
+                file.writelines(lines)
+        content = dict(names=dict(enumerate(self.classes[1:])), nc=len(self.classes) - 1)
+        with atomic_open(out / 'data.yaml', 'w', encoding='utf-8') as file:
+            yaml.safe_dump(content, file, allow_unicode=True, sort_keys=False)
+
+    def read(self, source: Path, images: Path | None = None) -> Iterator[ReadMask]:
+        """See :meth:`MaskFormat.read`; ``source`` is the folder with ``data.yaml`` and ``labels``;
+        the sizes are those of the photos, by default in its folder ``images``.
+        """
+        names = yaml.safe_load((source / 'data.yaml').read_text(encoding='utf-8'))['names']
+        names = list(names.values()) if isinstance(names, dict) else list(names)
+        labels = sorted((source / 'labels').rglob('*.txt'))
+        ids = [path.relative_to(source / 'labels').with_suffix('').as_posix() for path in labels]
+        photos = find_files(
+            images or source / 'images',
+            ids,
+            IMAGE_SUFFIXES,
+            what='image',
+            hint='YOLO files hold no image sizes: name the folder of the photos with --images',
+        )
+        for path, name, image in zip(labels, ids, photos):
+            with Image.open(image) as photo:
+                width, height = photo.size
+            mask = np.zeros((height, width), np.uint8)
+            for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+                words = line.split()
+                if not words:
+                    continue
+                try:
+                    points = np.array(words[1:], float).reshape(-1, 2) * (width, height)
+                    label = self.class_id(names[int(words[0])], path)
+                except (ValueError, IndexError) as error:
+                    raise ValueError(f'{path}, line {number}: {error}') from error
+                fill_polygon(mask, points, label)
+            yield ReadMask(name, mask)
