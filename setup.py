@@ -52,7 +52,7 @@ setup(
     package_data={'mmwsss': ['py.typed']},
     python_requires='>=3.10',
     install_requires=requirements('runtime'),
-    extras_require={name: requirements(name) for name in ('optional', 'tests', 'docs')},
+    extras_require={name: requirements(name) for name in ('optional', 'photos', 'tests', 'docs')},
     cmdclass={'build_py': BuildWithConfigs},
     classifiers=[
         'License :: OSI Approved :: Apache Software License',

