@@ -64,7 +64,7 @@ class Pipeline:
         self.work_dir = Path(
             work_dir or self.config.get('work_dir') or Path('work_dirs') / f'{self.name}_pipeline'
         )
-        self.configs, self.tools = _find_folders(config)
+        self.configs, self.tools = find_folders(config)
         self.gpus = gpus
         self.stages = list(self.config.stages)
         self._check_stages(config)
@@ -276,7 +276,7 @@ class Pipeline:
         return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def _find_folders(config):
+def find_folders(config):
     """Folders of configs and tools: those the pipeline config lies in, else those of the
     package.
     """

@@ -5,6 +5,7 @@ nothing global changes.
 import io
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -330,6 +331,91 @@ def plot_matrices(matrices, *, colormap='turbo'):
         )
         axes.set_title(_plain(title), fontsize=10, color=INK)
         axes.tick_params(colors=MUTED, labelsize=8)
+    return figure
+
+
+def plot_study(
+    positions: Sequence[float] | Sequence[str],
+    series: Mapping[str, Sequence[tuple[float | None, float | None]]],
+    *,
+    published: Mapping[str, Sequence[float | None]] | None = None,
+    xlabel: str | None = None,
+    ylabel: str | None = None,
+) -> Figure:
+    """Results of a study: points with error bars over a number, or bars by name.
+
+    Args:
+        positions: Numbers, which become the horizontal axis, or names of the rows.
+        series: Label -> mean and deviation of every row; None where there is none.
+        published: Label of a series -> published values, drawn as hollow diamonds.
+        xlabel: Meaning of the numbers.
+        ylabel: Quantity and unit.
+
+    Returns:
+        Figure
+
+    Raises:
+        ValueError: No row, no series, or a series of another length than ``positions``.
+    """
+    wrong = [label for label, values in series.items() if len(values) != len(positions)]
+    if not positions or not series or wrong:
+        raise ValueError(
+            f'a plot of a study needs rows and series of their number: {len(positions)} rows, '
+            f'{len(series)} series, wrong {wrong}'
+        )
+    named = isinstance(positions[0], str)
+    rows = np.arange(len(positions)) if named else np.asarray(positions, np.float64)
+    height = 1.2 + 0.22 * len(positions) * max(2, len(series)) if named else 3.8
+    figure = Figure(figsize=(SINGLE_INCHES, height), layout='constrained')
+    axes = figure.add_subplot()
+    for index, (label, values) in enumerate(series.items()):
+        color = COLORS[index % len(COLORS)]
+        means = _numbers([mean for mean, _ in values])
+        deviations = np.nan_to_num(_numbers([deviation for _, deviation in values]))
+        targets = _numbers((published or {}).get(label, []))
+        if named:
+            width = 0.8 / len(series)
+            places = rows + (index - (len(series) - 1) / 2) * width
+            axes.barh(
+                places,
+                means,
+                width * 0.9,
+                xerr=deviations,
+                color=color,
+                ecolor=INK,
+                label=_plain(label),
+                capsize=2,
+            )
+            points = (targets, places[: len(targets)])
+        else:
+            axes.errorbar(
+                rows,
+                means,
+                deviations,
+                color=color,
+                marker='o',
+                markersize=4,
+                linewidth=1.8,
+                capsize=3,
+                label=_plain(label),
+            )
+            points = (rows[: len(targets)], targets)
+        if np.isfinite(targets).any():
+            axes.plot(
+                *points,
+                'D',
+                markersize=6,
+                markerfacecolor='none',
+                markeredgecolor=color,
+                label=_plain(f'{label}, published'),
+            )
+    if named:
+        axes.set_yticks(rows, [_plain(str(name)) for name in positions])
+        axes.set_ylim(len(positions) - 0.5, -0.5)
+        _finish(axes, xlabel=ylabel, grid='x')
+    else:
+        _finish(axes, xlabel=xlabel, ylabel=ylabel)
+    _legend(axes)
     return figure
 
 
