@@ -50,6 +50,7 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=['mmwsss', 'mmwsss.*']),
     package_data={'mmwsss': ['py.typed']},
+    entry_points=dict(console_scripts=['mmwsss = mmwsss.__main__:main']),
     python_requires='>=3.10',
     install_requires=requirements('runtime'),
     extras_require={name: requirements(name) for name in ('optional', 'photos', 'tests', 'docs')},

@@ -6,8 +6,12 @@ every ``type`` carries its scope: ``mmwsss.TokenViT``, ``mmseg.EncoderDecoder``,
 ``mmpretrain.RandAugment``.
 """
 
-from mmengine import registry as root
-from mmengine.registry import Registry
+from mmwsss.utils.compat import import_dependencies
+
+import_dependencies()  # before anything else of them, for its clear message
+
+from mmengine import registry as root  # noqa: E402
+from mmengine.registry import Registry  # noqa: E402
 
 MODELS = Registry('model', parent=root.MODELS, scope='mmwsss', locations=['mmwsss.models'])
 DATASETS = Registry('dataset', parent=root.DATASETS, scope='mmwsss', locations=['mmwsss.datasets'])

@@ -26,6 +26,7 @@ LAYERS = {
     'visualization': 2,
     'engine': 3,
     'apis': 4,
+    '__main__': 5,
 }
 ONE_CLASS_A_FILE = ('models', 'datasets', 'evaluation', 'engine')
 ASSIGNMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign)

@@ -102,6 +102,9 @@ def test_content_of_the_wheel(wheel, tmp_path):
         'Path("mine.py").write_text("_base_ = '
         "['mmwsss::_base_/models/mctformer_plus_deit-s.py']\")\n"
         'print(Config.fromfile("mine.py").model.type)\n'
+        'Path("flat.py").write_text("_base_ = '
+        "['mmwsss::mctformer_plus_voc.py']\")\n"
+        'print(Config.fromfile("flat.py").model.num_classes)\n'
         'pipeline = Pipeline(home / "configs" / "pipelines" / "mctformer_plus_toy.py")\n'
         'assert pipeline.tools == home / "tools", pipeline.tools\n'
     )
@@ -114,7 +117,25 @@ def test_content_of_the_wheel(wheel, tmp_path):
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines() == [str(tmp_path / 'mmwsss' / '.mim'), 'mmwsss.MCTformerPlus']
+    assert result.stdout.splitlines() == [
+        str(tmp_path / 'mmwsss' / '.mim'),
+        'mmwsss.MCTformerPlus',
+        '20',
+    ]
+    # the console command finds the tools of the wheel
+    entry_points = (
+        tmp_path / f'mmwsss-{mmwsss.__version__}.dist-info' / 'entry_points.txt'
+    ).read_text(encoding='utf-8')
+    assert 'mmwsss = mmwsss.__main__:main' in entry_points
+    result = subprocess.run(
+        [sys.executable, '-m', 'mmwsss', 'export', '--help'],
+        cwd=tmp_path,
+        env={'PYTHONPATH': str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0 and 'usage: mmwsss export' in result.stdout, result
 
 
 @pytest.mark.parametrize('path', COLLECTIONS, ids=lambda path: path.parent.name)

@@ -1,8 +1,13 @@
-"""What a program that uses mmwsss calls."""
+"""What a program that uses mmwsss calls; each name is imported on first use."""
 
-from .config import dataset_of_split, load_config
-from .inferencer import CAMs, infer_cams, infer_masks, init_model, load_weights
-from .runner import build_runner
+from typing import TYPE_CHECKING
+
+from mmwsss.utils.import_hooks import lazy_attributes
+
+if TYPE_CHECKING:
+    from .config import dataset_of_split, load_config
+    from .inferencer import CAMs, infer_cams, infer_masks, init_model, load_weights
+    from .runner import build_runner
 
 __all__ = [
     'CAMs',
@@ -14,3 +19,17 @@ __all__ = [
     'load_config',
     'load_weights',
 ]
+
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    dict(
+        CAMs='inferencer',
+        build_runner='runner',
+        dataset_of_split='config',
+        infer_cams='inferencer',
+        infer_masks='inferencer',
+        init_model='inferencer',
+        load_config='config',
+        load_weights='inferencer',
+    ),
+)

@@ -7,6 +7,7 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 
 from mmwsss.utils.compat import revert_sync_batchnorm_off_ddp
+from mmwsss.utils.package_files import PREFIX, find_config
 
 
 def load_config(config, *, cfg_options=None, work_dir=None, launcher='none'):
@@ -55,6 +56,8 @@ def read_config(path):
         FileNotFoundError: No such config.
         ValueError: The config is not valid; names it.
     """
+    if str(path).startswith(PREFIX):
+        path = find_config(str(path))
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: config not found; the configs are listed in configs/')
     try:

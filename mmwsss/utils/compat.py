@@ -10,22 +10,46 @@ import re
 import warnings
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+from mmwsss.utils.import_hooks import when_imported
+from mmwsss.utils.package_files import PREFIX, find_config
+
+DEPENDENCIES = dict(
+    mmengine='onedl-mmengine',
+    mmcv='onedl-mmcv',
+    mmseg='onedl-mmsegmentation',
+    mmpretrain='onedl-mmpretrain',
+)
 
 
-def prepare_dependencies():
-    """Check the OpenMMLab packages and register what configs and checkpoints of mmwsss need.
+def prepare_dependencies() -> None:
+    """Mend what configs and checkpoints of mmwsss need, as soon as its owner is imported.
+
+    Nothing heavy is imported here: ``import mmwsss`` stays light.
 
     Raises:
-        ImportError: In one line, which package to install or to replace by its maintained fork.
+        ImportError: A package is not installed; says which, in one line.
     """
     warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
-    replacements = dict(
-        mmengine='onedl-mmengine',
-        mmcv='onedl-mmcv',
-        mmseg='onedl-mmsegmentation',
-        mmpretrain='onedl-mmpretrain',
-    )
-    for module, fork in replacements.items():
+    for module, fork in DEPENDENCIES.items():
+        if find_spec(module) is None:
+            raise ImportError(f'mmwsss needs {module}: run `pip install {fork}`')
+    when_imported('mmengine.config.utils', _name_config_packages)
+    when_imported('mmengine.config.config', _find_own_configs)
+    when_imported('mmengine.hub.hub', _get_own_configs)
+    when_imported('mmengine.runner.checkpoint', _read_weights_only)
+
+
+def import_dependencies() -> None:
+    """Import the OpenMMLab packages.
+
+    Raises:
+        ImportError: In one line, which package to replace by its maintained fork.
+    """
+    for module, fork in DEPENDENCIES.items():
         try:
             import_module(module)
         except Exception as error:  # noqa: BLE001  any failure of a foreign import is reported the same way
@@ -33,30 +57,55 @@ def prepare_dependencies():
                 f'mmwsss cannot import {module} ({type(error).__name__}: {error}); '
                 f'run `pip install {fork}` in place of the upstream package'
             ) from error
-    _name_config_packages()
-    _read_weights_only()
 
 
-def _name_config_packages():
-    """Let ``_base_ = ['mmseg::...']`` and ``mmwsss::...`` resolve: MMEngine asks for a distribution
-    name, the forks have another one.
+def _name_config_packages(utils: ModuleType) -> None:
+    """Let ``_base_ = ['mmseg::...']`` resolve: MMEngine asks for a distribution name, and the forks
+    have another one.
     """
-    from mmengine.config.utils import MODULE2PACKAGE
-
-    MODULE2PACKAGE['mmwsss'] = 'mmwsss'
+    utils.MODULE2PACKAGE['mmwsss'] = 'mmwsss'
     for module, upstream in (('mmseg', 'mmsegmentation'), ('mmpretrain', 'mmpretrain')):
         try:
             distribution(upstream)
         except PackageNotFoundError:
-            MODULE2PACKAGE[module] = module
+            utils.MODULE2PACKAGE[module] = module
 
 
-def _read_weights_only():
+def _find_own_configs(config: ModuleType) -> None:
+    """Let ``_base_ = ['mmwsss::mctformer_plus_voc.py']`` resolve, also in an editable install."""
+    find_foreign = config.Config._get_cfg_path
+
+    def find(cfg_path: str, filename: str) -> tuple[str, str | None]:
+        if cfg_path.startswith(PREFIX):
+            return str(find_config(cfg_path)), None
+        return find_foreign(cfg_path, filename)
+
+    config.Config._get_cfg_path = staticmethod(find)
+
+
+def _get_own_configs(hub: ModuleType) -> None:
+    """Let :func:`mmengine.hub.get_config` read ``mmwsss::...``."""
+    get_foreign = hub.get_config
+
+    def get_config(cfg_path: str, pretrained: bool = False) -> Any:
+        if not cfg_path.startswith(PREFIX):
+            return get_foreign(cfg_path, pretrained)
+        if pretrained:
+            raise ValueError(
+                f'{cfg_path}: mmwsss publishes no trained weights; those of the authors are named '
+                f'in docs/user_guides/checkpoints.md'
+            )
+        from mmengine.config import Config
+
+        return Config.fromfile(find_config(cfg_path))
+
+    hub.get_config = get_config
+
+
+def _read_weights_only(checkpoint: ModuleType) -> None:
     """Let MMEngine read checkpoints with ``weights_only=True`` alone; of itself it runs what a file
     says if that fails.
     """
-    from mmengine.runner import checkpoint
-
     checkpoint._safe_torch_load = load_weights_only
     checkpoint.load_url = _load_url_weights_only
 

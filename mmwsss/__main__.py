@@ -1,0 +1,123 @@
+"""The console command: ``mmwsss train CONFIG`` is ``python tools/train.py CONFIG``."""
+
+import ast
+import os
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmwsss.utils.cli import run_main
+from mmwsss.utils.package_files import package_root
+from mmwsss.version import __version__
+
+COMMANDS = dict(
+    train='train.py',
+    test='test.py',
+    cams='generate_cams.py',
+    refine='refine_cams.py',
+    evaluate='evaluate_masks.py',
+    pipeline='run_pipeline.py',
+    grid='run_grid.py',
+    demo='demo.py',
+    photos='photos.py',
+    predict='predict.py',
+    check='misc/check_setup.py',
+    export='export_masks.py',
+    **{'import': 'import_masks.py'},
+    tags='dataset_converters/image_tags.py',
+    config='misc/print_config.py',
+    benchmark='analysis_tools/benchmark.py',
+)
+COMPLETIONS = dict(
+    bash="""_mmwsss() {{
+    local word="${{COMP_WORDS[COMP_CWORD]}}"
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        COMPREPLY=($(compgen -W "{commands}" -- "$word"))
+    else
+        COMPREPLY=($(compgen -f -- "$word"))
+    fi
+}}
+complete -o filenames -F _mmwsss mmwsss
+""",
+    zsh="""#compdef mmwsss
+_mmwsss() {{
+    if (( CURRENT == 2 )); then
+        compadd -- {commands}
+    else
+        _files
+    fi
+}}
+compdef _mmwsss mmwsss
+""",
+)
+
+
+def available() -> dict[str, Path]:
+    """Commands and their tools."""
+    folder = package_root() / 'tools'
+    return {name: folder / tool for name, tool in COMMANDS.items() if (folder / tool).is_file()}
+
+
+def summary(tool: Path) -> str:
+    """First sentence of what a tool says about itself; nothing is imported or run."""
+    text = ast.get_docstring(ast.parse(tool.read_text(encoding='utf-8'))) or ''
+    return ' '.join(text.split('\n\n')[0].split()).split('; ')[0].split(': ``')[0].rstrip('.')
+
+
+def usage(commands: dict[str, Path]) -> str:
+    """The help text."""
+    width = max(map(len, commands))
+    lines = [f'  {name:<{width}}  {summary(tool)}' for name, tool in commands.items()]
+    return '\n'.join(
+        [
+            'usage: mmwsss COMMAND [ARGUMENTS]',
+            '',
+            'From image tags to semantic segmentation. Commands:',
+            *lines,
+            '',
+            'mmwsss COMMAND --help tells the arguments of a command.',
+            'eval "$(mmwsss completion bash)" turns on tab completion (or zsh).',
+        ]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one of the tools.
+
+    Returns:
+        int: Its exit code; 2 for an unknown command.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    commands = available()
+    if not words or words[0] in ('-h', '--help', 'help'):
+        sys.stdout.write(usage(commands) + '\n')
+        return 0 if words else 2
+    if words[0] in ('-V', '--version'):
+        sys.stdout.write(f'mmwsss {__version__}\n')
+        return 0
+    if words[0] == 'completion':
+        shell = words[1] if len(words) > 1 else Path(os.environ.get('SHELL', 'bash')).name
+        if shell not in COMPLETIONS:
+            sys.stderr.write(f'error: {shell}: completion is written for bash and zsh\n')
+            return 2
+        sys.stdout.write(COMPLETIONS[shell].format(commands=' '.join(commands)))
+        return 0
+    name, *arguments = words
+    if name not in commands:
+        import difflib
+
+        close = difflib.get_close_matches(name, commands, n=1)
+        hint = f'did you mean {close[0]}?' if close else f'choose from {", ".join(commands)}'
+        sys.stderr.write(f'error: mmwsss has no command {name!r}; {hint}\n')
+        return 2
+    tool = runpy.run_path(str(commands[name]), run_name=f'mmwsss_{name}')
+    sys.argv[:] = [f'mmwsss {name}', *arguments]
+    try:
+        return run_main(tool['main'])
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

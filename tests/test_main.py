@@ -1,0 +1,61 @@
+"""The console command."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mmwsss import __version__
+from mmwsss.__main__ import COMMANDS, available, main, summary
+
+
+def test_help(capsys):
+    assert main([]) == 2 and main(['--help']) == 0
+    text = capsys.readouterr().out
+    assert all(f'  {name} ' in text for name in available())
+    assert {'train', 'test', 'cams', 'refine', 'evaluate', 'pipeline', 'export'} <= {*available()}
+    assert all(summary(tool) for tool in available().values())
+    assert main(['--version']) == 0
+    assert __version__ in capsys.readouterr().out
+
+
+def test_a_tool_runs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['mmwsss'])
+    missing = ['--images', str(tmp_path), '--format', 'coco', '--out', str(tmp_path / 'out')]
+    assert main(['export', str(tmp_path / 'masks'), *missing]) == 1
+    assert capsys.readouterr().err.startswith('error: ')
+    assert main(['export', '--format', 'nothing']) == 2
+    assert 'usage: mmwsss export' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'words, parts', [(['trian'], ['did you mean train?']), (['zzz'], ['choose from train'])]
+)
+def test_unknown_commands(words, parts, capsys):
+    assert main(words) == 2
+    message = capsys.readouterr().err
+    assert message.count('\n') == 1 and all(part in message for part in parts)
+
+
+def test_completion(capsys):
+    for shell in ('bash', 'zsh'):
+        assert main(['completion', shell]) == 0
+        assert 'train' in capsys.readouterr().out
+    assert main(['completion', 'tcsh']) == 2
+    script = subprocess.run(
+        [sys.executable, '-m', 'mmwsss', 'completion', 'bash'],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    words = subprocess.run(
+        ['bash', '-c', f'{script}\nCOMP_WORDS=(mmwsss ev); COMP_CWORD=1; _mmwsss; echo $COMPREPLY'],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert words.strip() == 'evaluate'
+
+
+def test_every_command_has_a_short_name():
+    assert all(name.isalpha() and tool.endswith('.py') for name, tool in COMMANDS.items())
