@@ -34,6 +34,9 @@ WEIGHT_INITIALIZERS = Registry(
 )
 METRICS = Registry('metric', parent=root.METRICS, scope='mmwsss', locations=['mmwsss.evaluation'])
 
+# Chains of a pipeline: functions of mmwsss.apis.recipes.
+RECIPES = Registry('recipe', scope='mmwsss', locations=['mmwsss.apis.recipes'])
+
 # Nothing of ours yet; they exist so that MMEngine finds the scope ``mmwsss`` in every tree it
 # searches.
 OPTIMIZERS = Registry(

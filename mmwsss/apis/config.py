@@ -1,16 +1,28 @@
 """Reading a config the same way from every tool."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
+from mmengine.utils import import_modules_from_strings
 
 from mmwsss.utils.compat import revert_sync_batchnorm_off_ddp
 from mmwsss.utils.package_files import PREFIX, find_config
 
+from .overrides import check_overrides
 
-def load_config(config, *, cfg_options=None, work_dir=None, launcher='none'):
+
+def load_config(
+    config: str | Path | Config,
+    *,
+    cfg_options: Mapping[str, Any] | None = None,
+    work_dir: str | Path | None = None,
+    launcher: str = 'none',
+    extra_keys: Collection[str] = (),
+) -> Config:
     """Read a config file and apply what the command line says.
 
     Args:
@@ -20,21 +32,20 @@ def load_config(config, *, cfg_options=None, work_dir=None, launcher='none'):
         work_dir (str | Path, optional): Default: ``work_dirs/<name of the config>``.
         launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; ``'none'`` turns SyncBN
             into BN.
+        extra_keys (Collection[str]): Top-level keys that the caller reads beside those of a runner;
+            overrides of others are errors.
 
     Without a GPU, SyncBN becomes BN too, processes talk by gloo, and mixed precision, which
     MMEngine refuses there, becomes float32.
 
     Raises:
         FileNotFoundError: No such config.
-        ValueError: The config is not valid; names it.
+        ValueError: The config is not valid, or an override changes nothing; names it.
     """
     if not isinstance(config, Config):
         config = read_config(config)
     if cfg_options:
-        before = config.get('data_root')
-        override(config, cfg_options)
-        if 'data_root' in cfg_options and before is not None:
-            _move_data_root(config._cfg_dict, before, str(cfg_options['data_root']))
+        _apply_options(config, cfg_options, extra_keys)
     config.launcher = launcher
     if work_dir is not None:
         config.work_dir = str(work_dir)
@@ -81,6 +92,28 @@ def override(config, options):
         ) from error
 
 
+def _apply_options(
+    config: Config, cfg_options: Mapping[str, Any], extra_keys: Collection[str]
+) -> None:
+    """Overrides of the command line, each of which has an effect."""
+    if any(key.partition('.')[0] == 'custom_imports' for key in cfg_options):
+        override(
+            config, {key: cfg_options[key] for key in cfg_options if key.startswith('custom_')}
+        )
+        import_modules_from_strings(**config.custom_imports)
+    before = config.get('data_root')
+    check_overrides(config, cfg_options, extra_keys=extra_keys)
+    override(config, cfg_options)
+    if 'data_root' in cfg_options:
+        moved = _move_data_root(config._cfg_dict, before, str(cfg_options['data_root']))
+        if not moved:
+            raise ValueError(
+                f'{config.filename}: the override data_root changes nothing: no data set of the '
+                f'config lies in its data_root ({before}); override '
+                f'train_dataloader.dataset.data_root and the others'
+            )
+
+
 def _run_without_gpu(config):
     if config.launcher != 'none':
         config.merge_from_dict(dict(env_cfg=dict(dist_cfg=dict(backend='gloo'))))
@@ -100,16 +133,20 @@ def _run_without_gpu(config):
             wrapper.pop(key, None)
 
 
-def _move_data_root(node, before, after):
-    """Data sets took a copy of ``data_root`` when the config was read: change it there too."""
+def _move_data_root(node: Any, before: str | None, after: str) -> int:
+    """Data sets took a copy of ``data_root`` when the config was read: change it there too.
+
+    Returns:
+        int: Number of data sets that were moved.
+    """
     if isinstance(node, dict):
-        if node.get('data_root') == before:
+        own = 'type' in node and before is not None and node.get('data_root') == before
+        if own:
             node['data_root'] = after
-        for value in node.values():
-            _move_data_root(value, before, after)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            _move_data_root(value, before, after)
+        return own + sum(_move_data_root(value, before, after) for value in node.values())
+    if isinstance(node, (list, tuple)):
+        return sum(_move_data_root(value, before, after) for value in node)
+    return 0
 
 
 def dataset_of_split(config, split, *, masks=False):

@@ -17,6 +17,8 @@ from mmwsss.utils.io import read_image
 
 from .config import load_config
 
+INFERENCE_KEYS = ('classes',)  # class names of a config without data
+
 
 class CAMs(NamedTuple):
     """Result of :func:`infer_cams`.
@@ -52,7 +54,7 @@ def init_model(config, checkpoint=None, device='cpu', cfg_options=None):
         FileNotFoundError: No such config or checkpoint.
         ValueError: The checkpoint belongs to another architecture or number of classes; names it.
     """
-    config = load_config(config, cfg_options=cfg_options)
+    config = load_config(config, cfg_options=cfg_options, extra_keys=INFERENCE_KEYS)
     model = MODELS.build(config.model)
     names = None
     if checkpoint is not None:

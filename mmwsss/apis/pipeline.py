@@ -16,10 +16,9 @@ from mmengine.config import Config
 from rich.console import Console
 
 import mmwsss
-from mmwsss.apis.config import override, read_config
+from mmwsss.apis.pipeline_config import PLACEHOLDER, RESERVED, read_pipeline
 from mmwsss.utils.io import read_json, write_json
 
-PLACEHOLDER = re.compile(r'\{([A-Za-z_][\w-]*)(?:\.(checkpoint)|:([^{}]+))?\}')
 DISTRIBUTED_TOOLS = ('train.py', 'test.py', 'generate_cams.py')
 
 
@@ -30,12 +29,14 @@ class StageFailed(RuntimeError):
 class Pipeline:
     """Stages of an experiment.
 
-    The config holds ``stages``, a list of ``dict(name=..., tool=..., args=[...])`` with a tool of
-    ``tools/`` and its arguments. In arguments ``{configs}`` is the folder of the configs,
-    ``{work_dir}`` the folder of the pipeline, ``{<stage>}`` that of a stage,
-    ``{<stage>.checkpoint}`` the last checkpoint of a training stage, and
-    ``{<stage>:cam/best_threshold}`` a number of its ``metrics.json``. ``results`` maps a metric
-    prefix to the stage that its numbers come from.
+    The config names a ``recipe`` or holds ``stages``, a list of
+    ``dict(name=..., tool=..., args=[...])`` with a tool of ``tools/`` and its arguments. In
+    arguments ``{configs}`` is the folder of the configs, ``{work_dir}`` the folder of the pipeline,
+    ``{<stage>}`` that of a stage, ``{<stage>.checkpoint}`` the last checkpoint of a training stage,
+    ``{<stage>.best_checkpoint}`` the one that its validation chose,
+    ``{<stage>:cam/best_threshold}`` a number of its ``metrics.json``, and any other name a value of
+    the config, overrides included. ``results`` maps a metric prefix to the stage that its numbers
+    come from.
 
     A stage is done when ``<work_dir>/<stage>/stage.json`` says so and neither its arguments nor its
     config has changed; else it runs again, and every later stage with it. One with ``always=True``
@@ -55,51 +56,21 @@ class Pipeline:
     """
 
     def __init__(self, config, *, work_dir=None, gpus=1, options=None):
-        self.config = read_config(config)
-        if options:
-            override(self.config, options)
-        if 'stages' not in self.config:
-            raise ValueError(f'{config}: has no stages; is it a pipeline config?')
+        self.config, self.stages, self.results, self.report, self.values = read_pipeline(
+            config, options
+        )
         self.name = Path(config).stem
         self.work_dir = Path(
-            work_dir or self.config.get('work_dir') or Path('work_dirs') / f'{self.name}_pipeline'
+            work_dir or self.values.get('work_dir') or Path('work_dirs') / f'{self.name}_pipeline'
         )
         self.configs, self.tools = find_folders(config)
         self.gpus = gpus
-        self.stages = list(self.config.stages)
-        self._check_stages(config)
-        self.console = Console(highlight=False)
-
-    def _check_stages(self, config):
-        """Find mistakes before the first stage runs for hours."""
-        before = {'configs', 'work_dir'}
         for stage in self.stages:
-            if not {'name', 'tool', 'args'} <= set(stage):
-                raise ValueError(
-                    f'{config}: a stage needs name, tool and args, found {dict(stage)}'
-                )
-            name = stage['name']
-            if name in before:
-                raise ValueError(
-                    f'{config}: two stages have the name {name}'
-                    if name not in ('configs', 'work_dir')
-                    else f'{config}: {name} cannot be the name of a stage'
-                )
             if not (self.tools / stage['tool']).is_file():
                 raise ValueError(
-                    f'{config}: stage {name}: no such tool: {self.tools / stage["tool"]}'
+                    f'{config}: stage {stage["name"]}: no such tool: {self.tools / stage["tool"]}'
                 )
-            before.add(name)
-            wrong = [
-                match.group()
-                for arg in stage['args']
-                for match in PLACEHOLDER.finditer(str(arg))
-                if match[1] not in before
-            ]
-            if wrong:
-                raise ValueError(
-                    f'{config}: stage {name}: {wrong[0]} names neither this stage nor one before it'
-                )
+        self.console = Console(highlight=False)
 
     def run(self, *, start=None, dry_run=False):
         """Run what is not done.
@@ -163,7 +134,7 @@ class Pipeline:
         ``seed`` is the CAM sweep of the training images, which the stage itself calls ``cam``.
         """
         merged, protocol = {}, {}
-        for prefix, stage in self.config.get('results', {}).items():
+        for prefix, stage in self.results.items():
             numbers = read_json(self.work_dir / stage / 'metrics.json')
             own = 'cam' if prefix == 'seed' else prefix
             merged.update(
@@ -205,16 +176,14 @@ class Pipeline:
 
         def value(match):
             name, checkpoint, key = match.groups()
-            if name in ('configs', 'work_dir'):
+            if name in RESERVED:
                 return str(getattr(self, name))
             if name not in {stage['name'] for stage in self.stages}:
                 raise ValueError(f'{self.name}: {match.group()} in {text!r} names no stage')
             folder = self.work_dir / name
             if checkpoint:
-                pointer = folder / 'last_checkpoint'
-                if not pointer.is_file():
-                    raise FileNotFoundError(f'{pointer}: stage {name} has saved no checkpoint')
-                return pointer.read_text().strip()
+                find = last_checkpoint if checkpoint == 'checkpoint' else best_checkpoint
+                return str(find(folder))
             if key:
                 numbers = read_json(folder / 'metrics.json')
                 if key not in numbers:
@@ -274,6 +243,40 @@ class Pipeline:
     def _read_state(folder):
         path = folder / 'stage.json'
         return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """Checkpoint that a training saved last.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    pointer = folder / 'last_checkpoint'
+    if not pointer.is_file():
+        raise FileNotFoundError(f'{pointer}: stage {folder.name} has saved no checkpoint')
+    return Path(pointer.read_text().strip())
+
+
+def best_checkpoint(folder: Path) -> Path:
+    """Checkpoint that a validation found best (``best_<metric>_iter_<n>.pth``).
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: There are several, of different metrics.
+    """
+    found: dict[str, tuple[int, Path]] = {}
+    for path in folder.glob('best_*.pth'):
+        match = re.fullmatch(r'(best_.+)_(?:epoch|iter)_(\d+)\.pth', path.name)
+        if match:  # an interrupted run leaves the one before beside it
+            found[match[1]] = max(found.get(match[1], (-1, path)), (int(match[2]), path))
+    if not found:
+        raise FileNotFoundError(
+            f'{folder}/best_*.pth: stage {folder.name} has chosen no best checkpoint; its config '
+            f'needs default_hooks.checkpoint.save_best'
+        )
+    if len(found) > 1:
+        raise ValueError(f'{folder}: best checkpoints of several metrics: {", ".join(found)}')
+    return next(iter(found.values()))[1]
 
 
 def find_folders(config):

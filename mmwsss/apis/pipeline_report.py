@@ -1,9 +1,14 @@
 """The end of a pipeline: one metrics file, one page, one table."""
 
+import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from mmwsss.datasets.class_names import load_class_names
 from mmwsss.utils.env import write_environment
 from mmwsss.utils.io import (
     read_cam,
@@ -16,12 +21,15 @@ from mmwsss.utils.io import (
 )
 from mmwsss.utils.tables import text_table
 from mmwsss.visualization import (
+    figure_to_png,
     plot_class_iou,
     plot_curves,
     plot_threshold_curve,
     read_scalars,
     write_report,
 )
+
+from .pipeline import Pipeline
 
 TITLES = dict(
     seed='seeds: maps of the training images',
@@ -31,8 +39,11 @@ TITLES = dict(
 )
 
 
-def finish_pipeline(pipeline, summary):
+def finish_pipeline(pipeline: Pipeline, summary: list[dict[str, Any]]) -> dict[str, Any]:
     """Write ``metrics.json`` and ``report.html`` into the work dir and print the numbers.
+
+    The report is best effort: what cannot be drawn is named in a warning and left out, because the
+    stages have run by then.
 
     Args:
         pipeline (Pipeline): All of its stages have run.
@@ -44,25 +55,62 @@ def finish_pipeline(pipeline, summary):
     metrics = pipeline.metrics()
     metrics['seconds'] = round(sum(stage['seconds'] for stage in summary), 1)
     write_json(pipeline.work_dir / 'metrics.json', metrics)
-    report = pipeline.config.get('report', {})
-    path = write_report(
-        pipeline.work_dir / 'report.html',
-        title=pipeline.config.get('title', pipeline.name),
-        metrics=metrics,
-        stages=summary,
-        figures=_figures(pipeline, metrics),
-        samples=_samples(pipeline, report.get('samples')),
-        settings={stage['name']: _stage_settings(pipeline, stage) for stage in pipeline.stages},
-        environment=write_environment(pipeline.work_dir),
-        classes=report.get('samples', {}).get('classes'),
-    )
+    attempt = partial(_attempt, pipeline)
+    path = attempt('the report', lambda: _report(pipeline, summary, metrics, attempt), None)
     pipeline.console.print(_table(metrics), markup=False)
     pipeline.console.print(
-        f'metrics: {pipeline.work_dir / "metrics.json"}\nreport:  {path}',
+        f'metrics: {pipeline.work_dir / "metrics.json"}\nreport:  {path or "not written"}',
         markup=False,
         soft_wrap=True,
     )
     return metrics
+
+
+def _report(
+    pipeline: Pipeline,
+    summary: list[dict[str, Any]],
+    metrics: dict[str, Any],
+    attempt: Callable[[str, Callable[[], Any], Any], Any],
+) -> Path:
+    settings = pipeline.report.get('samples')
+    classes = attempt('the class names', lambda: _class_names(settings), None)
+    drawn = {
+        caption: attempt(f'the figure {caption!r}', lambda draw=draw: figure_to_png(draw()), None)
+        for caption, draw in _figures(pipeline, metrics).items()
+    }
+    return write_report(
+        pipeline.work_dir / 'report.html',
+        title=pipeline.values.get('title', pipeline.name),
+        metrics=metrics,
+        stages=summary,
+        figures={caption: figure for caption, figure in drawn.items() if figure is not None},
+        samples=attempt('the samples', lambda: _samples(pipeline, settings, classes), []),
+        settings={stage['name']: _stage_settings(pipeline, stage) for stage in pipeline.stages},
+        environment=write_environment(pipeline.work_dir),
+        classes=classes,
+    )
+
+
+def _attempt(pipeline: Pipeline, what: str, make: Callable[[], Any], default: Any) -> Any:
+    """Result of ``make()``; a failure becomes a warning."""
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001  no drawing is worth the result of a pipeline
+        if os.environ.get('MMWSSS_DEBUG') == '1':
+            raise
+        pipeline.console.print(
+            f'warning: {what} could not be made ({type(error).__name__}: {error}); '
+            f'MMWSSS_DEBUG=1 shows the traceback',
+            markup=False,
+            soft_wrap=True,
+        )
+        return default
+
+
+def _class_names(settings: dict[str, Any] | None) -> list[str] | None:
+    """Names by label; a config gives them, or the file that holds them."""
+    classes = (settings or {}).get('classes')
+    return None if classes is None else list(load_class_names(classes))
 
 
 def _table(metrics):
@@ -82,36 +130,39 @@ def _table(metrics):
     return text_table(('result', 'mIoU %', 'split', 'background'), rows)
 
 
-def _figures(pipeline, metrics):
-    figures = {}
-    curve_stage = pipeline.config.get('results', {}).get('cam')
+def _figures(pipeline: Pipeline, metrics: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """Caption -> function that draws the figure."""
+    figures: dict[str, Callable[[], Any]] = {}
+    curve_stage = pipeline.results.get('cam')
     curves = pipeline.work_dir / curve_stage / 'curves.json' if curve_stage else None
     if curves and curves.is_file():
-        figures['mIoU of the maps at every background threshold'] = plot_threshold_curve(
+        figures['mIoU of the maps at every background threshold'] = lambda: plot_threshold_curve(
             read_json(curves)['cam']
         )
     series = {prefix: metrics[f'{prefix}/IoU'] for prefix in TITLES if f'{prefix}/IoU' in metrics}
     if series:
-        figures['IoU of every class'] = plot_class_iou(list(next(iter(series.values()))), series)
+        figures['IoU of every class'] = lambda: plot_class_iou(
+            list(next(iter(series.values()))), series
+        )
     for stage in pipeline.stages:
-        if stage['tool'] != 'train.py':
-            continue
-        records = [
-            record
-            for file in sorted((pipeline.work_dir / stage['name']).glob('*/vis_data/scalars.json'))
-            for record in read_scalars(file)
-        ]
-        if records:
-            figures[f'Training of {stage["name"]}'] = plot_curves(records)
+        files = sorted((pipeline.work_dir / stage['name']).glob('*/vis_data/scalars.json'))
+        if stage['tool'] == 'train.py' and any(file.stat().st_size for file in files):
+            figures[f'Training of {stage["name"]}'] = partial(_training_curves, files)
     return figures
 
 
-def _samples(pipeline, config):
+def _training_curves(files: list[Path]) -> Any:
+    return plot_curves([record for file in files for record in read_scalars(file)])
+
+
+def _samples(
+    pipeline: Pipeline, config: dict[str, Any] | None, classes: list[str] | None
+) -> list[dict[str, Any]]:
     """First images of a split with whatever the stages wrote for them."""
     if not config:
         return []
     expand = pipeline.expand
-    classes = list(config['classes'])
+    names = classes or []
     tags = read_tags(expand(config['tags']))
     samples = []
     for img_id in read_id_list(expand(config['list']))[: config.get('num', 12)]:
@@ -132,7 +183,7 @@ def _samples(pipeline, config):
         if 'cams' in config:
             maps = read_cam(Path(expand(config['cams']), f'{img_id}.npz'))
             sample['cams'] = [
-                (classes[key + 1], cam.astype(np.float32)) for key, cam in zip(maps.keys, maps.cam)
+                (names[key + 1], cam.astype(np.float32)) for key, cam in zip(maps.keys, maps.cam)
             ]
         samples.append(sample)
     return samples

@@ -25,7 +25,8 @@ def test_overrides_and_work_dir(tmp_path):
     assert load_config(CONFIGS / 'mctformer_plus_toy.py', work_dir=tmp_path).work_dir == str(
         tmp_path
     )
-    assert load_config(config, cfg_options={'a': 1}) is config and config.a == 1
+    assert load_config(config, cfg_options={'log_level': 'ERROR'}) is config
+    assert config.log_level == 'ERROR'
 
 
 @pytest.mark.parametrize(

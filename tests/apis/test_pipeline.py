@@ -248,6 +248,8 @@ def test_a_config_outside_of_the_checkout(home, tmp_path_factory):
         ("name='masks'|name='configs'", 'configs cannot be the name of a stage'),
         ("tool='train.py'|tool='teach.py'", r'stage classifier: no such tool: .*tools/teach\.py'),
         ("name='masks', |", 'a stage needs name, tool and args'),
+        ("name='masks'|name='../masks'", r"'\.\./masks' cannot be the name of a stage"),
+        ("name='masks'|name='a b'", "'a b' cannot be the name of a stage"),
         ('stages = |steps = ', r'test\.py: has no stages'),
         ('stages = [|stages = (', r'test\.py: not a valid config'),
     ],
@@ -272,3 +274,91 @@ def test_a_number_that_is_not_there(home):
         ValueError, match=r'test\.py: these overrides do not fit it: stages\.9\.name'
     ):
         pipeline(home, options={'stages.9.name': 'x'})
+
+
+def write_config(home, text):
+    file = home / 'configs' / 'pipelines' / 'test.py'
+    file.write_text(text)
+    return file
+
+
+VALUES = """
+root = '/a'
+photos = '{root}/photos'
+baked = f'{root}/baked'
+stages = [
+    dict(name='first', tool='make.py', args=['--out', '{first}', '{photos}', baked]),
+    dict(name='root', tool='make.py', args=['--out', '{root}', '{first}/{root}']),
+]
+report = dict(samples=dict(list='{photos}/list.txt'))
+"""
+
+
+def test_values_of_the_config_are_put_in_at_run_time(home, capsys):
+    """Overrides reach them; a stage of the same name comes first."""
+    write_config(
+        home,
+        VALUES.replace("name='root'", "name='second'").replace("'{root}', '{f", "'{second}', '{f"),
+    )
+    run = pipeline(home, options={'root': '/b'})
+    assert run.stages[0]['args'] == ['--out', '{first}', '/b/photos', '/a/baked']
+    assert run.stages[1]['args'] == ['--out', '{second}', '{first}//b']
+    assert run.report == {'samples': {'list': '/b/photos/list.txt'}}
+    run.run(dry_run=True)
+    assert '/b/photos' in capsys.readouterr().out
+    write_config(home, VALUES)
+    assert pipeline(home).stages[1]['args'] == ['--out', '{root}', '{first}/{root}']
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'baked': '/c'}, r'the override baked changes nothing: .*copied its value'),
+        ({'rot': '/c'}, r"the override rot changes nothing: .*nearest is 'root'"),
+        ({'root': '/b', 'stage_option.first': 1}, r"nearest is 'stage_options'"),
+        ({'stage_args.frist': ['a']}, r"has no option 'frist'; the nearest is 'first'"),
+        ({'stage_options.first.a': 1}, r'make\.py reads no config; use stage_args\.first'),
+    ],
+)
+def test_overrides_that_change_nothing(home, options, message):
+    write_config(home, VALUES)
+    with pytest.raises(ValueError, match=message):
+        pipeline(home, options=options)
+    assert pipeline(home, options={'root': '/a'}).stages  # the value that it has
+
+
+def test_a_value_that_contains_itself(home):
+    write_config(home, VALUES.replace("root = '/a'", "root = '{photos}'"))
+    with pytest.raises(ValueError, match='root -> photos -> root: a value that contains itself'):
+        pipeline(home)
+
+
+def test_options_of_single_stages(home):
+    write_config(home, CONFIG.replace("'{classifier}']", "'{classifier}', '--cfg-options', 'a=1']"))
+    run = pipeline(
+        home,
+        options={
+            'stage_options.classifier.model.depth': 5,
+            'stage_options.classifier.scales': [1, 2],
+            'stage_args.classifier': ['--amp'],
+            'stage_args.masks': ['--workers', 4],
+        },
+    )
+    words = run.stages[1]['args']
+    assert words[-5:] == ['--amp', '--cfg-options', 'a=1', 'model.depth=5', 'scales=[1,2]']
+    assert run.stages[2]['args'][-2:] == ['--workers', '4']
+
+
+def test_best_checkpoint(home):
+    write_config(home, CONFIG.replace('classifier.checkpoint', 'classifier.best_checkpoint'))
+    run, folder = pipeline(home), home / 'work' / 'classifier'
+    folder.mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match='classifier has chosen no best checkpoint'):
+        run.expand('{classifier.best_checkpoint}')
+    for name in ('best_seg_mIoU_iter_900.pth', 'best_seg_mIoU_iter_1000.pth', 'iter_2000.pth'):
+        (folder / name).touch()
+    best = run.expand('{classifier.best_checkpoint}')
+    assert best == str(folder / 'best_seg_mIoU_iter_1000.pth')
+    (folder / 'best_cam_mIoU_iter_900.pth').touch()
+    with pytest.raises(ValueError, match='several metrics'):
+        run.expand('{classifier.best_checkpoint}')

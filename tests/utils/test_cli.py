@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from mmwsss.utils.cli import run_main
@@ -42,3 +44,15 @@ def test_defects_and_debugging_keep_the_traceback(monkeypatch):
         run_main(raising(ValueError('bad')))
     with pytest.raises(KeyboardInterrupt):
         run_main(raising(KeyboardInterrupt()))
+
+
+def test_the_place_of_an_error_of_a_library(capsys):
+    """Its text alone does not say where it comes from; ours do."""
+
+    def main():
+        return json.loads('{')
+
+    assert run_main(main) == 1
+    line = capsys.readouterr().err
+    assert line.startswith('error: Expecting property name') and line.count('\n') == 1
+    assert ' (in json/decoder.py:' in line and 'MMWSSS_DEBUG=1 shows the traceback)' in line

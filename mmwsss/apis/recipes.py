@@ -1,0 +1,289 @@
+"""Published chains as functions: what a pipeline config names as its ``recipe``.
+
+A recipe is registered in :data:`mmwsss.registry.RECIPES`, takes the data set and keyword options,
+and returns its stages, the stage that every result comes from, and what the report shows. Users
+register recipes of their own in a file that the config lists in ``custom_imports``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mmwsss.registry import RECIPES
+
+from . import stages
+from .stages import Stage, StageData
+
+
+class Recipe(NamedTuple):
+    """What a recipe returns.
+
+    Attributes:
+        stages: Entries of ``stages``, in order.
+        results: Prefix of metrics -> stage that they come from.
+        report: ``samples`` of the report, or empty.
+    """
+
+    stages: list[Stage]
+    results: dict[str, str]
+    report: dict[str, Any]
+
+
+@RECIPES.register_module()
+def multi_stage(
+    data: StageData,
+    *,
+    classifier: str,
+    segmentor: str,
+    affinity: str | None = None,
+    method: str = 'psa',
+    toy: bool = False,
+    test_cams: bool = False,
+    unrefined_labels: bool = False,
+    seeds: str | None = 'cam_eval',
+    thresholds: str | None = None,
+    compare: Sequence[str] = (),
+    par_rule: str | None = None,
+    low_alpha: float | str | None = None,
+    high_alpha: float | str | None = None,
+    background: float | str | None = None,
+    unsure: float | None = None,
+    then_crf: bool = False,
+    initial: str | None = None,
+    initial_segmentor: bool = False,
+    affinity_options: Mapping[str, Any] | None = None,
+    protocol: str | None = None,
+    tta: bool = False,
+    crf: str | None = None,
+) -> Recipe:
+    """Classifier, maps, pseudo masks, segmentation network: MCTformer, MCTformer+, AReAM and ACR.
+
+    Args:
+        data: The data set.
+        classifier: Config of the classifier.
+        segmentor: Config of the segmentation network.
+        affinity: Config of the affinity network of ``method`` ``'psa'`` or ``'irn'``.
+        method: Refiner that makes the pseudo masks.
+        toy: Draw the toy shapes first.
+        test_cams: Also test the maps on the test split of the classifier.
+        unrefined_labels: Labels of the affinity network come from maps that the patch affinity
+            does not refine (ACR*), the walk starts from refined ones.
+        seeds: Name of the stage that evaluates the maps of ``data.eval_split``; None: none.
+        thresholds: ``START:STOP:STEP`` of its sweep.
+        compare: Refiners whose masks are evaluated beside the chain, named by method.
+        par_rule: Label rule of ``'par'`` in ``compare``.
+        low_alpha: Exponent of the strong background of the affinity labels.
+        high_alpha: Exponent of the weak background.
+        background: Background score of the masks. Default: the best threshold of ``seeds``.
+        unsure: Half width of the band of background scores in which a pixel is ignored.
+        then_crf: Dense CRF on the scores of the walk.
+        initial: Weights that the affinity network starts from.
+        initial_segmentor: Let the segmentation network start from ``initial`` too.
+        affinity_options: Overrides of the config of the affinity network.
+        protocol: Protocol of the segmentation test; else ``tta`` and ``crf`` apply.
+        tta: Test-time augmentation of the segmentation network.
+        crf: Preset of the dense CRF of the segmentation test.
+    """
+    checkpoint = '{classifier.checkpoint}'
+    seed_threshold = f'{{{seeds or "classifier"}:cam/best_threshold}}'
+    threshold = seed_threshold if background is None else background
+    chain = [stages.make_toy_data(data)] if toy else []
+    chain.append(stages.train('classifier', classifier, data))
+    if test_cams:
+        chain.append(stages.test('cam_test', classifier, checkpoint, data, out='cams'))
+    if unrefined_labels:
+        chain.append(stages.generate_cams('cams_star', classifier, checkpoint, data, refine=False))
+    refine = True if unrefined_labels else None
+    chain.append(stages.generate_cams('cams', classifier, checkpoint, data, refine=refine))
+    if seeds:
+        chain.append(stages.evaluate(seeds, data, cams='{cams}', thresholds=thresholds))
+    for other in compare:
+        chain += _compared(other, data, threshold, par_rule)
+    walk: dict[str, Any] = {}
+    if affinity is not None:
+        chain += [
+            stages.make_affinity_labels(
+                'affinity_labels',
+                data,
+                '{cams_star}' if unrefined_labels else '{cams}',
+                method=method,
+                low_alpha=low_alpha,
+                high_alpha=high_alpha,
+            ),
+            stages.train(
+                'affinity',
+                affinity,
+                data,
+                options={
+                    'train_dataloader.dataset.data_prefix.affinity_path': '{affinity_labels}',
+                    **_initial(initial),
+                    **(affinity_options or {}),
+                },
+            ),
+        ]
+        walk = dict(config=affinity, checkpoint='{affinity.checkpoint}', then_crf=then_crf)
+    chain += [
+        stages.refine_cams(
+            'masks', data, '{cams}', method=method, background=threshold, unsure=unsure, **walk
+        ),
+        stages.evaluate('mask_eval', data, masks='{masks}'),
+        *_segmentation(
+            data,
+            segmentor,
+            initial=initial if initial_segmentor else None,
+            protocol=protocol,
+            tta=tta,
+            crf=crf,
+        ),
+    ]
+    results = dict(
+        cam='cam_test' if test_cams else seeds or 'classifier',
+        mask='mask_eval',
+        seg='segmentation_test',
+    )
+    if test_cams and seeds:
+        results = dict(seed=seeds, **results)
+    cams = '{cam_test}/cams' if test_cams else None
+    return Recipe(chain, results, _report(data, cams=cams, seg='{segmentation_test}/masks'))
+
+
+@RECIPES.register_module()
+def single_stage(
+    data: StageData,
+    *,
+    network: str,
+    toy: bool = False,
+    tta: bool = False,
+    crf: str | None = None,
+) -> Recipe:
+    """One training run from tags to segmentation: MCC, ToCo and CoSA.
+
+    Args:
+        data: The data set.
+        network: Config of the method.
+        toy: Draw the toy shapes first, and write maps of their test images for the report.
+        tta: Add a second test with the test-time augmentation of the config.
+        crf: Preset of the dense CRF of that second test.
+    """
+    checkpoint = '{training.checkpoint}'
+    chain = [stages.make_toy_data(data)] if toy else []
+    chain.append(stages.train('training', network, data))
+    if toy:
+        chain.append(stages.generate_cams('cams', network, checkpoint, data, split='test'))
+    chain.append(stages.test('test', network, checkpoint, data, out='masks' if toy else None))
+    if tta or crf:
+        chain.append(
+            stages.test('tta_test', network, checkpoint, data, tta=tta, crf=crf, out='masks')
+        )
+    results = dict(cam='test', aux_cam='test', seg='tta_test' if tta or crf else 'test')
+    report = _report(data, cams='{cams}', seg='{test}/masks') if toy else {}
+    return Recipe(chain, dict(results, tags='test'), report)
+
+
+@RECIPES.register_module()
+def single_stage_masks(
+    data: StageData,
+    *,
+    network: str,
+    segmentor: str,
+    threshold: float = 0.5,
+    export: str = 'main',
+    initial: str | None = None,
+    tta: bool = True,
+) -> Recipe:
+    """CoSA-MS: the maps of a single-stage network, cut at a threshold, train a segmentation
+    network.
+
+    Args:
+        data: The data set.
+        network: Config of the single-stage method.
+        segmentor: Config of the segmentation network.
+        threshold: Background score at which the maps are cut.
+        export: Maps of the ``'main'`` classifier, or of both (``'ensemble'``).
+        initial: Weights that the segmentation network starts from; None: those of its config.
+        tta: Test-time augmentation of the segmentation network.
+    """
+    checkpoint = '{training.checkpoint}'
+    chain = [
+        stages.train('training', network, data),
+        stages.test('test', network, checkpoint, data),
+        stages.generate_cams(
+            'masks',
+            network,
+            checkpoint,
+            data,
+            masks=threshold,
+            options={'model.test_cfg.export': export},
+        ),
+        stages.evaluate('mask_eval', data, masks='{masks}'),
+        *_segmentation(data, segmentor, initial=initial, tta=tta),
+    ]
+    results = dict(cam='test', aux_cam='test', mask='mask_eval', seg='segmentation_test')
+    return Recipe(chain, results, {})
+
+
+def _segmentation(
+    data: StageData,
+    segmentor: str,
+    *,
+    initial: str | None = None,
+    protocol: str | None = None,
+    tta: bool = False,
+    crf: str | None = None,
+) -> list[Stage]:
+    """Train a segmentation network on the stage ``masks`` and test it."""
+    masks = {'train_dataloader.dataset.data_prefix.pseudo_mask_path': '{masks}'}
+    return [
+        stages.train('segmentation', segmentor, data, options={**masks, **_initial(initial)}),
+        stages.test(
+            'segmentation_test',
+            segmentor,
+            '{segmentation.checkpoint}',
+            data,
+            protocol=protocol,
+            tta=tta,
+            crf=crf,
+            out='masks',
+        ),
+    ]
+
+
+def _compared(
+    method: str, data: StageData, threshold: float | str, par_rule: str | None
+) -> list[Stage]:
+    """Masks by another refiner, which are only evaluated."""
+    if method == 'par':
+        options = dict(rule=par_rule, low=threshold, high=threshold)
+    else:
+        options = dict(background=threshold)
+    return [
+        stages.refine_cams(method, data, '{cams}', method=method, split=data.eval_split, **options),
+        stages.evaluate(f'{method}_eval', data, masks=f'{{{method}}}'),
+    ]
+
+
+def _initial(weights: str | None) -> dict[str, str]:
+    """Overrides that let a backbone start from a file."""
+    if weights is None:
+        return {}
+    return {
+        'model.backbone.init_cfg.type': 'Pretrained',
+        'model.backbone.init_cfg.checkpoint': weights,
+    }
+
+
+def _report(data: StageData, *, cams: str | None, seg: str) -> dict[str, Any]:
+    """Pictures of the report: images with tags, ground truth, maps and predicted masks."""
+    if data.sample_split is None or cams is None:
+        return {}
+    return dict(
+        samples=dict(
+            list=data.list(data.sample_split),
+            images=data.images,
+            tags=f'{data.root}/image_tags.csv',
+            gt=data.gt,
+            cams=cams,
+            seg=seg,
+            classes=data.classes,
+            num=12,
+        )
+    )

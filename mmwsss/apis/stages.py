@@ -1,0 +1,303 @@
+"""Stages of a pipeline as functions: each returns one entry of ``stages``, a tool with its
+arguments.
+
+Arguments may hold the placeholders of :class:`mmwsss.apis.pipeline.Pipeline`, such as ``{cams}``
+for the folder of the stage ``cams`` or ``{classifier.checkpoint}``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Stage = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageData:
+    """The data set of a pipeline, as its stages address it.
+
+    Attributes:
+        root: Folder with ``JPEGImages``, ``ImageSets/Segmentation`` and the masks.
+        masks: Folder of the ground-truth masks below ``root``.
+        split: List whose images get maps and pseudo masks.
+        eval_split: List whose images are evaluated against ``masks``.
+        sample_split: List that the report takes its pictures from; None: no pictures.
+        class_file: Whether ``root`` holds a ``classes.txt``; else the classes are those of VOC.
+    """
+
+    root: str
+    masks: str = 'SegmentationClass'
+    split: str = 'train'
+    eval_split: str = 'train'
+    sample_split: str | None = None
+    class_file: bool = True
+
+    @property
+    def images(self) -> str:
+        """Folder of the images."""
+        return f'{self.root}/JPEGImages'
+
+    @property
+    def gt(self) -> str:
+        """Folder of the ground-truth masks."""
+        return f'{self.root}/{self.masks}'
+
+    @property
+    def classes(self) -> str | None:
+        """File of the class names."""
+        return f'{self.root}/classes.txt' if self.class_file else None
+
+    def list(self, split: str) -> str:
+        """File with the image ids of a split."""
+        return f'{self.root}/ImageSets/Segmentation/{split}.txt'
+
+
+def make_toy_data(data: StageData, *, name: str = 'data') -> Stage:
+    """Draw the toy shapes; the tool itself finds out that they are there."""
+    return _stage(name, 'dataset_converters/toy_shapes.py', out=data.root, always=True)
+
+
+def train(
+    name: str, config: str, data: StageData, *, options: Mapping[str, Any] | None = None
+) -> Stage:
+    """Train a network.
+
+    Args:
+        name: Name of the stage.
+        config: Name of a config in ``configs/`` without ``.py``, or its path.
+        data: Moves every data set of the config.
+        options: Overrides of the config.
+    """
+    return _stage(
+        name,
+        'train.py',
+        _config(config),
+        work_dir=f'{{{name}}}',
+        cfg_options=_options(data, options),
+    )
+
+
+def test(
+    name: str,
+    config: str,
+    checkpoint: str,
+    data: StageData,
+    *,
+    out: str | None = None,
+    protocol: str | None = None,
+    tta: bool = False,
+    crf: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Stage:
+    """Test a network.
+
+    Args:
+        name: Name of the stage.
+        config: Name of a config in ``configs/`` without ``.py``, or its path.
+        checkpoint: Weights, such as ``{training.checkpoint}``.
+        data: Moves every data set of the config.
+        out: Folder below that of the stage for the predictions.
+        protocol: Published protocol, which sets scales, flip and CRF.
+        tta: Test-time augmentation of the config.
+        crf: Preset of the dense CRF on the segmentation scores.
+        options: Overrides of the config.
+    """
+    return _stage(
+        name,
+        'test.py',
+        _config(config),
+        checkpoint,
+        work_dir=f'{{{name}}}',
+        protocol=protocol,
+        tta=tta,
+        crf=crf,
+        out=None if out is None else f'{{{name}}}/{out}',
+        cfg_options=_options(data, options),
+    )
+
+
+def generate_cams(
+    name: str,
+    config: str,
+    checkpoint: str,
+    data: StageData,
+    *,
+    split: str | None = None,
+    refine: bool | None = None,
+    masks: float | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Stage:
+    """Write class activation maps, or masks cut from them.
+
+    Args:
+        name: Name of the stage.
+        config: Name of a config in ``configs/`` without ``.py``, or its path.
+        checkpoint: Weights, such as ``{classifier.checkpoint}``.
+        data: Moves every data set of the config.
+        split: Default: ``data.split``.
+        refine: Refine the maps by the patch affinity; None: as the config says.
+        masks: Write masks cut at this background threshold instead of maps.
+        options: Overrides of the config.
+    """
+    return _stage(
+        name,
+        'generate_cams.py',
+        _config(config),
+        checkpoint,
+        split=split or data.split,
+        out=f'{{{name}}}',
+        half=masks is None,
+        refine=refine is True,
+        no_refine=refine is False,
+        masks=masks,
+        cfg_options=_options(data, options),
+    )
+
+
+def evaluate(
+    name: str,
+    data: StageData,
+    *,
+    cams: str | None = None,
+    masks: str | None = None,
+    thresholds: str | None = None,
+) -> Stage:
+    """Evaluate maps by a sweep of the background threshold, or pseudo masks by mIoU.
+
+    Args:
+        name: Name of the stage.
+        data: Its ``eval_split`` is evaluated.
+        cams: Folder of CAM files.
+        masks: Folder of masks, in place of ``cams``.
+        thresholds: ``START:STOP:STEP`` of the sweep.
+    """
+    return _stage(
+        name,
+        'evaluate_masks.py',
+        gt=data.gt,
+        list=data.list(data.eval_split),
+        cams=cams,
+        masks=masks,
+        thresholds=thresholds,
+        classes=data.classes,
+        json=f'{{{name}}}/metrics.json',
+    )
+
+
+def make_affinity_labels(
+    name: str,
+    data: StageData,
+    cams: str,
+    *,
+    method: str = 'psa',
+    low_alpha: float | str | None = None,
+    high_alpha: float | str | None = None,
+) -> Stage:
+    """Make what an affinity network is trained on.
+
+    Args:
+        name: Name of the stage.
+        data: Its images are read.
+        cams: Folder of CAM files.
+        method: ``'psa'`` or ``'irn'``.
+        low_alpha: PSA: exponent of the strong background.
+        high_alpha: PSA: exponent of the weak background.
+    """
+    return _stage(
+        name,
+        'make_affinity_labels.py',
+        cams=cams,
+        images=data.images,
+        out=f'{{{name}}}',
+        method=method,
+        low_alpha=low_alpha,
+        high_alpha=high_alpha,
+        classes=data.classes,
+    )
+
+
+def refine_cams(
+    name: str,
+    data: StageData,
+    cams: str,
+    *,
+    method: str,
+    split: str | None = None,
+    background: float | str | None = None,
+    unsure: float | None = None,
+    rule: str | None = None,
+    low: float | str | None = None,
+    high: float | str | None = None,
+    config: str | None = None,
+    checkpoint: str | None = None,
+    then_crf: bool = False,
+    beta: float | str | None = None,
+) -> Stage:
+    """Refine maps into pseudo masks.
+
+    Args:
+        name: Name of the stage.
+        data: Its images are read.
+        cams: Folder of CAM files.
+        method: Name of the refiner, such as ``'psa'``, ``'irn'``, ``'crf'`` or ``'par'``.
+        split: Only these images; default: every CAM file.
+        background: Score of the background.
+        unsure: Half width of the band of background scores in which a pixel is ignored.
+        rule: Label rule of PAR.
+        low: PAR: background below it is certain.
+        high: PAR: labels above it are certain.
+        config: Config of the affinity network, by name or path.
+        checkpoint: Weights of the affinity network.
+        then_crf: Dense CRF on the scores of the walk.
+        beta: Exponent of the affinities.
+    """
+    return _stage(
+        name,
+        'refine_cams.py',
+        cams=cams,
+        images=data.images,
+        out=f'{{{name}}}',
+        method=method,
+        rule=rule,
+        list=None if split is None else data.list(split),
+        low=low,
+        high=high,
+        then_crf=then_crf,
+        config=None if config is None else _config(config),
+        checkpoint=checkpoint,
+        beta=beta,
+        background=background,
+        unsure=unsure,
+        classes=data.classes,
+    )
+
+
+def _stage(
+    name: str,
+    tool: str,
+    *positional: str,
+    always: bool = False,
+    cfg_options: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Stage:
+    """Entry of ``stages``: an option that is None or False is left out, True is a flag."""
+    args = list(positional)
+    for option, value in options.items():
+        if value is None or value is False:
+            continue
+        args.append(f'--{option.replace("_", "-")}')
+        if value is not True:
+            args.append(str(value))
+    if cfg_options:
+        args += ['--cfg-options', *(f'{key}={value}' for key, value in cfg_options.items())]
+    return dict(name=name, tool=tool, args=args, **({'always': True} if always else {}))
+
+
+def _config(name: str) -> str:
+    """Path of a config that is given by its name below ``configs/``."""
+    return name if name.endswith('.py') else f'{{configs}}/{name}.py'
+
+
+def _options(data: StageData, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Overrides of a config, with the root of the data before them."""
+    return {'data_root': data.root, **(options or {})}

@@ -1,0 +1,123 @@
+"""Recipes of pipelines: typed functions that a config names."""
+
+import inspect
+import typing
+
+import pytest
+
+from mmwsss.apis import recipes, stages
+from mmwsss.apis.pipeline import Pipeline
+from mmwsss.registry import RECIPES
+from tests.tools.program import CONFIGS
+
+PIPELINES = CONFIGS / 'pipelines'
+VOC = stages.StageData(root='voc', masks='SegmentationClassAug', class_file=False)
+
+
+def names(pipeline):
+    return [stage['name'] for stage in pipeline.stages]
+
+
+def args(pipeline, name):
+    (stage,) = (stage for stage in pipeline.stages if stage['name'] == name)
+    return stage['args']
+
+
+@pytest.mark.parametrize('module', [stages, recipes], ids=['stages', 'recipes'])
+def test_every_public_function_is_typed(module):
+    functions = [
+        function
+        for name, function in vars(module).items()
+        if inspect.isfunction(function) and function.__module__ == module.__name__
+    ]
+    assert len(functions) > 3
+    for function in functions:
+        hints = typing.get_type_hints(function)
+        missing = set(inspect.signature(function).parameters) - set(hints)
+        assert 'return' in hints and not missing, (function.__name__, missing)
+
+
+def test_stage_arguments():
+    stage = stages.refine_cams(
+        'masks', VOC, '{cams}', method='psa', config='psa_voc', background=0.3, then_crf=True
+    )
+    assert stage == dict(
+        name='masks',
+        tool='refine_cams.py',
+        args='--cams {cams} --images voc/JPEGImages --out {masks} --method psa --then-crf '
+        '--config {configs}/psa_voc.py --background 0.3'.split(),
+    )
+    stage = stages.generate_cams('cams', 'a/b.py', 'x.pth', VOC, refine=False)
+    assert stage['args'][:2] == ['a/b.py', 'x.pth'] and '--no-refine' in stage['args']
+    assert '--refine' not in stage['args'] and stage['args'][-1] == 'data_root=voc'
+    assert '--half' not in stages.generate_cams('m', 'a', 'x.pth', VOC, masks=0.5)['args']
+
+
+def test_overrides_reach_every_stage(capsys):
+    options = {'data': '/mnt/voc', 'resnet38': '/w/res38.pth'}
+    run = Pipeline(PIPELINES / 'mctformer_plus_voc.py', options=options)
+    run.run(dry_run=True)
+    output = capsys.readouterr().out
+    assert 'data/VOCdevkit' not in output and 'weights/res38_cls.pth' not in output
+    assert output.count('data_root=/mnt/voc') == 5 and output.count('/w/res38.pth') == 2
+    assert '--list /mnt/voc/ImageSets/Segmentation/train.txt' in output
+
+
+def test_options_of_the_recipe():
+    run = Pipeline(PIPELINES / 'acr_voc.py', options={'recipe.background': 0.2})
+    masks = args(run, 'masks')
+    assert masks[masks.index('--background') + 1] == '0.2'
+    masks = args(Pipeline(PIPELINES / 'mctformer_plus_voc.py'), 'masks')
+    assert masks[masks.index('--background') + 1] == '{cam_eval:cam/best_threshold}'
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'recipe.backgroud': 0.2}, r"recipe multi_stage has no option 'backgroud'.*'background'"),
+        ({'dataset.rot': 'a'}, r"dataset has no option 'rot'.*'root'"),
+        ({'recipe.type': 'psa'}, r"recipe.type 'psa' is not registered; known: \['multi_stage'"),
+        ({'resnet83': 'a'}, r"the override resnet83 changes nothing.*'resnet38'"),
+        ({'stage_options.masks.beta': 8}, r'refine_cams\.py reads no config'),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        Pipeline(PIPELINES / 'mctformer_plus_voc.py', options=options)
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ("recipe = dict(type='multi_stage', classifier='a')", r'needs dataset=dict\(root='),
+        (
+            "dataset = dict(root='a')\nrecipe = dict(type='multi_stage', classifier='a')",
+            'recipe multi_stage needs segmentor',
+        ),
+        ("stages = []\nrecipe = dict(type='multi_stage')", 'has stages and a recipe'),
+    ],
+)
+def test_bad_configs(tmp_path, text, message):
+    (tmp_path / 'mine.py').write_text(text)
+    with pytest.raises(ValueError, match=message):
+        Pipeline(tmp_path / 'mine.py')
+
+
+def test_a_recipe_of_the_user(tmp_path, monkeypatch):
+    """A file in ``custom_imports`` registers it."""
+    (tmp_path / 'my_recipes.py').write_text(
+        'from mmwsss.apis import recipes, stages\n'
+        'from mmwsss.registry import RECIPES\n'
+        '@RECIPES.register_module()\n'
+        'def my_chain(data, *, network):\n'
+        "    return recipes.Recipe([stages.train('only', network, data)], dict(cam='only'), {})\n"
+    )
+    (tmp_path / 'mine.py').write_text(
+        "custom_imports = dict(imports=['my_recipes'])\n"
+        "dataset = dict(root='photos')\n"
+        "recipe = dict(type='my_chain', network='mctformer_plus_toy')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    run = Pipeline(tmp_path / 'mine.py')
+    assert names(run) == ['only'] and run.results == {'cam': 'only'}
+    RECIPES.module_dict.pop('my_chain')
