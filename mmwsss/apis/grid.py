@@ -289,7 +289,7 @@ class Grid:
         path = Path(self._expand(base))
         path = path if path.is_absolute() or path.is_file() else self.path.parent / path
         config = self._read(path)
-        is_pipeline = 'stages' in config
+        is_pipeline = 'stages' in config or 'recipe' in config
         if is_pipeline:
             stages, files, extra = self._pipeline_stages(row, path, seed)
         else:
