@@ -1,8 +1,11 @@
 """Keeps the numbers of a run in one flat file."""
 
+import logging
 from pathlib import Path
 
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 
 from mmwsss.registry import HOOKS
 from mmwsss.utils.io import write_json
@@ -11,7 +14,8 @@ from mmwsss.utils.io import write_json
 @HOOKS.register_module()
 class MetricsFileHook(Hook):
     """Writes ``metrics.json`` (flat results in percent, protocol of each metric) and
-    ``curves.json`` after every evaluation.
+    ``curves.json`` after every evaluation. Results of a model that learns from more than image
+    tags, an oracle, are marked.
 
     Args:
         out_file (str): Relative to the work directory.
@@ -41,6 +45,15 @@ class MetricsFileHook(Hook):
                 protocols[metric.prefix] = metric.protocol
             if getattr(metric, 'curve', None):
                 curves[metric.prefix] = metric.curve
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        supervision = getattr(model, 'supervision', 'image tags')
+        if supervision != 'image tags':
+            source['supervision'] = supervision
+            protocols = {
+                prefix: dict(protocol, supervision=supervision)
+                for prefix, protocol in protocols.items()
+            }
+            print_log(f'these results are of {supervision}', 'current', logging.WARNING)
         path = Path(runner.work_dir) / self.out_file
         write_json(path, {**metrics, 'protocol': dict(protocols, **source)})
         if curves:

@@ -35,6 +35,8 @@ class TagClassifier(BaseModel):
         data_preprocessor (dict, optional): Config.
     """
 
+    # what a training sees; every metrics.json names it where it is not the rule
+    supervision = 'image tags'
     default_test_cfg = dict(
         flip=True,
         refine=True,

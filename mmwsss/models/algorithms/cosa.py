@@ -2,7 +2,11 @@
 2024).
 """
 
+import logging
+from collections.abc import Sequence
+
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,12 +19,15 @@ from mmwsss.functional.pseudo_labels import (
 )
 from mmwsss.functional.reliability import XI_RANGE, single_threshold_label
 from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
 
-from .single_stage import SingleStage, to_class_ids
+from .single_stage import MultiScaleMaps, SingleStage, to_class_ids
 
 DETACH = ('none', 'feat', 'cls', 'all')
 NETWORKS = ('assignment', 'online')
 EXPORTS = ('main', 'aux', 'ensemble')
+GUIDANCES = ('spl', 'ground_truth', 'noise')
+ORACLE = 'pixel masks in training (oracle experiment, not weak supervision)'
 
 
 @MODELS.register_module()
@@ -47,6 +54,12 @@ class CoSA(SingleStage):
             over all parameters.
         detach (str): What the guided maps do not train: ``'none'``, ``'feat'`` (the features),
             ``'cls'`` (the classifier), ``'all'``.
+        guidance (str): What guides the class maps: ``'spl'``; in the experiment of Figure 1 and
+            Table 4a ``'noise'``, a random class among background and the tags at every place, or
+            ``'ground_truth'``, the masks of the training images. The last is no weak supervision:
+            it needs ``oracle=True`` and a training set with masks, the log and every
+            ``metrics.json`` say so, and its checkpoints load into no other model.
+        oracle (bool): Confirms ``guidance='ground_truth'``.
         c2s_weights (Sequence[float]): Of the segmentation losses against the labels of the main and
             the auxiliary maps.
         cam_loss (dict, optional): Options of :class:`SegToCAMLoss`.
@@ -113,6 +126,8 @@ class CoSA(SingleStage):
         *,
         momentum=0.9994,
         detach='none',
+        guidance='spl',
+        oracle=False,
         c2s_weights=(0.5, 0.5),
         cam_loss=None,
         reliability_loss=None,
@@ -131,6 +146,7 @@ class CoSA(SingleStage):
             **options,
         )
         self._check(momentum, detach, aux_reliability, c2s_weights)
+        self._set_guidance(guidance, oracle)
         self.momentum, self.detach, self.aux_reliability = momentum, detach, aux_reliability
         self.c2s_weights = tuple(c2s_weights)
         self.cam_loss = MODELS.build(dict(type='mmwsss.SegToCAMLoss') | dict(cam_loss or {}))
@@ -157,6 +173,22 @@ class CoSA(SingleStage):
         self.assignment.requires_grad_(False).eval()
         self.reset_assignment()
         self.register_load_state_dict_pre_hook(_assign_single_network)
+        self.register_load_state_dict_pre_hook(_refuse_oracle_weights)
+
+    def _set_guidance(self, guidance: str, oracle: bool) -> None:
+        """Set what guides the maps; masks only where that is asked for twice."""
+        if guidance not in GUIDANCES:
+            raise ValueError(f'guidance must be one of {GUIDANCES}, got {guidance!r}')
+        if oracle != (guidance == 'ground_truth'):
+            raise ValueError(
+                "guidance='ground_truth' trains with pixel masks, an oracle experiment (CoSA "
+                'Figure 1): confirm it with oracle=True, and leave oracle out otherwise'
+            )
+        self.guidance = guidance
+        if oracle:
+            self.supervision = ORACLE
+            self.register_buffer('oracle_guidance', torch.ones((), dtype=torch.bool))
+            print_log(f'CoSA: {ORACLE.upper()}', 'current', logging.WARNING)
 
     def _check(self, momentum, detach, aux_reliability, c2s_weights):
         labels = self.pseudo_label
@@ -272,7 +304,7 @@ class CoSA(SingleStage):
                 losses.update(
                     self.decoder_losses(strong, features, maps, tags, boxes, (labels, aux_labels))
                 )
-            losses.update(self.guidance_losses(features, maps, tags, boxes))
+            losses.update(self.guidance_losses(features, maps, tags, boxes, data_samples))
         self.advance()
         return losses
 
@@ -393,8 +425,52 @@ class CoSA(SingleStage):
             for label, confidence in zip(labels, confidences)
         ]
 
-    def guidance_losses(self, features, maps, tags, boxes):
-        """``loss_cam`` and ``loss_aux_cam`` of the maps against SPL, and ``loss_separation``."""
+    def guiding_labels(
+        self,
+        maps: MultiScaleMaps,
+        tags: Tensor,
+        size: tuple[int, int] | None,
+        data_samples: Sequence[WSSSDataSample],
+    ) -> Tensor:
+        """Soft labels of the class maps: SPL or, in experiments, masks or noise.
+
+        Args:
+            maps: Of the weak view.
+            tags: (B,C).
+            size: (h,w) of the labels; that of the crop by default.
+            data_samples: With ``gt_sem_seg`` where the guidance is the ground truth; ignored
+                pixels count as background.
+
+        Returns:
+            (B,C+1,h,w) float32.
+
+        Raises:
+            ValueError: The training set has no masks.
+        """
+        if self.guidance == 'spl':
+            return self.seg_pseudo_labels(maps, tags, size)
+        crop = tuple(maps.cams.shape[-2:])
+        size = crop if size is None else tuple(size)
+        if self.guidance == 'noise':
+            allowed = F.pad(tags > 0, (1, 0), value=True).float()
+            labels = torch.multinomial(allowed, size[0] * size[1], replacement=True)
+            return (
+                F.one_hot(labels.view(-1, *size), self.num_classes + 1).permute(0, 3, 1, 2).float()
+            )
+        if not all('gt_sem_seg' in sample for sample in data_samples):
+            raise ValueError(
+                "guidance='ground_truth' needs masks of the training images, which training sets "
+                'do not load: see configs/ablations/cosa_oracle_voc.py'
+            )
+        masks = torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).to(tags.device)
+        masks = masks.masked_fill(masks == IGNORE, 0)
+        probs = F.one_hot(masks, self.num_classes + 1).permute(0, 3, 1, 2).float()
+        return F.adaptive_avg_pool2d(probs, size)
+
+    def guidance_losses(self, features, maps, tags, boxes, data_samples=()):
+        """``loss_cam`` and ``loss_aux_cam`` of the maps against :meth:`guiding_labels`, and
+        ``loss_separation``.
+        """
         losses = {}
         names = [name for name in ('cam', 'aux_cam', 'separation') if self.active(name)]
         if not names:
@@ -402,7 +478,7 @@ class CoSA(SingleStage):
         cams = dict(zip(('cam', 'aux_cam'), self.online_cams(features)))
         if 'cam' in names or 'aux_cam' in names:
             grid = None if self.cam_loss.version == 'v3' else cams['cam'].shape[-2:]
-            probs = self.seg_pseudo_labels(maps, tags, grid)
+            probs = self.guiding_labels(maps, tags, grid, data_samples)
             losses.update(
                 {
                     f'loss_{name}': self.loss_weights[name] * self.cam_loss(cams[name], probs)
@@ -498,4 +574,21 @@ def _assign_single_network(model, state_dict, prefix, *unused_arguments):
                 for key in own
                 if key.startswith(names)
             }
+        )
+
+
+def _refuse_oracle_weights(
+    model: CoSA,
+    state_dict: dict[str, Tensor],
+    prefix: str,
+    local_metadata: dict[str, object],
+    strict: bool,
+    missing_keys: list[str],
+    unexpected_keys: list[str],
+    error_msgs: list[str],
+) -> None:
+    """Weights that were trained with masks do not pass for weakly supervised ones."""
+    if f'{prefix}oracle_guidance' in state_dict and model.guidance != 'ground_truth':
+        error_msgs.append(
+            f'these weights were trained with {ORACLE}; test them with the config that trained them'
         )

@@ -40,3 +40,14 @@ def test_another_file_and_a_metric_without_protocol(toy_root, tmp_path):
     Runner.from_cfg(config).val()
     assert 'tags/mAP' in json.loads((tmp_path / 'results' / 'val.json').read_text())
     assert not (tmp_path / 'results' / 'curves.json').exists()
+
+
+def test_results_of_an_oracle_are_marked(toy_root, tmp_path):
+    config = toy_config(toy_root, tmp_path)
+    config.log_level = 'INFO'
+    runner = Runner.from_cfg(config)
+    runner.model.supervision = 'pixel masks'
+    runner.val()
+    protocol = json.loads((tmp_path / 'metrics.json').read_text())['protocol']
+    assert protocol['supervision'] == protocol['cam']['supervision'] == 'pixel masks'
+    assert 'these results are of pixel masks' in next(tmp_path.glob('*/*.log')).read_text()

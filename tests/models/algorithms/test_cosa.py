@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from mmengine.structures import PixelData
 from torch.nn import functional as F
 
 from mmwsss.functional.pseudo_labels import cam_to_label
@@ -535,3 +536,70 @@ def test_segmentation_is_fused_at_the_size_of_the_input():
         )
         expected = F.interpolate(fused, size=(50, 90), mode='bilinear', align_corners=False)[0]
     torch.testing.assert_close(predicted, expected)
+
+
+# Guidance by ground truth or noise (Figure 1, Table 4a) -------------------------------------------
+
+
+def guided(guidance, masks=None, **options):
+    """Soft labels of one image with the tags 0 and 2 of 4."""
+    oracle = dict(oracle=True) if guidance == 'ground_truth' else {}
+    model = build('CoSA', guidance=guidance, **oracle, **options)
+    data_samples = samples(torch.tensor([[1, 0, 1, 0, 0]]), None)
+    if masks is not None:
+        data_samples[0].gt_sem_seg = PixelData(data=masks[None])
+    maps = MultiScaleMaps(
+        torch.tensor([0, 2]), torch.zeros(1, 2, 8, 8), torch.zeros(1, 2, 8, 8), None
+    )
+    tags = torch.tensor([[1.0, 0, 1, 0, 0]])
+    return model, lambda size: model.guiding_labels(maps, tags, size, data_samples)
+
+
+def test_ground_truth_is_averaged_on_the_grid():
+    mask = torch.zeros(8, 8, dtype=torch.int64)
+    mask[:4, :3] = 3
+    mask[6:, 6:] = 255
+    model, labels = guided('ground_truth', mask)
+    probs = labels((2, 2))
+    expected = torch.zeros(1, 6, 2, 2)
+    expected[0, 3, 0, 0], expected[0, 0] = 0.75, torch.tensor([[0.25, 1.0], [1.0, 1.0]])
+    assert torch.equal(probs, expected)
+    assert labels(None).shape == (1, 6, 8, 8)
+    assert model.supervision.startswith('pixel masks')
+
+
+def test_noise_is_of_the_tagged_classes():
+    torch.manual_seed(0)
+    model, labels = guided('noise')
+    probs = labels((40, 40))
+    share = probs.mean((0, 2, 3))
+    assert torch.equal(probs.sum(1), torch.ones(1, 40, 40)) and model.supervision == 'image tags'
+    assert torch.allclose(share, torch.tensor([1, 1, 0, 1, 0, 0]) / 3, atol=0.04)
+
+
+def test_the_oracle_is_asked_for_twice():
+    for options in (dict(guidance='ground_truth'), dict(oracle=True)):
+        with pytest.raises(ValueError, match='confirm it with oracle=True'):
+            build('CoSA', **options)
+    with pytest.raises(ValueError, match='guidance must be one of'):
+        build('CoSA', guidance='gt')
+    with pytest.raises(ValueError, match='needs masks of the training images'):
+        guided('ground_truth')[1](None)
+
+
+def test_oracle_weights_load_into_oracles_only():
+    oracle = build('CoSA', guidance='ground_truth', oracle=True)
+    with pytest.raises(RuntimeError, match='pixel masks in training'):
+        build('CoSA').load_state_dict(oracle.state_dict())
+    build('CoSA', guidance='ground_truth', oracle=True).load_state_dict(oracle.state_dict())
+
+
+def test_a_step_with_masks_trains_the_maps():
+    torch.manual_seed(0)
+    model = cosa(guidance='ground_truth', oracle=True, loss_weights=dict(seg=0.0, energy=0.0))
+    data_samples = samples(TAGS, None)
+    for sample in data_samples:
+        sample.gt_sem_seg = PixelData(data=torch.ones(1, SIDE, SIDE, dtype=torch.int64))
+    losses = model(pictures(len(TAGS)), data_samples, mode='loss')
+    losses['loss_cam'].backward()
+    assert losses['loss_cam'].item() > 0 and model.classifier.weight.grad.abs().sum() > 0
