@@ -19,7 +19,7 @@ train_pipeline = [
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 model = dict(
     pretrained=None,
-    data_preprocessor=dict(size=crop_size),
+    data_preprocessor=dict(type='mmwsss.SegDataPreprocessor', size=crop_size),
     backbone=dict(
         pretrain_img_size=224,
         embed_dims=128,
@@ -33,7 +33,9 @@ model = dict(
         ),
     ),
     decode_head=dict(
-        in_channels=[128, 256, 512, 1024], num_classes=21, loss_decode=dict(avg_non_ignore=True)
+        in_channels=[128, 256, 512, 1024],
+        num_classes=21,
+        loss_decode=dict(_delete_=True, type='mmwsss.PixelCrossEntropyLoss'),
     ),
     auxiliary_head=None,
 )

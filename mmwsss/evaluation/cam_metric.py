@@ -108,7 +108,12 @@ class CAMMetric(CounterMetric):
             sample, 'cam_keys', f'{self.field} are set together with their class ids'
         )
         sweep = sweep_counts(
-            cams, keys, ground_truth(sample), self._limits, len(self.classes), self.ignore_index
+            cams,
+            keys,
+            ground_truth(sample).to(cams.device),
+            self._limits,
+            len(self.classes),
+            self.ignore_index,
         )
         target = sweep[2 * len(self.classes) - 2 :].sum(1)
         painted = torch.zeros_like(target).repeat(2, 1)

@@ -510,8 +510,8 @@ def displacement_loss(
     def sums(vectors: Tensor, offset: tuple[int, int]) -> Tensor:
         difference = grid.source(vectors, offset) - grid.target(vectors, offset)
         background, foreground, _ = _pair_masks(label, grid, offset)
-        expected = difference.new_tensor(offset).view(2, 1, 1)
-        wrong = (difference - expected).abs() * foreground.unsqueeze(1)
+        along = (difference[:, axis] - step for axis, step in enumerate(offset))
+        wrong = torch.stack(tuple(along), 1).abs() * foreground.unsqueeze(1)
         return torch.stack([wrong.sum(), (difference.abs() * background.unsqueeze(1)).sum()])
 
     total = displacement.new_zeros(2)
@@ -519,5 +519,5 @@ def displacement_loss(
         total = total + checkpoint(
             sums, displacement, offset, use_reentrant=False, preserve_rng_state=False
         )
-    foreground, background = total / (2 * counts[[1, 0]].to(total.dtype) + eps)
+    foreground, background = total / (2 * counts[:2].flip(0).to(total.dtype) + eps)
     return foreground, background

@@ -45,9 +45,11 @@ def sample_uncertain_crops(
 
 def take_crops(images: Tensor, corners: Tensor, size: int) -> Tensor:
     """Crops at ``corners`` (B,M,2) of (B,...,H,W): a tensor (B,M,...,size,size)."""
-    return torch.stack(
-        [
-            torch.stack([image[..., y : y + size, x : x + size] for y, x in places])
-            for image, places in zip(images, corners.tolist())
-        ]
-    )
+    batch, num_crops = corners.shape[:2]
+    middle = images.shape[1:-2]
+    steps = torch.arange(size, device=corners.device)
+    rows, columns = (corners[:, :, axis, None] + steps for axis in (0, 1))
+    index = (rows[..., None] * images.shape[-1] + columns[:, :, None]).flatten(2)
+    index = index.view(batch, num_crops, *(1,) * len(middle), -1).expand(-1, -1, *middle, -1)
+    pixels = images.flatten(-2)[:, None].expand(-1, num_crops, *(-1,) * (len(middle) + 1))
+    return pixels.gather(-1, index).unflatten(-1, (size, size))

@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 
 def denormalize(
-    images: Tensor, mean: Sequence[float], std: Sequence[float], *, rounding: str | None = None
+    images: Tensor,
+    mean: Sequence[float] | Tensor,
+    std: Sequence[float] | Tensor,
+    *,
+    rounding: str | None = None,
 ) -> Tensor:
     """Undo the normalisation of images.
 
     Args:
         images (Tensor): (B,3,H,W) or (3,H,W), ``(pixel - mean) / std``.
-        mean, std (sequence[float]): Per channel, in grey levels 0..255.
+        mean, std (sequence[float] | Tensor): Per channel, in grey levels 0..255; tensors of the
+            images' device save a copy to it.
         rounding (str, optional): ``'round'`` to whole grey levels in 0..255, ``'floor'`` truncates
             as the released MCC and CoSA codes do (some values come out one grey level low), None
             keeps fractions.
@@ -22,7 +26,12 @@ def denormalize(
         Tensor: Same shape, floating point, in grey levels.
     """
     images = images if images.dtype == torch.float64 else images.float()
-    offset, scale = (images.new_tensor(tuple(values)).view(-1, 1, 1) for values in (mean, std))
+    offset, scale = (
+        (
+            values.to(images) if isinstance(values, Tensor) else images.new_tensor(tuple(values))
+        ).view(-1, 1, 1)
+        for values in (mean, std)
+    )
     images = images * scale + offset
     if rounding is None:
         return images

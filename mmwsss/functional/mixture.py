@@ -107,7 +107,11 @@ def fit_threshold(
 
 def histogram(values: Tensor, bins: int) -> Tensor:
     """Counts (bins,) int64 of values in [0,1] in equal bins; 1 belongs to the last."""
-    return torch.bincount(bin_of(values.flatten(), bins), minlength=bins)
+    index = bin_of(values.flatten(), bins)
+    if index.device.type == 'cpu':
+        return torch.bincount(index, minlength=bins)
+    # bincount would ask an accelerator for the largest value
+    return index.new_zeros(bins).scatter_add_(0, index, torch.ones_like(index))
 
 
 def bin_of(values: Tensor, bins: int) -> Tensor:

@@ -11,11 +11,14 @@ running sum: memory does not grow with neighbours times channels.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from mmwsss.utils.transfer import send
 
 DILATIONS = (1, 2, 4, 8, 12, 24)
 _EPS = 1e-8
@@ -50,6 +53,13 @@ def position_weights(dilations: Sequence[int] = DILATIONS, scale: float = 0.3) -
     return [score / math.fsum(scores) for score in scores]
 
 
+@lru_cache(maxsize=64)
+def _position_table(
+    dilations: tuple[int, ...], scale: float, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    return send(torch.tensor(position_weights(dilations, scale), dtype=dtype), device)
+
+
 @torch.no_grad()
 def par_weights(
     images: Tensor,
@@ -80,11 +90,8 @@ def par_weights(
     batch, channels, height, width = images.shape
     offsets, pad = neighbour_offsets(dilations), max(dilations)
     padded = F.pad(images, (pad,) * 4, mode='replicate')
-    position = (
-        images.new_tensor(position_weights(dilations, position_scale))
-        .mul_(position_weight)
-        .view(1, -1, 1, 1)
-    )
+    position = _position_table(tuple(dilations), position_scale, images.dtype, images.device)
+    position = (position * position_weight).view(1, -1, 1, 1)
     weights = torch.empty(
         batch,
         len(offsets),

@@ -15,9 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+NO_VERTEX = (1 << 63) - 1  # key of a row that no vertex occupies
+
 
 class Lattice(NamedTuple):
-    """Where each of N points of d features sits on the lattice; M occupied vertices.
+    """Where each of N points of d features sits on the lattice; M rows for vertices: as many as are
+    occupied on a CPU, as many as there can be, N (d+1), elsewhere.
 
     Attributes:
         vertex: (N,d+1) int32, row of each of the d+1 vertices around a point; 0 is the empty
@@ -49,7 +52,8 @@ def build_lattice(features: Tensor) -> Lattice:
         Lattice: For :func:`filter_lattice`; serves any number of filterings.
 
     Raises:
-        ValueError: The features span too many standard deviations for 63-bit vertex keys.
+        ValueError: The features span too many standard deviations for 63-bit vertex keys. On an
+            accelerator, which would have to be waited for, filtering gives NaN instead.
     """
     features = features if features.dtype == torch.float64 else features.float()
     num_points, dims = features.shape
@@ -87,7 +91,7 @@ def build_lattice(features: Tensor) -> Lattice:
     base = rounded[:, :dims] * axes
     low = base.amin(0) - 2 * axes
     span = base.amax(0) + 2 * axes - low + 1
-    if math.prod(span.tolist()) >= 1 << 62:
+    if device.type == 'cpu' and math.prod(span.tolist()) >= 1 << 62:
         raise ValueError(
             f'features span '
             f'{[round(value) for value in (features.amax(0) - features.amin(0)).tolist()]} '
@@ -108,22 +112,31 @@ def build_lattice(features: Tensor) -> Lattice:
     first = torch.ones_like(keys, dtype=torch.bool)
     first[1:] = keys[1:] != keys[:-1]
     row = first.cumsum(0)
-    unique = keys[first]
+    # an accelerator is not asked how many vertices there are: rows for as many as there can be
+    count = int(row[-1]) if device.type == 'cpu' else len(keys)
+    unique = keys.new_full((count,), NO_VERTEX).scatter_(0, row - 1, keys)
     vertex = torch.empty_like(row).scatter_(0, order, row).view(num_points, axes)
-    start = first.nonzero()[:, 0]
+    rows = torch.arange(count + 1, dtype=torch.int32, device=device)
+    start = torch.searchsorted(row, rows[1:].to(row.dtype))
     offset = F.pad(start, (1, 0))
     splat_point = order // axes
+    if device.type != 'cpu':  # nor whether keys overflow: the result then is NaN
+        fits = span.double().prod() < 2.0**62
+        barycentric = torch.where(fits, barycentric, torch.nan)
 
     # 5. neighbours along axis j: the key minus one in every coordinate, plus d+1 in coordinate j
-    blur = torch.zeros(axes, len(unique) + 1, 3, dtype=torch.int32, device=device)
-    rows = torch.arange(len(unique) + 1, dtype=torch.int32, device=device)
+    blur = torch.zeros(axes, count + 1, 3, dtype=torch.int32, device=device)
     blur[:, :, 0] = rows
     for axis in range(axes):
         step = (axes * stride[axis] if axis < dims else 0) - stride.sum()
-        position = torch.searchsorted(unique, unique + step).clamp_(max=len(unique) - 1)
-        found = unique[position] == unique + step
-        blur[axis, 1:, 1] = torch.where(found, position + 1, 0)
-        blur[axis, position[found] + 1, 2] = rows[1:][found]
+        # the keys of empty rows stay where they are, far above all others
+        wanted = torch.where(unique == NO_VERTEX, NO_VERTEX - 1, unique + step)
+        position = torch.searchsorted(unique, wanted).clamp_(max=count - 1)
+        neighbour = torch.where(unique[position] == wanted, position + 1, 0)
+        blur[axis, 1:, 1] = neighbour
+        # rows without a neighbour write to the empty vertex, which has none
+        blur[axis, :, 2].scatter_(0, neighbour, rows[1:])
+        blur[axis, 0, 2] = 0
     return Lattice(
         vertex.int(),
         barycentric,
@@ -147,7 +160,8 @@ def filter_lattice(lattice: Lattice, values: Tensor) -> Tensor:
         mode='sum',
         per_sample_weights=lattice.splat_weight,
     )
-    weights = values.new_tensor([1, 0.5, 0.5]).expand(len(grid), 3).contiguous()
+    weights = values.new_full((len(grid), 3), 0.5)
+    weights[:, 0] = 1
     for rows in lattice.blur:
         grid = F.embedding_bag(rows, grid, mode='sum', per_sample_weights=weights)
     return F.embedding_bag(

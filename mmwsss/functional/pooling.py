@@ -5,6 +5,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from mmwsss.utils.transfer import send
+
 
 def global_average_pool(maps: Tensor) -> Tensor:
     """(B,C,h,w) -> (B,C)."""
@@ -38,4 +40,4 @@ def global_weighted_ranking_pool(maps: Tensor, decay: float = 0.996) -> Tensor:
 @lru_cache(maxsize=64)
 def _ranking_weights(num_values: int, decay: float, device: torch.device) -> Tensor:
     weights = decay ** torch.arange(num_values, dtype=torch.float64)
-    return (weights / weights.sum()).float().to(device)
+    return send((weights / weights.sum()).float(), device)

@@ -108,12 +108,13 @@ def labels_eq16(
     return _ignore_outside(label, boxes)
 
 
-def present_slots(tags: Tensor) -> tuple[Tensor, Tensor]:
+def present_slots(tags: Tensor, num_slots: int | None = None) -> tuple[Tensor, Tensor]:
     """Present classes of each image side by side, so that maps of absent classes need not be
     computed.
 
     Args:
         tags (Tensor): (B,C) multi-hot.
+        num_slots (int, optional): K, where the host knows it; else the device is asked.
 
     Returns:
         tuple[Tensor, Tensor]: Class ids (B,K) int64, ascending, with K the largest number of tags
@@ -121,9 +122,15 @@ def present_slots(tags: Tensor) -> tuple[Tensor, Tensor]:
         of absent classes at the end).
     """
     present = tags > 0
-    num_slots = int(present.sum(1).max()) if present.numel() else 0
+    if num_slots is None:
+        num_slots = most_tags(tags)
     classes = torch.argsort((~present).to(torch.uint8), dim=1, stable=True)[:, :num_slots]
     return classes, present.gather(1, classes)
+
+
+def most_tags(tags: Tensor) -> int:
+    """The largest number of tags of an image, of tags (B,C) on the host."""
+    return int((tags > 0).sum(1).max()) if tags.numel() else 0
 
 
 @torch.no_grad()
@@ -137,6 +144,7 @@ def labels_two_pass(
     boxes: Tensor | None = None,
     par: Callable[..., Any] | None = None,
     downscale: int = 2,
+    num_slots: int | None = None,
 ) -> Tensor:
     """Labels by two constant background scores that compete with the maps (AFA, ToCo, MCC; CoSA
     with ``par=None``).
@@ -156,13 +164,14 @@ def labels_two_pass(
             and alike for all channels. None: no refinement.
         downscale (int): Images and maps are resized to ``size // downscale`` (bilinear) in between;
             0 or 1 leaves them as they are.
+        num_slots (int, optional): See :func:`present_slots`.
 
     Returns:
         Tensor: (B,H,W) int64.
     """
     size = tuple(cams.shape[-2:])
     cams = cams.to(torch.promote_types(cams.dtype, torch.float32))
-    classes, filled = present_slots(tags)
+    classes, filled = present_slots(tags, num_slots)
     num_slots = classes.shape[1]
     cams = cams.gather(1, classes[:, :, None, None].expand(-1, -1, *size))
     if downscale > 1:

@@ -145,7 +145,7 @@ def token_labels(
     if mode not in ('eq16', 'two_pass'):
         raise ValueError(f"label mode must be 'eq16' or 'two_pass', got {mode!r}")
     size = images.shape[-2:]
-    if not filled.any():
+    if not filled.shape[1]:
         return torch.full((len(images), *grid), IGNORE, device=images.device)
     rows, columns = (
         torch.arange(cells, device=images.device) * side // cells for cells, side in zip(grid, size)
@@ -183,7 +183,7 @@ def _sample(maps: Tensor, rows: Tensor, columns: Tensor, size: Sequence[int]) ->
 
 
 class PairCounts(NamedTuple):
-    """One-hot labels (B,N,Y) of the Y labels that occur, valid patches (B,N,1), and numbers of
+    """One-hot labels (B,N,Y) of the Y labels that can occur, valid patches (B,N,1), and numbers of
     pairs (B,).
     """
 
@@ -194,7 +194,9 @@ class PairCounts(NamedTuple):
 
 
 @torch.no_grad()
-def pair_counts(labels: Tensor, dtype: torch.dtype = torch.float32) -> PairCounts:
+def pair_counts(
+    labels: Tensor, dtype: torch.dtype = torch.float32, names: Tensor | None = None
+) -> PairCounts:
     """Relation of all ordered pairs of patches by their labels (Eq. 17): positive, negative, or
     ignored where one of the two labels is.
 
@@ -203,13 +205,17 @@ def pair_counts(labels: Tensor, dtype: torch.dtype = torch.float32) -> PairCount
     Args:
         labels (Tensor): (B,h,w) integers, 255 ignored; compared within an image only.
         dtype (torch.dtype): Of the result.
+        names (Tensor, optional): (Y,) labels that can occur, without 255; by default the device is
+            asked which do.
 
     Returns:
         PairCounts
     """
     labels = labels.flatten(1)
-    names = labels.unique()
-    one_hot = labels[..., None] == names[names != IGNORE]
+    if names is None:
+        names = labels.unique()
+        names = names[names != IGNORE]
+    one_hot = labels[..., None] == names
     sizes = one_hot.sum(1)
     positive = sizes.square().sum(1)
     return PairCounts(

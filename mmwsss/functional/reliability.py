@@ -38,9 +38,9 @@ def reliability(
         raise ValueError(f'beta must be positive, got {beta}')
     confidence = confidence.detach()
     confidence = confidence.to(torch.promote_types(confidence.dtype, torch.float32))
-    threshold = torch.as_tensor(threshold, dtype=confidence.dtype, device=confidence.device).clamp(
-        *XI_RANGE
-    )
+    if not isinstance(threshold, Tensor):
+        threshold = confidence.new_full((), threshold)
+    threshold = threshold.to(confidence).clamp(*XI_RANGE)
     distance = torch.where(
         confidence >= threshold,
         (confidence - threshold) / (1 - threshold),

@@ -5,12 +5,17 @@ from mmengine.model import ImgDataPreprocessor
 from torch import Tensor
 
 from mmwsss.registry import MODELS
+from mmwsss.utils.transfer import send
 
 
 @MODELS.register_module()
 class ViewsDataPreprocessor(ImgDataPreprocessor):
     """Normalisation for images of one size (training) or of several scales per image (CAM
     inference).
+
+    The bytes of a view are stacked on the host and sent to the device in one transfer that nobody
+    waits for; what follows happens there. Data samples stay on the host: what is decided by tags
+    and boxes is decided without asking the device.
 
     Args:
         mean, std (Sequence[float]): Per channel, RGB order, 0-255.
@@ -35,10 +40,11 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
             views a list of V tensors (B,3,H,W), where views after the first that differ in size are
             lists of B tensors (3,h,w).
         """
-        data = self.cast_data(data)
+        data = dict(data)
+        data.setdefault('data_samples', None)
         inputs = data['inputs']
         if isinstance(inputs[0], Tensor) and len({image.shape for image in inputs}) == 1:
-            return super().forward(dict(data, inputs=list(inputs)), training)
+            return dict(data, inputs=self._normalize_batch(inputs))
         if training:
             views = [inputs] if isinstance(inputs[0], Tensor) else inputs
             if len({image.shape for image in views[0]}) == 1:
@@ -48,16 +54,25 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
                 f'images of one training batch must have one size, got {sizes}; crop or resize '
                 f'them in the pipeline'
             )
-        views = (
-            [[image] for image in inputs] if isinstance(inputs[0], Tensor) else list(zip(*inputs))
-        )
-        data['inputs'] = [[self._normalize(view)[None] for view in image] for image in views]
+        views = [inputs] if isinstance(inputs[0], Tensor) else inputs
+        batches = [self._normalize_batch(view) for view in views]
+        data['inputs'] = [
+            [
+                view[index : index + 1] if isinstance(view, Tensor) else view[index][None]
+                for view in batches
+            ]
+            for index in range(len(views[0]))
+        ]
         return data
 
     def _normalize_batch(self, images):
-        images = [self._normalize(image) for image in images]
-        return torch.stack(images) if len({image.shape for image in images}) == 1 else images
+        """(B,3,H,W) of images (3,H,W) of one size, in one transfer; else a list."""
+        if len({image.shape for image in images}) == 1:
+            return self._normalize(torch.stack(tuple(images)))
+        return [self._normalize(image) for image in images]
 
-    def _normalize(self, image):
-        image = image.flip(0) if self._channel_conversion else image
-        return (image.float() - self.mean) / self.std
+    def _normalize(self, images):
+        """Bytes (...,3,H,W) of the host, normalised on the device."""
+        images = send(images, self.device)
+        images = images.flip(-3) if self._channel_conversion else images
+        return (images.float() - self.mean) / self.std

@@ -3,7 +3,7 @@
 model = dict(
     type='mmseg.EncoderDecoder',
     data_preprocessor=dict(
-        type='mmseg.SegDataPreProcessor',
+        type='mmwsss.SegDataPreprocessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
@@ -18,7 +18,7 @@ model = dict(
         in_index=0,
         num_classes=21,
         variant='mct',
-        loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True),
+        loss_decode=dict(type='mmwsss.PixelCrossEntropyLoss'),
     ),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'),

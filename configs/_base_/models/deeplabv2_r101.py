@@ -4,7 +4,7 @@ model = dict(
     type='mmwsss.MSCSegmentor',
     scales=(1.0, 0.75, 0.5),
     data_preprocessor=dict(
-        type='mmseg.SegDataPreProcessor',
+        type='mmwsss.SegDataPreprocessor',
         mean=[104.008, 116.669, 122.675],
         std=[1.0, 1.0, 1.0],
         bgr_to_rgb=False,
@@ -29,7 +29,7 @@ model = dict(
         in_channels=2048,
         in_index=0,
         num_classes=21,
-        loss_decode=dict(type='mmseg.CrossEntropyLoss', avg_non_ignore=True),
+        loss_decode=dict(type='mmwsss.PixelCrossEntropyLoss'),
     ),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'),

@@ -11,6 +11,7 @@ from mmengine.structures import PixelData
 
 from mmwsss.functional.affinity import pair_counts
 from mmwsss.registry import MODELS
+from mmwsss.utils.transfer import send
 
 
 class AffinityPropagator(BaseModel):
@@ -120,9 +121,8 @@ class AffinityPropagator(BaseModel):
             scores = self.propagate(
                 image[:, :height, :width], sample.pred_cams.data, **self.test_cfg
             )
-            ids = torch.tensor(
-                [0, *(key + 1 for key in sample.metainfo['cam_keys'])], device=scores.device
-            )
+            ids = torch.tensor([0, *(key + 1 for key in sample.metainfo['cam_keys'])])
+            ids = send(ids, scores.device)
             sample.set_data(
                 dict(
                     walk_scores=PixelData(data=scores),
@@ -132,11 +132,10 @@ class AffinityPropagator(BaseModel):
         return data_samples
 
     @staticmethod
-    def stack_labels(data_samples):
-        """``affinity_label`` of all samples as (B,h,w) int64."""
-        return (
-            torch.stack([sample.affinity_label.data for sample in data_samples]).squeeze(1).long()
-        )
+    def stack_labels(data_samples, device):
+        """``affinity_label`` of all samples as (B,h,w) int64, on ``device``."""
+        labels = torch.stack([sample.affinity_label.data for sample in data_samples])
+        return send(labels, device).squeeze(1).long()
 
     @staticmethod
     def global_pair_counts(label, radius, **options):
@@ -158,7 +157,7 @@ class AffinityPropagator(BaseModel):
                 f'{tuple(cams.shape)}'
             )
         device = next(self.parameters()).device
-        return image.to(device, torch.float32), cams.to(device, torch.float32)
+        return send(image, device).float(), send(cams, device).float()
 
     @contextmanager
     def inference(self):

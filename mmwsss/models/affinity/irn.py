@@ -112,7 +112,7 @@ class IRNet(AffinityPropagator):
             dict[str, Tensor]: ``loss_affinity`` and its terms; ``loss_displacement``.
         """
         logits, displacement = self.features(inputs)
-        label = self.stack_labels(data_samples)
+        label = self.stack_labels(data_samples, inputs.device)
         # 'nearest-exact' picks the pixel at a cell's centre, as PIL does
         if label.shape[-2:] != logits.shape[-2:]:
             label = F.interpolate(

@@ -107,7 +107,7 @@ class AffinityNet(AffinityPropagator):
         Raises:
             ValueError: Labels and features differ in size.
         """
-        features, label = self.features(inputs), self.stack_labels(data_samples)
+        features, label = self.features(inputs), self.stack_labels(data_samples, inputs.device)
         if label.shape[-2:] != features.shape[-2:]:
             raise ValueError(
                 f'affinity_label is {tuple(label.shape[-2:])} but the grid is '

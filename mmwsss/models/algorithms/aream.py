@@ -8,7 +8,13 @@ import torch
 
 from mmwsss.functional.attention import AFFINITY_MODES, AttentionRequest
 from mmwsss.functional.cam import fuse_cams, minmax_normalize
-from mmwsss.functional.pseudo_labels import IGNORE, box_mask, boxes_on_grid, present_slots
+from mmwsss.functional.pseudo_labels import (
+    IGNORE,
+    box_mask,
+    boxes_on_grid,
+    most_tags,
+    present_slots,
+)
 from mmwsss.functional.reactivation import (
     layer_entropy,
     layer_weights,
@@ -18,6 +24,7 @@ from mmwsss.functional.reactivation import (
 )
 from mmwsss.registry import MODELS
 from mmwsss.utils.io import read_json
+from mmwsss.utils.transfer import send
 
 from .mctformer_plus import MCTformerPlus
 
@@ -142,22 +149,29 @@ class AReAM(MCTformerPlus):
         """Classification losses and, once it has started, the affinity loss (Eq. 20)."""
         if not (self.has_started and self.affinity_weight):
             return super().loss(inputs, data_samples)
-        tags = self.gt_tags(data_samples, inputs)
+        host_tags = self.host_tags(data_samples)
+        tags = send(host_tags, inputs.device)
         features = self.backbone(
             inputs, attention=self._requests(), class_embeddings=self.contrast_weight != 0
         )
         losses = self.classification_losses(features, tags)
         labels, w_hat = self.affinity_targets(
-            inputs, features, tags, self.boxes(data_samples, inputs)
+            inputs,
+            features,
+            tags,
+            self.boxes(data_samples, inputs),
+            num_slots=most_tags(host_tags),
         )
+        present = (host_tags > 0).any(0).nonzero().flatten()
+        names = send(torch.cat([present.new_zeros(1), present + 1]), inputs.device)
         layers = features.attention[0][self.supervised]
         losses['loss_affinity'] = self.affinity_weight * self.affinity_loss(
-            layers, labels, w_hat[:, self.supervised]
+            layers, labels, w_hat[:, self.supervised], names
         )
         return losses
 
     @torch.no_grad()
-    def affinity_targets(self, inputs, features, tags, boxes=None):
+    def affinity_targets(self, inputs, features, tags, boxes=None, *, num_slots=None):
         """Labels of the patches and weights of the layers (Eq. 7-16); nothing here has a gradient.
 
         Args:
@@ -166,12 +180,13 @@ class AReAM(MCTformerPlus):
             tags (Tensor): (B,C).
             boxes (Tensor, optional): (B,4) y0, y1, x0, x1, the part of each crop that is image;
                 patches outside are ignored.
+            num_slots (int, optional): See :func:`present_slots`.
 
         Returns:
             tuple: labels (B,h,w) int64, 0 background, class c is c+1, 255 ignored; w_hat (B,L)
                 float64 in [0,1].
         """
-        classes, filled = present_slots(tags)
+        classes, filled = present_slots(tags, num_slots)
         if self.cam_flip:
             cams, layers = self._flipped_maps(inputs, classes, filled)
         else:
@@ -202,7 +217,7 @@ class AReAM(MCTformerPlus):
             return ones, ones
         if self.fixed_weights is None:
             self.fixed_weights = _read_layer_weights(self.weighting, refined.shape[1])
-        w_hat = self.fixed_weights.to(refined.device).expand(len(refined), -1)
+        w_hat = send(self.fixed_weights, refined.device).expand(len(refined), -1)
         return w_hat, 1 - w_hat
 
     def _requests(self):

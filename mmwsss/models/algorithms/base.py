@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from mmwsss.functional.cam import minmax_normalize, upsample_cams
 from mmwsss.registry import MODELS
+from mmwsss.utils.transfer import select, send
 
 DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 
@@ -130,6 +131,10 @@ class TagClassifier(BaseModel):
 
     def gt_tags(self, data_samples, inputs):
         """Tags (B,C) of a batch on the device of ``inputs``."""
+        return send(self.host_tags(data_samples), inputs.device)
+
+    def host_tags(self, data_samples):
+        """Tags (B,C) of a batch on the host, where data samples are."""
         without = next((sample for sample in data_samples if 'gt_tags' not in sample), None)
         if without is not None:
             raise ValueError(
@@ -137,7 +142,7 @@ class TagClassifier(BaseModel):
                 f'a tag file, or predict them '
                 "(model.test_cfg.tags='predicted')"
             )
-        tags = torch.stack([sample.gt_tags for sample in data_samples]).to(inputs.device)
+        tags = torch.stack([sample.gt_tags for sample in data_samples])
         if tags.shape[1] != self.num_classes:
             raise ValueError(
                 f'the model has {self.num_classes} classes, the data set {tags.shape[1]}: set '
@@ -152,9 +157,8 @@ class TagClassifier(BaseModel):
         ``img_box``, by default all.
         """
         whole = (0, inputs.shape[-2], 0, inputs.shape[-1])
-        return torch.tensor(
-            [sample.metainfo.get('img_box', whole) for sample in data_samples], device=inputs.device
-        )
+        boxes = torch.tensor([sample.metainfo.get('img_box', whole) for sample in data_samples])
+        return send(boxes, inputs.device)
 
     def whole_patches(self, inputs):
         """Images (B,3,H,W) as the backbone sees them: sides are padded (``pad_to_patch``) or cut to
@@ -226,7 +230,7 @@ class TagClassifier(BaseModel):
         column = {key: index for index, key in enumerate(union)}
         eps = self.test_cfg['eps']
         cams = [
-            minmax_normalize(image[[column[key] for key in image_keys]], eps)
+            minmax_normalize(select(image, [column[key] for key in image_keys]), eps)
             if image_keys
             else image[:0]
             for image, image_keys in zip(sums, keys)
@@ -268,8 +272,9 @@ class TagClassifier(BaseModel):
         if self.test_cfg['tags'] == 'all':
             return [list(range(self.num_classes)) for _ in scores]
         if self.test_cfg['tags'] == 'gt':
-            present = self.gt_tags(data_samples, scores) > 0
+            present = self.host_tags(data_samples) > 0
         else:
+            scores = scores.cpu()  # the one value of a prediction that the host waits for
             best = F.one_hot(scores.argmax(1), scores.shape[1]).bool()
             present = (scores > self.test_cfg['score_threshold']) | best
         return [row.nonzero().flatten().tolist() for row in present]

@@ -16,10 +16,12 @@ from mmwsss.functional.pseudo_labels import (
     boxes_on_grid,
     gated_maximum,
     labels_two_pass,
+    most_tags,
 )
 from mmwsss.functional.reliability import XI_RANGE, single_threshold_label
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
+from mmwsss.utils.transfer import send
 
 from .single_stage import MultiScaleMaps, SingleStage, to_class_ids
 
@@ -291,9 +293,10 @@ class CoSA(SingleStage):
         if len(views) > 2:
             raise ValueError(f'CoSA needs two views (weak, strong), got {len(views)}')
         weak, strong = views[0], views[-1]
-        tags, boxes = self.gt_tags(data_samples, weak), self.boxes(data_samples, weak)
+        host_tags, boxes = self.host_tags(data_samples), self.boxes(data_samples, weak)
+        tags = send(host_tags, weak.device)
         acting = any(self.active(name) for name in self.uses_cams)
-        maps = self.assign(weak, tags) if acting or self.threshold is not None else None
+        maps = self.assign(weak, host_tags) if acting or self.threshold is not None else None
         if self.threshold is not None:
             self.update_thresholds(maps, tags)
         features = self.features(strong)
@@ -310,7 +313,7 @@ class CoSA(SingleStage):
 
     def assign(self, weak, tags):
         """Maps and segmentation of the assignment network: :class:`MultiScaleMaps` of the classes
-        of the batch, at the size of the crop.
+        of the batch, from its tags (B,C) on the host, at the size of the crop.
 
         Only the tagged classes are made, segmentation included, unless ``after_softmax`` needs all.
         """
@@ -328,7 +331,7 @@ class CoSA(SingleStage):
                 'pixels: the network would ignore the rest of it; change the crop or '
                 'pseudo_label.scales'
             )
-        classes = self.present_classes(tags)
+        classes = send(self.present_classes(tags), weak.device)
         seg_labels = (
             None if options['after_softmax'] else torch.cat([classes.new_zeros(1), classes + 1])
         )
@@ -339,7 +342,7 @@ class CoSA(SingleStage):
             flip=options['flip'],
             seg_fusion='sum_logits',
             seg_labels=seg_labels,
-        )
+        )._replace(num_slots=most_tags(tags))
 
     def class_pseudo_labels(self, maps, tags, boxes):
         """CPL of the main and of the auxiliary maps: (B,H,W) int64 each, 255 outside the image."""
@@ -359,6 +362,7 @@ class CoSA(SingleStage):
                     low=thresholds['low'],
                     boxes=boxes,
                     downscale=self.pseudo_label['downscale'],
+                    num_slots=maps.num_slots,
                 )
             labels.append(to_class_ids(label, maps.classes))
         return tuple(labels)
@@ -462,7 +466,8 @@ class CoSA(SingleStage):
                 "guidance='ground_truth' needs masks of the training images, which training sets "
                 'do not load: see configs/ablations/cosa_oracle_voc.py'
             )
-        masks = torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).to(tags.device)
+        masks = torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples])
+        masks = send(masks, tags.device)
         masks = masks.masked_fill(masks == IGNORE, 0)
         probs = F.one_hot(masks, self.num_classes + 1).permute(0, 3, 1, 2).float()
         return F.adaptive_avg_pool2d(probs, size)

@@ -1,11 +1,12 @@
 """MCC: masked collaborative contrast for single-stage segmentation from image tags (WACV 2024)."""
 
 import torch
-from mmengine.model import ExponentialMovingAverage
 from torch.nn import functional as F
 
 from mmwsss.functional.masking import object_roi, sample_key_masks, visible_object_flags
+from mmwsss.models.modules import MovingAverage
 from mmwsss.registry import MODELS
+from mmwsss.utils.transfer import send
 
 from .single_stage import SingleStage, cam_schedule
 
@@ -67,7 +68,7 @@ class MCC(SingleStage):
             dict(type='mmwsss.Projector', in_channels=self.backbone.embed_dims)
             | dict(projector or {})
         )
-        self.teacher = ExponentialMovingAverage(self.projector, momentum=1 - momentum)
+        self.teacher = MovingAverage(self.projector, momentum=1 - momentum)
         self.contrast_loss = MODELS.build(
             dict(type='mmwsss.MaskedContrastLoss') | dict(contrast_loss or {})
         )
@@ -128,15 +129,15 @@ class MCC(SingleStage):
             grid,
             scale=self.mask_scale,
             ratio=self.mask_ratio,
-            device=local.device,
         )
-        flags = visible_object_flags(self.roi(grid, maps, tags), masks, self.min_object)
+        shown = send(masks, local.device)
+        flags = visible_object_flags(self.roi(grid, maps, tags), shown, self.min_object)
         if self.token_dropping:
             tokens = self.backbone.encode_visible(local, masks)[:, :, 0]
         else:
             repeated = local.repeat_interleave(self.num_masks, 0)
             tokens = (
-                self.backbone(repeated, key_mask=masks.flatten(0, 1).flatten(1))
+                self.backbone(repeated, key_mask=shown.flatten(0, 1).flatten(1))
                 .class_tokens[:, 0]
                 .view(*masks.shape[:2], -1)
             )

@@ -8,6 +8,7 @@ from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.attention import AttentionRequest
 from mmwsss.functional.cam import fuse_cams, refine_with_affinity
 from mmwsss.registry import MODELS
+from mmwsss.utils.transfer import select
 
 from .base import TagClassifier
 
@@ -156,9 +157,11 @@ class MCTformer(TagClassifier):
         attention = list(features.attention)
         class_attention = None
         if self.test_cfg['map_type'] != 'patchcam':
-            class_attention = attention.pop(0)[:, keys].unflatten(2, features.patch_map.shape[-2:])
+            class_attention = select(attention.pop(0), keys, 1).unflatten(
+                2, features.patch_map.shape[-2:]
+            )
         if patch_cams is not None:
-            patch_cams = patch_cams[:, keys].float()
+            patch_cams = select(patch_cams, keys, 1).float()
         cams = fuse_cams(
             class_attention, patch_cams, self.test_cfg['map_type'], sqrt=self.test_cfg['fuse_sqrt']
         )

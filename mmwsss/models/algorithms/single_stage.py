@@ -17,8 +17,15 @@ from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.cam import minmax_normalize, upsample_cams
 from mmwsss.functional.fusion import ScoreFusion
 from mmwsss.functional.images import denormalize
-from mmwsss.functional.pseudo_labels import IGNORE, boxes_on_grid, cam_to_label, labels_two_pass
+from mmwsss.functional.pseudo_labels import (
+    IGNORE,
+    boxes_on_grid,
+    cam_to_label,
+    labels_two_pass,
+    most_tags,
+)
 from mmwsss.registry import MODELS
+from mmwsss.utils.transfer import select, send
 
 from .base import DTYPES, TagClassifier
 
@@ -33,12 +40,14 @@ class MultiScaleMaps(NamedTuple):
         cams (Tensor): (B,U,H,W) float32 in [0,1), maps of the main classifier.
         aux_cams (Tensor): (B,U,H,W), of the auxiliary classifier.
         seg_logits (Tensor | None): (B,C+1,H,W), fused.
+        num_slots (int | None): Largest number of tags of an image, where the host knows it.
     """
 
     classes: torch.Tensor
     cams: torch.Tensor
     aux_cams: torch.Tensor
     seg_logits: torch.Tensor | None
+    num_slots: int | None = None
 
 
 @MODELS.register_module()
@@ -357,17 +366,18 @@ class SingleStage(TagClassifier):
         """
         views = [inputs] if isinstance(inputs, Tensor) else list(inputs)
         image = views[0]
-        tags, boxes = self.gt_tags(data_samples, image), self.boxes(data_samples, image)
+        host_tags, boxes = self.host_tags(data_samples), self.boxes(data_samples, image)
+        tags = send(host_tags, image.device)
         features = self.features(image)
         losses = self.classification_losses(features, tags)
         if any(self.active(name) for name in self.uses_cams):
             maps = self.multi_scale_maps(
                 image,
-                self.present_classes(tags),
+                send(self.present_classes(host_tags), image.device),
                 scales=self.pseudo_label['scales'],
                 flip=self.pseudo_label['flip'],
                 features=features,
-            )
+            )._replace(num_slots=most_tags(host_tags))
             if self.active('affinity'):
                 labels = self.token_labels(features.patch_map.shape[-2:], tags, boxes, maps)
                 losses['loss_affinity'] = self.loss_weights['affinity'] * self.affinity_loss(
@@ -451,6 +461,7 @@ class SingleStage(TagClassifier):
                 boxes=boxes,
                 par=self.par,
                 downscale=options['downscale'],
+                num_slots=maps.num_slots,
             )
         return to_class_ids(labels, maps.classes)
 
@@ -477,18 +488,13 @@ class SingleStage(TagClassifier):
 
     @staticmethod
     def present_classes(tags):
-        """Ids (U,) of the classes that any image of a batch (B,C) has."""
+        """Ids (U,) of the classes that any image of a batch has, from tags (B,C) on the host."""
         return (tags > 0).any(0).nonzero().flatten()
 
     def pixels(self, inputs, rounding=None):
         """Grey levels (B,3,H,W) 0..255 of normalised images, in RGB order."""
         preprocessor = self.data_preprocessor
-        return denormalize(
-            inputs,
-            preprocessor.mean.flatten().tolist(),
-            preprocessor.std.flatten().tolist(),
-            rounding=rounding,
-        )
+        return denormalize(inputs, preprocessor.mean, preprocessor.std, rounding=rounding)
 
     @torch.no_grad()
     def inspect(self, inputs, data_samples):
@@ -500,11 +506,12 @@ class SingleStage(TagClassifier):
         """
         image = (inputs if isinstance(inputs, Tensor) else inputs[0])[:1]
         network, samples = self.predictor(), data_samples[:1]
-        tags, boxes = self.gt_tags(samples, image), self.boxes(samples, image)
+        host_tags, boxes = self.host_tags(samples), self.boxes(samples, image)
+        tags = send(host_tags, image.device)
         features = network.features(image)
         maps = network.multi_scale_maps(
             image,
-            self.present_classes(tags),
+            send(self.present_classes(host_tags), image.device),
             scales=self.pseudo_label['scales'],
             flip=self.pseudo_label['flip'],
             features=features,
@@ -534,9 +541,8 @@ class SingleStage(TagClassifier):
         return self.tag_logits(extracted)[0].sigmoid()
 
     def maps_of(self, extracted, keys):
-        return self.raw_cams(
-            extracted, torch.tensor(keys, dtype=torch.long, device=extracted.patch_map.device)
-        )[0].relu()
+        classes = send(torch.tensor(keys, dtype=torch.long), extracted.patch_map.device)
+        return self.raw_cams(extracted, classes)[0].relu()
 
     def predict_cams(self, views, data_samples):
         """CAMs of images of one size; the scales are those of ``test_cfg``, made from the first
@@ -546,7 +552,7 @@ class SingleStage(TagClassifier):
             tuple: See :meth:`TagClassifier.predict_cams`.
         """
         scores, keys, maps = self._predict_maps(views[0], data_samples, ('cam',))
-        return scores, keys, _maps_of_images(maps.classes, maps.cams, keys)
+        return scores, keys, _maps_of_images(maps.cams, keys)
 
     def predict_group(self, views, data_samples):
         """Add ``pred_scores`` and, as ``test_cfg.outputs`` says, ``pred_cams``, ``pred_aux_cams``
@@ -565,7 +571,7 @@ class SingleStage(TagClassifier):
         ):
             if output in outputs:
                 for sample, image_keys, image_cams in zip(
-                    data_samples, keys, _maps_of_images(maps.classes, cams, keys)
+                    data_samples, keys, _maps_of_images(cams, keys)
                 ):
                     sample.set_cams(field, image_keys, image_cams)
 
@@ -584,13 +590,9 @@ class SingleStage(TagClassifier):
             features = network.features(image)
             scores = network.tag_logits(features)[0].float().sigmoid()
             keys = self._keys(scores, data_samples)
-            classes = torch.tensor(
-                sorted({key for image_keys in keys for key in image_keys}),
-                dtype=torch.long,
-                device=image.device,
-            )
             if set(outputs) == {'seg'}:
-                classes, keys = classes[:0], [[] for _ in keys]
+                keys = [[] for _ in keys]
+            classes = send(torch.tensor(_union(keys), dtype=torch.long), image.device)
             # maps are made and normalised at the size of the input, then resized
             maps = network.multi_scale_maps(
                 image,
@@ -658,10 +660,14 @@ def _resize(maps, size):
     return upsample_cams(maps, size) if maps.shape[1] else maps.new_zeros(len(maps), 0, *size)
 
 
-def _maps_of_images(classes, cams, keys):
-    """Maps (K,H,W) of the classes of each image, from those of all of them."""
-    column = {key: index for index, key in enumerate(classes.tolist())}
+def _union(keys):
+    """All classes of a list of lists, ascending."""
+    return sorted({key for image_keys in keys for key in image_keys})
+
+
+def _maps_of_images(cams, keys):
+    """Maps (K,H,W) of the classes of each image, from those (B,U,H,W) of all of them."""
+    column = {key: index for index, key in enumerate(_union(keys))}
     return [
-        image[[column[key] for key in image_keys]] if image_keys else image[:0]
-        for image, image_keys in zip(cams, keys)
+        select(image, [column[key] for key in image_keys]) for image, image_keys in zip(cams, keys)
     ]

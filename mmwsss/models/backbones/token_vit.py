@@ -5,6 +5,7 @@ from urllib.error import URLError
 from urllib.parse import urlparse
 
 import torch
+from mmcv.cnn.bricks import DropPath
 from mmengine.logging import print_log
 from mmengine.model.weight_init import initialize, trunc_normal_
 from mmpretrain.models.backbones import VisionTransformer
@@ -13,9 +14,10 @@ from torch.nn import functional as F
 
 from mmwsss.checkpoints.vit import translate_vit_keys, unwrap_state_dict
 from mmwsss.functional.attention import AttentionCollector, attend
-from mmwsss.functional.rematerialize import rematerialized
+from mmwsss.functional.rematerialize import gelu_linear
 from mmwsss.functional.tokens import repeat_class_token, resize_grid, resize_position_embedding
 from mmwsss.registry import MODELS
+from mmwsss.utils.transfer import send
 
 MASK_GROUPS = 4  # sequences of masked images are run in so many groups of similar length
 
@@ -151,6 +153,9 @@ class TokenViT(VisionTransformer):
             self.patch_resolution = self.patch_embed.init_out_size
             self.patch_size = self.patch_embed.stride
         num_patches = self.patch_resolution[0] * self.patch_resolution[1]
+        for module in self.layers.modules():
+            if isinstance(module, DropPath):  # NumPy's numbers would break a compiled graph
+                module.drop_prob = float(module.drop_prob)
         self.cls_token = nn.Parameter(torch.zeros(1, num_class_tokens, self.embed_dims))
         self.pos_embed = nn.Parameter(
             torch.zeros(1, num_class_tokens + num_patches, self.embed_dims),
@@ -283,13 +288,14 @@ class TokenViT(VisionTransformer):
         Args:
             x (Tensor): (B,3,H,W) normalised images.
             hidden (Tensor): (B,M,N) or (B,M,h,w) bool, M masks of each image, True for hidden
-                patches. A mask may hide all.
+                patches. A mask may hide all. On the host: how much is visible decides how much is
+                computed, and a device would have to be asked.
 
         Returns:
             Tensor: (B,M,T,D).
         """
         x, grid = self._embed(x)
-        hidden = hidden.flatten(2)
+        hidden = hidden.flatten(2).cpu()
         batch, num_masks, num_patches = hidden.shape
         if num_patches != grid[0] * grid[1]:
             raise ValueError(
@@ -299,7 +305,7 @@ class TokenViT(VisionTransformer):
         # visible patches first, in their order
         order = hidden.to(torch.uint8).argsort(dim=2, stable=True).flatten(0, 1)
         counts = (num_patches - hidden.sum(2)).flatten()
-        owner = torch.arange(batch, device=x.device).repeat_interleave(num_masks)
+        owner = torch.arange(batch).repeat_interleave(num_masks)
         # sequences of about one length together; in a group, shorter ones are filled up with hidden
         # patches that nobody attends to
         by_length = counts.argsort()
@@ -309,16 +315,17 @@ class TokenViT(VisionTransformer):
         ):
             lengths = counts[group]
             longest = int(lengths.max()) if len(lengths) else 0
-            image = owner[group]
-            tokens = torch.cat(
-                [x[image, :classes], x[image[:, None], order[group, :longest] + classes]], 1
-            )
-            filling = torch.arange(classes + longest, device=x.device) >= classes + lengths[:, None]
-            key_mask = filling if bool((lengths < longest).any()) else None
+            # of every token of the sequences, its row among all tokens of the batch
+            first = owner[group, None] * x.shape[1]
+            own = torch.arange(classes).expand(len(group), -1)
+            index = torch.cat([own, order[group, :longest] + classes], 1) + first
+            tokens = x.flatten(0, 1)[send(index, x.device)]
+            filling = torch.arange(classes + longest) >= classes + lengths[:, None]
+            key_mask = send(filling, x.device) if bool((lengths < longest).any()) else None
             for layer in self.layers:
                 tokens, _ = self._transform(layer, tokens, (), key_mask)
             outputs.append(tokens[:, :classes])
-        tokens = torch.cat(outputs)[by_length.argsort()]
+        tokens = torch.cat(outputs)[send(by_length.argsort(), x.device)]
         return (self.ln1(tokens) if self.final_norm else tokens).unflatten(0, (batch, num_masks))
 
     def _embed(self, x):
@@ -374,9 +381,11 @@ class TokenViT(VisionTransformer):
     def _feed_forward(self, ffn, x, identity):
         """mmcv's, but its widest tensor is not kept for the backward pass."""
         (expand, activation, dropout), contract, last_dropout = ffn.layers
-        if self.training and dropout.p > 0:
+        if (self.training and dropout.p > 0) or not isinstance(activation, nn.GELU):
             return ffn(x, identity=identity)
-        x = rematerialized(activation, contract, expand(x))
+        x = gelu_linear(
+            expand(x), contract.weight, contract.bias, approximate=activation.approximate
+        )
         return identity + ffn.dropout_layer(ffn.gamma2(last_dropout(x)))
 
     def _to_map(self, tokens, grid):

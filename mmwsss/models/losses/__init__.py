@@ -7,6 +7,7 @@ from .class_token_contrast_loss import ClassTokenContrastLoss
 from .contrastive_separation_loss import ContrastiveSeparationLoss
 from .dense_energy_loss import DenseEnergyLoss
 from .masked_contrast_loss import MaskedContrastLoss
+from .pixel_cross_entropy_loss import PixelCrossEntropyLoss
 from .reliability_weighted_loss import ReliabilityWeightedLoss
 from .seg_to_cam_loss import SegToCAMLoss
 from .token_affinity_loss import TokenAffinityLoss
@@ -19,6 +20,7 @@ __all__ = [
     'ContrastiveSeparationLoss',
     'DenseEnergyLoss',
     'MaskedContrastLoss',
+    'PixelCrossEntropyLoss',
     'ReliabilityWeightedLoss',
     'SegToCAMLoss',
     'TokenAffinityLoss',

@@ -35,7 +35,7 @@ class AttentionAffinityLoss(nn.Module):
         self.layer_reduction = layer_reduction
         self.balance = balance if balance is not None else 1.0 if style == 'paper' else 0.5
 
-    def forward(self, logits, labels, layer_weights):
+    def forward(self, logits, labels, layer_weights, names=None):
         """Scalar loss.
 
         Args:
@@ -43,11 +43,12 @@ class AttentionAffinityLoss(nn.Module):
                 compute theirs when they are needed, so that no logits are kept between the passes.
             labels (Tensor): (B,h,w) integers, 255 ignored.
             layer_weights (Tensor): (B,L), no gradient.
+            names (Tensor, optional): See :func:`pair_counts`.
         """
         deferred = not isinstance(logits, torch.Tensor)
         layers = tuple(logits) if deferred else logits.unbind(1)
         dtype = layers[0].query.dtype if deferred else logits.dtype
-        pairs = pair_counts(labels, torch.promote_types(dtype, torch.float32))
+        pairs = pair_counts(labels, torch.promote_types(dtype, torch.float32), names)
 
         def terms(layer):
             return torch.stack(affinity_terms(layer.logits() if deferred else layer, pairs), 1)

@@ -126,7 +126,8 @@ class ContrastiveSeparationLoss(nn.Module):
     def _anchors(self, sure):
         """Indices of the anchors of each image."""
         if self.num_anchors is None:
-            return [row.nonzero().flatten() for row in sure]
+            # all pixels: those that are not sure do not count
+            return [torch.arange(sure.shape[1], device=sure.device)] * len(sure)
         order = torch.rand(sure.shape, device=sure.device).masked_fill(~sure, 2).argsort(1)
         return list(order[:, : self.num_anchors])
 

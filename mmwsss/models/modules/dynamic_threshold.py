@@ -7,6 +7,8 @@ from torch import nn
 from mmwsss.functional.mixture import MODES, bin_centres, fit_threshold, histogram
 from mmwsss.registry import MODELS
 
+HOST_STATE = ('thresholds', 'pushed', 'updates')
+
 
 @MODELS.register_module()
 class DynamicThreshold(nn.Module):
@@ -65,11 +67,11 @@ class DynamicThreshold(nn.Module):
             )
         self.mode, self.grid, self.bins, self.floor = mode, tuple(grid), bins, floor
         self.momentum, self.interval, self.min_updates = momentum, interval, min_updates
-        self.register_buffer('thresholds', start)
+        # read in every step: on the host, though they are part of the state
+        self.thresholds = start.clone()
+        self.pushed, self.updates = torch.tensor(0), torch.tensor(0)
         self.register_buffer('queue', torch.zeros(capacity, self.grid[0] * self.grid[1]))
         self.register_buffer('counts', torch.zeros(bins, dtype=torch.int64))
-        self.register_buffer('pushed', torch.tensor(0))
-        self.register_buffer('updates', torch.tensor(0))
         if noise_start:
             self.push(torch.rand(capacity, *self.grid))
 
@@ -123,6 +125,26 @@ class DynamicThreshold(nn.Module):
         # processes see batches of one size, so that their buffers are equally full
         values = torch.cat(all_gather(filled.contiguous())) if get_world_size() > 1 else filled
         return fit_threshold(values, self.mode, floor=self.floor)
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        for name in HOST_STATE:
+            destination[prefix + name] = getattr(self, name).clone()
+
+    def _load_from_state_dict(
+        self, state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, errors
+    ):
+        super()._load_from_state_dict(
+            state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, errors
+        )
+        for name in HOST_STATE:
+            key = prefix + name
+            if key not in state_dict:
+                missing_keys.append(key)
+                continue
+            getattr(self, name).copy_(state_dict[key])
+            if key in unexpected_keys:
+                unexpected_keys.remove(key)
 
     def extra_repr(self):
         return (

@@ -1,0 +1,47 @@
+"""Cross entropy over the labelled pixels."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmwsss.registry import MODELS
+
+
+@MODELS.register_module()
+class PixelCrossEntropyLoss(nn.Module):
+    """Mean cross entropy over all pixels with a label, for decode heads of MMSegmentation.
+
+    The value of ``mmseg.CrossEntropyLoss(avg_non_ignore=True)``, which asks the device in every
+    step how many pixels have a label.
+
+    Args:
+        loss_weight (float): Factor.
+        loss_name (str): Name among the losses of a head; begins with ``loss_``.
+    """
+
+    def __init__(self, loss_weight: float = 1.0, loss_name: str = 'loss_ce') -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+        self.loss_name = loss_name
+
+    def forward(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        weight: Tensor | None = None,
+        ignore_index: int = 255,
+    ) -> Tensor:
+        """Scalar loss; 0 where no pixel has a label.
+
+        Args:
+            logits (Tensor): (B,K,H,W).
+            labels (Tensor): (B,H,W) int64.
+            weight (Tensor, optional): (B,H,W), factor of each pixel.
+            ignore_index (int): Label of pixels that are left out.
+        """
+        pixels = F.cross_entropy(logits, labels, reduction='none', ignore_index=ignore_index)
+        if weight is not None:
+            pixels = pixels * weight.float()
+        count = (labels != ignore_index).sum()
+        # the constant is that of MMSegmentation
+        return self.loss_weight * pixels.sum() / (count + torch.finfo(torch.float32).eps)
