@@ -80,5 +80,7 @@ tta_options = {
 }
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=50, log_metric_by_epoch=False),
-    checkpoint=dict(type='mmengine.CheckpointHook', by_epoch=False, interval=400, max_keep_ckpts=1),
+    checkpoint=dict(
+        type='mmwsss.AtomicCheckpointHook', by_epoch=False, interval=400, max_keep_ckpts=1
+    ),
 )

@@ -24,6 +24,6 @@ test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=50, log_metric_by_epoch=False),
     checkpoint=dict(
-        type='mmengine.CheckpointHook', by_epoch=False, interval=2645, max_keep_ckpts=2
+        type='mmwsss.AtomicCheckpointHook', by_epoch=False, interval=2645, max_keep_ckpts=2
     ),
 )

@@ -40,7 +40,7 @@ test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=50, log_metric_by_epoch=False),
     checkpoint=dict(
-        type='mmengine.CheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=2
+        type='mmwsss.AtomicCheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=2
     ),
 )
 tta_pipeline = [

@@ -38,7 +38,9 @@ param_scheduler = [
     dict(type='mmengine.PolyLR', eta_min=0.0, power=0.9, begin=0, end=max_iters + 1, by_epoch=False)
 ]
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=150))
+default_hooks = dict(
+    checkpoint=dict(type='mmwsss.AtomicCheckpointHook', by_epoch=False, interval=150)
+)
 # weights averaged over the last 50 steps or so: half a point to one of mIoU
 custom_hooks = [
     dict(type='mmwsss.EpochSeedHook'),

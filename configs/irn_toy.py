@@ -28,5 +28,7 @@ param_scheduler = [
 train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters)
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=50, log_metric_by_epoch=False),
-    checkpoint=dict(type='mmengine.CheckpointHook', by_epoch=False, interval=100, max_keep_ckpts=1),
+    checkpoint=dict(
+        type='mmwsss.AtomicCheckpointHook', by_epoch=False, interval=100, max_keep_ckpts=1
+    ),
 )

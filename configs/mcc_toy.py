@@ -49,5 +49,7 @@ val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=50, log_metric_by_epoch=False),
-    checkpoint=dict(type='mmengine.CheckpointHook', by_epoch=False, interval=300, max_keep_ckpts=1),
+    checkpoint=dict(
+        type='mmwsss.AtomicCheckpointHook', by_epoch=False, interval=300, max_keep_ckpts=1
+    ),
 )

@@ -39,4 +39,6 @@ param_scheduler = [
 ]
 val_cfg = dict()
 test_cfg = dict()
-default_hooks = dict(checkpoint=dict(type='mmengine.CheckpointHook', interval=1, max_keep_ckpts=1))
+default_hooks = dict(
+    checkpoint=dict(type='mmwsss.AtomicCheckpointHook', interval=1, max_keep_ckpts=1)
+)

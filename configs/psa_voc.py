@@ -28,6 +28,6 @@ train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters)
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=50, log_metric_by_epoch=False),
     checkpoint=dict(
-        type='mmengine.CheckpointHook', by_epoch=False, interval=1322, max_keep_ckpts=2
+        type='mmwsss.AtomicCheckpointHook', by_epoch=False, interval=1322, max_keep_ckpts=2
     ),
 )

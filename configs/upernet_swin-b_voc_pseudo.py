@@ -54,3 +54,4 @@ param_scheduler = [
     dict(type='mmengine.LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
     dict(type='mmengine.PolyLR', eta_min=0.0, power=1.0, begin=1500, end=40001, by_epoch=False),
 ]
+default_hooks = dict(checkpoint=dict(type='mmwsss.AtomicCheckpointHook', interval=4000))

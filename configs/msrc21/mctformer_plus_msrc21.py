@@ -95,5 +95,5 @@ val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=24),
-    checkpoint=dict(type='mmengine.CheckpointHook', interval=10, max_keep_ckpts=1),
+    checkpoint=dict(type='mmwsss.AtomicCheckpointHook', interval=10, max_keep_ckpts=1),
 )

@@ -5,10 +5,10 @@ import os
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
 from torch import distributed
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
+from mmwsss.engine.runner import WSSSRunner
 from mmwsss.models.algorithms.base import TagClassifier
 
 LOOPS = {'train': ('train_loop', 'val_loop'), 'test': ('test_loop',), None: ()}
@@ -24,7 +24,7 @@ def build_runner(config, loop=None):
             validation; ``'test'``: those of testing; None: the model alone.
 
     Returns:
-        Runner
+        WSSSRunner
 
     Raises:
         FileNotFoundError: Data is missing.
@@ -41,7 +41,7 @@ def build_runner(config, loop=None):
         if get_device() == 'cpu':  # MMEngine would ask for a GPU
             distributed.init_process_group('gloo')
     try:
-        runner = Runner.from_cfg(config)
+        runner = WSSSRunner.from_cfg(config)
         # for `load_from`
         accept_released_weights(
             runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -5,6 +5,7 @@ needs mending.
 import argparse
 import contextlib
 import io
+import os
 import pickle
 import re
 import warnings
@@ -13,7 +14,9 @@ from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlparse
 
+from mmwsss.utils.checkpoint_files import archive_damage
 from mmwsss.utils.import_hooks import when_imported
 from mmwsss.utils.package_files import PREFIX, find_config
 
@@ -41,6 +44,7 @@ def prepare_dependencies() -> None:
     when_imported('mmengine.config.config', _find_own_configs)
     when_imported('mmengine.hub.hub', _get_own_configs)
     when_imported('mmengine.runner.checkpoint', _read_weights_only)
+    when_imported('mmengine.runner.runner', _write_checkpoints_atomically)
 
 
 def import_dependencies() -> None:
@@ -110,6 +114,34 @@ def _read_weights_only(checkpoint: ModuleType) -> None:
     checkpoint.load_url = _load_url_weights_only
 
 
+def _write_checkpoints_atomically(runner: ModuleType) -> None:
+    """Let MMEngine write a checkpoint beside the old one and put it in its place when it is on the
+    disk; of itself it overwrites the file.
+    """
+    import torch
+    from mmengine.runner import checkpoint as module
+
+    from mmwsss.utils.io import atomic_open
+
+    original = module.save_checkpoint
+
+    def save_checkpoint(
+        checkpoint: dict,
+        filename: str,
+        file_client_args: dict | None = None,
+        backend_args: dict | None = None,
+    ) -> None:
+        if file_client_args or backend_args or '://' in str(filename):
+            original(checkpoint, filename, file_client_args, backend_args)
+            return
+        buffer = io.BytesIO()  # a full disk is then an error of the system, not of PyTorch
+        torch.save(checkpoint, buffer)
+        with atomic_open(filename, durable=True) as file:
+            file.write(buffer.getbuffer())
+
+    module.save_checkpoint = runner.save_checkpoint = save_checkpoint
+
+
 def load_weights_only(file, map_location=None):
     """Read a checkpoint without running code that it may hold.
 
@@ -122,12 +154,24 @@ def load_weights_only(file, map_location=None):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: No checkpoint, or one that needs other Python objects; names file and object.
+        ValueError: No checkpoint, a damaged one (the checksums of the archive are compared), or one
+            that needs other Python objects; names file and object.
     """
     import torch
 
+    if isinstance(file, (str, os.PathLike)):
+        _check_archive(file)
     with _checkpoint_globals(file):
         return torch.load(file, map_location=map_location, weights_only=True)
+
+
+def _check_archive(file):
+    """PyTorch reads changed bits without a word: compare the checksums of the archive."""
+    damage = archive_damage(file)
+    if damage is not None:
+        raise ValueError(
+            f'{file}: damaged checkpoint, {damage}; fetch it again, or resume from another one'
+        )
 
 
 def _load_url_weights_only(url, **options):
@@ -135,7 +179,12 @@ def _load_url_weights_only(url, **options):
     import torch
 
     with _checkpoint_globals(url):
-        return torch.hub.load_state_dict_from_url(url, weights_only=True, **options)
+        content = torch.hub.load_state_dict_from_url(url, weights_only=True, **options)
+    folder = options.get('model_dir') or os.path.join(torch.hub.get_dir(), 'checkpoints')
+    name = options.get('file_name') or os.path.basename(urlparse(url).path)
+    if os.path.isfile(os.path.join(folder, name)):  # the zip of an older release is unpacked
+        _check_archive(os.path.join(folder, name))
+    return content
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ palette image, 0 background, 255 ignore.
 """
 
 import csv
+import errno
 import io
 import json
 import os
@@ -16,12 +17,16 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+LEFTOVER_SUFFIX = '.part'
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class CAMFile(NamedTuple):
@@ -33,25 +38,78 @@ class CAMFile(NamedTuple):
 
 
 @contextmanager
-def atomic_open(path, mode='wb', **kwargs):
+def atomic_open(
+    path: str | Path, mode: str = 'wb', *, durable: bool = False, **kwargs: Any
+) -> Iterator[IO]:
     """Open a temporary file beside ``path`` that takes its place only when the block ends without
     an error.
+
+    A process that is killed leaves the old file, or none, and perhaps the temporary one
+    (:func:`remove_leftovers`).
 
     Args:
         path (str | Path): Final file; its folder is created.
         mode (str): ``'wb'`` or ``'w'``.
+        durable (bool): The content reaches the disk before the new name does, and the name before
+            this returns, so that a power failure leaves the old file or the new one as well. For
+            files that others depend on: checkpoints and notes of what is done.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written to; names the file.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f'.{path.name}.', suffix=LEFTOVER_SUFFIX
+        )
         with os.fdopen(handle, mode, **kwargs) as file:
             yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        if durable:
+            _sync_folder(path.parent)
+    except BaseException as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            raise OSError(
+                error.errno,
+                f'{path}: cannot be written, {os.strerror(error.errno).lower()}; '
+                'free some space and run the same command again',
+            ) from error
         raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make new names in a folder reach the disk; some file systems cannot, which is no error."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder: str | Path) -> list[str]:
+    """Remove the temporary files that a killed process left in a folder and its subfolders.
+
+    Only for the process that holds the folder (:class:`mmwsss.utils.locks.FolderLock`).
+
+    Args:
+        folder (str | Path): May be missing.
+
+    Returns:
+        list[str]: The files, relative to the folder.
+    """
+    removed = [path for path in Path(folder).rglob(f'.*{LEFTOVER_SUFFIX}') if path.is_file()]
+    for path in removed:
+        path.unlink(missing_ok=True)
+    return sorted(path.relative_to(folder).as_posix() for path in removed)
 
 
 def _umask():
@@ -64,7 +122,7 @@ def _umask():
 def write_json(path, data):
     """Write ``data`` as indented JSON, atomically."""
     text = json.dumps(data, indent=2, ensure_ascii=False) + '\n'
-    with atomic_open(path, 'w', encoding='utf-8') as file:
+    with atomic_open(path, 'w', durable=True, encoding='utf-8') as file:
         file.write(text)
 
 

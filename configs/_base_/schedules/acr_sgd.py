@@ -16,6 +16,6 @@ test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=50, log_metric_by_epoch=False),
     checkpoint=dict(
-        type='mmengine.CheckpointHook', by_epoch=False, interval=5290, max_keep_ckpts=1
+        type='mmwsss.AtomicCheckpointHook', by_epoch=False, interval=5290, max_keep_ckpts=1
     ),
 )

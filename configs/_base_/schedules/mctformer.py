@@ -28,5 +28,5 @@ val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=50),
-    checkpoint=dict(type='mmengine.CheckpointHook', interval=1, max_keep_ckpts=1),
+    checkpoint=dict(type='mmwsss.AtomicCheckpointHook', interval=1, max_keep_ckpts=1),
 )

@@ -1,5 +1,6 @@
 """Hooks."""
 
+from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .epoch_seed_hook import EpochSeedHook
 from .loss_schedule_hook import LossScheduleHook
 from .metrics_file_hook import MetricsFileHook
@@ -10,6 +11,7 @@ from .training_picture_hook import TrainingPictureHook
 from .validation_table_hook import ValidationTableHook
 
 __all__ = [
+    'AtomicCheckpointHook',
     'EpochSeedHook',
     'LossScheduleHook',
     'MetricsFileHook',

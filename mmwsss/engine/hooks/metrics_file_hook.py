@@ -6,9 +6,10 @@ from pathlib import Path
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
 from mmwsss.registry import HOOKS
-from mmwsss.utils.io import write_json
+from mmwsss.utils.io import read_json, write_json
 
 
 @HOOKS.register_module()
@@ -55,6 +56,26 @@ class MetricsFileHook(Hook):
             }
             print_log(f'these results are of {supervision}', 'current', logging.WARNING)
         path = Path(runner.work_dir) / self.out_file
-        write_json(path, {**metrics, 'protocol': dict(protocols, **source)})
+        # the curves first: metrics.json says that an evaluation is complete, so a kill between the
+        # two files leaves an evaluation that is still owed
         if curves:
             write_json(path.with_name('curves.json'), curves)
+        write_json(path, {**metrics, 'protocol': dict(protocols, **source)})
+
+    def is_written(self, runner: Runner) -> bool:
+        """Whether the files hold the validation of the runner's iteration.
+
+        Args:
+            runner (Runner): Of a training.
+
+        Returns:
+            bool: False also where ``metrics.json`` is missing or one of the files is damaged.
+        """
+        path = Path(runner.work_dir) / self.out_file
+        try:
+            protocol = read_json(path).get('protocol', {})
+            if path.with_name('curves.json').is_file():
+                read_json(path.with_name('curves.json'))
+        except (OSError, ValueError, AttributeError):
+            return False
+        return protocol.get('loop') == 'val' and protocol.get('iteration') == runner.iter

@@ -1,0 +1,274 @@
+"""The runner of every tool: MMEngine's, with a resume that loses nothing and runs nothing."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.device import get_device
+from mmengine.dist import broadcast_object_list
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
+
+from mmwsss.engine.resume import (
+    apply_hyperparameters,
+    changed_settings,
+    describe_changes,
+    fast_forward,
+)
+from mmwsss.utils.checkpoint_files import newest_checkpoint
+
+PLAIN_CHECKPOINT_HOOKS = ('CheckpointHook', 'mmengine.CheckpointHook')
+BATCH_HOOKS = ('before_train_iter', 'before_val_iter', 'before_test_iter')
+
+
+class WSSSRunner(Runner):
+    """:class:`mmengine.runner.Runner` that goes on exactly where a run was stopped.
+
+    - ``resume=True`` takes the newest checkpoint of the work directory that is whole and says
+      which; without one it says so and starts from the beginning.
+    - The config that a checkpoint carries is compared as text and never executed.
+    - What the config now says about learning rate, schedule, weight decay and momentum is what the
+      resumed run does, and every difference is logged.
+    - A validation that the stopped run still owed comes first
+      (:class:`~mmwsss.engine.hooks.AtomicCheckpointHook`).
+    - Checkpoints are written by :class:`~mmwsss.engine.hooks.AtomicCheckpointHook` also where a
+      config leaves MMEngine's default.
+    - An exception takes along the images of the batch it met, as its attribute ``images``.
+    """
+
+    resumed_from: str | None = None
+    _batch: Any = None
+
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """As the parent, with the checkpoint hook that survives a kill in the place of the plain
+        one.
+        """
+        hooks = dict(hooks or {})
+        checkpoint = hooks.get('checkpoint', dict(interval=1))
+        if isinstance(checkpoint, Mapping):
+            checkpoint = dict(checkpoint)
+            if checkpoint.get('type', 'CheckpointHook') in PLAIN_CHECKPOINT_HOOKS:
+                checkpoint.pop('_scope_', None)
+                checkpoint['type'] = 'mmwsss.AtomicCheckpointHook'
+            hooks['checkpoint'] = checkpoint
+        super().register_default_hooks(hooks)
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """As the parent; remembers the batch in hand."""
+        if fn_name in BATCH_HOOKS:
+            self._batch = kwargs.get('data_batch')
+        super().call_hook(fn_name, **kwargs)
+
+    def train(self) -> Any:
+        """As the parent."""
+        return self._with_images(super().train)
+
+    def test(self) -> dict:
+        """As the parent."""
+        return self._with_images(super().test)
+
+    def _with_images(self, run: Callable[[], Any]) -> Any:
+        try:
+            return run()
+        except Exception as error:
+            error.images = images_of_batch(self._batch)
+            raise
+
+    def load_or_resume(self) -> None:
+        """Load weights, or go on from a checkpoint, as ``load_from`` and ``resume`` say."""
+        if self._has_loaded or not (self._resume and self._load_from is None):
+            super().load_or_resume()
+            return
+        found = [newest_checkpoint(self.work_dir) if self.rank == 0 else None]
+        broadcast_object_list(found)  # every process goes on from the same one
+        path, notes = found[0]
+        for note in notes:
+            self.logger.warning(note)
+        if path is None:
+            self.logger.warning(
+                f'--resume: nothing to resume in {self.work_dir}, it holds no whole checkpoint; '
+                'training starts from the beginning'
+            )
+        else:
+            self.resume(path)
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: str | Callable = 'cpu',
+        strict: bool = False,
+        revise_keys: list = [(r'^module.', '')],  # noqa: B006  the parent's signature
+    ) -> dict:
+        """As the parent.
+
+        Raises:
+            FileNotFoundError: No such file.
+            ValueError: Not a checkpoint, a damaged one, or one of another network; names the file.
+        """
+        try:
+            checkpoint = _load_checkpoint(filename, map_location=map_location)
+            if not isinstance(checkpoint, dict):
+                raise ValueError(
+                    f'holds a {type(checkpoint).__name__}, not a dictionary of weights'
+                )
+            self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+            model = getattr(self.model, 'module', self.model)
+            checkpoint = _load_checkpoint_to_model(
+                model, checkpoint, strict, revise_keys=revise_keys
+            )
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'{filename}: checkpoint not found') from error
+        except ValueError as error:
+            message = str(error)
+            raise ValueError(
+                message if str(filename) in message else f'{filename}: {message}'
+            ) from error
+        self._has_loaded = True
+        self.logger.info(f'Load checkpoint from {filename}')
+        return checkpoint
+
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: str | Callable = 'default',
+    ) -> None:
+        """Go on from a checkpoint of a training.
+
+        Weights, state of the optimizer (moments, counters), position in the schedule, seed and logs
+        are those of the checkpoint. Learning rate, schedule, weight decay, momentum and all other
+        hyperparameters are those of the config; the schedule is evaluated at the resumed step, so
+        that an unchanged config goes on bit by bit.
+
+        Args:
+            filename (str): Checkpoint.
+            resume_optimizer, resume_param_scheduler (bool): False starts them anew.
+            map_location: As in :func:`torch.load`.
+
+        Raises:
+            FileNotFoundError: No such file.
+            ValueError: The file is damaged, holds weights alone, or belongs to another network or
+                optimizer; names the file and the remedy.
+        """
+        device = get_device() if map_location == 'default' else map_location
+        checkpoint = self.load_checkpoint(filename, map_location=device)
+        meta = checkpoint.get('meta')
+        if (
+            not isinstance(meta, dict)
+            or not isinstance(meta.get('epoch'), int)
+            or not isinstance(meta.get('iter'), int)
+            or not isinstance(checkpoint.get('message_hub'), dict)
+        ):
+            raise ValueError(
+                f'{filename}: holds weights but no state of a training, so --resume cannot go on '
+                f'from it; start a training from these weights with --cfg-options '
+                f'load_from={filename}'
+            )
+        self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
+        self._resume_seed(meta)
+        self.message_hub.load_state_dict(checkpoint['message_hub'])
+        changes = changed_settings(meta.get('cfg'), self.cfg)
+        self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
+        if self.param_schedulers is not None:
+            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
+        notes = describe_changes(changes or {})
+        if resume_optimizer and 'optimizer' in checkpoint:
+            # evaluating a schedule takes seconds: only where it can have another result
+            fresh = changes is None or bool(changes) or self._scales_rate()
+            notes += self._resume_optimizer(
+                checkpoint, filename, fresh=fresh, schedule=resume_param_scheduler
+            )
+        self.resumed_from = str(filename)
+        self._has_loaded = True
+        self.logger.info(f'resumed from {filename}: epoch {self.epoch}, iteration {self.iter}')
+        if notes:
+            self.logger.warning(
+                f'--resume: the config differs from that of {Path(filename).name}, and counts '
+                f'from here on: {"; ".join(notes)}'
+            )
+
+    def _resume_seed(self, meta: dict) -> None:
+        seed, own = meta.get('seed'), self._randomness_cfg.get('seed')
+        if seed is None or seed == own:
+            return
+        self.logger.warning(
+            f'--resume: the seed {seed} of the checkpoint counts, not {own} of the config; start a '
+            'new training for another seed'
+        )
+        self._randomness_cfg.update(seed=seed)
+        self.set_randomness(**self._randomness_cfg)
+
+    def _scales_rate(self) -> bool:
+        scale = self.auto_scale_lr
+        return bool(isinstance(scale, Mapping) and scale.get('enable'))
+
+    def _resume_optimizer(
+        self, checkpoint: dict, filename: str, *, fresh: bool, schedule: bool
+    ) -> list[str]:
+        """State of the checkpoint, hyperparameters of the config; returns what differs."""
+        schedulers = self.param_schedulers if isinstance(self.param_schedulers, list) else []
+        several = not isinstance(self.optim_wrapper, OptimWrapper)
+        waits = any(getattr(scheduler, 'need_val_args', False) for scheduler in schedulers)
+        fresh = fresh and schedule and not several and not waits
+        expected = []
+        if fresh:
+            fast_forward(schedulers, self.iter, self.epoch)
+            expected = [
+                {key: value for key, value in group.items() if key != 'params'}
+                for group in self.optim_wrapper.param_groups
+            ]
+            self._check_optimizer(checkpoint['optimizer'], expected, filename)
+        try:
+            self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(_other_optimizer(filename, str(error))) from error
+        if schedule and not fresh:
+            self._resume_schedulers(checkpoint)
+        return apply_hyperparameters(self.optim_wrapper.param_groups, expected)
+
+    @staticmethod
+    def _check_optimizer(state: dict, expected: list[dict], filename: str) -> None:
+        """Another kind of optimizer has other hyperparameters and other moments."""
+        groups = state.get('param_groups') or [{}]
+        names = {key for key in groups[0] if not key.startswith('initial_')} - {'params'}
+        wanted = {key for key in expected[0] if not key.startswith('initial_')}
+        if names - wanted and wanted - names:
+            raise ValueError(
+                _other_optimizer(
+                    filename,
+                    f'it has {", ".join(sorted(names - wanted))}, '
+                    f'the config sets {", ".join(sorted(wanted - names))}',
+                )
+            )
+
+    def _resume_schedulers(self, checkpoint: dict) -> None:
+        if self.param_schedulers is None or 'param_schedulers' not in checkpoint:
+            return
+        states = checkpoint['param_schedulers']
+        pairs = (
+            [(self.param_schedulers[name], states[name]) for name in self.param_schedulers]
+            if isinstance(self.param_schedulers, dict)
+            else [(self.param_schedulers, states)]
+        )
+        for schedulers, their_states in pairs:
+            for scheduler, state in zip(schedulers, their_states):
+                scheduler.load_state_dict(state)
+
+
+def _other_optimizer(filename: str, problem: str) -> str:
+    return (
+        f'{filename}: its optimizer does not fit that of the config ({problem}); resume with the '
+        f'optimizer it was saved with, or start a training from its weights with --cfg-options '
+        f'load_from={filename}'
+    )
+
+
+def images_of_batch(batch: Any) -> list[str]:
+    """Files, or else ids, of the images of a batch; empty where it does not say."""
+    samples = batch.get('data_samples') if isinstance(batch, Mapping) else None
+    samples = samples if isinstance(samples, (list, tuple)) else [samples]
+    metas = [getattr(sample, 'metainfo', {}) for sample in samples]
+    names = [meta.get('img_path') or meta.get('img_id') for meta in metas]
+    return [str(name) for name in names if name]
