@@ -182,7 +182,7 @@ class WSSSRunner(Runner):
             )
         self.resumed_from = str(filename)
         self._has_loaded = True
-        self.logger.info(f'resumed from {filename}: epoch {self.epoch}, iteration {self.iter}')
+        self.logger.info(f'resumed epoch: {self.epoch}, iter: {self.iter}, from {filename}')
         if notes:
             self.logger.warning(
                 f'--resume: the config differs from that of {Path(filename).name}, and counts '

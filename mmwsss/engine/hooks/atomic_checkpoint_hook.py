@@ -113,6 +113,8 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         """As the parent, which removes the former best one first: here it goes last."""
+        if not self.save_best:
+            return
         backend, removals = self.file_backend, _Removals(self.file_backend)
         self.file_backend = removals
         self._outdated = removals.names  # filled by the parent before it saves the last one again
