@@ -165,12 +165,13 @@ def load_weights_only(file, map_location=None):
         return torch.load(file, map_location=map_location, weights_only=True)
 
 
-def _check_archive(file):
+def _check_archive(file: str | os.PathLike) -> None:
     """PyTorch reads changed bits without a word: compare the checksums of the archive."""
     damage = archive_damage(file)
     if damage is not None:
         raise ValueError(
-            f'{file}: damaged checkpoint, {damage}; fetch it again, or resume from another one'
+            f'{file}: no checkpoint, or a damaged one ({damage}); fetch it again, or go on from '
+            f'another one'
         )
 
 
