@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from mmwsss.apis.grid import Column, Grid
 from mmwsss.utils.io import atomic_open, write_json
-from mmwsss.utils.tables import text_table
+from mmwsss.utils.tables import latex_table, text_table
 from mmwsss.visualization import figure_to_png, plot_study
 
 PUBLISHED = 'published'
@@ -43,13 +43,13 @@ def write_tables(grid: Grid) -> str:
         ValueError: A run has ended without the number of a column; the message names its file.
     """
     values = collect_values(grid)
-    header, rows = _cells(grid, values, '±')
+    header, rows = _cells(grid, values)
     text = text_table(header, rows, grid.spec.get('title', grid.name))
     notes = _notes(grid)
     folder = grid.work_dir
     _write(folder / 'table.md', f'{_markdown(text)}\n' + ''.join(f'\n{note}\n' for note in notes))
     _write(folder / 'table.csv', _csv(grid, values))
-    _write(folder / 'table.tex', _latex(grid, values, notes))
+    _write(folder / 'table.tex', latex_table(header, rows, notes))
     write_json(folder / 'table.json', _json(grid, values))
     if grid.spec.get('plot', {}) is not None and any(
         value.mean is not None for row in values for value in row.values()
@@ -93,7 +93,7 @@ def _has_published(grid: Grid, column: Column) -> bool:
 
 
 def _cells(
-    grid: Grid, values: Sequence[Mapping[str, Value]], sign: str
+    grid: Grid, values: Sequence[Mapping[str, Value]]
 ) -> tuple[list[str], list[list[str | None]]]:
     """Header and rows of the printed forms."""
     header = ['row', 'seeds']
@@ -106,7 +106,7 @@ def _cells(
         finished = max(len(value.seeds) for value in found.values())
         cells: list[str | None] = [row['name'], f'{finished}/{len(grid.seeds)}']
         for column in grid.columns:
-            cells.append(_number(found[column.name], column.digits, sign))
+            cells.append(_number(found[column.name], column.digits))
             if _has_published(grid, column):
                 published = row.get('published', {}).get(column.name)
                 cells.append(None if published is None else str(published))
@@ -114,11 +114,11 @@ def _cells(
     return header, rows
 
 
-def _number(value: Value, digits: int, sign: str) -> str | None:
+def _number(value: Value, digits: int) -> str | None:
     if value.mean is None:
         return None
     text = f'{value.mean:.{digits}f}'
-    return text if value.deviation is None else f'{text} {sign} {value.deviation:.{digits}f}'
+    return text if value.deviation is None else f'{text} ± {value.deviation:.{digits}f}'
 
 
 def _notes(grid: Grid) -> list[str]:
@@ -158,30 +158,6 @@ def _csv(grid: Grid, values: Sequence[Mapping[str, Value]]) -> str:
             entries += [published, source, *(value.seeds.get(seed) for seed in grid.seeds)]
             writer.writerow(['' if entry is None else entry for entry in entries])
     return stream.getvalue()
-
-
-def _latex(grid: Grid, values: Sequence[Mapping[str, Value]], notes: Sequence[str]) -> str:
-    """A ``tabular`` of the booktabs package."""
-    header, rows = _cells(grid, values, r'$\pm$')
-    lines = [
-        *(f'% {note}' for note in notes),
-        rf'\begin{{tabular}}{{l{"r" * (len(header) - 1)}}}',
-        r'\toprule',
-        ' & '.join(map(_escape, header)) + r' \\',
-        r'\midrule',
-    ]
-    for cells in rows:
-        texts = ['--' if cell is None else cell for cell in cells]
-        escaped = [text if r'$\pm$' in text else _escape(text) for text in texts]
-        lines.append(' & '.join(escaped) + r' \\')
-    return '\n'.join([*lines, r'\bottomrule', r'\end{tabular}', ''])
-
-
-def _escape(text: str) -> str:
-    replaced = text.replace('\\', r'\textbackslash ')
-    for sign in '&%$#_{}':
-        replaced = replaced.replace(sign, f'\\{sign}')
-    return replaced
 
 
 def _json(grid: Grid, values: Sequence[Mapping[str, Value]]) -> dict[str, Any]:

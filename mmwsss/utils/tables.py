@@ -1,6 +1,7 @@
-"""Tables as plain text, for logs and terminals."""
+"""Tables as plain text, for logs and terminals, and for LaTeX."""
 
 import io
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -37,3 +38,40 @@ def text_table(columns, rows, title=None):
     console.print(table)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
     return '\n'.join(lines if title is None else [title, *lines])
+
+
+def latex_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], notes: Iterable[str] = ()
+) -> str:
+    """Render a table as a ``tabular`` with the rules of the booktabs package.
+
+    Args:
+        columns: Headers; all columns but the first are right-aligned.
+        rows: Cells; floats are shown with two decimals, None as ``--``, ``±`` as ``$\\pm$``.
+        notes: Comment lines above it.
+
+    Returns:
+        Lines with a final line end.
+    """
+    lines = [
+        *(f'% {note}' for note in notes),
+        rf'\begin{{tabular}}{{l{"r" * (len(columns) - 1)}}}',
+        r'\toprule',
+        ' & '.join(map(_latex, columns)) + r' \\',
+        r'\midrule',
+        *(' & '.join(map(_latex, row)) + r' \\' for row in rows),
+        r'\bottomrule',
+        r'\end{tabular}',
+    ]
+    return '\n'.join([*lines, ''])
+
+
+def _latex(cell: object) -> str:
+    """A cell with the signs escaped that LaTeX reads."""
+    if cell is None:
+        return '--'
+    text = f'{cell:.2f}' if isinstance(cell, float) else str(cell)
+    text = text.replace('\\', r'\textbackslash ')
+    for sign in '&%$#_{}':
+        text = text.replace(sign, f'\\{sign}')
+    return text.replace('±', r'$\pm$')

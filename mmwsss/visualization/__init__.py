@@ -3,6 +3,7 @@
 from mmwsss.visualization.html_report import write_report
 from mmwsss.visualization.overlay import (
     draw_cam_grid,
+    draw_picture_grid,
     encode_image,
     overlay_cam,
     overlay_mask,
@@ -22,6 +23,7 @@ from mmwsss.visualization.plots import (
 
 __all__ = [
     'draw_cam_grid',
+    'draw_picture_grid',
     'encode_image',
     'figure_to_png',
     'overlay_cam',

@@ -3,6 +3,7 @@ out.
 """
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,60 @@ def draw_cam_grid(rows, *, cell=224, palette=None):
             )
         top += row_height + GAP
     return np.asarray(canvas)
+
+
+def draw_picture_grid(
+    titles: Sequence[str],
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]],
+    *,
+    cell: int = 160,
+) -> np.ndarray:
+    """Pictures in rows and columns, titles above the columns and names left of the rows.
+
+    Args:
+        titles: Of the columns.
+        rows: Name and (H,W,3) uint8 RGB pictures of each row, one for every column.
+        cell: Side in pixels of the square around one picture, at least 16.
+
+    Returns:
+        (H,W,3) uint8 RGB on white; see :func:`encode_image` for PNG bytes.
+
+    Raises:
+        ValueError: No rows, a row of another length than the titles, ``cell`` below 16.
+    """
+    wrong = [name for name, pictures in rows if len(pictures) != len(titles)]
+    if not rows or wrong or cell < 16:
+        raise ValueError(
+            f'a grid needs rows of {len(titles)} pictures and cells of at least 16 pixels, got '
+            f'{len(rows)} rows, wrong {wrong[:3]}, and {cell} pixels'
+        )
+    font = ImageFont.truetype(str(Path(get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'), 13)
+    tiles = [[_fit(_check_image(picture), cell) for picture in pictures] for _, pictures in rows]
+    heights = [max(tile.height for tile in row) + CAPTION_HEIGHT for row in tiles]
+    width = len(titles) * (cell + GAP) + GAP
+    canvas = Image.new('RGB', (width, CAPTION_HEIGHT + sum(heights) + GAP), 'white')
+    draw = ImageDraw.Draw(canvas)
+    for column, title in enumerate(titles):
+        text = _shorten(title, font, cell)
+        left = GAP + column * (cell + GAP) + (cell - font.getlength(text)) / 2
+        draw.text((left, 4), text, fill=INK, font=font)
+    top = CAPTION_HEIGHT
+    for (name, _), row, height in zip(rows, tiles, heights):
+        draw.text((GAP, top + 3), _shorten(name, font, width - 2 * GAP), fill=INK, font=font)
+        for column, tile in enumerate(row):
+            left = GAP + column * (cell + GAP) + (cell - tile.width) // 2
+            canvas.paste(tile, (left, top + CAPTION_HEIGHT))
+        top += height
+    return np.asarray(canvas)
+
+
+def _fit(picture: np.ndarray, cell: int) -> Image.Image:
+    """A picture with ``cell`` pixels along its longest side."""
+    height, width = picture.shape[:2]
+    scale = cell / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    filtering = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    return Image.fromarray(picture).resize(size, filtering)
 
 
 def encode_image(image_rgb, kind='PNG'):
