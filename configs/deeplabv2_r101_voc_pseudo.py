@@ -8,7 +8,7 @@ _base_ = [
 ]
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
-    dict(type='mmseg.LoadAnnotations'),
+    dict(type='mmwsss.LoadMask'),
     dict(type='mmwsss.RandomScale', ratios=(0.5, 0.75, 1.0, 1.25, 1.5)),
     dict(type='mmseg.RandomCrop', crop_size=(321, 321)),
     dict(type='mmseg.RandomFlip', prob=0.5),
@@ -56,7 +56,7 @@ tta_pipeline = [
                 dict(type='mmseg.RandomFlip', prob=probability, direction='horizontal')
                 for probability in (0.0, 1.0)
             ],
-            [dict(type='mmseg.LoadAnnotations')],
+            [dict(type='mmwsss.LoadMask')],
             [dict(type='mmseg.PackSegInputs')],
         ],
     ),

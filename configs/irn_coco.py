@@ -1,7 +1,7 @@
 # IRN on MS COCO 2014 with the settings of VOC: 3 epochs of 82,081 images (7,695 steps). No recipe
 # for COCO has been released. Labels:
 #   python tools/make_affinity_labels.py --cams CAMS --images data/coco14/JPEGImages \
-#     --out LABELS --method irn
+#     --out LABELS --raw-pixels --method irn
 #   python tools/train.py configs/irn_coco.py \
 #     --cfg-options train_dataloader.dataset.data_prefix.affinity_path=LABELS
 _base_ = ['irn_voc.py']

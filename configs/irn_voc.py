@@ -1,7 +1,7 @@
 # IRN (Ahn, Cho and Kwak, CVPR 2019) on PASCAL VOC 2012: frozen ResNet-50, batch 32, 3 epochs (990
 # steps), poly. First make the labels:
 #   python tools/make_affinity_labels.py --cams CAMS \
-#     --images data/VOCdevkit/VOC2012/JPEGImages --out LABELS --method irn
+#     --images data/VOCdevkit/VOC2012/JPEGImages --out LABELS --raw-pixels --method irn
 #   python tools/train.py configs/irn_voc.py \
 #     --cfg-options train_dataloader.dataset.data_prefix.affinity_path=LABELS
 # Semantic masks need the boundary head alone. model.with_displacement=True also trains the

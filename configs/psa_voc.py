@@ -1,7 +1,7 @@
 # PSA's affinity network (Ahn and Kwak, CVPR 2018) on PASCAL VOC 2012 with the settings of MCTformer
 # and ACR: ResNet-38, batch 8, 6,610 steps, poly. First make the training labels:
 #   python tools/make_affinity_labels.py --cams CAMS \
-#     --images data/VOCdevkit/VOC2012/JPEGImages --out LABELS --method psa
+#     --images data/VOCdevkit/VOC2012/JPEGImages --out LABELS --raw-pixels --method psa
 #   python tools/train.py configs/psa_voc.py \
 #     --cfg-options train_dataloader.dataset.data_prefix.affinity_path=LABELS
 # Initialise with PSA's classifier of VOC, not with ImageNet weights: --cfg-options

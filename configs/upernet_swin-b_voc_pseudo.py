@@ -9,7 +9,7 @@ _base_ = [
 crop_size = (512, 512)
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
-    dict(type='mmseg.LoadAnnotations'),
+    dict(type='mmwsss.LoadMask'),
     dict(type='mmwsss.RandomScale', ratio_range=(0.5, 2.0)),
     dict(type='mmseg.RandomCrop', crop_size=crop_size),
     dict(type='mmseg.RandomFlip', prob=0.5),

@@ -27,6 +27,8 @@ from mmwsss.evaluation.protocols import TASKS, find_protocol, metric_options
 from mmwsss.functional.confusion import MEANS, RATES
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import read_cam, read_id_list, read_mask
+from mmwsss.utils.limits import read_text
+from mmwsss.utils.names import check_name
 
 CHUNK = 16  # images per task: few enough for a smooth bar, many enough to forget the cost of a task
 MOST_NAMED = 20
@@ -134,15 +136,15 @@ def parse_rule(word):
 def class_names(args):
     """Class names, background first."""
     if args.classes is not None:
-        if not args.classes.is_file():
-            raise FileNotFoundError(f'{args.classes}: class list not found')
-        lines = args.classes.read_text(encoding='utf-8-sig').splitlines()
+        lines = read_text(args.classes, 'class list').splitlines()
         names = [
             'background',
             *(line.strip() for line in lines if line.strip() not in ('', 'background')),
         ]
         if not 2 <= len(set(names)) == len(names):
             raise ValueError(f'{args.classes}: expected different class names, one a line')
+        for name in names:
+            check_name(name, 'class', origin=args.classes)
         return names
     if args.num_classes is not None:
         if not 2 <= args.num_classes <= 255:
@@ -165,7 +167,7 @@ def check_files(folders, ids):
         if not folder.is_dir():
             raise FileNotFoundError(f'{folder}: no such folder')
     paths = [folder / f'{name}{suffix}' for name in ids for folder, suffix in folders]
-    missing = [str(path) for path in paths if not path.is_file()]
+    missing = [str(path) for path in paths if not path.exists()]
     if missing:
         more = f' and {len(missing) - MOST_NAMED} more' if len(missing) > MOST_NAMED else ''
         raise FileNotFoundError(

@@ -18,8 +18,9 @@ from mmwsss.apis.affinity_labels import AffinityLabelMaker
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
 from mmwsss.utils.io import read_id_list
+from mmwsss.utils.names import output_path
 from mmwsss.utils.output_folder import claim_output_folder
 from mmwsss.utils.pool import bounded_map
 
@@ -45,6 +46,11 @@ def parse_args(argv=None):
     )
     parser.add_argument(
         '--list', type=Path, metavar='F', help='image ids, one a line (default: every CAM file)'
+    )
+    parser.add_argument(
+        '--raw-pixels',
+        action='store_true',
+        help='ignore the EXIF orientation of images (VOC, SBD, COCO: their annotations do)',
     )
     parser.add_argument('--method', choices=tuple(OPTIONS), required=True)
     parser.add_argument(
@@ -110,12 +116,13 @@ def main(argv=None):
     ids = (
         read_id_list(args.list)
         if args.list
-        else sorted(path.stem for path in args.cams.glob('*.npz'))
-    )
-    if not ids:
-        raise FileNotFoundError(
-            f'{args.cams}: no CAM file <id>.npz in it; write them with tools/generate_cams.py'
+        else list_image_ids(
+            args.cams,
+            ('.npz',),
+            what='CAM file <id>.npz',
+            hint='Write them with tools/generate_cams.py',
         )
+    )
     # everything that is missing is named before anything runs
     cams = find_files(
         args.cams, ids, ('.npz',), what='CAM file', hint='Write them with tools/generate_cams.py'
@@ -130,6 +137,7 @@ def main(argv=None):
         args.out,
         args.method,
         crf=dict(preset=args.preset or args.method, backend=args.backend),
+        raw_pixels=args.raw_pixels,
         num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1,
         **given,
     )
@@ -145,7 +153,7 @@ def main(argv=None):
     jobs = [
         job
         for job in zip(ids, cams, images)
-        if not (args.out / f'{job[0]}{maker.suffix}').is_file()
+        if not output_path(args.out, job[0], maker.suffix).is_file()
     ]
     workers = 0 if len(jobs) < 2 else args.workers
     for _ in track(

@@ -13,8 +13,9 @@ from mmwsss.apis.refine import MaskMaker
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
 from mmwsss.utils.io import read_id_list
+from mmwsss.utils.names import output_path
 from mmwsss.utils.output_folder import claim_output_folder
 from mmwsss.utils.pool import bounded_map
 
@@ -36,6 +37,11 @@ def parse_args(argv=None):
     )
     parser.add_argument(
         '--list', type=Path, metavar='F', help='image ids, one a line (default: every CAM file)'
+    )
+    parser.add_argument(
+        '--raw-pixels',
+        action='store_true',
+        help='ignore the EXIF orientation of images (VOC, SBD, COCO: their annotations do)',
     )
     parser.add_argument('--method', choices=tuple(BACKGROUNDS), required=True)
     parser.add_argument(
@@ -131,15 +137,13 @@ def main():
     ids = (
         read_id_list(args.list)
         if args.list
-        else sorted(
-            path.relative_to(args.cams).with_suffix('').as_posix()
-            for path in args.cams.rglob('*.npz')
+        else list_image_ids(
+            args.cams,
+            ('.npz',),
+            what='CAM file <id>.npz',
+            hint='Write them with tools/generate_cams.py',
         )
     )
-    if not ids:
-        raise FileNotFoundError(
-            f'{args.cams}: no CAM file <id>.npz in it; write them with tools/generate_cams.py'
-        )
     # everything that is missing is named before anything runs
     cams = find_files(
         args.cams, ids, ('.npz',), what='CAM file', hint='Write them with tools/generate_cams.py'
@@ -154,6 +158,7 @@ def main():
         par_rule=args.rule,
         high=args.high,
         low=args.low,
+        raw_pixels=args.raw_pixels,
         num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1,
         walk={} if args.beta is None else dict(beta=args.beta),
         then_crf=args.then_crf,
@@ -175,7 +180,7 @@ def main():
     jobs = [
         (img_id, cam, image)
         for img_id, cam, image in zip(ids, cams, images)
-        if not (args.out / f'{img_id}.png').is_file()
+        if not output_path(args.out, img_id, '.png').is_file()
     ]
     if walks and jobs:
         maker.model = init_model(args.config, args.checkpoint, args.device)

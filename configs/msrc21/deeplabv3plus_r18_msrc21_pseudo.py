@@ -5,7 +5,7 @@ data_root = 'data/msrc21'
 crop_size = (128, 128)
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
-    dict(type='mmseg.LoadAnnotations'),
+    dict(type='mmwsss.LoadMask'),
     dict(type='mmwsss.RandomScale', ratio_range=(0.6, 1.0)),
     dict(type='mmseg.RandomCrop', crop_size=crop_size),
     dict(type='mmseg.RandomFlip', prob=0.5),

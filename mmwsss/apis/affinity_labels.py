@@ -11,6 +11,7 @@ from mmwsss.functional.crf import background_alpha
 from mmwsss.models.refiners import DenseCRF
 from mmwsss.utils.affinity_io import write_crf_maps
 from mmwsss.utils.io import read_cam_and_image, write_mask
+from mmwsss.utils.names import output_path
 
 SUFFIXES = dict(psa='.npz', irn='.png')
 
@@ -34,6 +35,7 @@ class AffinityLabelMaker:
             beat, and that no class beats where the background is trusted.
         crf (dict): Arguments of :class:`DenseCRF`.
         num_classes (int | None): C, to check class ids against.
+        raw_pixels (bool): Ignore the EXIF orientation of images, as the maps of VOC and COCO do.
 
     Raises:
         ValueError: Unknown method, or settings out of order.
@@ -47,6 +49,7 @@ class AffinityLabelMaker:
     background: float = 0.05
     crf: dict = field(default_factory=lambda: dict(preset='psa'))
     num_classes: int | None = None
+    raw_pixels: bool = False
 
     def __post_init__(self):
         if self.method not in SUFFIXES:
@@ -81,14 +84,16 @@ class AffinityLabelMaker:
                 range; names the file.
         """
         img_id, cam_path, image_path = job
-        cams, keys, image = read_cam_and_image(cam_path, image_path, self.num_classes)
+        cams, keys, image = read_cam_and_image(
+            cam_path, image_path, self.num_classes, raw=self.raw_pixels
+        )
         cams = torch.from_numpy(cams)
         if self.method == 'psa':
             la, ha = self.crf_maps(image, cams)
-            write_crf_maps(self.out / f'{img_id}.npz', keys, la.numpy(), ha.numpy())
+            write_crf_maps(output_path(self.out, img_id, '.npz'), keys, la.numpy(), ha.numpy())
         else:
             label = self.ir_label(image, cams, torch.from_numpy(keys))
-            write_mask(self.out / f'{img_id}.png', label.numpy().astype(np.uint8))
+            write_mask(output_path(self.out, img_id, '.png'), label.numpy().astype(np.uint8))
         return img_id
 
     def crf_maps(self, image, cams):

@@ -1,5 +1,6 @@
 """The end of a pipeline: one metrics file, one page, one table."""
 
+import glob
 import os
 from collections.abc import Callable
 from functools import partial
@@ -166,10 +167,12 @@ def _samples(
     tags = read_tags(expand(config['tags']))
     samples = []
     for img_id in read_id_list(expand(config['list']))[: config.get('num', 12)]:
-        image = next(Path(expand(config['images'])).glob(f'{img_id}.*'))
+        image = next(Path(expand(config['images'])).glob(f'{glob.escape(img_id)}.*'))
         sample = dict(
             id=img_id,
-            image=np.ascontiguousarray(read_image(image)[..., ::-1]),
+            image=np.ascontiguousarray(
+                read_image(image, raw=config.get('raw_pixels', False))[..., ::-1]
+            ),
             tags=tags.get(img_id, tags.get(image.name, [])),
             gt=None,
             cams=[],

@@ -186,7 +186,7 @@ def _augment_segmentor(config, protocol):
             transforms=[
                 sizes,
                 flips,
-                [dict(type='mmseg.LoadAnnotations')],
+                [dict(type='mmwsss.LoadMask')],
                 [dict(type='mmseg.PackSegInputs')],
             ],
         ),

@@ -279,6 +279,7 @@ def _report(data: StageData, *, cams: str | None, seg: str) -> dict[str, Any]:
         samples=dict(
             list=data.list(data.sample_split),
             images=data.images,
+            raw_pixels=data.raw_pixels,
             tags=f'{data.root}/image_tags.csv',
             gt=data.gt,
             cams=cams,

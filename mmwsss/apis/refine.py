@@ -11,6 +11,7 @@ from mmwsss.functional.pseudo_labels import labels_eq16, labels_two_pass
 from mmwsss.functional.thresholds import labels_at_threshold
 from mmwsss.models.refiners import PAR, DenseCRF
 from mmwsss.utils.io import read_cam_and_image, write_mask
+from mmwsss.utils.names import output_path
 
 
 @dataclass
@@ -37,6 +38,7 @@ class MaskMaker:
         walk (dict): Options of the network's ``propagate``.
         then_crf (bool): Dense CRF on the scores of ``'psa'`` and ``'irn'``, made to sum to 1 at
             each pixel.
+        raw_pixels (bool): Ignore the EXIF orientation of images, as the maps of VOC and COCO do.
     """
 
     out: Path
@@ -51,6 +53,7 @@ class MaskMaker:
     model: torch.nn.Module | None = None
     walk: dict = field(default_factory=dict)
     then_crf: bool = False
+    raw_pixels: bool = False
 
     def __call__(self, job):
         """Make the mask of one image.
@@ -66,9 +69,11 @@ class MaskMaker:
                 range; names the file.
         """
         img_id, cam_path, image_path = job
-        cams, keys, image = read_cam_and_image(cam_path, image_path, self.num_classes)
+        cams, keys, image = read_cam_and_image(
+            cam_path, image_path, self.num_classes, raw=self.raw_pixels
+        )
         mask = self.labels(image, torch.from_numpy(cams), torch.from_numpy(keys))
-        write_mask(self.out / f'{img_id}.png', mask.numpy().astype(np.uint8))
+        write_mask(output_path(self.out, img_id, '.png'), mask.numpy().astype(np.uint8))
         return img_id
 
     def labels(self, image, cams, keys):

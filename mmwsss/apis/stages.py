@@ -23,6 +23,7 @@ class StageData:
         eval_split: List whose images are evaluated against ``masks``.
         sample_split: List that the report takes its pictures from; None: no pictures.
         class_file: Whether ``root`` holds a ``classes.txt``; else the classes are those of VOC.
+        raw_pixels: Whether masks follow the stored pixels of photos, not their EXIF orientation.
     """
 
     root: str
@@ -31,6 +32,7 @@ class StageData:
     eval_split: str = 'train'
     sample_split: str | None = None
     class_file: bool = True
+    raw_pixels: bool = False
 
     @property
     def images(self) -> str:
@@ -208,6 +210,7 @@ def make_affinity_labels(
         'make_affinity_labels.py',
         cams=cams,
         images=data.images,
+        raw_pixels=data.raw_pixels,
         out=f'{{{name}}}',
         method=method,
         low_alpha=low_alpha,
@@ -256,6 +259,7 @@ def refine_cams(
         'refine_cams.py',
         cams=cams,
         images=data.images,
+        raw_pixels=data.raw_pixels,
         out=f'{{{name}}}',
         method=method,
         rule=rule,

@@ -26,6 +26,8 @@ class AffinityDataset(SeededItems, BaseDataset):
         img_suffix (str | Sequence[str]): Suffixes of the images, tried in order.
         affinity_suffix (str | Sequence[str]): Suffixes of the files, tried in order: ``.npz`` for
             PSA, ``.png`` for IRN.
+        raw_pixels (bool): Read images without their EXIF orientation, as the annotations of VOC,
+            SBD and COCO were drawn; other photos are read as viewers show them.
         pipeline (Sequence[dict | Callable]): Transforms.
         indices, serialize_data, lazy_init: As in :class:`mmengine.dataset.BaseDataset`.
 
@@ -42,11 +44,13 @@ class AffinityDataset(SeededItems, BaseDataset):
         ann_file='',
         img_suffix=IMAGE_SUFFIXES,
         affinity_suffix=('.npz', '.png'),
+        raw_pixels=False,
         pipeline=(),
         indices=None,
         serialize_data=True,
         lazy_init=False,
     ):
+        self.raw_pixels = raw_pixels
         prefix = {'img_path': 'JPEGImages', **(data_prefix or {})}
         if prefix.get('affinity_path') is None:
             raise ValueError(
@@ -92,7 +96,11 @@ class AffinityDataset(SeededItems, BaseDataset):
             hint='Make them first with tools/make_affinity_labels.py',
         )
         return [
-            {'img_id': key, 'img_path': image, 'affinity_path': file}
+            {
+                'img_id': key,
+                'img_path': image,
+                'affinity_path': file,
+            }
             for key, image, file in zip(ids, images, files)
         ]
 

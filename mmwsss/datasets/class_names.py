@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from mmwsss.utils.limits import read_text
+from mmwsss.utils.names import check_name
+
 
 def load_class_names(classes, data_root=''):
     """Class names, background first.
@@ -16,21 +19,20 @@ def load_class_names(classes, data_root=''):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Background is not first, a name appears twice, or there is no other name.
+        ValueError: Background is not first, a name appears twice or is unfit
+            (:func:`mmwsss.utils.names.check_name`), or there is no other name.
     """
     origin = 'classes'
     if isinstance(classes, str | Path):
         origin = Path(data_root or '') / classes
-        origin = origin if origin.is_file() else Path(classes)
-        if not origin.is_file():
+        origin = origin if origin.exists() else Path(classes)
+        if not origin.exists():
             raise FileNotFoundError(
                 f'{Path(data_root or "") / classes}: class file not found (one class name a line, '
                 f'background first)'
             )
         classes = [
-            line.strip()
-            for line in origin.read_text(encoding='utf-8-sig').splitlines()
-            if line.strip()
+            line.strip() for line in read_text(origin, 'class file').splitlines() if line.strip()
         ]
     classes = tuple(classes)
     if classes[:1] != ('background',):
@@ -38,6 +40,8 @@ def load_class_names(classes, data_root=''):
             f"{origin}: the first class must be 'background', found "
             f'{", ".join(map(repr, classes[:1])) or "nothing"}'
         )
+    for name in classes:
+        check_name(name, 'class', origin=origin)
     twice = sorted({name for name in classes if classes.count(name) > 1})
     if twice:
         raise ValueError(f'{origin}: class names appear twice: {twice}')

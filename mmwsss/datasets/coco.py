@@ -25,6 +25,7 @@ class COCO14TagDataset(ImageTagDataset):
     def __init__(self, *, data_root='data/coco14', data_prefix=None, **kwargs):
         if data_prefix is None:
             data_prefix = {'img_path': 'JPEGImages', 'seg_map_path': 'SegmentationClass'}
+        kwargs.setdefault('raw_pixels', True)
         super().__init__(
             data_root=data_root,
             data_prefix=data_prefix,

@@ -35,6 +35,10 @@ class ImageTagDataset(SeededItems, BaseDataset):
         img_suffix (str | Sequence[str]): Suffixes of the images, tried in order; an id may also
             carry its extension.
         seg_map_suffix (str): Suffix of the masks.
+        raw_pixels (bool): Read images without their EXIF orientation, as the annotations of VOC,
+            SBD and COCO were drawn; other photos are read as viewers show them.
+        max_side (int, optional): Photos with a longer side are made smaller when they are read;
+            maps are scaled back to the photo. Keeps memory and time of large photos in bounds.
         pipeline (Sequence[dict | Callable]): Transforms.
         test_mode (bool): For evaluation or inference.
         indices (int | Sequence[int], optional): Use only these images (a number: the first ones).
@@ -60,6 +64,8 @@ class ImageTagDataset(SeededItems, BaseDataset):
         metainfo=None,
         img_suffix=IMAGE_SUFFIXES,
         seg_map_suffix='.png',
+        raw_pixels=False,
+        max_side=None,
         pipeline=(),
         test_mode=False,
         indices=None,
@@ -68,6 +74,8 @@ class ImageTagDataset(SeededItems, BaseDataset):
         setup_hint='',
     ):
         self.setup_hint = setup_hint
+        self.raw_pixels = raw_pixels
+        self.max_side = max_side
         self.img_suffix = (img_suffix,) if isinstance(img_suffix, str) else tuple(img_suffix)
         self.seg_map_suffix = seg_map_suffix
         if tags_file is None and not test_mode:

@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 from mmwsss.datasets.image_tags import ImageTagDataset
 from mmwsss.registry import DATASETS
 from mmwsss.utils.file_lookup import find_files, image_id
+from mmwsss.utils.limits import read_text
 
 OPENIMAGES_SPLIT_SIZES = {'train': 29_819, 'val': 2_500, 'test': 5_000}
 NUM_CLASSES = 100
@@ -64,6 +65,7 @@ class OpenImagesWSOLDataset(ImageTagDataset):
         self.setup_hint = openimages_setup_hint(data_root)
         if classes is None:
             classes = _folder_names(self._read_labels())
+        kwargs.setdefault('raw_pixels', True)
         super().__init__(
             data_root=data_root,
             data_prefix={'img_path': prefix['img_path']},
@@ -139,7 +141,7 @@ class OpenImagesWSOLDataset(ImageTagDataset):
         """Number and fields of each line of a list."""
         path = self.lists / file
         self._require(path, f'list of OpenImages-WSOL ({fields} fields a line)')
-        for number, line in enumerate(path.read_text(encoding='utf-8-sig').splitlines(), 1):
+        for number, line in enumerate(read_text(path, 'list').splitlines(), 1):
             if line.strip():
                 row = [field.strip() for field in line.split(',')]
                 if len(row) != fields:

@@ -31,6 +31,8 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
         metainfo (dict, optional): Further meta information.
         img_suffix (str | Sequence[str]): Suffixes of the images, tried in order.
         seg_map_suffix (str): Suffix of the masks.
+        raw_pixels (bool): Read images without their EXIF orientation, as the annotations of VOC,
+            SBD and COCO were drawn; other photos are read as viewers show them.
         pipeline (Sequence[dict | Callable]): Transforms.
         test_mode (bool): For evaluation or inference.
         indices, serialize_data, lazy_init: As in :class:`mmengine.dataset.BaseDataset`.
@@ -50,12 +52,14 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
         metainfo=None,
         img_suffix=IMAGE_SUFFIXES,
         seg_map_suffix='.png',
+        raw_pixels=False,
         pipeline=(),
         test_mode=False,
         indices=None,
         serialize_data=True,
         lazy_init=False,
     ):
+        self.raw_pixels = raw_pixels
         prefix = {'img_path': 'JPEGImages', **(data_prefix or {})}
         pseudo = prefix.pop('pseudo_mask_path', None)
         if not test_mode:

@@ -10,7 +10,14 @@ class SeededIndex(int):
 class SeededItems:
     """Base, before a :class:`mmengine.dataset.BaseDataset`, of data sets that
     :class:`SeededInfiniteSampler` can seed.
+
+    Attributes:
+        raw_pixels: Images are read without their EXIF orientation.
+        max_side: Images with a longer side, pixels, are made smaller; None: they are not.
     """
+
+    raw_pixels: bool = False
+    max_side: int | None = None
 
     def prepare_data(self, idx):
         """Item ``idx`` after the pipeline; no other item ever takes the place of one that fails.
@@ -21,6 +28,10 @@ class SeededItems:
         seed_item(idx)
         info = self.get_data_info(idx)
         path = info['img_path']
+        if self.raw_pixels:
+            info['raw_pixels'] = True
+        if self.max_side is not None:
+            info['max_side'] = self.max_side
         data = self.pipeline(info)
         if data is None:
             raise ValueError(f'{path}: a transform of the pipeline dropped this image')

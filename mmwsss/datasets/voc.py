@@ -76,6 +76,7 @@ class VOC12TagDataset(ImageTagDataset):
                 'img_path': 'JPEGImages',
                 'seg_map_path': None if split == 'test' else 'SegmentationClassAug',
             }
+        kwargs.setdefault('raw_pixels', True)
         super().__init__(
             data_root=data_root,
             data_prefix=data_prefix,

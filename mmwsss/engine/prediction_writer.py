@@ -9,6 +9,7 @@ from rich.progress import track
 
 from mmwsss.functional.thresholds import labels_at_threshold
 from mmwsss.utils.io import write_cam, write_mask
+from mmwsss.utils.names import output_path
 
 
 class PredictionWriter:
@@ -32,7 +33,7 @@ class PredictionWriter:
 
     def path(self, img_id):
         """File of an image."""
-        return self.out_dir / f'{img_id}{".npz" if self.kind == "cams" else ".png"}'
+        return output_path(self.out_dir, img_id, '.npz' if self.kind == 'cams' else '.png')
 
     def pending(self, img_ids):
         """Indices of the images that have no file yet."""

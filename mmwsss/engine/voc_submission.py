@@ -6,8 +6,8 @@ import tarfile
 from pathlib import Path
 
 from mmengine.logging import print_log
-from PIL import Image
 
+from mmwsss.utils.image_io import open_image
 from mmwsss.utils.io import atomic_open, read_mask
 
 # comp6: trained with data of one's own, as every network that starts from ImageNet is
@@ -70,7 +70,7 @@ def _mask_problems(path, image_path, num_classes):
         mask = read_mask(path)
     except ValueError as error:
         return [str(error)]
-    with Image.open(path) as file, Image.open(image_path) as image:
+    with open_image(path, 'mask') as file, open_image(image_path) as image:
         problems = (
             [f'{path}: {file.mode} image, not an 8-bit palette image'] if file.mode != 'P' else []
         )

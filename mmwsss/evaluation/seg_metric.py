@@ -14,6 +14,7 @@ from mmwsss.functional.confusion import (
 )
 from mmwsss.registry import METRICS
 from mmwsss.utils.io import write_mask
+from mmwsss.utils.names import output_path
 
 from .counter_metric import CounterMetric, ground_truth, image_id, metric_table, sample_field
 
@@ -99,7 +100,7 @@ class SegMetric(CounterMetric):
             sample, 'pred_sem_seg', 'SegMetric needs a model that predicts label maps'
         ).squeeze(0)
         if self.output_dir is not None:
-            write_mask(self.output_dir / f'{image_id(sample)}.png', pred.cpu().numpy())
+            write_mask(output_path(self.output_dir, image_id(sample), '.png'), pred.cpu().numpy())
         if self.format_only:
             return {}
         self._coexist_ids()

@@ -14,6 +14,8 @@ from mmwsss.preparation.instance_masks import paint_instances, paint_order
 from mmwsss.preparation.json_stream import JSONArrays, read_json_part
 from mmwsss.utils.class_lists import COCO_CLASSES
 from mmwsss.utils.io import write_mask
+from mmwsss.utils.limits import check_pixels
+from mmwsss.utils.names import name_problem
 
 CATEGORY_IDS = tuple(
     number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
@@ -253,7 +255,7 @@ def check_coco_images(batch):
     """
     problems = []
     for path, expected in batch:
-        size, wrong = check_image(path)
+        size, wrong = check_image(path, raw=True)
         if wrong:
             missing = wrong == 'image not found'
             problems.append(
@@ -385,6 +387,11 @@ def _add_image(element, images, numbers, path, report):
         )
         return
     file_name = element['file_name']
+    try:
+        check_pixels(path, element['width'], element['height'], 'image')
+    except ValueError as error:
+        report.problem('image that is too large', path, str(error).removeprefix(f'{path}: '))
+        return
     stem = Path(file_name).stem
     if element['id'] in images or stem in numbers:
         report.problem('image listed twice', path, f'id {element["id"]}, {file_name}')
@@ -393,7 +400,7 @@ def _add_image(element, images, numbers, path, report):
 
 
 def _is_name(value):
-    return isinstance(value, str) and bool(Path(value).stem)
+    return isinstance(value, str) and not name_problem(Path(value).stem, folders=False)
 
 
 def _is_length(value):

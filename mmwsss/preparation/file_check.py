@@ -4,9 +4,9 @@ import os
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from mmwsss.utils.io import read_image, voc_palette
+from mmwsss.utils.image_io import open_image, read_image, shown_size
+from mmwsss.utils.io import LOSSY_FORMATS, MASK_MODES, voc_palette
 
 LAST_BYTES = {'JPEG': b'\xff\xd9', 'PNG': b'IEND\xaeB`\x82'}
 TAIL = 64  # bytes; some programs append a few to a complete file
@@ -20,7 +20,7 @@ class MaskCheck(NamedTuple):
     problem: tuple | None  # (kind, detail)
 
 
-def check_image(path, decode=False):
+def check_image(path, decode=False, *, raw=False):
     """Look for an image that is damaged.
 
     The end of a JPEG or PNG file tells whether all of it is there, so that most files need not be
@@ -29,18 +29,20 @@ def check_image(path, decode=False):
     Args:
         path (str | Path): Image file.
         decode (bool): Decode every file, which also finds damage in the middle.
+        raw (bool): Size of the pixels as they are stored, without their EXIF orientation.
 
     Returns:
         tuple[tuple | None, str]: (H,W), or None if the image cannot be read; and what is wrong,
         empty if nothing is.
     """
     try:
-        with Image.open(path) as image:
-            size, form = (image.height, image.width), image.format
+        with open_image(path) as image:
+            size = (image.height, image.width) if raw else shown_size(image)
+            form = image.format
     except FileNotFoundError:
         return None, 'image not found'
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        return None, str(error)
+    except ValueError as error:
+        return None, str(error).removeprefix(f'{path}: ')
     if not decode and form in LAST_BYTES:
         with open(path, 'rb') as file:
             file.seek(-min(TAIL, os.path.getsize(path)), os.SEEK_END)
@@ -67,15 +69,20 @@ def check_mask(path, num_classes, size=None):
         those with a foreign palette are taken as class ids if their values are.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path, 'mask') as image:
             mode, palette = image.mode, image.getpalette() if image.mode == 'P' else None
-            pixels = np.array(
-                image.convert('RGB') if mode not in ('P', 'L', '1', 'I', 'I;16') else image
-            )
+            pixels = np.array(image if mode in MASK_MODES else image.convert('RGB'))
+            form = image.format
     except FileNotFoundError:
         return MaskCheck(None, ('mask not found', ''))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        return MaskCheck(None, ('truncated or unreadable mask', str(error)))
+    except ValueError as error:
+        return MaskCheck(
+            None, ('truncated or unreadable mask', str(error).removeprefix(f'{path}: '))
+        )
+    if form in LOSSY_FORMATS:
+        return MaskCheck(
+            None, ('mask of a format that changes class ids; make it again as PNG', form)
+        )
     if size is not None and pixels.shape[:2] != tuple(size):
         return MaskCheck(
             None,
@@ -92,8 +99,8 @@ def check_mask(path, num_classes, size=None):
                 None, (f'{kind} with a colour that is no class', f'{mode} image with {foreign}')
             )
         return MaskCheck(labels, (f'{kind}, not a palette PNG', f'{mode} image in VOC colours'))
-    values = np.flatnonzero(np.bincount(pixels.ravel().astype(np.int64), minlength=256))
-    wrong = [int(value) for value in values if value >= num_classes and value != 255]
+    values = np.unique(pixels)
+    wrong = [int(value) for value in values if not 0 <= value < num_classes and value != 255]
     if wrong:
         return MaskCheck(
             None, (f'class ids outside 0..{num_classes - 1} (255 is ignore)', f'{wrong[:5]}')

@@ -4,6 +4,8 @@ import json
 import re
 from codecs import BOM_UTF8
 
+from mmwsss.utils.limits import MIB, check_regular_file, limit
+
 _BLANKS, _DELIMITERS = re.compile(r'[ \t\r\n]*'), ' \t\r\n,:]}'
 CHUNK = 1 << 22  # characters
 
@@ -30,6 +32,7 @@ class JSONArrays:
         self._decode = json.JSONDecoder().raw_decode
 
     def __iter__(self):
+        check_regular_file(self.path, 'annotation file')
         with open(self.path, 'rb') as file:
             start = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
             file.seek(start)
@@ -82,8 +85,18 @@ class JSONArrays:
         while True:
             try:
                 value, end = self._decode(self._text, self._at)
-            except json.JSONDecodeError as error:
+            except RecursionError as error:
+                raise ValueError(
+                    f'{self.path}: JSON nested too deeply at byte {self._base + self._at}'
+                ) from error
+            except ValueError as error:
+                if not isinstance(error, json.JSONDecodeError):  # an integer of 4,300 digits
+                    raise ValueError(
+                        f'{self.path}: not JSON that can be read ({error}) near byte '
+                        f'{self._base + self._at}'
+                    ) from error
                 place = self._base + error.pos
+                self._check_length()
                 if self._more():
                     continue
                 raise ValueError(
@@ -94,10 +107,23 @@ class JSONArrays:
                 continue
             text, start = self._text[self._at : end], self._base + self._at
             self._at = end
-            return (
-                value if text.isascii() else json.loads(text.encode('latin-1').decode('utf-8')),
-                start,
-                len(text),
+            if not text.isascii():
+                try:
+                    value = json.loads(text.encode('latin-1').decode('utf-8'))
+                except UnicodeDecodeError as error:
+                    raise ValueError(
+                        f'{self.path}: not UTF-8 at byte {start + error.start}'
+                    ) from error
+            return value, start, len(text)
+
+    def _check_length(self) -> None:
+        """Refuse a value that is still incomplete after as much as is read at once."""
+        allowed = limit('MMWSSS_MAX_JSON_MB') * MIB
+        if len(self._text) - self._at > allowed:
+            raise ValueError(
+                f'{self.path}: the value at byte {self._base + self._at} is damaged or longer than '
+                f'the {allowed / MIB:.0f} MiB that are read; if it is right set '
+                f'MMWSSS_MAX_JSON_MB={-(-len(self._text) // MIB) * 2}'
             )
 
     def _more(self):

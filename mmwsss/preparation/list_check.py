@@ -2,14 +2,17 @@
 programs leave.
 """
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from mmwsss.utils.file_lookup import image_id
+from mmwsss.utils.limits import read_bytes
+from mmwsss.utils.names import name_problem
 
 PATHS = 'ids with a path or an extension (an id is the bare file name)'
 TWICE = 'ids listed twice'
 LINE_ENDS = 'Windows line ends'
 BYTE_ORDER_MARK = 'byte-order mark at the start'
+UNFIT = 'ids that cannot be names of files'
 EMPTY = 'the list names no image'
 
 
@@ -30,10 +33,7 @@ def check_id_list(path, report, repair=False):
         FileNotFoundError: No such file.
         ValueError: Not a UTF-8 text file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: image list not found')
-    data = path.read_bytes()
+    data = read_bytes(path, 'image list')
     try:
         text = data.decode('utf-8-sig')
     except UnicodeDecodeError as error:
@@ -52,6 +52,9 @@ def check_id_list(path, report, repair=False):
         where = f'{path}, line {number}'
         if name != line.strip():
             complain(PATHS, where, f'{line.strip()!r} for {name!r}')
+        unfit = name_problem(name, folders=False)
+        if unfit:
+            report.problem(UNFIT, where, f'{name!r}: {unfit}')
         if name in lines:
             complain(TWICE, where, f'{name!r}, first in line {lines[name]}')
         lines.setdefault(name, number)

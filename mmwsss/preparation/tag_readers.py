@@ -3,12 +3,14 @@ wrong.
 """
 
 import csv
+import filecmp
 from pathlib import Path
 from typing import NamedTuple
 
 from mmwsss.preparation.list_check import BYTE_ORDER_MARK, LINE_ENDS
-from mmwsss.utils.file_lookup import IMAGE_SUFFIXES
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, is_hidden
 from mmwsss.utils.io import read_json, tag_rows
+from mmwsss.utils.limits import check_regular_file, read_bytes
 
 # a column of one tag a row, whatever blanks are in it
 ONE_TAG_HEADERS = ('tag', 'label', 'class', 'category')
@@ -64,10 +66,14 @@ def read_tag_source(path, report, classes=None):
     path = Path(path)
     if path.is_dir():
         return _read_folders(path, report)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: neither a file nor a folder of tags')
+    check_regular_file(path, 'file or folder of tags')
     if path.suffix.lower() != '.json':
-        return _read_csv(path, report)
+        try:
+            return _read_csv(path, report)
+        except csv.Error as error:
+            raise ValueError(
+                f'{path}: not a table that can be read ({error}); save it as UTF-8 CSV'
+            ) from error
     repeated = []
     content = read_json(path, repeated)
     of_program = isinstance(content, dict) and (
@@ -98,7 +104,7 @@ def read_tag_source(path, report, classes=None):
 
 
 def _read_csv(path, report):
-    data = path.read_bytes()
+    data = read_bytes(path, 'table of tags')
     try:
         lines = data.decode('utf-8-sig').splitlines()
     except UnicodeDecodeError as error:
@@ -126,7 +132,7 @@ def _read_csv(path, report):
     if len(header) < 2:
         raise ValueError(
             f'{path}, line 1: expected the header "image,tags", or columns for image and tags, '
-            f'found {lines[0]!r}'
+            f'found {lines[0][:100]!r}'
         )
     rows = (
         (number, [field.strip() for field in row])
@@ -283,7 +289,7 @@ def _coco_entries(path, content, key, fields, report):
 def _read_folders(path, report):
     """A folder per tag."""
     folders = sorted(
-        folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith('.')
+        folder for folder in path.iterdir() if folder.is_dir() and not is_hidden(folder.name)
     )
     own = [
         folder
@@ -297,7 +303,11 @@ def _read_folders(path, report):
         report.problem('no folder of a tag in it', path)
     table, files = {}, {}
     for folder in folders:
-        images = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+        images = sorted(
+            file
+            for file in folder.iterdir()
+            if file.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(file.name)
+        )
         if not images:
             report.problem('empty folder', folder, f'expected images ({", ".join(IMAGE_SUFFIXES)})')
         for file in images:
@@ -317,7 +327,8 @@ def _read_folders(path, report):
 
 
 def _same(one, two):
-    return one.stat().st_size == two.stat().st_size and one.read_bytes() == two.read_bytes()
+    regular = one.is_file() and two.is_file()
+    return regular and filecmp.cmp(one, two, shallow=False)
 
 
 def _unique(tags):

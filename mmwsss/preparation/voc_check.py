@@ -2,6 +2,8 @@
 7.6).
 """
 
+import struct
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +12,10 @@ import numpy as np
 from mmwsss.preparation.file_check import MaskCheck, check_image, check_mask
 from mmwsss.utils.class_lists import VOC_CLASSES
 from mmwsss.utils.io import write_mask
+from mmwsss.utils.limits import MIB, limit, read_bytes
 from mmwsss.utils.tag_sources import tags_from_xml, voc_tags
 
+MAT_HEADER, MAT_COMPRESSED = 128, 15  # bytes before the first element; a type of element
 REPAIRABLE = 'not a palette PNG'  # part of a kind of problem: the labels are known all the same
 
 
@@ -44,7 +48,7 @@ def check_voc_image(files):
     """
     problems, size, annotation_tags, mask_tags = [], None, None, None
     if files.image is not None:
-        size, wrong = check_image(files.image, files.decode)
+        size, wrong = check_image(files.image, files.decode, raw=True)
         if wrong:
             problems.append(
                 (
@@ -124,6 +128,7 @@ def read_sbd_labels(path):
     from scipy.io import loadmat
 
     try:
+        check_inflated_size(path)
         labels = np.asarray(
             loadmat(path, squeeze_me=True, struct_as_record=False)['GTcls'].Segmentation
         )
@@ -136,6 +141,31 @@ def read_sbd_labels(path):
     ):
         raise ValueError(f'{path}: expected a map of the classes 0..{len(VOC_CLASSES) - 1}')
     return labels
+
+
+def check_inflated_size(path: str | Path) -> None:
+    """Refuse a MATLAB 5 file that unpacks to more than ``MMWSSS_MAX_MAPS_MB``.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a regular file, or too large; names it.
+    """
+    data = memoryview(read_bytes(path, 'annotation of SBD'))
+    allowed = limit('MMWSSS_MAX_MAPS_MB') * MIB
+    at, total = MAT_HEADER, 0
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from('<II', data, at)
+        if kind == MAT_COMPRESSED:
+            stream, chunk = zlib.decompressobj(), data[at + 8 : at + 8 + size]
+            while chunk and not stream.eof and total <= allowed:
+                total += len(stream.decompress(chunk, MIB))
+                chunk = stream.unconsumed_tail
+        if total > allowed:
+            raise ValueError(
+                f'{path}: unpacks to more than the {allowed / MIB:.0f} MiB that are read '
+                f'(MMWSSS_MAX_MAPS_MB)'
+            )
+        at += 8 + size
 
 
 def check_sbd_mask(path, size=None):

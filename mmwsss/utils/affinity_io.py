@@ -7,11 +7,11 @@ image without tags has K=0.
 """
 
 import io
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
 
+from mmwsss.utils.arrays import check_unit_range, read_arrays
 from mmwsss.utils.io import atomic_open
 
 
@@ -54,32 +54,29 @@ def read_crf_maps(path):
         FileNotFoundError: No such file.
         ValueError: The file is damaged or is no file of CRF maps; says to delete it and run again.
     """
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            maps = CRFMaps(data['keys'], data['la'], data['ha'])
-    except FileNotFoundError:
-        raise
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise ValueError(
-            f'{path}: damaged file of CRF maps ({error}); delete it and make it again with '
-            'tools/make_affinity_labels.py'
-        ) from error
+    data = read_arrays(
+        path,
+        CRFMaps._fields,
+        'file of CRF maps',
+        'delete it and make it again with tools/make_affinity_labels.py',
+    )
+    maps = CRFMaps(**data)
     _check_shapes(path, maps)
     return maps
 
 
 def _check_shapes(path, maps):
+    if maps.keys.ndim != 1 or maps.keys.dtype.kind not in 'iu':
+        raise ValueError(f'{path}: damaged file of CRF maps (keys are no list of integers)')
     channels = len(maps.keys) + 1
     if maps.la.ndim != 3 or maps.la.shape != maps.ha.shape or len(maps.la) != channels:
         raise ValueError(
             f'{path}: {channels - 1} keys need la and ha of shape ({channels},H,W), got '
             f'{maps.la.shape} and {maps.ha.shape}'
         )
+    if maps.la.dtype != np.float16 or maps.ha.dtype != np.float16:
+        raise ValueError(
+            f'{path}: CRF maps are {maps.la.dtype} and {maps.ha.dtype}, expected float16'
+        )
+    check_unit_range(path, maps.la, 'CRF maps')
+    check_unit_range(path, maps.ha, 'CRF maps')

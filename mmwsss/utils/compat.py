@@ -8,7 +8,9 @@ import io
 import os
 import pickle
 import re
+import threading
 import warnings
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
@@ -282,3 +284,31 @@ def revert_sync_batchnorm_off_ddp(cfg):
         for value in cfg:
             revert_sync_batchnorm_off_ddp(value)
     return cfg
+
+
+@contextlib.contextmanager
+def pillow_without_bound() -> Iterator[None]:
+    """Let :func:`PIL.Image.open` read the header of an image of any size, for callers that check
+    the size themselves (:mod:`mmwsss.utils.limits`); the bound of Pillow is back at the end.
+    """
+    from PIL import Image
+
+    with _pillow_lock:
+        bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = bound
+
+
+_pillow_lock = threading.Lock()
+
+
+def _new_pillow_lock() -> None:
+    """A process that is forked while another thread holds the lock would wait for ever."""
+    global _pillow_lock
+    _pillow_lock = threading.Lock()
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_new_pillow_lock)

@@ -1,10 +1,54 @@
 """Which file belongs to an image id: one listing per folder instead of one look-up per image."""
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from mmwsss.utils.names import name_problem
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 MOST_NAMED = 20  # files that an error message names
+# what macOS, Windows and network disks leave among photos, beside names with a dot in front
+LITTER = frozenset(
+    (
+        '__macosx',
+        '@eadir',
+        '@recycle',
+        '@recently-snapshot',
+        '#recycle',
+        '#snapshot',
+        '~snapshot',
+        '$recycle.bin',
+        'lost+found',
+        'system volume information',
+        'thumbs.db',
+        'desktop.ini',
+    )
+)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is no data of the user but left by a program:
+    ``._dog.jpg``, ``.ipynb_checkpoints``, ``__MACOSX``, ``@eaDir`` and the like.
+    """
+    return name.startswith('.') or name.casefold() in LITTER
+
+
+def walk_files(folder: str | Path, suffixes: Sequence[str]) -> Iterator[str]:
+    """Paths below ``folder``, relative to it and sorted, of all files with one of ``suffixes``
+    (lower case; the case of the files' does not matter); ``/`` stands between folders. Hidden files
+    and folders (:func:`is_hidden`) are left out.
+    """
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        below = Path(place).relative_to(folder)
+        found += [
+            (below / name).as_posix()
+            for name in names
+            if not is_hidden(name) and os.path.splitext(name)[1].lower() in suffixes
+        ]
+    yield from sorted(found)
 
 
 def image_id(name, suffixes=()):
@@ -30,8 +74,19 @@ def find_files(folder, names, suffixes, *, what, hint=''):
 
     Raises:
         FileNotFoundError: The folder or some files are missing; names up to 20 of them.
+        ValueError: Names that could lead out of the folder (:func:`mmwsss.utils.names.check_name`);
+            names up to 20 of them.
     """
     folder, hint = Path(folder), hint and f'. {hint}'
+    unfit = {name: problem for name in names if (problem := name_problem(name))}
+    if unfit:
+        shown = ', '.join(
+            f'{str(name)[:100]!r} ({problem})' for name, problem in list(unfit.items())[:MOST_NAMED]
+        )
+        raise ValueError(
+            f'{folder}: {len(unfit)} of {len(names)} {what} names cannot be names of files in it: '
+            f'{shown}; rename them'
+        )
     if not folder.is_dir():
         raise FileNotFoundError(
             f'{folder}: {what} folder not found, expected files like {names[0]}{suffixes[0]} in '
@@ -65,7 +120,7 @@ def find_files(folder, names, suffixes, *, what, hint=''):
 
 def list_image_ids(folder, suffixes, *, what, hint=''):
     """Ids of all files of ``folder`` and its subfolders with one of ``suffixes``, sorted; ``/``
-    stands between folders.
+    stands between folders. Hidden files and folders are left out.
 
     Raises:
         FileNotFoundError: No such folder, or none of its files fits.
@@ -73,12 +128,7 @@ def list_image_ids(folder, suffixes, *, what, hint=''):
     folder, hint = Path(folder), hint and f'. {hint}'
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder}: {what} folder not found{hint}')
-    ids = sorted(
-        Path(place, stem).relative_to(folder).as_posix()
-        for place, _, names in os.walk(folder)
-        for stem, suffix in map(os.path.splitext, names)
-        if suffix.lower() in suffixes
-    )
+    ids = sorted(os.path.splitext(file)[0] for file in walk_files(folder, suffixes))
     if not ids:
         raise FileNotFoundError(
             f'{folder}: no {what} with suffix {" or ".join(suffixes)} in this folder{hint}'

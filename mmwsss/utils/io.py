@@ -14,7 +14,6 @@ import os
 import re
 import struct
 import tempfile
-import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -23,7 +22,34 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from mmwsss.utils.arrays import check_unit_range, read_arrays
+from mmwsss.utils.image_io import open_image, read_image
+from mmwsss.utils.limits import check_pixels, check_regular_file, read_text
+from mmwsss.utils.names import check_name
+
+__all__ = [
+    'CAMFile',
+    'atomic_open',
+    'read_cam',
+    'read_cam_and_image',
+    'read_id_list',
+    'read_image',
+    'read_json',
+    'read_mask',
+    'read_tags',
+    'split_tags',
+    'tag_rows',
+    'voc_palette',
+    'write_cam',
+    'write_json',
+    'write_mask',
+    'write_tags',
+]
+# one channel of integers
+MASK_MODES = ('P', 'L', '1', 'I', 'I;16', 'I;16L', 'I;16B', 'I;16N')
+LOSSY_FORMATS = ('JPEG', 'MPO', 'JPEG2000', 'WEBP', 'AVIF')
 
 LEFTOVER_SUFFIX = '.part'
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -135,7 +161,9 @@ def read_json(path, repeated=None):
             the last value is returned.
 
     Raises:
-        ValueError: The file is not JSON; names the file and the position.
+        FileNotFoundError: No such file.
+        ValueError: The file is not JSON, nested beyond Python's limit, or larger than
+            ``MMWSSS_MAX_JSON_MB``; names the file and the position.
     """
 
     def build(pairs):
@@ -145,12 +173,12 @@ def read_json(path, repeated=None):
             repeated.extend(key for key, count in counts.items() if count > 1)
         return table
 
+    text = read_text(path, 'JSON file', option='MMWSSS_MAX_JSON_MB')
     try:
-        return json.loads(
-            Path(path).read_text(encoding='utf-8-sig'),
-            object_pairs_hook=None if repeated is None else build,
-        )
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return json.loads(text, object_pairs_hook=None if repeated is None else build)
+    except RecursionError as error:
+        raise ValueError(f'{path}: not a JSON file of ours (nested too deeply)') from error
+    except ValueError as error:  # damage, or an integer of thousands of digits
         raise ValueError(f'{path}: not a JSON file ({error})') from error
 
 
@@ -162,6 +190,10 @@ def write_cam(path, keys, cam, size=None):
         keys (array): (K,) foreground class ids, 0-based.
         cam (array): (K,H,W) in [0,1]; float16 stays float16, everything else becomes float32.
         size (tuple, optional): (H,W), needed when K is 0.
+
+    Raises:
+        ValueError: Shapes that do not fit each other, or values that are not finite or not in
+            [0,1]; names the file.
     """
     keys = np.asarray(keys, np.int16).reshape(-1)
     cam = np.asarray(cam)
@@ -172,6 +204,7 @@ def write_cam(path, keys, cam, size=None):
             f'{path}: {len(keys)} keys and size {size} need CAMs of shape {(len(keys), *size)}, '
             f'got {cam.shape}'
         )
+    check_unit_range(path, cam, 'maps')
     buffer = io.BytesIO()
     np.savez(buffer, keys=keys, cam=cam, size=np.asarray(size, np.int32))
     with atomic_open(path) as file:
@@ -186,30 +219,43 @@ def read_cam(path):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: The file is damaged or is no CAM file; says to delete it and run again.
+        ValueError: The file is damaged or is no CAM file, is larger than ``MMWSSS_MAX_MAPS_MB``, or
+            holds values that are not finite or not in [0,1]; says to generate it again.
     """
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            result = CAMFile(data['keys'], data['cam'], tuple(int(side) for side in data['size']))
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    data = read_arrays(path, ('keys', 'cam', 'size'), 'CAM file', 'delete it and generate it again')
+    keys, cam, size = data['keys'], data['cam'], data['size']
+    wrong = (
+        'keys are no list of integers'
+        if keys.ndim != 1 or keys.dtype.kind not in 'iu'
+        else f'maps are {cam.dtype}, expected float16 or float32'
+        if cam.ndim != 3 or cam.dtype not in (np.float16, np.float32)
+        else 'size is no pair of positive integers'
+        if size.shape != (2,) or size.dtype.kind not in 'iu' or size.min() < 1
+        else ''
+    )
+    if wrong:
+        raise ValueError(f'{path}: damaged CAM file ({wrong}); delete it and generate it again')
+    result = CAMFile(keys, cam, tuple(int(side) for side in size))
+    if cam.shape != (len(keys), *result.size):
         raise ValueError(
-            f'{path}: damaged CAM file ({error}); delete it and generate it again'
-        ) from error
-    if result.cam.shape != (len(result.keys), *result.size):
-        raise ValueError(
-            f'{path}: CAMs of shape {result.cam.shape} do not fit {len(result.keys)} keys and '
-            f'size {result.size}'
+            f'{path}: CAMs of shape {cam.shape} do not fit {len(keys)} keys and size {result.size}'
         )
+    twice = len(keys) - len(np.unique(keys))
+    if twice:
+        raise ValueError(
+            f'{path}: damaged CAM file (class ids {keys.tolist()} are listed twice); delete it and '
+            f'generate it again'
+        )
+    check_unit_range(path, cam, 'maps')
     return result
 
 
-def read_cam_and_image(cam_path, image_path, num_classes=None):
+def read_cam_and_image(cam_path, image_path, num_classes=None, *, raw=False):
     """CAM file with the image that it belongs to.
 
     Args:
         cam_path, image_path (str | Path): Files.
+        raw (bool): As in :func:`read_image`.
         num_classes (int, optional): C, to check class ids against; default 254, as many as a mask
             file has labels for.
 
@@ -221,7 +267,7 @@ def read_cam_and_image(cam_path, image_path, num_classes=None):
             names the file.
     """
     maps = read_cam(cam_path)
-    image = read_image(image_path)
+    image = read_image(image_path, raw=raw)
     if maps.size != image.shape[:2]:
         raise ValueError(
             f'{cam_path}: maps of {maps.size[1]}x{maps.size[0]} (width x height), but '
@@ -262,61 +308,74 @@ def write_mask(path, mask):
         file.write(buffer.getbuffer())
 
 
-def read_mask(path, num_classes=None, size=None):
+def read_mask(path, num_classes=None, size=None, *, max_pixels=None):
     """Read a (H,W) uint8 label map from a palette or grey PNG.
 
     Args:
         path (str | Path): PNG file.
         num_classes (int, optional): Number of classes with background; larger values but 255 raise.
         size (tuple, optional): Expected (H,W).
+        max_pixels (float, optional): Largest width x height; default ``MMWSSS_MAX_MEGAPIXELS``.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Damaged file, colour image, wrong size, or class id out of range; names the file
-            and the value.
+        ValueError: Damaged file, colour image, lossy format, wrong size, or class id out of range;
+            names the file and the value.
     """
-    try:
-        mask = _read_plain_png(path)
-        if mask is None:
-            with Image.open(path) as image:
-                if image.mode not in ('P', 'L', '1', 'I', 'I;16'):
-                    raise ValueError(
-                        f'{path}: a mask holds one class id per pixel (palette or grey PNG), this '
-                        f'is a {image.mode} image'
-                    )
-                mask = np.array(image)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise FileNotFoundError(f'{path}: mask not found') from error
-        raise ValueError(f'{path}: unreadable mask ({error})') from error
+    mask = _read_plain_png(path, max_pixels)
+    if mask is None:
+        with open_image(path, 'mask', max_pixels=max_pixels) as image:
+            if image.mode not in MASK_MODES:
+                raise ValueError(
+                    f'{path}: a mask holds one class id per pixel (palette or grey PNG), this '
+                    f'is a {image.mode} image'
+                )
+            if image.format in LOSSY_FORMATS:
+                raise ValueError(
+                    f'{path}: a {image.format} image, whose class ids are changed by compression; '
+                    f'make the mask again as PNG'
+                )
+            mask = np.array(image)
     if size is not None and mask.shape != tuple(size):
         raise ValueError(
             f'{path}: mask is {mask.shape[1]}x{mask.shape[0]} (width x height), its image is '
             f'{size[1]}x{size[0]}'
         )
-    if num_classes is not None:
-        foreign = (mask >= num_classes) & (mask != 255)
+    if num_classes is not None or mask.dtype.itemsize > 1:
+        limit = 256 if num_classes is None else num_classes
+        foreign = (mask < 0) | (mask >= limit) & (mask != 255)
         if foreign.any():
             wrong = np.unique(mask[foreign]).tolist()
             raise ValueError(
-                f'{path}: class ids {wrong[:5]} are outside 0..{num_classes - 1} (255 is ignore)'
+                f'{path}: class ids {wrong[:5]} are outside 0..{limit - 1} (255 is ignore)'
             )
     return mask.astype(np.uint8, copy=False)
 
 
-def _read_plain_png(path):
+def _read_plain_png(path, max_pixels=None):
     """Pixels of an 8-bit palette or grey PNG with unfiltered rows, as label maps are stored; None
     for everything else, damage included.
 
-    Twice as fast as PIL, which reads the rest.
+    Twice as fast as PIL, which reads the rest. No more is unpacked than the header announces.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a regular file, or too many pixels; names the file.
     """
+    check_regular_file(path, 'mask')
     with open(path, 'rb') as file:
-        data = file.read()
-    if data[:8] != b'\x89PNG\r\n\x1a\n' or data[12:16] != b'IHDR' or len(data) < 33:
-        return None
-    width, height, depth, color, _, _, interlaced = struct.unpack('>IIBBBBB', data[16:29])
-    if depth != 8 or color not in (0, 3) or interlaced:
-        return None
+        head = file.read(33)
+        if head[:8] != b'\x89PNG\r\n\x1a\n' or head[12:16] != b'IHDR' or len(head) < 33:
+            return None
+        width, height, depth, color, _, _, interlaced = struct.unpack('>IIBBBBB', head[16:29])
+        if depth != 8 or color not in (0, 3) or interlaced:
+            return None
+        check_pixels(path, width, height, 'mask', max_pixels)
+        expected = height * (width + 1)
+        # incompressible pixels, palette and a few remarks
+        if os.fstat(file.fileno()).st_size > 2 * expected + (1 << 20):
+            return None
+        data = head + file.read()
     at, parts, kind = 8, [], b''
     while kind != b'IEND':
         if at + 12 > len(data):
@@ -329,12 +388,11 @@ def _read_plain_png(path):
             parts.append(chunk[4:])
         at += length + 12
     try:
-        rows = np.frombuffer(
-            zlib.decompress(b''.join(parts), bufsize=min(height * (width + 1), 1 << 24)), np.uint8
-        )
+        stream = zlib.decompressobj()
+        rows = np.frombuffer(stream.decompress(b''.join(parts), expected + 1), np.uint8)
     except zlib.error:
         return None
-    if rows.size != height * (width + 1):
+    if rows.size != expected or not stream.eof:
         return None
     rows = rows.reshape(height, width + 1)
     return None if rows[:, 0].any() else np.ascontiguousarray(rows[:, 1:])
@@ -346,16 +404,15 @@ def read_id_list(path):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Empty list or an id that appears twice; names file and line.
+        ValueError: Empty list, an id that appears twice, or one that could lead out of a folder
+            (:func:`mmwsss.utils.names.check_name`); names file and line.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: image list not found')
     ids, lines = [], {}
-    for number, line in enumerate(path.read_text(encoding='utf-8-sig').splitlines(), 1):
+    for number, line in enumerate(read_text(path, 'image list').splitlines(), 1):
         name = line.strip()
         if not name:
             continue
+        check_name(name, 'image id', origin=f'{path}, line {number}')
         if name in lines:
             raise ValueError(
                 f'{path}, line {number}: image {name!r} is listed twice (first in line '
@@ -385,10 +442,7 @@ def read_tags(path):
         ValueError: No header, an image listed twice, a malformed row; names file and line.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'{path}: tag file not found (CSV with the header "image,tags", or JSON)'
-        )
+    check_regular_file(path, 'tag file (CSV with the header "image,tags", or JSON)')
     if path.suffix.lower() == '.json':
         repeated = []
         table = read_json(path, repeated)
@@ -399,14 +453,15 @@ def read_tags(path):
         if repeated:
             raise ValueError(f'{path}: image {repeated[0]!r} is listed twice; join its tags')
         return {str(name): [str(tag) for tag in tags] for name, tags in table.items()}
+    lines = read_text(path, 'tag file').splitlines() or ['']
     try:
-        lines = path.read_text(encoding='utf-8-sig').splitlines() or ['']
-    except UnicodeDecodeError as error:
+        header = [field.strip() for field in next(csv.reader(lines[:1]), [])]
+    except csv.Error as error:
+        raise ValueError(f'{path}, line 1: not a line of a CSV file ({error})') from error
+    if header != ['image', 'tags']:
         raise ValueError(
-            f'{path}: not a UTF-8 text file ({error}); save the table as UTF-8 CSV'
-        ) from error
-    if [field.strip() for field in next(csv.reader(lines[:1]), [])] != ['image', 'tags']:
-        raise ValueError(f'{path}, line 1: expected the header "image,tags", found {lines[0]!r}')
+            f'{path}, line 1: expected the header "image,tags", found {lines[0][:100]!r}'
+        )
     table = {}
     for number, name, tags, wrong in tag_rows(lines):
         if wrong:
@@ -431,7 +486,7 @@ def tag_rows(lines):
             continue
         row = re.fullmatch(r'\s*(?:"((?:[^"]|"")+)"|([^",]+)),(.*)', line)
         if row is None:
-            yield number, '', [], f'expected 2 fields (image, tags), found {line!r}'
+            yield number, '', [], f'expected 2 fields (image, tags), found {line[:100]!r}'
             continue
         name, tags, wrong = (row[1] or row[2]).replace('""', '"').strip(), [], ''
         if name in numbers:
@@ -466,7 +521,7 @@ def split_tags(field, all_quoted=False):
         bare = re.sub(r'"[^"]*"', '', field)
         if ',' in bare or '"' in bare:
             raise ValueError(
-                f'expected tags separated by blanks or ";", found {field!r} (a comma or an '
+                f'expected tags separated by blanks or ";", found {field[:100]!r} (a comma or an '
                 f'unpaired quote)'
             )
     if ';' in field:
@@ -482,6 +537,7 @@ def write_tags(path, tags):
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(['image', 'tags'])
         for name, names in tags.items():
+            check_name(name, 'image', origin=path)
             wrong = [tag for tag in names if not tag.strip() or re.search('[";\n\r]', tag)]
             if wrong:
                 raise ValueError(
@@ -493,21 +549,3 @@ def write_tags(path, tags):
                 ';'.join(names) + (';' if len(names) == 1 else '') if special else ' '.join(names)
             )
             writer.writerow([name, field])
-
-
-def read_image(path):
-    """Read an image as (H,W,3) uint8 BGR (the channel order of MMCV); grey, palette and CMYK images
-    are converted.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: The file is no readable image; names it.
-    """
-    try:
-        with Image.open(path) as image:
-            rgb = np.array(image.convert('RGB'))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f'{path}: image not found') from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f'{path}: unreadable image ({error})') from error
-    return np.ascontiguousarray(rgb[..., ::-1])

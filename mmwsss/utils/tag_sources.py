@@ -7,6 +7,7 @@ import numpy as np
 
 from mmwsss.utils.class_lists import VOC_CLASSES
 from mmwsss.utils.io import read_mask
+from mmwsss.utils.limits import read_bytes
 
 
 def tags_from_xml(path):
@@ -18,12 +19,10 @@ def tags_from_xml(path):
         FileNotFoundError: No such file.
         ValueError: Not such an annotation; names the file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: annotation not found')
+    data = read_bytes(path, 'annotation')
     try:
-        root = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
+        root = ElementTree.fromstring(data)
+    except (ElementTree.ParseError, LookupError, ValueError, RecursionError) as error:
         raise ValueError(f'{path}: not an XML file ({error})') from error
     if root.tag != 'annotation':
         raise ValueError(f'{path}: expected a PASCAL VOC <annotation>, found <{root.tag}>')

@@ -266,6 +266,13 @@ def test_bad_mask_input_is_one_line(run, folder, damage, workers, message):
         assert error.count('.png') == 20 and error.endswith('and 10 more\n')
 
 
+def write_outside(path, value):
+    """A CAM file of another program, with a value that ours do not write."""
+    size = read_cam(path).size
+    maps = np.full((1, *size), value, np.float32)
+    np.savez(path, keys=np.int16([0]), cam=maps, size=np.int32(size))
+
+
 @pytest.mark.parametrize(
     'damage,message',
     [
@@ -281,12 +288,12 @@ def test_bad_mask_input_is_one_line(run, folder, damage, workers, message):
             'CAM keys [7] are not all foreground classes 0..3',
         ),
         (
-            lambda path: write_cam(path, [0], np.full((1, *read_cam(path).size), -1.0)),
-            'CAMs must be >= 0, found -1.0',
+            lambda path: write_outside(path, -1.0),
+            'values are not, e.g. -1; scale them to 0..1',
         ),
         (
-            lambda path: write_cam(path, [0], np.full((1, *read_cam(path).size), np.nan)),
-            'CAMs must be >= 0, found nan',
+            lambda path: write_outside(path, np.nan),
+            'values are not, e.g. nan; make them again',
         ),
     ],
 )

@@ -235,7 +235,8 @@ def picture(sample, seen, drawn, class_names):
     """An image with its ground truth, maps, and the patches that some layers attend to, each
     stretched to [0,1].
     """
-    image = np.ascontiguousarray(read_image(sample.img_path)[..., ::-1])
+    raw = sample.metainfo.get('raw_pixels', False)
+    image = np.ascontiguousarray(read_image(sample.img_path, raw=raw)[..., ::-1])
     heat = seen.attended.cpu().numpy()
     maps = [(class_names[key + 1], cam.cpu().numpy()) for key, cam in zip(seen.keys, seen.cams)]
     for layer in drawn:

@@ -243,7 +243,9 @@ def collect(sample, classes, pictures, num_pictures, name):
         if place not in pictures and len(pictures) < num_pictures:
             pictures[place] = dict(
                 id=f'{sample.img_id}: {classes[key + 1]}',
-                image=read_image(sample.img_path)[..., ::-1],
+                image=read_image(sample.img_path, raw=sample.metainfo.get('raw_pixels', False))[
+                    ..., ::-1
+                ],
                 gt=sample.gt_sem_seg.data[0].cpu().numpy(),
                 cams=[],
             )

@@ -12,6 +12,7 @@ links to them.
 
 import mmwsss  # noqa: F401, I001  first: checks the installation
 import argparse
+import filecmp
 import os
 import shutil
 import sys
@@ -21,12 +22,13 @@ from rich.console import Console
 from rich.progress import track
 
 from mmwsss.datasets.class_names import load_class_names
-from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, image_id
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, image_id, walk_files
 from mmwsss.preparation.tag_check import check_photos, note_balance
 from mmwsss.preparation.tag_readers import read_tag_source
 from mmwsss.preparation.check_report import CheckReport
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open, write_tags
+from mmwsss.utils.names import name_problem, output_path
 from mmwsss.utils.pool import bounded_map
 from mmwsss.utils.tables import text_table
 
@@ -90,11 +92,7 @@ def find_photos(table, folder, report):
     if not folder.is_dir():
         report.problem('folder of photos not found (--images)', folder)
         return {}
-    files = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob('*')
-        if path.suffix.lower() in IMAGE_SUFFIXES
-    )
+    files = list(walk_files(folder, IMAGE_SUFFIXES))
     if not files:
         report.problem('empty folder: no photo in it', folder)
         return {}
@@ -136,6 +134,9 @@ def check_names(found, report):
     ids = {}
     for name, (file, _) in found.items():
         key = image_id(file)
+        unfit = name_problem(file)
+        if unfit:
+            report.problem('photo whose name cannot be an id; rename it', repr(file), unfit)
         if key in ids:
             report.problem(
                 'two rows of one photo, or photos that differ in their extension only; rename one',
@@ -168,6 +169,8 @@ def check_classes(args, out, source, table, report):
                     image,
                     f'{tag!r}' + (f', did you mean {near[0]!r}?' if near else ''),
                 )
+            elif name_problem(tag):
+                report.problem('tag that cannot be a class', image, f'{tag!r}: {name_problem(tag)}')
             if any(mark in tag for mark in '";\n\r'):
                 report.problem('a tag holds no quote, ";" or line end', image, repr(tag))
     if not classes and table:
@@ -215,7 +218,8 @@ def main(argv=None):
     )
     check_names(found, report)
     run_checks(args, found, report)
-    check_targets(out, found, report)
+    if not report.num_problems:
+        check_targets(out, found, report)
     counts = note_balance(table, classes, report)
     if args.report is not None:
         report.write(args.report)
@@ -255,11 +259,11 @@ def main(argv=None):
 def check_targets(out, found, report):
     """Report photos in JPEGImages that are not those to be linked there."""
     for file, path in found.values():
-        target = out / 'JPEGImages' / file
+        target = output_path(out / 'JPEGImages', file, what='photo')
         if (
             target.exists()
             and not target.samefile(path)
-            and target.read_bytes() != path.read_bytes()
+            and not (path.is_file() and filecmp.cmp(target, path, shallow=False))
         ):
             report.problem(
                 'another photo of that name is there already; choose another --out', target
@@ -269,7 +273,7 @@ def check_targets(out, found, report):
 def write_data(args, out, table, classes, files):
     """Links to the photos, then the three tables."""
     for name, file in zip(table, files):
-        target = out / 'JPEGImages' / name
+        target = output_path(out / 'JPEGImages', name, what='photo')
         if target.exists():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ classes = ('background', 'kite', 'boat', 'lamp', 'tree', 'robot', 'fish', 'car',
 crop_size = (64, 64)
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
-    dict(type='mmseg.LoadAnnotations'),
+    dict(type='mmwsss.LoadMask'),
     dict(type='mmwsss.RandomScale', ratio_range=(0.8, 1.25)),
     dict(type='mmseg.RandomCrop', crop_size=crop_size),
     dict(type='mmseg.RandomFlip', prob=0.5),
@@ -13,7 +13,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='mmwsss.LoadImage'),
-    dict(type='mmseg.LoadAnnotations'),
+    dict(type='mmwsss.LoadMask'),
     dict(type='mmseg.PackSegInputs'),
 ]
 train_dataloader = dict(
@@ -76,7 +76,7 @@ tta_pipeline = [
                 dict(type='mmseg.RandomFlip', prob=probability, direction='horizontal')
                 for probability in (0.0, 1.0)
             ],
-            [dict(type='mmseg.LoadAnnotations')],
+            [dict(type='mmwsss.LoadMask')],
             [dict(type='mmseg.PackSegInputs')],
         ],
     ),

@@ -28,6 +28,7 @@ train_dataloader = dict(
     dataset=dict(
         type='mmwsss.AffinityDataset',
         data_root=data_root,
+        raw_pixels=True,
         ann_file='ImageSets/Segmentation/train_aug.txt',
         data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir),
         pipeline=train_pipeline,

@@ -29,7 +29,7 @@ classes = (
 crop_size = (321, 321)
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
-    dict(type='mmseg.LoadAnnotations'),
+    dict(type='mmwsss.LoadMask'),
     dict(type='mmwsss.RandomScale', ratio_range=(0.7, 1.3)),
     dict(type='mmseg.RandomCrop', crop_size=crop_size),
     dict(type='mmseg.RandomFlip', prob=0.5),
@@ -37,7 +37,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='mmwsss.LoadImage'),
-    dict(type='mmseg.LoadAnnotations'),
+    dict(type='mmwsss.LoadMask'),
     dict(type='mmseg.PackSegInputs'),
 ]
 train_dataloader = dict(
@@ -49,6 +49,7 @@ train_dataloader = dict(
     dataset=dict(
         type='mmwsss.PseudoSegDataset',
         data_root=data_root,
+        raw_pixels=True,
         ann_file='ImageSets/Segmentation/train_aug.txt',
         data_prefix=dict(img_path='JPEGImages', pseudo_mask_path=pseudo_mask_dir),
         metainfo=dict(classes=classes),
@@ -63,6 +64,7 @@ val_dataloader = dict(
     dataset=dict(
         type='mmwsss.PseudoSegDataset',
         data_root=data_root,
+        raw_pixels=True,
         ann_file='ImageSets/Segmentation/val.txt',
         data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassAug'),
         metainfo=dict(classes=classes),
@@ -83,7 +85,7 @@ tta_pipeline = [
                 dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True)
                 for scale in (0.5, 0.75, 1.0, 1.25, 1.5)
             ],
-            [dict(type='mmseg.LoadAnnotations')],
+            [dict(type='mmwsss.LoadMask')],
             [dict(type='mmseg.PackSegInputs')],
         ],
     ),

@@ -2,4 +2,10 @@
 # which both ResNet-38 start from. --cfg-options data=... resnet38=... reach every stage.
 data = 'data/VOCdevkit/VOC2012'
 resnet38 = 'weights/res38_cls.pth'
-dataset = dict(root='{data}', masks='SegmentationClassAug', split='train_aug', class_file=False)
+dataset = dict(
+    root='{data}',
+    masks='SegmentationClassAug',
+    split='train_aug',
+    class_file=False,
+    raw_pixels=True,
+)

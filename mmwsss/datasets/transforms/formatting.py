@@ -37,6 +37,7 @@ class PackTagInputs(BaseTransform):
             'sample_idx',
             'img_box',
             'view',
+            'raw_pixels',
         ),
     ):
         self.meta_keys = tuple(meta_keys)

@@ -3,7 +3,7 @@
 from mmcv.transforms import BaseTransform
 
 from mmwsss.registry import TRANSFORMS
-from mmwsss.utils.io import read_image
+from mmwsss.utils.image_io import read_image, shrink
 
 
 @TRANSFORMS.register_module()
@@ -12,17 +12,42 @@ class LoadImage(BaseTransform):
 
     Sets ``img``, ``img_shape``, ``ori_shape`` (H,W) and, if there is none, an empty ``seg_fields``:
     what the transforms of MMCV, MMSegmentation and MMPretrain start from. Grey, palette and CMYK
-    images become colour images.
+    images become colour images. Photos are turned as their EXIF orientation says, unless the item
+    has ``raw_pixels``. With ``max_side`` of the item or of this transform, ``img`` is made smaller;
+    ``ori_shape`` stays that of the photo, to which maps are scaled back.
+
+    Args:
+        max_side: Longest side of ``img``, pixels; None: as the item says.
+        max_pixels: Largest photo, width x height; None: ``MMWSSS_MAX_MEGAPIXELS``.
+        value_range: Of photos of more than 8 bits, see :func:`mmwsss.utils.io.read_image`.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: The file is no readable image; names it.
     """
 
-    def transform(self, results):
+    def __init__(
+        self,
+        *,
+        max_side: int | None = None,
+        max_pixels: float | None = None,
+        value_range: str | tuple[float, float] = 'percentile',
+    ) -> None:
+        self.max_side = max_side
+        self.max_pixels = max_pixels
+        self.value_range = value_range
+
+    def transform(self, results: dict) -> dict:
         """Add the image to ``results``."""
-        image = read_image(results['img_path'])
+        image = read_image(
+            results['img_path'],
+            raw=results.get('raw_pixels', False),
+            max_pixels=self.max_pixels,
+            value_range=self.value_range,
+        )
+        results['ori_shape'] = image.shape[:2]
+        image = shrink(image, results.get('max_side') or self.max_side)
         results['img'] = image
-        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        results['img_shape'] = image.shape[:2]
         results.setdefault('seg_fields', [])
         return results

@@ -49,7 +49,11 @@ class CRFTestLoop(TestLoop):
         self.runner.model.eval()
         samples = []
         results = bounded_map(
-            partial(apply_crf, crf=self.crf),
+            partial(
+                apply_crf,
+                crf=self.crf,
+                raw=getattr(self.dataloader.dataset, 'raw_pixels', False),
+            ),
             self._jobs(samples),
             self.workers,
             name=lambda job: job[0],
@@ -89,12 +93,12 @@ class CRFTestLoop(TestLoop):
                 yield sample.img_path, [score.softmax(0).cpu().numpy() for score in scores]
 
 
-def apply_crf(job, crf):
+def apply_crf(job, crf, raw=False):
     """Labels, each (H,W) int64, of a job ``(image file, list of probabilities (K,H,W))``; the maps
-    of an image share its kernels.
+    of an image share its kernels. ``raw``: without EXIF orientation.
     """
     path, maps = job
-    image = np.ascontiguousarray(read_image(path)[..., ::-1])
+    image = np.ascontiguousarray(read_image(path, raw=raw)[..., ::-1])
     return [refined.argmax(0) for refined in DenseCRF(**crf).refine_many(image, maps)]
 
 

@@ -1,0 +1,169 @@
+"""Archives of arrays (``.npz``) from files that nobody vouches for: bounded, without pickle.
+
+:func:`numpy.load` believes the sizes that a file declares. Here they are checked before anything is
+unpacked: a few kilobytes cannot become gigabytes.
+"""
+
+import lzma
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy
+
+from mmwsss.utils.limits import MIB, check_regular_file, limit
+
+MOST_MEMBERS = 64  # of an archive; ours have three
+END_OF_ARCHIVE = struct.Struct('<4s4H2LH')  # the record that counts the members
+CHUNK = 1 << 20
+TOLERANCE = 1e-3  # of [0,1], the resolution of float16
+FLOAT_BITS = {2: (np.uint16, 0x3C00), 4: (np.uint32, 0x3F800000)}  # integer type, bits of 1
+# what zipfile, its decompressors and the parser of NumPy's headers raise on damaged files
+ARRAY_ERRORS = (
+    OSError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    SyntaxError,
+    AttributeError,
+    OverflowError,
+    NotImplementedError,  # an unknown compression
+    RuntimeError,  # encrypted; RecursionError
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+
+
+def read_arrays(
+    path: str | Path, names: Sequence[str], what: str, remedy: str
+) -> dict[str, np.ndarray]:
+    """Arrays of an ``.npz`` archive; other members are not read.
+
+    Args:
+        path: File.
+        names: Arrays to read.
+        what: Kind of the file, for messages, e.g. ``'CAM file'``.
+        remedy: What to do about a damaged file; ends a message.
+
+    Returns:
+        Writable arrays by name.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a regular file, damaged, without one of the arrays, with objects instead of
+            numbers, or larger than ``MMWSSS_MAX_MAPS_MB`` when unpacked; names the file.
+    """
+    allowed = limit('MMWSSS_MAX_MAPS_MB') * MIB
+    size = check_regular_file(path, what).st_size
+    if size > allowed + MIB:
+        raise ValueError(_too_large(path, what, size, allowed))
+    try:
+        with open(path, 'rb') as file:
+            _check_members(file, size)
+            with zipfile.ZipFile(file) as archive:
+                entries = [archive.getinfo(f'{name}.npy') for name in names]
+                total = sum(entry.file_size for entry in entries)
+                if total > allowed + MIB:
+                    raise ValueError(_too_large(path, what, total, allowed))
+                return {name: _read_array(archive, entry) for name, entry in zip(names, entries)}
+    except ARRAY_ERRORS as error:
+        if str(error).startswith(f'{path}: '):
+            raise
+        reason = error.args[0] if isinstance(error, KeyError) else error
+        raise ValueError(
+            f'{path}: damaged {what} ({str(reason) or type(error).__name__}); {remedy}'
+        ) from error
+
+
+def _too_large(path: str | Path, what: str, size: int, allowed: float) -> str:
+    return (
+        f'{path}: {what} of {size / MIB:.0f} MiB when unpacked, more than the '
+        f'{allowed / MIB:.0f} MiB that are read; set MMWSSS_MAX_MAPS_MB={-(-size // MIB)} if it is '
+        f'right'
+    )
+
+
+def _check_members(file: IO[bytes], size: int) -> None:
+    """Refuse an archive with a directory of thousands of members before it is parsed."""
+    file.seek(max(0, size - END_OF_ARCHIVE.size - (1 << 16)))
+    tail = file.read()
+    at = tail.rfind(b'PK\5\6')
+    if at < 0 or len(tail) < at + END_OF_ARCHIVE.size:
+        raise ValueError('not a zip archive, or cut off')
+    members = END_OF_ARCHIVE.unpack_from(tail, at)[4]
+    if members > MOST_MEMBERS:
+        raise ValueError(f'an archive of {members} members')
+    file.seek(0)
+
+
+def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+    """One member, whose header must announce exactly the bytes that the archive declares."""
+    with archive.open(entry) as member:
+        version = npy.read_magic(member)
+        if version == (1, 0):
+            shape, fortran, dtype = npy.read_array_header_1_0(member)
+        elif version == (2, 0):
+            shape, fortran, dtype = npy.read_array_header_2_0(member)
+        else:
+            raise ValueError(f'{entry.filename} has the unknown version {version}')
+        if dtype.hasobject or dtype.names is not None:
+            raise ValueError(f'{entry.filename} holds objects, not numbers')
+        if min(shape, default=0) < 0:
+            raise ValueError(f'{entry.filename} has the shape {shape}')
+        size = math.prod(shape) * dtype.itemsize
+        if size != entry.file_size - member.tell():
+            raise ValueError(
+                f'{entry.filename} announces {size} bytes and has {entry.file_size - member.tell()}'
+            )
+        flat = np.empty(math.prod(shape), dtype)
+        view, at = memoryview(flat.view(np.uint8)), 0
+        while at < size:
+            chunk = member.read(min(CHUNK, size - at))
+            if not chunk:
+                raise EOFError(f'{entry.filename} ends after {at} of {size} bytes')
+            view[at : at + len(chunk)] = chunk
+            at += len(chunk)
+        member.read(1)  # the end, where the checksum is compared
+    return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+
+
+def check_unit_range(path: str | Path, maps: np.ndarray, what: str) -> None:
+    """Refuse maps that are not probabilities: NaN, infinite or outside [0,1].
+
+    Args:
+        path: File that they are read from or written to, for the message.
+        maps: Any shape, float16 or float32.
+        what: Kind of the maps, for the message.
+
+    Raises:
+        ValueError: Names the file, the first wrong value and the remedy.
+    """
+    if not maps.size:
+        return
+    # the bits of floats from 0 to 1 are integers in the same order: one fast pass
+    bits, one = FLOAT_BITS[maps.dtype.itemsize]
+    if maps.view(bits).max() <= one:
+        return
+    low, high = maps.min(), maps.max()
+    if low >= -TOLERANCE and high <= 1 + TOLERANCE:  # false for NaN
+        return
+    wrong = maps[~((maps >= -TOLERANCE) & (maps <= 1 + TOLERANCE))]
+    finite = np.isfinite(wrong).all()
+    remedy = (
+        'scale them to 0..1'
+        if finite
+        else 'make them again; with fp16 the network may overflow, try --dtype bf16 or fp32'
+    )
+    raise ValueError(
+        f'{path}: {what} must be finite and in [0,1], but {wrong.size} of {maps.size} values are '
+        f'not, e.g. {wrong.flat[0]:g}; {remedy}'
+    )

@@ -1,0 +1,276 @@
+"""Photos from files as people see them: turned upright, every bit depth, no transparency.
+
+Cameras store photos on their side and note the turn in EXIF; scanners, microscopes and satellites
+store more than 8 bits; drawing programs store colours below transparent pixels.
+:func:`read_image` gives what a viewer shows, unless the raw pixels are asked for.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from mmwsss.utils.compat import pillow_without_bound
+from mmwsss.utils.limits import check_pixels, check_regular_file
+
+# what Pillow's decoders raise on damaged files, found by changing bytes of every format
+IMAGE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+    zlib.error,
+    struct.error,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    NotImplementedError,
+    RuntimeError,
+    MemoryError,
+)
+ALPHA_COLOR = (255, 255, 255)  # what lies behind transparent pixels, R G B: paper
+PERCENTILES = (0.5, 99.5)  # of the values that become black and white
+SAMPLED = 1 << 20  # values that the percentiles are computed from
+STRIP = 1 << 22  # pixels that are converted at a time
+ORIENTATION = 0x0112  # EXIF tag
+_DEEP = ('I', 'F', 'I;16', 'I;16L', 'I;16B', 'I;16N')
+
+
+@contextmanager
+def open_image(
+    path: str | Path, what: str = 'image', *, max_pixels: float | None = None
+) -> Iterator[Image.Image]:
+    """Header of an image file whose size is acceptable; pixels are decoded on demand.
+
+    Args:
+        path: File.
+        what: Kind of the file, for messages.
+        max_pixels: Default: the bound of :mod:`mmwsss.utils.limits`, which replaces Pillow's.
+
+    Yields:
+        The image.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a regular file, too large, or damaged, while decoding too; names the file.
+    """
+    check_regular_file(path, what)
+    try:
+        with pillow_without_bound():
+            image = Image.open(path)
+    except IMAGE_ERRORS as error:
+        raise ValueError(f'{path}: unreadable {what} ({_reason(error, path)})') from error
+    with image:
+        check_pixels(path, image.width, image.height, what, max_pixels)
+        try:
+            yield image
+        except IMAGE_ERRORS as error:
+            if str(error).startswith(f'{path}: '):
+                raise
+            raise ValueError(f'{path}: unreadable {what} ({_reason(error, path)})') from error
+
+
+def _reason(error: BaseException, path: str | Path) -> str:
+    """Message of a library's error without the path that starts ours."""
+    text = str(error) or type(error).__name__
+    return text.replace(repr(str(path)), 'the file')
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF orientation 1..8 of an open image, 1 if there is none or the EXIF block is damaged (a
+    viewer shows such a photo as it is stored).
+
+    A TIFF file is turned by Pillow while it is decoded and says 1 from then on.
+    """
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except IMAGE_ERRORS:
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def shown_size(image: Image.Image) -> tuple[int, int]:
+    """(H,W) of an open image after its EXIF orientation, from the header; that of a TIFF file
+    counts in Pillow's size already.
+    """
+    height, width = image.height, image.width
+    turned = image.format != 'TIFF' and orientation_of(image) >= 5
+    return (width, height) if turned else (height, width)
+
+
+def read_image(
+    path: str | Path,
+    *,
+    raw: bool = False,
+    max_pixels: float | None = None,
+    alpha_color: tuple[int, int, int] = ALPHA_COLOR,
+    value_range: str | tuple[float, float] = 'percentile',
+) -> np.ndarray:
+    """Read an image as (H,W,3) uint8 BGR (the channel order of MMCV), as a viewer shows it.
+
+    The EXIF orientation is applied; transparent pixels show ``alpha_color``; grey, palette, CMYK
+    and 1-bit images become colour images. Values of more than 8 bits, and floats, are scaled
+    linearly so that ``value_range`` becomes 0..255; pixels that are not finite become 0.
+
+    Args:
+        path: File.
+        raw: Pixels in the order and with the colours in which they are stored: orientation and
+            transparency are ignored. Annotations of VOC, SBD and COCO follow raw pixels.
+        max_pixels: Largest width x height; default: ``MMWSSS_MAX_MEGAPIXELS``, 134 million.
+        alpha_color: R, G, B behind transparent pixels.
+        value_range: Of deep images: ``'percentile'``, from the 0.5th to the 99.5th percentile of
+            the image; ``'full'``, the whole range of the type (0..1 for floats); or (low, high).
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a readable image, or one that is too large; names the file.
+    """
+    with open_image(path, max_pixels=max_pixels) as image:
+        wide = _is_deep_color(image)
+        image.load()
+        turn = 1 if raw else orientation_of(image)
+        rows, columns = image.height, image.width
+        result = np.empty((columns, rows, 3) if turn >= 5 else (rows, columns, 3), np.uint8)
+        stored = _as_stored(result, turn)
+        if wide:
+            _fill_deep_color(stored, path, image, value_range)
+        elif image.mode in _DEEP:
+            _fill_deep(stored, path, image, value_range)
+        else:
+            _fill_colors(stored, image, None if raw else alpha_color)
+    return result
+
+
+def shrink(image: np.ndarray, max_side: int | None) -> np.ndarray:
+    """Image (H,W,3) uint8 whose longer side is at most ``max_side`` pixels, resized by Pillow's
+    antialiased bicubic filter; the image itself if it is small enough or there is no bound.
+
+    Raises:
+        ValueError: ``max_side`` is not positive.
+    """
+    if max_side is None or max(image.shape[:2]) <= max_side:
+        return image
+    if max_side < 1:
+        raise ValueError(f'max_side must be positive, got {max_side}')
+    factor = max_side / max(image.shape[:2])
+    height, width = (max(1, round(side * factor)) for side in image.shape[:2])
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _as_stored(result: np.ndarray, turn: int) -> np.ndarray:
+    """View of the result (H,W,3) in the order of the stored pixels; EXIF orientation ``turn``."""
+    view = result
+    if turn in (2, 3, 6, 7):
+        view = view[:, ::-1]
+    if turn in (3, 4, 7, 8):
+        view = view[::-1]
+    return view.transpose(1, 0, 2) if turn >= 5 else view
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """Rows of an image, a few at a time: conversions need little memory beside the image."""
+    step = max(1, STRIP // max(1, image.width))
+    if step >= image.height:
+        yield slice(None), image
+        return
+    for top in range(0, image.height, step):
+        bottom = min(top + step, image.height)
+        yield slice(top, bottom), image.crop((0, top, image.width, bottom))
+
+
+def _fill_colors(
+    stored: np.ndarray, image: Image.Image, alpha_color: tuple[int, int, int] | None
+) -> None:
+    """8-bit images of any mode, transparency composited on ``alpha_color``."""
+    clear = image.mode in ('LA', 'PA', 'RGBA', 'RGBa') or 'transparency' in image.info
+    for rows, strip in _strips(image):
+        if clear and alpha_color is not None:
+            pixels = np.asarray(strip.convert('RGBA'))
+            alpha = pixels[..., 3:].astype(np.float32) / 255
+            color = np.asarray(alpha_color, np.float32)
+            mixed = color + alpha * (pixels[..., :3] - color)
+            stored[rows] = np.rint(mixed)[..., ::-1]
+        else:
+            plain = strip if strip.mode == 'RGB' else strip.convert('RGB')
+            stored[rows] = np.asarray(plain)[..., ::-1]
+
+
+def _is_deep_color(image: Image.Image) -> bool:
+    """Whether a colour image holds 16 bits per channel, of which Pillow keeps 8."""
+    tiles = image.tile if image.mode in ('RGB', 'RGBA', 'LA') else ()
+    modes = [tile[3] if isinstance(tile[3], str) else tile[3][:1] for tile in tiles[:1]]
+    return any(';16' in str(mode) for mode in modes)
+
+
+def _fill_deep_color(
+    stored: np.ndarray,
+    path: str | Path,
+    image: Image.Image,
+    value_range: str | tuple[float, float],
+) -> None:
+    """16 bits per channel: decoded by OpenCV; the channels share one scale, alpha is left out."""
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.shape[:2] != (image.height, image.width):
+        raise ValueError('16-bit colours cannot be decoded; save it with 8 bits per channel')
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    pixels = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1]
+    step = max(1, pixels.shape[0] * pixels.shape[1] // SAMPLED)
+    low, high = _range(path, pixels[::step], value_range)
+    height = max(1, STRIP // image.width)
+    for top in range(0, len(pixels), height):
+        rows = slice(top, top + height)
+        stored[rows] = _scaled(pixels[rows], low, high)
+
+
+def _fill_deep(
+    stored: np.ndarray,
+    path: str | Path,
+    image: Image.Image,
+    value_range: str | tuple[float, float],
+) -> None:
+    """Grey images of more than 8 bits, or of floats."""
+    step = max(1, image.width * image.height // SAMPLED)
+    sample = np.concatenate([np.asarray(strip).reshape(-1)[::step] for _, strip in _strips(image)])
+    low, high = _range(path, sample, value_range)
+    for rows, strip in _strips(image):
+        stored[rows] = _scaled(np.asarray(strip), low, high)[..., None]
+
+
+def _range(
+    path: str | Path, sample: np.ndarray, value_range: str | tuple[float, float]
+) -> tuple[float, float]:
+    """Values that become 0 and 255."""
+    floats = sample.dtype.kind == 'f'
+    sample = np.asarray(sample, np.float64).reshape(-1)
+    finite = sample[np.isfinite(sample)]
+    if not finite.size:
+        raise ValueError(f'{path}: unreadable image (no pixel is a finite number)')
+    whole = (0.0, 1.0) if floats else (0.0, 65535.0)
+    if value_range == 'full':
+        return whole
+    if value_range == 'percentile':
+        low, high = (float(value) for value in np.percentile(finite, PERCENTILES))
+        if high > low:
+            return low, high
+        low, high = float(finite.min()), float(finite.max())
+        return (low, high) if high > low else whole
+    if isinstance(value_range, str) or len(value_range) != 2 or value_range[1] <= value_range[0]:
+        raise ValueError(
+            f"{path}: value_range is 'percentile', 'full' or (low, high), got {value_range!r}"
+        )
+    return float(value_range[0]), float(value_range[1])
+
+
+def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """``values`` with low..high mapped to 0..255, uint8."""
+    scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+    return np.rint(np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0).clip(0, 255)).astype(
+        np.uint8
+    )

@@ -1,0 +1,127 @@
+"""Bounds of what is read from files, so that a small file cannot ask for all memory.
+
+Every bound is an environment variable, which worker processes and the stages of a pipeline
+inherit. The defaults fit a whole Sentinel-2 tile (10,980 x 10,980 pixels, 120.6 million) as a
+photo, as a mask, and as the maps of one class in float32, and keep the memory of a hostile file
+below 1 GiB.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+MIB = 1 << 20
+DEFAULTS = {
+    'MMWSSS_MAX_MEGAPIXELS': 134,  # photos and masks: width x height
+    'MMWSSS_MAX_MAPS_MB': 512,  # arrays of CAM files and CRF maps, unpacked
+    'MMWSSS_MAX_TEXT_MB': 64,  # lists, tables, annotations
+    'MMWSSS_MAX_JSON_MB': 32,  # Python objects take 20 times the memory of their JSON
+}
+_KINDS = (
+    (stat.S_ISDIR, 'a folder'),
+    (stat.S_ISFIFO, 'a named pipe'),
+    (stat.S_ISSOCK, 'a socket'),
+    (stat.S_ISCHR, 'a device'),
+    (stat.S_ISBLK, 'a device'),
+)
+
+
+def limit(name: str) -> float:
+    """Value of a bound: the environment variable ``name``, else its default.
+
+    Raises:
+        ValueError: The variable is not a positive number; names it.
+    """
+    text = os.environ.get(name)
+    if text is None:
+        return DEFAULTS[name]
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise ValueError(f'{name}={text!r}: expected a positive number, e.g. {DEFAULTS[name]}')
+    return value
+
+
+def check_regular_file(path: str | Path, what: str) -> os.stat_result:
+    """Refuse what is not a file with content, without opening it: reading a named pipe or a device
+    may never end.
+
+    Args:
+        path: File, or a link to one.
+        what: Kind of the file, for messages, e.g. ``'image'``.
+
+    Returns:
+        What :func:`os.stat` says.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: A folder, pipe, socket or device.
+    """
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(f'{path}: {what} not found') from error
+    except ValueError as error:  # a NUL in the path
+        raise ValueError(f'{str(path)!r}: no name of a file ({error})') from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for test, name in _KINDS if test(status.st_mode)), 'no regular file')
+        raise ValueError(f'{path}: {kind}, expected a file ({what})')
+    return status
+
+
+def check_pixels(
+    path: str | Path, width: int, height: int, what: str, max_pixels: float | None = None
+) -> None:
+    """Refuse an image by the size in its header.
+
+    Args:
+        path: File, for the message.
+        width, height: Pixels.
+        what: Kind of the file, for the message.
+        max_pixels: Default: ``MMWSSS_MAX_MEGAPIXELS``.
+
+    Raises:
+        ValueError: Too many pixels; names the file, its size and the option.
+    """
+    allowed = limit('MMWSSS_MAX_MEGAPIXELS') * 1e6 if max_pixels is None else max_pixels
+    if width * height > allowed:
+        needed = -(-width * height // 1_000_000)
+        raise ValueError(
+            f'{path}: {what} of {width}x{height} (width x height), {width * height / 1e6:.0f} '
+            f'million pixels, more than the {allowed / 1e6:.0f} million that are read; cut it into '
+            f'tiles or make it smaller, or set MMWSSS_MAX_MEGAPIXELS={needed}'
+        )
+
+
+def read_text(
+    path: str | Path, what: str, *, option: str = 'MMWSSS_MAX_TEXT_MB', encoding: str = 'utf-8-sig'
+) -> str:
+    """Text of a UTF-8 file of bounded size; a byte-order mark is left out.
+
+    Args:
+        path: File.
+        what: Kind of the file, for messages, e.g. ``'image list'``.
+        option: Bound of its size.
+        encoding: Of the file.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a regular file, too large, or not UTF-8; names the file and the remedy.
+    """
+    try:
+        return read_bytes(path, what, option=option).decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: not a UTF-8 text file ({error}); save it as UTF-8') from error
+
+
+def read_bytes(path: str | Path, what: str, *, option: str = 'MMWSSS_MAX_TEXT_MB') -> bytes:
+    """Content of a file of bounded size; arguments and errors of :func:`read_text`."""
+    size, allowed = check_regular_file(path, what).st_size, limit(option) * MIB
+    if size > allowed:
+        raise ValueError(
+            f'{path}: {what} of {size / MIB:.0f} MiB, more than the {allowed / MIB:.0f} MiB that '
+            f'are read; is it the right file? If so set {option}={-(-size // MIB)}'
+        )
+    return Path(path).read_bytes()

@@ -1,0 +1,89 @@
+"""Names that become paths: image ids, stages of a pipeline, classes.
+
+One rule for all of them, so that no list, table or config can lead a tool out of its folder.
+"""
+
+import re
+from pathlib import Path
+
+_CONTROL = re.compile(r'[\x00-\x1f\x7f\x85\u2028\u2029]')
+_DRIVE = re.compile(r'^[A-Za-z]:[\\/]')
+
+
+def name_problem(name: str, *, folders: bool = True) -> str:
+    r"""What makes a name unfit to become part of a path.
+
+    Args:
+        name: Image id (``trip/a`` lies in a subfolder), stage or class.
+        folders: Whether ``/`` may separate folders.
+
+    Returns:
+        The reason, empty for a good name. Refused are: no text; control characters, NUL and line
+        ends among them; text that no file system can store (lone surrogates); absolute paths
+        (``/a``, ``C:\a``, ``\\host\a``); ``..`` as a part; ``\`` and, without ``folders``, ``/``.
+    """
+    if not isinstance(name, str):
+        return f'not text but {type(name).__name__}'
+    if not name.strip() or name.strip('/') in ('', '.'):
+        return 'empty'
+    if _CONTROL.search(name):
+        return 'holds a control character (line end, NUL or the like)'
+    try:
+        name.encode('utf-8')
+    except UnicodeEncodeError:
+        return 'not valid Unicode'
+    if name.startswith(('/', '\\')) or _DRIVE.match(name):
+        return 'an absolute path'
+    if '..' in re.split(r'[\\/]', name):
+        return "holds '..'"
+    if '\\' in name:
+        return "holds '\\'"
+    if '/' in name and not folders:
+        return "holds '/'"
+    return ''
+
+
+def check_name(name: str, what: str, *, origin: str | Path = '', folders: bool = True) -> str:
+    """Return ``name`` if it may become part of a path, see :func:`name_problem`.
+
+    Args:
+        name: Image id, stage or class.
+        what: Kind of the name, for the message, e.g. ``'image id'``.
+        origin: File (and line) that the name comes from; starts the message.
+        folders: Whether ``/`` may separate folders.
+
+    Raises:
+        ValueError: An unfit name; names origin and name.
+    """
+    problem = name_problem(name, folders=folders)
+    if problem:
+        start = f'{origin}: ' if str(origin) else ''
+        shown = repr(name) if len(repr(name)) <= 120 else f'{repr(name)[:117]}...'
+        raise ValueError(
+            f'{start}{what} {shown} cannot be used as a name of a file: {problem}; rename it'
+        )
+    return name
+
+
+def output_path(folder: str | Path, name: str, suffix: str = '', *, what: str = 'image id') -> Path:
+    """File of ``name`` below ``folder``, to be written.
+
+    Args:
+        folder: Output folder; it may itself be a link.
+        name: May hold subfolders.
+        suffix: Put after the name.
+        what: Kind of the name, for messages.
+
+    Raises:
+        ValueError: An unfit name (:func:`check_name`), or a subfolder that is a link to a place
+            outside ``folder``; names both.
+    """
+    folder = Path(folder)
+    path = folder / (check_name(name, what) + suffix)
+    if '/' in name:  # a folder in between could be a link
+        if not path.parent.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(
+                f'{path}: {path.parent.resolve()} lies outside {folder} (a symbolic link); remove '
+                f'the link or choose another output folder'
+            )
+    return path
