@@ -2,12 +2,13 @@
 6, 7 and Table III).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
 
-from mmwsss.functional.attention import AttentionRequest
+from mmwsss.functional.attention import AttentionRequest, DeferredAttention
 from mmwsss.functional.cam import minmax_normalize
 from mmwsss.functional.pseudo_labels import IGNORE
 from mmwsss.functional.reactivation import (
@@ -49,8 +50,14 @@ class LayerAnalysis:
 
     Per layer: Hellinger distance of the rows of P (Eq. 6), entropy of the map that the layer
     refines (Eq. 8), mIoU of that map and of the map refined by the mean of the first layers, and
-    the share of the attention that falls on the foreground. Of the whole network: mIoU of the map
-    that is not refined, refined by the mean of all layers, and by the weighted sum (Eq. 12).
+    the share of the attention that falls on the foreground, of all patches, of patches on objects
+    and of patches on the background. Of the whole network: mIoU of the map that is not refined,
+    refined by the mean of all layers, and by the weighted sum (Eq. 12).
+
+    Two of these tell a weak attention from a fault. Where patches of the background attend to
+    objects as much as patches of objects do, attention is not local, and no refinement with it can
+    help. The ground truth, refined in the same way, shows how much of a good map a layer would
+    leave.
 
     Args:
         model (TagClassifier): In evaluation mode, with a :class:`TokenViT` or another backbone that
@@ -99,7 +106,18 @@ class LayerAnalysis:
         self.num_layers = model.backbone.num_layers
         self.num_images = 0
         self._statistics = {
-            name: [] for name in ('hellinger', 'spread', 'entropy', 'gap', 'w_hat', 'share', 'area')
+            name: []
+            for name in (
+                'hellinger',
+                'spread',
+                'entropy',
+                'gap',
+                'w_hat',
+                'share',
+                'area',
+                'from_object',
+                'from_background',
+            )
         }
         self._counts = {}
 
@@ -142,6 +160,9 @@ class LayerAnalysis:
                 dict(variants, unrefined=maps, reactivated=reactivated_cams(refined, weights)),
             )
             self._read_foreground(mask, view.shape[-2:], attended)
+            objects = self._on_grid(mask > 0, mask != IGNORE, view.shape[-2:], grid)
+            self._read_queries(attention, objects)
+            self._count_truth(mask, view.shape[-2:], keys, attention, grid)
         self.num_images += 1
         return ImageLayers(
             cams[0], keys, attended, [attention[layer].affinity(self.mode)[0] for layer in layers]
@@ -214,6 +235,51 @@ class LayerAnalysis:
             )
             self._statistics['area'].append([float(foreground.sum() / known.sum())])
 
+    def _on_grid(
+        self, chosen: torch.Tensor, known: torch.Tensor, view_size: Sequence[int], grid: torch.Size
+    ) -> torch.Tensor:
+        """Share of ``chosen`` pixels (H,W) among the known ones of each patch, (h,w); 0 where a
+        patch lies outside the image.
+        """
+        patch, sides = self.network.backbone.patch_size, known.shape
+        covered = [
+            round(cells * patch * side / view_side)
+            for cells, side, view_side in zip(grid, sides, view_size)
+        ]
+        missing = [max(0, cover - side) for cover, side in zip(covered, sides)]
+        both = torch.stack([chosen & known, known]).float()
+        both = F.pad(both, (0, missing[1], 0, missing[0]))[..., : covered[0], : covered[1]]
+        part, whole = F.adaptive_avg_pool2d(both, tuple(grid))
+        return torch.where(whole > 0, part / whole.clamp(min=1e-12), torch.zeros_like(part))
+
+    def _read_queries(self, attention: Sequence[DeferredAttention], objects: torch.Tensor) -> None:
+        """Attention to objects, of the patches that objects cover by half and of the others."""
+        on_object = objects.flatten() >= 0.5
+        if not on_object.any() or on_object.all():
+            return
+        shares = []
+        for layer in attention:
+            affinity = layer.affinity(self.mode)[0]
+            shares.append(affinity[:, on_object].sum(1) / affinity.sum(1))
+        for name, queries in (('from_object', on_object), ('from_background', ~on_object)):
+            self._statistics[name].append([float(share[queries].mean()) for share in shares])
+
+    def _count_truth(
+        self,
+        mask: torch.Tensor,
+        view_size: Sequence[int],
+        keys: Sequence[int],
+        attention: Sequence[DeferredAttention],
+        grid: torch.Size,
+    ) -> None:
+        """Counts of maps that are the ground truth on the grid, as they are and refined."""
+        known = mask != IGNORE
+        truth = [self._on_grid(mask == key + 1, known, view_size, grid) for key in keys]
+        maps = torch.stack(truth)[None] if keys else mask.new_zeros(1, 0, *grid).float()
+        refined = self._refinements(refine_by_layer(attention, maps, self.mode))
+        variants = {f'truth_{name}': item for name, item in refined}
+        self._count_maps(mask, view_size, keys, dict(variants, truth_unrefined=maps))
+
     def results(self):
         """Everything as plain numbers.
 
@@ -226,9 +292,13 @@ class LayerAnalysis:
               ``entropy``, ``entropy_gap`` (by how much it is below that of a flat map, which
               depends on the size of the image), ``entropy_gap_std`` (over images); ``w_hat`` (mean
               of the weights of each image); ``attended_foreground`` (mean share in [0,1]);
+              ``object_to_object`` and ``background_to_object`` (share of the attention of patches
+              on objects, and on the background, that falls on objects);
               ``cam_mIoU``, ``cam_threshold`` of the map refined by this layer alone,
-              ``first_mIoU``, ``first_threshold`` by the mean of the layers up to it, in percent.
-            - ``maps``: mIoU and threshold of ``unrefined``, ``mean`` and ``reactivated`` maps.
+              ``first_mIoU``, ``first_threshold`` by the mean of the layers up to it, in percent;
+              ``truth_mIoU`` of the ground truth refined by this layer.
+            - ``maps``: mIoU and threshold of ``unrefined``, ``mean`` and ``reactivated`` maps, and
+              of the ground truth on the grid: ``truth_unrefined``, ``truth_mean``.
             - ``w_hat``: the mean entropies stretched to [0,1] over the layers.
             - ``foreground_area``: mean share of the foreground in an image; ``num_images``.
 
@@ -243,8 +313,9 @@ class LayerAnalysis:
         unknown = (None, None)
         layers = []
         for index in range(self.num_layers):
-            (miou, threshold), (first_miou, first_threshold) = (
-                quality.get(f'{kind}_{index + 1}', unknown) for kind in ('layer', 'first')
+            (miou, threshold), (first_miou, first_threshold), (truth_miou, _) = (
+                quality.get(f'{kind}_{index + 1}', unknown)
+                for kind in ('layer', 'first', 'truth_layer')
             )
             layers.append(
                 dict(
@@ -257,14 +328,21 @@ class LayerAnalysis:
                     entropy_gap_std=_at(deviation['gap'], index),
                     w_hat=_at(mean['w_hat'], index),
                     attended_foreground=_at(mean['share'], index),
+                    object_to_object=_at(mean['from_object'], index),
+                    background_to_object=_at(mean['from_background'], index),
                     cam_mIoU=miou,
                     cam_threshold=threshold,
                     first_mIoU=first_miou,
                     first_threshold=first_threshold,
+                    truth_mIoU=truth_miou,
                 )
             )
         names = dict(
-            unrefined='unrefined', mean=f'first_{self.num_layers}', reactivated='reactivated'
+            unrefined='unrefined',
+            mean=f'first_{self.num_layers}',
+            reactivated='reactivated',
+            truth_unrefined='truth_unrefined',
+            truth_mean=f'truth_first_{self.num_layers}',
         )
         maps = {
             name: dict(zip(('mIoU', 'threshold'), quality.get(key, unknown)))

@@ -40,7 +40,17 @@ from mmwsss.visualization import (
     write_report,
 )
 
-SHOWN = ('hellinger', 'entropy_gap', 'w_hat', 'attended_foreground', 'cam_mIoU', 'first_mIoU')
+SHOWN = (
+    'hellinger',
+    'entropy_gap',
+    'w_hat',
+    'attended_foreground',
+    'object_to_object',
+    'background_to_object',
+    'cam_mIoU',
+    'first_mIoU',
+    'truth_mIoU',
+)
 THUMBNAIL = 160  # pixels of the longest side of the pictures in attended_tokens.png
 
 
@@ -288,6 +298,11 @@ def write_results(args, results, others, pictures, matrices, class_names):
         'last_layer/mIoU': last['cam_mIoU'],
         'last_layer/hellinger': last['hellinger'],
         'last_layer/attended_foreground': last['attended_foreground'],
+        'last_layer/object_to_object': last['object_to_object'],
+        'last_layer/background_to_object': last['background_to_object'],
+        'last_layer/truth_mIoU': last['truth_mIoU'],
+        'truth/mIoU': maps['truth_unrefined']['mIoU'],
+        'truth_refined/mIoU': maps['truth_mean']['mIoU'],
         'foreground_area': results['foreground_area'],
     }
     metrics = {key: value for key, value in metrics.items() if value is not None}
@@ -354,6 +369,16 @@ def draw(name, results, others, *, unit):
         ),
         'w_hat': ('Weight of the affinity loss, mean over images (Eq. 9)', 'w_hat'),
         'attended_foreground': ('Attention that falls on the foreground (Figure 7)', 'share'),
+        'object_to_object': ('Attention of patches on objects that falls on objects', 'share'),
+        'background_to_object': (
+            'Attention of patches on the background that falls on objects: as high as that of '
+            'objects where attention is not local',
+            'share',
+        ),
+        'truth_mIoU': (
+            'mIoU of the ground truth refined by one layer alone: what it leaves of a good map',
+            'mIoU, percent',
+        ),
     }
     maps, area = results['maps'], results['foreground_area']
     levels = {
@@ -366,6 +391,12 @@ def draw(name, results, others, *, unit):
             're-activated': maps['reactivated']['mIoU'],
         },
         'attended_foreground': {'area of the foreground': area},
+        'object_to_object': {'area of the foreground': area},
+        'background_to_object': {'area of the foreground': area},
+        'truth_mIoU': {
+            'ground truth, not refined': maps['truth_unrefined']['mIoU'],
+            'refined by all layers': maps['truth_mean']['mIoU'],
+        },
     }
     bands = {
         'hellinger': [row['hellinger_std'] for row in layers],

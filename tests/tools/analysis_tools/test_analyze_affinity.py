@@ -28,10 +28,13 @@ COLUMNS = (
     'entropy_gap_std',
     'w_hat',
     'attended_foreground',
+    'object_to_object',
+    'background_to_object',
     'cam_mIoU',
     'cam_threshold',
     'first_mIoU',
     'first_threshold',
+    'truth_mIoU',
 )
 PLOTS = (
     'hellinger',
@@ -80,6 +83,8 @@ def test_files(report):
         'unrefined',
         'mean',
         'reactivated',
+        'truth_unrefined',
+        'truth_mean',
     }
     metrics = read_json(report / 'metrics.json')
     assert metrics['protocol']['images'] == 3 and metrics['protocol']['split'] == 'val'
@@ -116,7 +121,7 @@ def test_numbers(classifier, report):
     config = dict(model.cfg.val_dataloader.dataset, test_mode=True)
     dataset = DATASETS.build(config)
     analysis = LayerAnalysis(model, dataset.metainfo['classes'])
-    shares, areas = [], []
+    shares, areas, queries = [], [], []
     for index in range(len(dataset)):
         item = dataset[index]
         sample = item['data_samples']
@@ -139,12 +144,21 @@ def test_numbers(classifier, report):
         ]
         shares.append(float(heat[mask > 0].sum() / heat.sum()))
         areas.append(float((mask > 0).float().mean()))
+        grid = seen.attended.shape[-2:]
+        objects = torch.nn.functional.adaptive_avg_pool2d((mask > 0).float()[None], grid).flatten()
+        objects = objects >= 0.5
+        to_objects = affinity[:, :, objects].sum(2) / affinity.sum(2)
+        queries.append([to_objects[:, objects].mean(1), to_objects[:, ~objects].mean(1)])
         assert result.cams.shape[1:] == mask.shape
     results = analysis.results()
     rows = rows_of(report / 'layers.csv')
     for row, layer in zip(rows, results['layers']):
         assert {key: float(value) for key, value in row.items()} == pytest.approx(layer, rel=1e-6)
     assert results['layers'][-1]['attended_foreground'] == pytest.approx(sum(shares) / 3, rel=1e-4)
+    for index, layer in enumerate(results['layers']):
+        found = (layer['object_to_object'], layer['background_to_object'])
+        expected = [float(sum(image[kind][index] for image in queries)) / 3 for kind in (0, 1)]
+        assert found == pytest.approx(expected, rel=1e-4)
     assert results['foreground_area'] == pytest.approx(sum(areas) / 3, rel=1e-4)
     assert min(results['w_hat']) == 0 and max(results['w_hat']) == 1
     test = run_tool(
@@ -161,6 +175,29 @@ def test_numbers(classifier, report):
     assert read_json(report.parent / 'test' / 'metrics.json')['cam/mIoU'] == pytest.approx(
         results['maps']['mean']['mIoU'], abs=0.05
     )
+
+
+def test_refined_ground_truth(classifier):
+    """A perfect map of whole patches stays perfect; attention to everything makes it flat."""
+    model = init_model(classifier.config, classifier.checkpoint, cfg_options=classifier.options)
+    for layer in model.backbone.layers:
+        layer.attn.qkv.weight.data.zero_()  # every patch attends to all patches alike
+        layer.attn.qkv.bias.data.zero_()
+    dataset = DATASETS.build(dict(model.cfg.val_dataloader.dataset, test_mode=True))
+    item = dataset[0]
+    mask = torch.zeros_like(item['data_samples'].gt_sem_seg.data)
+    mask[:, : 2 * model.backbone.patch_size] = 2
+    item['data_samples'].gt_sem_seg.data = mask
+    item['data_samples'].set_gt_tags([0, 1, *[0] * (model.num_classes - 2)])
+    analysis = LayerAnalysis(model, dataset.metainfo['classes'])
+    analysis.add(pseudo_collate([item]))
+    results = analysis.results()
+    height = mask.shape[1] // model.backbone.patch_size
+    assert results['maps']['truth_unrefined']['mIoU'] > 90 / 9 * 2
+    assert results['layers'][0]['truth_mIoU'] < 60 / 9 * 2
+    for layer in results['layers']:
+        assert layer['object_to_object'] == pytest.approx(2 / height)
+        assert layer['background_to_object'] == pytest.approx(2 / height)
 
 
 def test_single_stage_networks():
