@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'mmwsss'
-TYPED = ('functional', 'structures')
+TYPED = ('checkpoints', 'functional', 'structures', 'utils')
 
 
 def functions(tree: ast.AST) -> Iterator[tuple[ast.FunctionDef, bool]]:

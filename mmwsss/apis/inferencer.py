@@ -76,7 +76,7 @@ def load_weights(model, checkpoint, *, partial=False):
 
     Args:
         model (BaseModel): Ours or MMSegmentation's; released weights of the papers are translated.
-        checkpoint (str | Path): File or URL. What the model has no use for is logged, and a method
+        checkpoint (str | Path): File or URL. Ignored keys are logged, and a method
             of the same network that is not the model's
             (:func:`mmwsss.checkpoints.released_weights.warn_of_origin`).
         partial (bool): Accept a checkpoint without some of the weights, such as those of a backbone

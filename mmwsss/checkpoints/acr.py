@@ -1,20 +1,21 @@
 """Key maps between ACR classifiers built on timm's ViT (with the ResNet stem of ViT-hybrid-B or
 without) and ours: pure functions.
 
-The specification gives timm's names of the network, and that the released code wraps it and keeps
-unused parts beside it; the names of that wrapper were not available. So the ViT is found by its
-position embedding, under whatever prefix, and the class head as the one linear layer of its width
-outside of it.
+The released code builds on timm's ViT, wraps it and keeps unused parts beside it; no released
+checkpoint was available to confirm the names of that wrapper. So the ViT is found by its position
+embedding, under whatever prefix, and the class head as the one linear layer of its width outside
+of it.
 """
+
+from torch import Tensor
 
 from mmwsss.checkpoints.vit import release_vit_keys, translate_vit_keys
 
-# what is written: DPT's names, on which the released code is built (its unused parts are called
-# ``scratch`` in the specification)
+# what is written: the names of DPT, on which the released code is built
 VIT_PREFIX, HEAD_NAME = 'pretrained.model.', 'cls_head'
 
 
-def find_acr(state):
+def find_acr(state: dict[str, Tensor]) -> tuple[str, str] | None:
     """Prefix of the ViT and name of the class head; None if there are not exactly one of each."""
     prefixes = [name.removesuffix('pos_embed') for name in state if name.endswith('pos_embed')]
     if (
@@ -39,20 +40,23 @@ def find_acr(state):
     return (prefix, heads[0]) if len(heads) == 1 and token.shape[1] == 1 else None
 
 
-def is_acr(state):
+def is_acr(state: dict[str, Tensor]) -> bool:
     """Whether ``state`` looks like a released ACR classifier: a timm ViT with one class token, and
     a linear class head outside of it.
     """
     return find_acr(state) is not None
 
 
-def translate_acr_keys(state):
+def translate_acr_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """Our names for released weights.
 
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out.
     """
-    prefix, head = find_acr(state)
+    found = find_acr(state)
+    if found is None:
+        raise ValueError('these are not the weights of a released ACR classifier')
+    prefix, head = found
     own = {f'{head}.weight', f'{head}.bias'}
     vit = {
         name.removeprefix(prefix): value
@@ -74,7 +78,7 @@ def translate_acr_keys(state):
     ]
 
 
-def release_acr_keys(state):
+def release_acr_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """Released names for our weights.
 
     Returns:

@@ -2,9 +2,10 @@
 
 import ast
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from mmwsss.checkpoints.formats import (
     FORMATS,
@@ -17,9 +18,13 @@ from mmwsss.checkpoints.vit import unwrap_state_dict
 from mmwsss.utils.compat import load_weights_only
 from mmwsss.utils.io import atomic_open
 
+Content = dict[str, Any]  # of a checkpoint file
+Weights = dict[str, Tensor]
+Converted = tuple[str, Weights, list[str], Weights]  # format, new weights, left out, by our names
+
 
 class Conversion(NamedTuple):
-    """What :func:`convert_checkpoint` did.
+    """Result of :func:`convert_checkpoint`.
 
     Attributes:
         format (str): Key of :data:`mmwsss.checkpoints.formats.FORMATS`.
@@ -30,12 +35,14 @@ class Conversion(NamedTuple):
     """
 
     format: str
-    state: dict
-    left_out: list
+    state: dict[str, Tensor]
+    left_out: list[str]
     num_classes: int | None
 
 
-def convert_checkpoint(source, target, *, to='mmwsss', name=None):
+def convert_checkpoint(
+    source: str | Path, target: str | Path, *, to: str = 'mmwsss', name: str | None = None
+) -> Conversion:
     """Write a clean checkpoint: tensors and plain containers only.
 
     Args:
@@ -51,8 +58,8 @@ def convert_checkpoint(source, target, *, to='mmwsss', name=None):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Another format than the one that is asked for or known; names the file and the
-            formats.
+        ValueError: Another format than the one that is asked for, or an unknown one. The message
+            names the file and the formats.
     """
     if to not in ('mmwsss', 'released'):
         raise ValueError(f"to must be 'mmwsss' or 'released', got {to!r}")
@@ -73,21 +80,18 @@ def convert_checkpoint(source, target, *, to='mmwsss', name=None):
         for key, value in converted.items()
     }
     if to == 'mmwsss':
-        meta = (
-            {key: value for key, value in content.get('meta', {}).items() if key == 'dataset_meta'}
-            if 'meta' in content
-            else {}
-        )
-        output = dict(state_dict=converted, meta=dict(meta, converted_from=name))
+        before = content.get('meta', {})
+        meta = {key: before[key] for key in ('dataset_meta',) if key in before}
+        output: Content = dict(state_dict=converted, meta=dict(meta, converted_from=name))
     else:
         wrapper = FORMATS[name].wrapper
-        output = {wrapper: converted} if wrapper else converted
+        output = {wrapper: converted} if wrapper else dict(converted)
     with atomic_open(target) as file:
         torch.save(output, file)
     return Conversion(name, converted, sorted(left_out + others), released_classes(ours, name))
 
 
-def _to_ours(source, content, weights, name):
+def _to_ours(source: str | Path, content: Content, weights: Weights, name: str | None) -> Converted:
     found = recognise(weights)
     if found is None and name is None:
         raise ValueError(
@@ -97,12 +101,14 @@ def _to_ours(source, content, weights, name):
     if found is not None and name is not None and found != name:
         raise ValueError(f'{source}: is one of {found} ({FORMATS[found].title}), not of {name}')
     if found is None:
-        raise ValueError(f'{source}: has not the names of {name} ({_first_names(weights)})')
+        raise ValueError(f'{source}: lacks the parameter names of {name} ({_first_names(weights)})')
     ours, left_out = FORMATS[found].translate(weights)
     return found, ours, left_out, ours
 
 
-def _to_released(source, content, weights, name):
+def _to_released(
+    source: str | Path, content: Content, weights: Weights, name: str | None
+) -> Converted:
     found = recognise(weights)
     if found is not None:
         raise ValueError(f'{source}: is a released checkpoint already ({FORMATS[found].title})')
@@ -135,12 +141,12 @@ def _to_released(source, content, weights, name):
     return name, released, left_out, weights
 
 
-def _first_names(state):
+def _first_names(state: Weights) -> str:
     names = list(state)[:3]
     return f'{len(state)} weights, first {", ".join(names)}' if names else 'no weights'
 
 
-def _model_type(text):
+def _model_type(text: Any) -> str | None:
     """Class name of ``model = dict(type=...)`` in the text of a config, which is parsed and not
     run; None if there is none.
     """
@@ -156,19 +162,14 @@ def _model_type(text):
             and [ast.unparse(target) for target in node.targets] == ['model']
             and isinstance(node.value, (ast.Call, ast.Dict))
         ):
+            pairs: list[tuple[Any, ast.expr]]
             if isinstance(node.value, ast.Call):
                 pairs = [(keyword.arg, keyword.value) for keyword in node.value.keywords]
             else:
-                pairs = [
-                    (getattr(key, 'value', None), value)
-                    for key, value in zip(node.value.keys, node.value.values)
-                ]
-            return next(
-                (
-                    value.value
-                    for key, value in pairs
-                    if key == 'type' and isinstance(value, ast.Constant)
-                ),
-                None,
-            )
+                names = [getattr(key, 'value', None) for key in node.value.keys]
+                pairs = list(zip(names, node.value.values))
+            for name, value in pairs:
+                if name == 'type' and isinstance(value, ast.Constant):
+                    return str(value.value)
+            return None
     return None

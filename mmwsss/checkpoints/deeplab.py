@@ -3,20 +3,22 @@ state dicts.
 """
 
 import re
+from typing import Any
+
+from torch import Tensor
 
 STAGE_CONVS = dict(reduce=1, conv3x3=2, increase=3)
 
 
-def deeplab_resnet_name(name):
-    """MMSegmentation ResNet name (``style='caffe'``) of a trunk parameter of deeplab-pytorch (spec
-    section 6.2).
+def deeplab_resnet_name(name: str) -> str | None:
+    """MMSegmentation ResNet name (``style='caffe'``) of a trunk parameter of deeplab-pytorch.
 
     Args:
         name (str): E.g. ``layer3.block2.reduce.conv.weight``; a leading ``module.`` or ``base.`` is
             ignored.
 
     Returns:
-        str | None: E.g. ``layer2.1.conv1.weight``; None if it is no trunk parameter.
+        str | None: E.g. ``layer2.1.conv1.weight``; None if it is not a trunk parameter.
     """
     name = re.sub(r'^(module\.)?(base\.)?', '', name)
     stem = re.fullmatch(r'layer1\.conv1\.(conv|bn)\.(\w+)', name)
@@ -34,7 +36,7 @@ def deeplab_resnet_name(name):
     return f'{prefix}.{kind}{STAGE_CONVS[conv]}.{what}'
 
 
-def deeplab_head_name(name):
+def deeplab_head_name(name: str) -> str | None:
     """:class:`~mmwsss.models.heads.DeepLabV2Head` name of ``aspp.c0`` to ``aspp.c3``; None for
     other parameters.
     """
@@ -42,7 +44,9 @@ def deeplab_head_name(name):
     return f'convs.{parts[1]}.{parts[2]}' if parts else None
 
 
-def translate_deeplab_keys(state, *, backbone='backbone.', head='decode_head.'):
+def translate_deeplab_keys(
+    state: dict[str, Any], *, backbone: str = 'backbone.', head: str | None = 'decode_head.'
+) -> tuple[dict[str, Any], list[str]]:
     """Names of an MMSegmentation segmentor for deeplab-pytorch weights.
 
     Args:
@@ -54,7 +58,8 @@ def translate_deeplab_keys(state, *, backbone='backbone.', head='decode_head.'):
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out.
     """
-    translated, unused = {}, []
+    translated: dict[str, Any] = {}
+    unused: list[str] = []
     for name, value in state.items():
         trunk_name, head_name = deeplab_resnet_name(name), deeplab_head_name(name)
         if trunk_name is not None:
@@ -66,7 +71,9 @@ def translate_deeplab_keys(state, *, backbone='backbone.', head='decode_head.'):
     return translated, unused
 
 
-def release_deeplab_keys(state, *, backbone='backbone.', head='decode_head.'):
+def release_deeplab_keys(
+    state: dict[str, Tensor], *, backbone: str = 'backbone.', head: str = 'decode_head.'
+) -> tuple[dict[str, Tensor], list[str]]:
     """The inverse of :func:`translate_deeplab_keys`, with the prefix ``base.`` of the released
     network over three scales.
 

@@ -1,10 +1,12 @@
-"""Every released checkpoint format that we read and write: how it is recognised, and its key map
-both ways. Pure functions.
+"""Released checkpoint formats that we read and write: how each is recognised, and its key map in
+both directions. Pure functions.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from mmwsss.checkpoints.acr import is_acr, release_acr_keys, translate_acr_keys
 from mmwsss.checkpoints.deeplab import release_deeplab_keys, translate_deeplab_keys
@@ -27,6 +29,9 @@ from mmwsss.checkpoints.single_stage import (
 )
 from mmwsss.checkpoints.vit import unwrap_state_dict
 
+State = dict[str, Any]
+KeyMap = tuple[State, list[str]]  # renamed state dict, and the names that were left out
+
 
 class CheckpointFormat(NamedTuple):
     """A released format.
@@ -39,8 +44,8 @@ class CheckpointFormat(NamedTuple):
         matches (Callable): State dict by released names -> bool.
         translate (Callable): Released names -> (ours, names left out).
         release (Callable): Our names -> (released, names left out).
-        classes (tuple[str, int]): One of our entries whose shape tells the classes, and its
-            dimension.
+        classes (tuple[str, int]): One of our entries whose shape gives the number of classes, and
+            the dimension.
         background (bool): Whether background is one of them.
         wrapper (str): Entry of the released file that holds the weights; empty if the file is the
             state dict itself.
@@ -48,16 +53,16 @@ class CheckpointFormat(NamedTuple):
 
     title: str
     config: str
-    models: tuple
-    matches: Callable
-    translate: Callable
-    release: Callable
-    classes: tuple
+    models: tuple[str, ...]
+    matches: Callable[[State], bool]
+    translate: Callable[[State], KeyMap]
+    release: Callable[[State], KeyMap]
+    classes: tuple[str, int]
     background: bool = False
     wrapper: str = ''
 
 
-def _mctformer(kind, title, config, model='MCTformer'):
+def _mctformer(kind: str, title: str, config: str, model: str = 'MCTformer') -> CheckpointFormat:
     return CheckpointFormat(
         title,
         config,
@@ -70,7 +75,7 @@ def _mctformer(kind, title, config, model='MCTformer'):
     )
 
 
-def _single_stage(kind, title, config, models):
+def _single_stage(kind: str, title: str, config: str, models: tuple[str, ...]) -> CheckpointFormat:
     return CheckpointFormat(
         title,
         config,
@@ -82,9 +87,11 @@ def _single_stage(kind, title, config, models):
     )
 
 
-def _release_single_stage(state, kind):
-    """With the 1000-way head of the transformer, which the released code holds without using it: it
-    loads strictly.
+def _release_single_stage(
+    state: dict[str, Tensor], kind: str
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Released weights of a single-stage method, completed by the 1000-way head of the
+    transformer: the released code never uses this head, but loads strictly.
 
     Of the two networks of CoSA, the averaged one is written: its predictions are the published
     ones.
@@ -107,14 +114,14 @@ def _release_single_stage(state, kind):
     return {**released, **head}, left_out
 
 
-def _has(*names):
+def _has(*names: str) -> Callable[[State], bool]:
     return lambda state: all(name in state for name in names)
 
 
-def _without_unused(translate, dropped):
+def _without_unused(translate: Callable[[State], State], dropped: str) -> Callable[[State], KeyMap]:
     """A key map that reports what it leaves out: the names that start with ``dropped``."""
 
-    def complete(state):
+    def complete(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         return translate(state), [name for name in state if name.startswith(dropped)]
 
     return complete
@@ -180,7 +187,7 @@ FORMATS = dict(
 WITHOUT_CLASSES = ('irn', 'psa')
 
 
-def recognise(checkpoint):
+def recognise(checkpoint: dict[str, Tensor]) -> str | None:
     """Format of a released checkpoint.
 
     Args:
@@ -193,7 +200,9 @@ def recognise(checkpoint):
     return next((name for name, entry in FORMATS.items() if entry.matches(state)), None)
 
 
-def translate_checkpoint(checkpoint, name):
+def translate_checkpoint(
+    checkpoint: dict[str, Tensor], name: str
+) -> tuple[dict[str, Tensor], list[str]]:
     """Our names for a released checkpoint of format ``name``.
 
     Returns:
@@ -202,7 +211,7 @@ def translate_checkpoint(checkpoint, name):
     return FORMATS[name].translate(unwrap_state_dict(checkpoint))
 
 
-def released_classes(state, name):
+def released_classes(state: dict[str, Tensor], name: str) -> int | None:
     """Number of classes of translated weights, as the data set of the format counts them; None if
     the weights have none.
     """
@@ -210,9 +219,9 @@ def released_classes(state, name):
     return None if name in WITHOUT_CLASSES or key not in state else state[key].shape[dim]
 
 
-def converted_from(checkpoint):
-    """Format that a file of ours was converted from: its names are ours, whichever of several
-    formats that share them it was.
+def converted_from(checkpoint: dict[str, Any]) -> str | None:
+    """Format that a file of ours was converted from. Several formats share our parameter names, so
+    the names alone do not define it.
 
     Args:
         checkpoint (dict): A file's content.
@@ -225,7 +234,7 @@ def converted_from(checkpoint):
     return name if isinstance(name, str) and name in FORMATS else None
 
 
-def default_format(model_type, state):
+def default_format(model_type: str, state: dict[str, Any]) -> str | None:
     """Format in which weights of a model of ours were released.
 
     Args:
@@ -247,12 +256,10 @@ def default_format(model_type, state):
         AffinityNet='psa',
         ACRClassifier='acr',
     )
-    if kind in ('EncoderDecoder', 'MSCSegmentor'):
-        return (
-            'deeplabv2'
-            if 'decode_head.convs.0.weight' in state
-            else 'resnet38_seg'
-            if 'decode_head.conv1.bias' in state and 'decode_head.conv_seg.weight' in state
-            else None
-        )
-    return names.get(kind)
+    if kind not in ('EncoderDecoder', 'MSCSegmentor'):
+        return names.get(kind)
+    if 'decode_head.convs.0.weight' in state:
+        return 'deeplabv2'
+    if 'decode_head.conv1.bias' in state and 'decode_head.conv_seg.weight' in state:
+        return 'resnet38_seg'
+    return None

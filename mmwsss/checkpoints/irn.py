@@ -7,18 +7,19 @@ the first of them is written. Names by the public code; no released file was at 
 """
 
 import re
+from typing import Any
 
 NUM_EDGE, NUM_DISPLACEMENT = 6, 7
 # stage -> ResNet name; stage1 is a sequence of convolution, norm, ReLU and pooling
 STEM = {'0': 'conv1', '1': 'bn1'}
 
 
-def is_irn(state):
+def is_irn(state: dict[str, Any]) -> bool:
     """Whether ``state`` has the names of the released IRN."""
     return any(key in state for key in ('fc_edge6.weight', 'edge_layers.5.weight'))
 
 
-def translate_irn_keys(state):
+def translate_irn_keys(state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Our names for released IRN weights.
 
     Args:
@@ -28,7 +29,8 @@ def translate_irn_keys(state):
         tuple[dict, list[str]]: New state dict, and the names that were left out (second names are
         not among them).
     """
-    translated, unused = {}, []
+    translated: dict[str, Any] = {}
+    unused: list[str] = []
     for name, value in state.items():
         canonical = _canonical_name(name)
         ours = None if canonical is None else _our_name(canonical)
@@ -39,7 +41,7 @@ def translate_irn_keys(state):
     return translated, unused
 
 
-def release_irn_keys(state):
+def release_irn_keys(state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Released names for the weights of :class:`IRNet`; its code reads them without the second
     names.
 
@@ -56,7 +58,7 @@ def release_irn_keys(state):
     return released, unused
 
 
-def _canonical_name(name):
+def _canonical_name(name: str) -> str:
     """The first of the names of a parameter: ``resnet50.*``, ``fc_edge*``, ``fc_dp*`` or
     ``mean_shift.*``.
     """
@@ -75,7 +77,7 @@ def _canonical_name(name):
     return 'mean_shift.running_mean' if name == 'fc_dp7.4.running_mean' else name
 
 
-def _our_name(name):
+def _our_name(name: str) -> str | None:
     if name == 'mean_shift.running_mean':
         return 'displacement.mean'
     for pattern, replacement in (
@@ -101,7 +103,7 @@ def _our_name(name):
     )
 
 
-def _released_name(name):
+def _released_name(name: str) -> str | None:
     if name == 'displacement.mean':
         return 'mean_shift.running_mean'
     for pattern, replacement in (

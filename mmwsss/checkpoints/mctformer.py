@@ -3,6 +3,7 @@ ours: pure functions on state dicts.
 """
 
 import torch
+from torch import Tensor
 
 from mmwsss.checkpoints.vit import (
     release_vit_keys,
@@ -14,7 +15,7 @@ from mmwsss.checkpoints.vit import (
 RELIC_POSITIONS = 197
 
 
-def mctformer_kind(state):
+def mctformer_kind(state: dict[str, Tensor]) -> str | None:
     """``'plus'``, ``'v2'`` or ``'v1'`` for the released names; None for others."""
     token, head = state.get('cls_token'), state.get('head.weight')
     if token is None or 'patch_embed.proj.weight' not in state:
@@ -24,7 +25,7 @@ def mctformer_kind(state):
     return 'v1' if token.shape[1] > 1 else None
 
 
-def translate_mctformer_keys(state):
+def translate_mctformer_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """Our names for a released checkpoint.
 
     Args:
@@ -53,7 +54,9 @@ def translate_mctformer_keys(state):
     return ours, unused
 
 
-def release_mctformer_keys(state, kind):
+def release_mctformer_keys(
+    state: dict[str, Tensor], kind: str
+) -> tuple[dict[str, Tensor], list[str]]:
     """The released names for the weights of :class:`~mmwsss.models.algorithms.MCTformer` and its
     children.
 

@@ -1,8 +1,10 @@
 """Released checkpoints loaded into our models, by any loader that calls ``load_state_dict``."""
 
 import logging
+from typing import Any, TypeVar
 
 from mmengine.logging import print_log
+from torch import nn
 
 from mmwsss.checkpoints.formats import (
     FORMATS,
@@ -14,30 +16,31 @@ from mmwsss.checkpoints.formats import (
 from mmwsss.checkpoints.vit import is_bare_vit, unwrap_state_dict
 
 MOST_NAMES = 20
+Model = TypeVar('Model', bound=nn.Module)
 
 
-def accept_released_weights(model):
-    """Let a model load the checkpoints that its authors released, and say what is wrong with
-    others; calling it again changes nothing.
+def accept_released_weights(model: Model) -> Model:
+    """Let a model load the checkpoints that its authors released, and explain why others are
+    refused; calling it again changes nothing.
 
-    A released checkpoint is recognised by its names and translated; what the model has no use for
-    is logged. The weights of a ViT alone go to the backbone. Everything else passes unchanged.
+    A released checkpoint is recognised by its names and translated; ignored keys are logged. The
+    weights of a ViT alone go to the backbone. Everything else passes unchanged.
 
     Args:
         model (nn.Module): One of our algorithms, or a segmentation network of MMSegmentation.
 
     Returns:
         The model. Loading raises a ValueError for a checkpoint of another network or number of
-        classes, and warns of one of the same network whose maps are made otherwise
+        classes, and warns of one of the same network whose maps are computed differently
         (:func:`warn_of_origin`).
     """
     if not getattr(model, 'accepts_released_weights', False):
-        model.accepts_released_weights = True
+        model.accepts_released_weights = True  # type: ignore[assignment]
         model.register_load_state_dict_pre_hook(_translate)
     return model
 
 
-def readable_formats(model):
+def readable_formats(model: nn.Module) -> list[str]:
     """Formats that a model reads, by the names of its class and the parents of it.
 
     Returns:
@@ -52,16 +55,16 @@ def readable_formats(model):
     return [name for name, entry in FORMATS.items() if kinds & set(entry.models)]
 
 
-def warn_of_origin(model, name):
-    """Log that weights fit a model whose released ones they are not: MCTformer V1, V2, + and AReAM
-    are one network to the loader.
+def warn_of_origin(model: nn.Module, name: str) -> None:
+    """Log that weights of another method fit a model: MCTformer V1, V2, + and AReAM have the same
+    parameter names.
 
-    To start a training from them is sound, so it is not refused; maps tested with them are not
-    those of either paper.
+    Such weights are a valid initialisation, so they are not refused; the maps of the model are
+    then those of neither paper.
 
     Args:
-        model (nn.Module): That loads them.
-        name (str): Key of :data:`FORMATS`, of the weights.
+        model (nn.Module): The model that loads the weights.
+        name (str): Format of the weights, a key of :data:`FORMATS`.
     """
     own = native_format(model)
     if own in (None, name):
@@ -69,16 +72,15 @@ def warn_of_origin(model, name):
     entry = FORMATS[name]
     print_log(
         f'this is a checkpoint of {entry.title}, which belongs to configs/{entry.config} or a '
-        f'sibling with the same number of '
-        f'classes; the model is {type(model).__name__} (format {own}): its maps are made '
-        f'otherwise. Right to start a training from, '
-        'wrong to test',
+        f'sibling with the same number of classes; the model is {type(model).__name__} (format '
+        f'{own}): its maps are computed differently. The checkpoint is fine for initialisation, '
+        f'not for evaluation',
         logger='current',
         level=logging.WARNING,
     )
 
 
-def native_format(model):
+def native_format(model: nn.Module) -> str | None:
     """Format in which weights of a model, or of the nearest parent of its class, were released;
     None if there is none.
     """
@@ -88,7 +90,9 @@ def native_format(model):
     )
 
 
-def _translate(model, state_dict, prefix, *unused_arguments):
+def _translate(
+    model: nn.Module, state_dict: dict[str, Any], prefix: str, *unused_arguments: Any
+) -> None:
     own = unwrap_state_dict(
         {
             name.removeprefix(prefix): value
@@ -106,7 +110,7 @@ def _translate(model, state_dict, prefix, *unused_arguments):
     state_dict.update({prefix + key: value for key, value in own.items()})
 
 
-def _translate_format(model, state, name):
+def _translate_format(model: nn.Module, state: dict[str, Any], name: str) -> dict[str, Any]:
     entry, readable = FORMATS[name], readable_formats(model)
     if name not in readable:
         titles = ', '.join(FORMATS[other].title for other in readable)
@@ -126,7 +130,7 @@ def _translate_format(model, state, name):
     if left_out:
         more = f' and {len(left_out) - MOST_NAMES} more' if len(left_out) > MOST_NAMES else ''
         print_log(
-            f'released weights of {entry.title}: {type(model).__name__} has no use for '
+            f'released weights of {entry.title}: {type(model).__name__} ignored the keys '
             f'{", ".join(sorted(left_out)[:MOST_NAMES])}{more}',
             logger='current',
         )

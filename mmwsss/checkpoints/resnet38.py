@@ -15,10 +15,13 @@ int32 device type, int32 device id, int32 value type and the raw values; an arra
 
 import re
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 LIST_MAGIC = 0x112
 DTYPES = {
@@ -39,12 +42,12 @@ NORM_NAMES = dict(gamma='weight', beta='bias', moving_mean='running_mean', movin
 class _Reader:
     """Cursor over the bytes of one file."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.path = path
         self.data = Path(path).read_bytes()
         self.position = 0
 
-    def take(self, count):
+    def take(self, count: int) -> bytes:
         chunk = self.data[self.position : self.position + count]
         if len(chunk) != count:
             raise ValueError(
@@ -54,10 +57,10 @@ class _Reader:
         self.position += count
         return chunk
 
-    def numbers(self, code, count=1):
+    def numbers(self, code: str, count: int = 1) -> tuple[int, ...]:
         return struct.unpack(f'<{count}{code}', self.take(count * struct.calcsize(f'<{code}')))
 
-    def array(self):
+    def array(self) -> np.ndarray | None:
         tag = self.numbers('I')[0]
         if tag == 0xF993FAC8:
             shape = self.numbers('q', self.numbers('I')[0])
@@ -82,7 +85,7 @@ class _Reader:
             shape = self.numbers('I', tag)
         return self._values(shape) if shape else None
 
-    def _values(self, shape):
+    def _values(self, shape: Sequence[int]) -> np.ndarray:
         _, _, kind = self.numbers('i', 3)  # device type and id do not matter
         if kind not in DTYPES:
             raise ValueError(f'{self.path}: unknown value type {kind} at byte {self.position - 4}')
@@ -95,7 +98,7 @@ class _Reader:
         )
 
 
-def read_mxnet_params(path):
+def read_mxnet_params(path: str | Path) -> dict[str, np.ndarray]:
     """Read an MXNet ``.params`` file.
 
     Args:
@@ -121,7 +124,7 @@ def read_mxnet_params(path):
     return {name: array for name, array in zip(names, arrays) if array is not None}
 
 
-def mxnet_resnet38_name(name):
+def mxnet_resnet38_name(name: str) -> str | None:
     """Name of a parameter of the MXNet ImageNet file in
     :class:`~mmwsss.models.backbones.WideResNet38`; None for its classifier.
 
@@ -150,7 +153,7 @@ def mxnet_resnet38_name(name):
     )
 
 
-def load_mxnet_resnet38(path):
+def load_mxnet_resnet38(path: str | Path) -> dict[str, Tensor]:
     """State dict of :class:`~mmwsss.models.backbones.WideResNet38` from the MXNet ImageNet file."""
     renamed = {mxnet_resnet38_name(name): array for name, array in read_mxnet_params(path).items()}
     state = {name: torch.from_numpy(array) for name, array in renamed.items() if name is not None}
@@ -160,7 +163,7 @@ def load_mxnet_resnet38(path):
     return state
 
 
-def translate_psa_keys(state):
+def translate_psa_keys(state: dict[str, Any]) -> dict[str, Any]:
     """Names of :class:`~mmwsss.models.affinity.AffinityNet` for released PSA, SEAM and MCTformer
     affinity weights (``resnet38_aff.pth``).
 
@@ -174,7 +177,7 @@ def translate_psa_keys(state):
     return _translate(state, PSA_RENAMES)
 
 
-def translate_mctformer_segmentation_keys(state):
+def translate_mctformer_segmentation_keys(state: dict[str, Any]) -> dict[str, Any]:
     """Names of a segmentor with ``WideResNet38`` and ``DeepLabV1Head`` for the weights that
     MCTformer's segmentation stage releases.
 
@@ -188,7 +191,7 @@ def translate_mctformer_segmentation_keys(state):
     return _translate(state, SEGMENTATION_RENAMES)
 
 
-def release_psa_keys(state):
+def release_psa_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """Released names for the weights of :class:`~mmwsss.models.affinity.AffinityNet`; the inverse
     of :func:`translate_psa_keys`.
 
@@ -198,7 +201,9 @@ def release_psa_keys(state):
     return _release(state, PSA_RENAMES)
 
 
-def release_mctformer_segmentation_keys(state):
+def release_mctformer_segmentation_keys(
+    state: dict[str, Tensor],
+) -> tuple[dict[str, Tensor], list[str]]:
     """The inverse of :func:`translate_mctformer_segmentation_keys`.
 
     Returns:
@@ -207,7 +212,9 @@ def release_mctformer_segmentation_keys(state):
     return _release(state, SEGMENTATION_RENAMES)
 
 
-def _release(state, renames):
+def _release(
+    state: dict[str, Tensor], renames: dict[str, str]
+) -> tuple[dict[str, Tensor], list[str]]:
     released, unused = {}, []
     inverse = {ours: theirs for theirs, ours in renames.items()}
     for name, value in state.items():
@@ -221,7 +228,7 @@ def _release(state, renames):
     return released, unused
 
 
-def _translate(state, renames):
+def _translate(state: dict[str, Any], renames: dict[str, str]) -> dict[str, Any]:
     translated = {}
     for name, value in state.items():
         head, _, tail = name.removeprefix('module.').partition('.')

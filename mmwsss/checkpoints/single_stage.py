@@ -3,6 +3,7 @@ pure functions.
 """
 
 import torch
+from torch import Tensor
 
 from mmwsss.checkpoints.vit import release_vit_keys, translate_vit_keys
 
@@ -14,7 +15,7 @@ PREFIXES = {
 }
 
 
-def single_stage_kind(state):
+def single_stage_kind(state: dict[str, Tensor]) -> str | None:
     """``'mcc'`` for the names of a released MCC or ToCo network, which have a projector; ``'cosa'``
     without; None for others.
     """
@@ -23,7 +24,7 @@ def single_stage_kind(state):
     return 'mcc' if any(key.startswith('proj_head.') for key in state) else 'cosa'
 
 
-def translate_single_stage_keys(state):
+def translate_single_stage_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """Our names for released weights.
 
     The gain of a projector's last layer, which is frozen at 1, is left out.
@@ -64,7 +65,9 @@ def translate_single_stage_keys(state):
     return translated, left_out
 
 
-def release_single_stage_keys(state, kind='mcc'):
+def release_single_stage_keys(
+    state: dict[str, Tensor], kind: str = 'mcc'
+) -> tuple[dict[str, Tensor], list[str]]:
     """Released names for our weights, ``'mcc'`` with projectors or ``'cosa'`` without.
 
     Returns:

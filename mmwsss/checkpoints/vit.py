@@ -5,8 +5,10 @@ MCTformer V1, V2 and +.
 """
 
 import re
+from typing import Any
 
 import torch
+from torch import Tensor
 
 # facebookresearch / timm name -> mmpretrain name
 VIT_RENAMES = (
@@ -32,7 +34,7 @@ VIT_RELEASES = (
 VIT_HEADS = re.compile(r'^(head|head_dist|pre_logits|fc_norm)\.')
 
 
-def unwrap_state_dict(checkpoint):
+def unwrap_state_dict(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """The weights inside a checkpoint: below ``state_dict`` or ``model``, without the prefix
     ``module.``.
     """
@@ -43,7 +45,7 @@ def unwrap_state_dict(checkpoint):
     return state
 
 
-def translate_vit_keys(state):
+def translate_vit_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """mmpretrain names for the weights of a ViT in any of the three naming schemes.
 
     ImageNet heads are dropped; a distillation token and its position embedding are removed.
@@ -73,7 +75,7 @@ def translate_vit_keys(state):
     return translated, unused
 
 
-def release_vit_keys(state):
+def release_vit_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The names of timm and facebookresearch for the weights of a ViT by mmpretrain's names; the
     inverse of :func:`translate_vit_keys`.
     """
@@ -87,7 +89,7 @@ def release_vit_keys(state):
     return released
 
 
-def is_bare_vit(state):
+def is_bare_vit(state: dict[str, Any]) -> bool:
     """Whether ``state`` holds a ViT alone, with its names at the top: no prefix, no head of
     ours.
     """
@@ -96,7 +98,7 @@ def is_bare_vit(state):
     )
 
 
-def is_official_mctformer(state):
+def is_official_mctformer(state: dict[str, Tensor]) -> bool:
     """Whether ``state`` has the key names of the released MCTformer V1, V2 or + (a timm ViT with
     several class tokens).
     """
@@ -108,7 +110,7 @@ def is_official_mctformer(state):
     )
 
 
-def translate_official_mctformer(state):
+def translate_official_mctformer(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Our names for a released MCTformer checkpoint.
 
     The position embeddings of class tokens and patches, separate in MCTformer+, become one

@@ -10,6 +10,7 @@ import io
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mmwsss.utils.arrays import check_unit_range, read_arrays
 from mmwsss.utils.io import atomic_open
@@ -23,7 +24,7 @@ class CRFMaps(NamedTuple):
     ha: np.ndarray
 
 
-def write_crf_maps(path, keys, la, ha):
+def write_crf_maps(path: str | Path, keys: ArrayLike, la: ArrayLike, ha: ArrayLike) -> None:
     """Write a file of CRF maps atomically, as float16.
 
     Args:
@@ -35,8 +36,11 @@ def write_crf_maps(path, keys, la, ha):
     Raises:
         ValueError: The shapes do not fit each other; names the file.
     """
-    keys = np.asarray(keys, np.int16).reshape(-1)
-    maps = CRFMaps(keys, np.asarray(la, np.float16), np.asarray(ha, np.float16))
+    maps = CRFMaps(
+        np.asarray(keys, np.int16).reshape(-1),
+        np.asarray(la, np.float16),
+        np.asarray(ha, np.float16),
+    )
     _check_shapes(path, maps)
     buffer = io.BytesIO()
     np.savez(buffer, **maps._asdict())
@@ -44,7 +48,7 @@ def write_crf_maps(path, keys, la, ha):
         file.write(buffer.getbuffer())
 
 
-def read_crf_maps(path):
+def read_crf_maps(path: str | Path) -> CRFMaps:
     """Read a file of CRF maps.
 
     Returns:
@@ -52,7 +56,8 @@ def read_crf_maps(path):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: The file is damaged or is no file of CRF maps; says to delete it and run again.
+        ValueError: The file is damaged or is not a file of CRF maps. The message says to delete it
+            and to run again.
     """
     data = read_arrays(
         path,

@@ -1,4 +1,4 @@
-"""What a run ran on: versions, hardware and the state of the source code."""
+"""Environment of a run: versions, hardware and the state of the source code."""
 
 import os
 import platform
@@ -6,6 +6,7 @@ import subprocess
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,14 +16,14 @@ MODULES = ('mmwsss', 'torch', 'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'numpy'
 GIT_TIMEOUT_S = 20
 
 
-def collect_environment():
+def collect_environment() -> dict[str, Any]:
     """Describe software and hardware.
 
     Returns:
         dict: ``time`` (ISO 8601, local time with offset), ``platform``, ``versions`` (Python and
-            modules), ``cpu_count`` (CPUs this
-        process may use), ``cuda`` (version PyTorch was built with, or None), ``gpus`` (names of the
-        visible ones), ``git`` (:func:`git_state`).
+            modules), ``cpu_count`` (CPUs this process may use), ``cuda`` (version PyTorch was
+            built with, or None), ``gpus`` (names of the visible ones), ``git``
+            (:func:`git_state`).
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return {
@@ -39,7 +40,7 @@ def collect_environment():
     }
 
 
-def emulates_bf16(device):
+def emulates_bf16(device: torch.device | str) -> bool:
     """Whether bfloat16 is slower than float32 on a device, because its instructions are emulated;
     False where PyTorch cannot tell.
 
@@ -49,12 +50,14 @@ def emulates_bf16(device):
     kind = torch.device(device).type
     if kind == 'cuda':
         return not torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, 'get_capabilities', dict)() if kind == 'cpu' else {}
+    capabilities: dict[str, bool] = {}
+    if kind == 'cpu':
+        capabilities = getattr(torch.cpu, 'get_capabilities', dict)()
     names = [name for name in capabilities if name.endswith('bf16')]
     return bool(names) and not any(capabilities[name] for name in names)
 
 
-def git_state(folder):
+def git_state(folder: Path) -> dict[str, Any] | None:
     """State of the git checkout that tracks ``folder``.
 
     Returns:
@@ -69,7 +72,7 @@ def git_state(folder):
     return None if commit is None or changes is None else {'commit': commit, 'dirty': bool(changes)}
 
 
-def write_environment(work_dir, *, seed=None):
+def write_environment(work_dir: str | Path, *, seed: int | None = None) -> dict[str, Any]:
     """Write ``environment.json`` into ``work_dir``, atomically.
 
     Args:
@@ -85,7 +88,7 @@ def write_environment(work_dir, *, seed=None):
     return environment
 
 
-def _git(folder, *arguments):
+def _git(folder: Path, *arguments: str) -> str | None:
     """Output of a git command, or None if git is missing, fails or takes too long."""
     # variables of a calling git hook point to another repository; a status must not wait for or
     # take the index lock

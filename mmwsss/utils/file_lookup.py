@@ -51,7 +51,7 @@ def walk_files(folder: str | Path, suffixes: Sequence[str]) -> Iterator[str]:
     yield from sorted(found)
 
 
-def image_id(name, suffixes=()):
+def image_id(name: str, suffixes: tuple[str, ...] = ()) -> str:
     """Id of an image that is written with or without its extension: ``'trip/a.JPG'`` and
     ``'trip/a'`` are ``'trip/a'``.
     """
@@ -59,7 +59,9 @@ def image_id(name, suffixes=()):
     return stem if suffix.lower() in (*IMAGE_SUFFIXES, *suffixes) else name
 
 
-def find_files(folder, names, suffixes, *, what, hint=''):
+def find_files(
+    folder: str | Path, names: Sequence[str], suffixes: Sequence[str], *, what: str, hint: str = ''
+) -> list[str]:
     """Path of the file of each name; the case of the suffix does not matter.
 
     Args:
@@ -118,7 +120,9 @@ def find_files(folder, names, suffixes, *, what, hint=''):
     return paths
 
 
-def list_image_ids(folder, suffixes, *, what, hint=''):
+def list_image_ids(
+    folder: Path, suffixes: tuple[str, ...], *, what: str, hint: str = ''
+) -> list[str]:
     """Ids of all files of ``folder`` and its subfolders with one of ``suffixes``, sorted; ``/``
     stands between folders. Hidden files and folders are left out.
 
@@ -136,7 +140,7 @@ def list_image_ids(folder, suffixes, *, what, hint=''):
     return ids
 
 
-def _fold(name):
+def _fold(name: str) -> str:
     """Name with a lower-case suffix."""
     stem, suffix = os.path.splitext(name)
     return stem + suffix.lower()

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 
-def reset_peak_memory(device):
+def reset_peak_memory(device: torch.device) -> int:
     """Forget the peak so far where the system can (CUDA, Linux).
 
     Args:
@@ -27,7 +27,7 @@ def reset_peak_memory(device):
     return peak_memory(device)
 
 
-def peak_memory(device):
+def peak_memory(device: torch.device) -> int:
     """Bytes of the peak since :func:`reset_peak_memory`."""
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device)

@@ -1,11 +1,12 @@
 """A folder of results belongs to one set of settings."""
 
 from pathlib import Path
+from typing import Any
 
 from mmwsss.utils.io import read_json, write_json
 
 
-def claim_output_folder(folder, settings):
+def claim_output_folder(folder: str | Path, settings: dict[str, Any]) -> None:
     """Note down what a folder is made with, or refuse to mix two runs in it.
 
     Args:
@@ -30,7 +31,7 @@ def claim_output_folder(folder, settings):
         )
 
 
-def _as_json(value):
+def _as_json(value: Any) -> Any:
     """The value as JSON gives it back: tuples become lists."""
     if isinstance(value, dict):
         return {str(key): _as_json(item) for key, item in value.items()}

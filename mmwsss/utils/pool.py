@@ -1,5 +1,5 @@
-"""A map over worker processes with ordered results, bounded memory and dying workers taken into
-account.
+"""A map over worker processes with ordered results, bounded memory and recovery from workers that
+die.
 """
 
 import multiprocessing
@@ -7,20 +7,23 @@ import queue
 import signal
 import threading
 import traceback
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 
 def bounded_map(
-    function,
-    jobs,
-    workers=0,
+    function: Callable[..., Any],
+    jobs: Iterable[Any],
+    workers: int = 0,
     *,
-    max_in_flight=None,
-    name=None,
-    threads_per_worker=1,
-    start_method=None,
-):
+    max_in_flight: int | None = None,
+    name: Callable[[Any], str] | None = None,
+    threads_per_worker: int = 1,
+    start_method: str | None = None,
+) -> Iterator[Any]:
     """Yield ``function(job)`` for every job, in the order of the jobs.
 
     Jobs are taken from the iterable only as results are consumed: at most ``max_in_flight`` of them
@@ -45,7 +48,8 @@ def bounded_map(
         Results.
 
     Raises:
-        RuntimeError: A worker died twice on the same job; names the job and the exit code.
+        RuntimeError: A worker died twice on the same job. The message names the job and the exit
+            code.
         Exception: What ``function`` raised, with the worker's traceback as its cause.
     """
     if workers < 0:
@@ -70,8 +74,9 @@ def bounded_map(
     )
 
 
-def _ordered_results(pool, jobs, limit):
-    jobs, exhausted, submitted, finished = iter(jobs), False, 0, {}
+def _ordered_results(pool: '_Pool', jobs: Iterable[Any], limit: int) -> Iterator[Any]:
+    jobs, exhausted, submitted = iter(jobs), False, 0
+    finished: dict[int, tuple[Any, Exception | None]] = {}
     try:
         position = 0
         while True:
@@ -101,29 +106,30 @@ class _Pool:
     the process if it dies.
     """
 
-    def __init__(self, context, function, workers, name, threads_per_worker):
-        self.context, self.function, self.workers, self.name, self.threads_per_worker = (
-            context,
-            function,
-            workers,
-            name,
-            threads_per_worker,
-        )
-        self.tasks, self.results, self.stopped = (
-            queue.SimpleQueue(),
-            queue.SimpleQueue(),
-            threading.Event(),
-        )
-        self.threads, self.processes = [], {}
+    def __init__(
+        self,
+        context: Any,
+        function: Callable[[Any], Any],
+        workers: int,
+        name: Callable[[Any], str],
+        threads_per_worker: int,
+    ) -> None:
+        self.context, self.function = context, function
+        self.workers, self.threads_per_worker, self.name = workers, threads_per_worker, name
+        self.tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.stopped = threading.Event()
+        self.threads: list[threading.Thread] = []
+        self.processes: dict[int, tuple[BaseProcess, Connection]] = {}
 
-    def start(self, submitted):
+    def start(self, submitted: int) -> None:
         """Start threads as jobs come in: fewer jobs than workers start fewer processes."""
         while len(self.threads) < min(self.workers, submitted):
             thread = threading.Thread(target=self._serve, args=(len(self.threads),), daemon=True)
             self.threads.append(thread)
             thread.start()
 
-    def close(self):
+    def close(self) -> None:
         """End all workers, whatever they are doing."""
         self.stopped.set()
         for _ in self.threads:
@@ -133,10 +139,11 @@ class _Pool:
         for thread in self.threads:
             thread.join()
 
-    def _serve(self, slot):
+    def _serve(self, slot: int) -> None:
         while (task := self.tasks.get()) is not None and not self.stopped.is_set():
             index, job = task
-            result = error = None
+            result: Any = None
+            error: Exception | None = None
             try:
                 result, error = self._run(slot, job)
             except Exception as failure:  # noqa: BLE001  whatever goes wrong in this thread belongs to the consumer
@@ -147,7 +154,7 @@ class _Pool:
             self.results.put((index, result, error))
         self._end(slot)
 
-    def _run(self, slot, job):
+    def _run(self, slot: int, job: Any) -> tuple[Any, Exception | None]:
         """(result, error) of one job; a job is tried again once when its worker dies."""
         exit_code = None
         for _ in range(2):
@@ -172,7 +179,7 @@ class _Pool:
             f'job {self.name(job)}: its worker process died twice, exit code {exit_code}{hint}'
         )
 
-    def _begin(self, slot):
+    def _begin(self, slot: int) -> tuple[BaseProcess, Connection]:
         connection, remote = self.context.Pipe()
         process = self.context.Process(
             target=_work, args=(remote, self.function, self.threads_per_worker), daemon=True
@@ -184,8 +191,8 @@ class _Pool:
             process.terminate()
         return self.processes[slot]
 
-    def _end(self, slot):
-        """Send an idle worker home; returns the exit code of the process, if there was one."""
+    def _end(self, slot: int) -> int | None:
+        """End an idle worker; returns the exit code of the process, if there was one."""
         if slot not in self.processes:
             return None
         process, connection = self.processes.pop(slot)
@@ -196,13 +203,14 @@ class _Pool:
         return process.exitcode
 
 
-def _work(connection, function, threads):
+def _work(connection: Connection, function: Callable[[Any], Any], threads: int) -> None:
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     torch.set_num_threads(threads)
     with suppress(EOFError, ConnectionError):  # the parent is gone
         while (message := connection.recv()) is not None:
+            answer: tuple[Any, Exception | None, str | None]
             try:
                 answer = function(*message), None, None
             except Exception as error:  # noqa: BLE001  it is raised again where the results are consumed
@@ -219,6 +227,6 @@ def _work(connection, function, threads):
                 connection.send((None, RuntimeError(text), answer[2] or ''))
 
 
-def _short_repr(job):
+def _short_repr(job: Any) -> str:
     text = repr(job)
     return text if len(text) <= 200 else f'{text[:197]}...'

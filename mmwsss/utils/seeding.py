@@ -1,12 +1,13 @@
 """Random numbers that depend on nothing but what is named."""
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 
-def seed_all(entropy):
+def seed_all(entropy: Sequence[int]) -> None:
     """Seed Python, NumPy and PyTorch from some numbers, e.g. seed, epoch and rank.
 
     Args:

@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 
-def text_table(columns, rows, title=None):
+def text_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None
+) -> str:
     """Render a table in ASCII, ready to be pasted into Markdown.
 
     Args:
@@ -28,15 +30,16 @@ def text_table(columns, rows, title=None):
             for cell in row
         ]
         table.add_row(*(cell.replace('[', r'\[') for cell in cells))
+    text = io.StringIO()
     console = Console(
-        file=io.StringIO(),
+        file=text,
         width=10000,
         color_system=None,
         force_terminal=False,
         legacy_windows=False,
     )
     console.print(table)
-    lines = [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
+    lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
     return '\n'.join(lines if title is None else [title, *lines])
 
 

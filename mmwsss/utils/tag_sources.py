@@ -10,14 +10,14 @@ from mmwsss.utils.io import read_mask
 from mmwsss.utils.limits import read_bytes
 
 
-def tags_from_xml(path):
+def tags_from_xml(path: str | Path) -> list[str]:
     """Object names of a PASCAL VOC annotation, in order of appearance, each once.
 
     Difficult and truncated objects count; parts of an object (head, hand, foot) do not.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not such an annotation; names the file.
+        ValueError: Not such an annotation. The message names the file.
     """
     data = read_bytes(path, 'annotation')
     try:
@@ -32,7 +32,7 @@ def tags_from_xml(path):
     return list(dict.fromkeys(names))
 
 
-def tags_from_mask(path, num_classes):
+def tags_from_mask(path: str | Path, num_classes: int) -> list[int]:
     """0-based ids of the foreground classes of a label map, ascending.
 
     Args:
@@ -43,17 +43,17 @@ def tags_from_mask(path, num_classes):
     return (np.flatnonzero(counts[1:num_classes])).tolist()
 
 
-def voc_tags(path):
+def voc_tags(path: str | Path) -> list[str]:
     """Tag names of an object annotation (``.xml``) or a label map (``.png``), in order of the
     classes.
 
     Raises:
-        ValueError: Damaged file, or an object that is no VOC class; names file and object.
+        ValueError: Damaged file, or an object that is not a VOC class. The message names both.
     """
     if Path(path).suffix == '.png':
         return [VOC_CLASSES[tag + 1] for tag in tags_from_mask(path, len(VOC_CLASSES))]
     tags = tags_from_xml(path)
     wrong = [tag for tag in tags if tag not in VOC_CLASSES[1:]]
     if wrong:
-        raise ValueError(f'{path}: object {wrong[0]!r} is no class of VOC 2012')
+        raise ValueError(f'{path}: object {wrong[0]!r} is not a class of VOC 2012')
     return sorted(tags, key=VOC_CLASSES.index)

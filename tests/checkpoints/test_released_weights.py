@@ -262,7 +262,7 @@ def test_unused_names_are_listed(monkeypatch, tmp_path):
     state, _ = release('mctformer_plus', model)
     load_weights(model, saved(state, 'mctformer_plus', tmp_path))
     assert messages == [
-        'released weights of MCTformer+: MCTformerPlus has no use for norm.bias, norm.weight, '
+        'released weights of MCTformer+: MCTformerPlus ignored the keys norm.bias, norm.weight, '
         'pos_embed'
     ]
     psa = make('psa')

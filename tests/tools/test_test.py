@@ -217,7 +217,7 @@ def test_bad_checkpoints(classifier, segmentor, tmp_path):
     one_line(test(classifier, tmp_path / 'missing.pth'), 'missing.pth: checkpoint not found')
     (tmp_path / 'broken.pth').write_bytes(b'no checkpoint')
     one_line(
-        test(classifier, tmp_path / 'broken.pth'), 'broken.pth: no checkpoint, or a damaged one'
+        test(classifier, tmp_path / 'broken.pth'), 'broken.pth: not a checkpoint, or a damaged one'
     )
     one_line(test(classifier, segmentor.checkpoint), segmentor.checkpoint, 'another architecture')
     one_line(

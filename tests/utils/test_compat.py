@@ -75,7 +75,7 @@ def test_damaged_files(content, tmp_path):
     torch.save(weights(), file)
     file.write_bytes(file.read_bytes()[:700] if content is None else content)
     for reader in READERS.values():
-        with pytest.raises(ValueError, match=r'weights\.pth: no checkpoint, or a damaged one'):
+        with pytest.raises(ValueError, match=r'weights\.pth: not a checkpoint, or a damaged one'):
             reader(file)
     with pytest.raises(FileNotFoundError):
         load_weights_only(tmp_path / 'missing.pth')

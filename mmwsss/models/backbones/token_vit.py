@@ -425,7 +425,7 @@ class TokenViT(VisionTransformer):
         self._check_architecture(own)
         if unused:
             print_log(
-                f'Weights that TokenViT has no use for: {", ".join(sorted(unused))}',
+                f'Keys that TokenViT ignored: {", ".join(sorted(unused))}',
                 logger='current',
             )
         state_dict.update({prefix + key: value for key, value in own.items()})

@@ -132,7 +132,7 @@ def test_bad_input(tmp_path):
     )
     one_line(
         run_tool(CONVERT, tmp_path / 'other.pth', tmp_path / 'out.pth', '--format', 'irn'),
-        'has not the names of irn',
+        'lacks the parameter names of irn',
     )
     one_line(
         run_tool(CONVERT, tmp_path / 'released.pth', tmp_path / 'out.pth', '--format', 'irn'),
