@@ -164,7 +164,7 @@ def test_bad_input(tmp_path):
     one_line(run_tool(CONVERT, tmp_path / 'list.pth', tmp_path / 'out.pth'), 'holds a list')
     (tmp_path / 'text.pth').write_text('text')
     one_line(
-        run_tool(CONVERT, tmp_path / 'text.pth', tmp_path / 'out.pth'), 'text.pth: no checkpoint'
+        run_tool(CONVERT, tmp_path / 'text.pth', tmp_path / 'out.pth'), 'text.pth: not a checkpoint'
     )
     assert not (tmp_path / 'out.pth').exists()
     assert (
