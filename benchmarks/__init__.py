@@ -1,3 +1,3 @@
-"""What `tools/analysis_tools/benchmark.py` compares: `suites` set the cases up, `textbook` holds
-the plain versions.
+"""Code that `tools/analysis_tools/benchmark.py` compares: `suites` set the cases up, `textbook`
+holds the plain versions.
 """

@@ -93,7 +93,7 @@ def test_single_stage_parts_may_wait_for_their_losses(path):
     ],
 )
 def test_single_stage_recipes(name, settings):
-    """MCC section 5 and 9, CoSA section 6."""
+    """Settings of MCC section IV-A and CoSA section 4.1."""
     config = Config.fromfile(CONFIGS / f'{name}.py')
     model, labels = config.model, config.model.pseudo_label
     assert (config.train_cfg.max_iters, config.train_dataloader.batch_size) == (
@@ -351,7 +351,7 @@ def test_learning_rate_of_every_epoch(name, run):
     ],
 )
 def test_published_settings(name, settings):
-    """Specification sections 2.3, 3 and 4."""
+    """Settings of the released codes of PSA, IRN and DeepLab."""
     config = Config.fromfile(CONFIGS / f'{name}.py')
     plus = 'plus' in name
     assert settings.items() <= dict(config.model.test_cfg).items()

@@ -453,7 +453,7 @@ def test_blocks(document, place, monkeypatch, capsys):
 MESSAGES = {
     'expected the header "image,tags"': {'image_tags.csv': 'image;tags\na;dog\n'},
     '(a comma or an unpaired quote)': {'image_tags.csv': 'image,tags\na,dog,cat\n'},
-    'which is no class; did you mean': {'image_tags.csv': 'image,tags\na,dgo\n'},
+    'which is not a known class; did you mean': {'image_tags.csv': 'image,tags\na,dgo\n'},
     'is listed twice': {'image_tags.csv': 'image,tags\na,dog\na,cat\n'},
     'are the same image id': {'image_tags.csv': 'image,tags\na.jpg,dog\na.png,cat\n'},
     'image files not found': {'image_tags.csv': 'image,tags\na,dog\nb,cat\n'},

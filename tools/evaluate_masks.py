@@ -78,7 +78,7 @@ def parse_args(argv=None):
     parser.add_argument(
         '--protocol',
         metavar='NAME',
-        help='judge as a paper did, e.g. mctformer-plus-voc-train-cam or '
+        help='evaluate as a paper did, e.g. mctformer-plus-voc-train-cam or '
         'mctformer-voc-train-mask: thresholds, rule, mean '
         'and rates; docs/user_guides/protocols.md',
     )

@@ -1,4 +1,4 @@
-"""What is compared: each item is a function ``(device, quick) -> Case`` of the module named
+"""Compared items: each is a function ``(device, quick) -> Case`` of the module named
 here.
 """
 

@@ -1,4 +1,4 @@
-"""What the affinity networks do beside their trunks: random walks and the loss of all pairs of
+"""Work of the affinity networks beside their trunks: random walks and the loss of all pairs of
 neighbours.
 """
 

@@ -81,7 +81,7 @@ class AffinityLabelMaker:
 
         Raises:
             ValueError: Damaged file, size of the maps other than the image's, class id out of
-                range; names the file.
+                range. The message names the file.
         """
         img_id, cam_path, image_path = job
         cams, keys, image = read_cam_and_image(
@@ -104,8 +104,8 @@ class AffinityLabelMaker:
         return DenseCRF(**self.crf).refine_many(_rgb(image), scores)
 
     def ir_label(self, image, cams, keys):
-        """Label map (H,W): 0 background, class id + 1, 255 unsure, for an image (H,W,3) BGR and the
-        maps (K,H,W) of ``keys`` (K,).
+        """Label map (H,W): 0 background, class id + 1, 255 uncertain, for an image (H,W,3) BGR and
+        the maps (K,H,W) of ``keys`` (K,).
         """
         crf = DenseCRF(**self.crf)
         hard = [

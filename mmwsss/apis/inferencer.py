@@ -52,7 +52,8 @@ def init_model(config, checkpoint=None, device='cpu', cfg_options=None):
 
     Raises:
         FileNotFoundError: No such config or checkpoint.
-        ValueError: The checkpoint belongs to another architecture or number of classes; names it.
+        ValueError: The checkpoint belongs to another architecture or number of classes. The message
+            names it.
     """
     config = load_config(config, cfg_options=cfg_options, extra_keys=INFERENCE_KEYS)
     model = MODELS.build(config.model)
@@ -87,7 +88,7 @@ def load_weights(model, checkpoint, *, partial=False):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a checkpoint, or one of another architecture; names the file.
+        ValueError: Not a checkpoint, or one of another architecture. The message names the file.
     """
     accept_released_weights(model)
     try:
@@ -136,7 +137,7 @@ def infer_cams(model, image, tags=None, *, scales=None, flip=None, refine=None):
     """Class activation maps of one image.
 
     Args:
-        model (TagClassifier): From :func:`init_model`.
+        model (TagClassifier): Model of :func:`init_model`.
         image (str | Path | numpy.ndarray): File, or (H,W,3) uint8 BGR.
         tags (Sequence[str | int], optional): Names or 0-based ids of the classes in the image;
             None: the predicted ones.

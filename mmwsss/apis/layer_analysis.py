@@ -1,5 +1,5 @@
-"""What the layers of a classifier attend to: over-smoothing, layer by layer (AReAM, Figures 1, 3,
-6, 7 and Table III).
+"""Analysis of the attention of the layers of a classifier: over-smoothing, layer by layer (AReAM,
+Figures 1, 3, 6, 7 and Table III).
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ THRESHOLDS = tuple(step / 100 for step in range(100))
 
 
 class ImageLayers(NamedTuple):
-    """What :meth:`LayerAnalysis.add` saw in one image, on its grid of patches.
+    """Result of :meth:`LayerAnalysis.add` for one image, on its grid of patches.
 
     Attributes:
         cams (Tensor): (K,h,w) in [0,1], not refined.
@@ -68,7 +68,8 @@ class LayerAnalysis:
             the distance wants.
         form (str): Entropy, ``'max'`` or ``'sum'`` (version 1, of the patch head's signed maps
             alone); see :func:`layer_entropy`.
-        size (tuple[int], optional): (H,W) that images are squashed to; None keeps their size.
+        size (tuple[int], optional): (H,W) that images are resized to without keeping the aspect
+            ratio; None keeps their size.
         thresholds (Sequence[float]): Background thresholds; the best one is reported.
 
     Raises:
@@ -88,7 +89,7 @@ class LayerAnalysis:
     ):
         if not hasattr(model, 'grid_maps') or not hasattr(model.backbone, 'num_class_tokens'):
             raise ValueError(
-                f'{type(model).__name__} is no classifier on a vision transformer, which the '
+                f'{type(model).__name__} is not a classifier on a vision transformer, which the '
                 f'analysis of its attention needs'
             )
         if form == 'sum' and getattr(model, 'patch_head', None) is None:

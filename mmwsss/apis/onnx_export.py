@@ -22,7 +22,7 @@ TAG_OUTPUTS, SEG_OUTPUTS = ('scores', 'cams'), ('logits', 'labels')
 
 
 class Export(NamedTuple):
-    """What :func:`export_onnx` wrote.
+    """Result of :func:`export_onnx`.
 
     Attributes:
         outputs (dict[str, tuple]): Names and shapes of the outputs.
@@ -112,7 +112,7 @@ def export_onnx(model, path, size, *, batch_size=1, tolerance=1e-3, opset=18):
     they agree.
 
     Args:
-        model (BaseModel): From :func:`mmwsss.apis.init_model`, on the CPU.
+        model (BaseModel): Model of :func:`mmwsss.apis.init_model`, on the CPU.
         path (str | Path): File to write; class names and the meaning of the input are stored in its
             metadata.
         size (tuple[int]): (H,W) of the images; the position embedding is fixed to it.

@@ -85,7 +85,7 @@ class Pipeline:
 
         Raises:
             StageFailed: A stage failed.
-            ValueError: ``start`` is no stage.
+            ValueError: ``start`` is not a stage.
         """
         names = [stage['name'] for stage in self.stages]
         if start is not None and start not in names:

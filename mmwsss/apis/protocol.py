@@ -27,7 +27,7 @@ def apply_protocol(config, name):
             (``config.model.module``).
 
     Raises:
-        ValueError: Unknown protocol, or one of another kind of model; names both.
+        ValueError: Unknown protocol, or one of another kind of model. The message names both.
     """
     protocol = find_protocol(name)
     kind = _class_of(config.model)
@@ -39,7 +39,7 @@ def apply_protocol(config, name):
     }
     if protocol.task == 'mask':
         raise ValueError(
-            f'protocol {name} judges files: use tools/evaluate_masks.py --protocol {name}'
+            f'protocol {name} evaluates files: use tools/evaluate_masks.py --protocol {name}'
         )
     if not fits[protocol.task]:
         raise ValueError(
@@ -132,7 +132,7 @@ def _map_in_one_stage(config, protocol):
 
 
 def _map_views(config, protocol):
-    """Scales and flip of a classifier; images are squashed before masks are loaded, which stay at
+    """Scales and flip of a classifier; images are resized before masks are loaded, which stay at
     the size of the photograph.
     """
     _options(config).tags = 'gt'

@@ -66,7 +66,7 @@ class MaskMaker:
 
         Raises:
             ValueError: Damaged file, size of the maps other than the image's, class id out of
-                range; names the file.
+                range. The message names the file.
         """
         img_id, cam_path, image_path = job
         cams, keys, image = read_cam_and_image(

@@ -19,7 +19,7 @@ def build_runner(config, loop=None):
     anything is computed.
 
     Args:
-        config (Config): From :func:`load_config`.
+        config (Config): Config of :func:`load_config`.
         loop (str, optional): ``'train'``: data sets, loops and optimizer of training and
             validation; ``'test'``: those of testing; None: the model alone.
 
@@ -29,7 +29,7 @@ def build_runner(config, loop=None):
     Raises:
         FileNotFoundError: Data is missing.
         ValueError: Unknown component or option, other number of classes than in the data, fewer
-            images than a batch; names the config.
+            images than a batch. The message names the config.
     """
     file = config.filename or 'config'
     if config.launcher == 'pytorch' and not is_distributed():

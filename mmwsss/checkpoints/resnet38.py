@@ -109,7 +109,7 @@ def read_mxnet_params(path: str | Path) -> dict[str, np.ndarray]:
         ``arg:`` or ``aux:``.
 
     Raises:
-        ValueError: Not such a file, cut short, or with sparse arrays; names the file.
+        ValueError: Not such a file, cut short, or with sparse arrays. The message names the file.
     """
     reader = _Reader(path)
     if len(reader.data) < 24 or reader.numbers('Q')[0] != LIST_MAGIC:

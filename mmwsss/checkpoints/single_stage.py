@@ -49,7 +49,7 @@ def translate_single_stage_keys(state: dict[str, Tensor]) -> tuple[dict[str, Ten
         if key.endswith('last_layer.weight_g'):
             if not torch.allclose(value, torch.ones_like(value)):
                 raise ValueError(
-                    f'{key}: the gain of the last layer is not 1; this is no checkpoint of ToCo '
+                    f'{key}: the gain of the last layer is not 1; this is not a checkpoint of ToCo '
                     f'or MCC'
                 )
             left_out.append(key)

@@ -32,7 +32,7 @@ class AffinityDataset(SeededItems, BaseDataset):
         indices, serialize_data, lazy_init: As in :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
-        FileNotFoundError: Images or files do not exist; names up to 20 of them.
+        FileNotFoundError: Images or files do not exist. The message names up to 20 of them.
         ValueError: No folder of the files.
     """
 

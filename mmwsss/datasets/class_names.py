@@ -46,5 +46,5 @@ def load_class_names(classes, data_root=''):
     if twice:
         raise ValueError(f'{origin}: class names appear twice: {twice}')
     if len(classes) == 1:
-        raise ValueError(f"{origin}: there is no class beside 'background'")
+        raise ValueError(f"{origin}: only 'background' is listed")
     return classes

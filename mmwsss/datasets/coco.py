@@ -35,7 +35,7 @@ class COCO14TagDataset(ImageTagDataset):
 
 
 def coco_setup_hint(root):
-    """What is expected of COCO 2014 and where."""
+    """Expected files of COCO 2014 and their places."""
     return (
         f'COCO 2014 is expected in {root}: JPEGImages (train2014 and val2014 of cocodataset.org), '
         f'ImageSets/Segmentation/train.txt and '

@@ -40,7 +40,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
         max_side (int, optional): Photos with a longer side are made smaller when they are read;
             maps are scaled back to the photo. Keeps memory and time of large photos in bounds.
         pipeline (Sequence[dict | Callable]): Transforms.
-        test_mode (bool): For evaluation or inference.
+        test_mode (bool): Whether the data set serves evaluation or inference.
         indices (int | Sequence[int], optional): Use only these images (a number: the first ones).
         serialize_data (bool): Keep the list as bytes that worker processes share.
         lazy_init (bool): Read no list until the first use.
@@ -50,7 +50,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
         FileNotFoundError: A folder, list, image or mask (test mode) does not exist; names up to 20
             files.
         ValueError: Unknown tag, image listed twice, image without a row in the tag file, bad class
-            names; names file and value.
+            names. The message names file and value.
     """
 
     def __init__(

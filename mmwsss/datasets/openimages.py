@@ -34,12 +34,13 @@ class OpenImagesWSOLDataset(ImageTagDataset):
         ann_file (str): Default: ``image_ids.txt`` of the split.
         classes (Sequence[str] | str, optional): Names, background first, or a file of them.
             Default: the folders of the images (the machine ids of OpenImages).
-        test_mode (bool): For evaluation.
+        test_mode (bool): Whether the data set serves evaluation.
         kwargs: See :class:`ImageTagDataset`.
 
     Raises:
         FileNotFoundError: A list, image or mask is missing; says what is expected where.
-        ValueError: Unknown split, or a line that is not as expected; names file and line.
+        ValueError: Unknown split, or a line that is not as expected. The message names file and
+            line.
     """
 
     def __init__(
@@ -160,7 +161,7 @@ def _folder_names(labels):
 
 
 def openimages_setup_hint(root):
-    """What is expected of OpenImages-WSOL and where."""
+    """Expected files of OpenImages-WSOL and their places."""
     return (
         f'OpenImages-WSOL is expected in {root}: the images train, val and test, with the masks '
         f'of val and test beside them, and the '

@@ -34,11 +34,11 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
         raw_pixels (bool): Read images without their EXIF orientation, as the annotations of VOC,
             SBD and COCO were drawn; other photos are read as viewers show them.
         pipeline (Sequence[dict | Callable]): Transforms.
-        test_mode (bool): For evaluation or inference.
+        test_mode (bool): Whether the data set serves evaluation or inference.
         indices, serialize_data, lazy_init: As in :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
-        FileNotFoundError: Images or masks do not exist; names up to 20 of them.
+        FileNotFoundError: Images or masks do not exist. The message names up to 20 of them.
         ValueError: No classes, or no folder of pseudo masks in training.
     """
 

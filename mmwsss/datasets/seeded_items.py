@@ -23,7 +23,7 @@ class SeededItems:
         """Item ``idx`` after the pipeline; no other item ever takes the place of one that fails.
 
         Raises:
-            ValueError: The pipeline returned nothing; names the image.
+            ValueError: The pipeline returned nothing. The message names the image.
         """
         seed_item(idx)
         info = self.get_data_info(idx)

@@ -142,7 +142,7 @@ def find_voc_annotations(root, ids, source, *, masks=None):
 
 
 def voc_setup_hint(root):
-    """What to download for VOC 2012 and where to put it."""
+    """Downloads for VOC 2012 and their places."""
     return (
         f'VOC 2012 is expected in {root}: JPEGImages, Annotations and ImageSets from '
         f'VOCtrainval_11-May-2012.tar of '

@@ -1,5 +1,5 @@
-"""The folder and the archive that the evaluation server of PASCAL VOC takes (pipeline specification
-7.5).
+"""The folder and the archive that the evaluation server of PASCAL VOC takes (development kit of the
+challenge).
 """
 
 import tarfile
@@ -38,7 +38,7 @@ def pack_submission(out, images, num_classes=21):
 
     Raises:
         ValueError: Masks are missing, of another size than their image, without palette, with a
-            wrong value, or belong to no image of the list; names up to 20 of them.
+            wrong value, or belong to no image of the list. The message names up to 20 of them.
     """
     out = Path(out)
     masks = {path.stem: path for path in sorted((out / SUBMISSION_FOLDER).glob('*.png'))}

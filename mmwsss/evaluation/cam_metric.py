@@ -1,6 +1,4 @@
-"""Quality of CAMs as seeds: the background threshold sweep, exact and in one pass (pipeline spec
-7.1).
-"""
+"""Quality of CAMs as seeds: the background threshold sweep, exact and in one pass."""
 
 import torch
 
@@ -39,7 +37,7 @@ class CAMMetric(CounterMetric):
         mean (str): ``'all'`` (official: absent classes count 0), ``'present'`` or ``'union'``.
         rates (str): ``'mctformer'``, ``'irn'`` or ``'seam'``.
         ignore_index (int): Label that is left out.
-        field (str): Maps to judge: ``'pred_cams'``, or ``'pred_aux_cams'`` of an auxiliary
+        field (str): Maps to evaluate: ``'pred_cams'``, or ``'pred_aux_cams'`` of an auxiliary
             classifier.
         out_file (str, optional): JSON file for results, protocol and curve.
         protocol (str, optional): Name of the protocol that is followed.

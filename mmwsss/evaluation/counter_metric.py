@@ -131,7 +131,8 @@ class CounterMetric(BaseMetric):
             data_samples (Sequence[dict]): Predictions and ground truth of each image.
 
         Raises:
-            ValueError: A sample lacks a field or its content is invalid; names the image.
+            ValueError: A sample lacks a field or its content is invalid. The message names the
+                image.
         """
         for sample in data_samples:
             try:

@@ -1,10 +1,10 @@
-"""How each paper obtained its numbers, by name: data, scales, flip, resizing, CRF, threshold rule,
+"""Evaluation protocols of the papers, by name: data, scales, flip, resizing, CRF, threshold rule,
 use of tags.
 
 A number can be compared with another one only if both follow one protocol. ``tools/test.py
 --protocol NAME`` and ``tools/evaluate_masks.py --protocol NAME`` select one, and every metric
-prints the name of its own; ``custom`` is none of these. Sources are the specifications of the
-methods (section in :attr:`Protocol.source`).
+prints the name of its own; ``custom`` is none of these. :attr:`Protocol.source` names the section
+of the paper or the released code that defines it.
 """
 
 from typing import NamedTuple
@@ -22,23 +22,23 @@ TASKS = {
     'seg': 'segmentation',
     'wsol': 'localisation',
 }
-# who sees the tags of a test image
+# when the tags of a test image are used
 GROUND_TRUTH, NO_TAGS, SECOND_NUMBER = 'ground truth', 'not used', 'second number'
 
 
 class Protocol(NamedTuple):
-    """One paper's evaluation.
+    """Evaluation protocol of a paper.
 
     Attributes:
         task (str): Key of :data:`TASKS`.
-        paper (str): Whose protocol it is, and which number.
+        paper (str): Paper, and which of its numbers.
         data (str): Key of :data:`DATA`.
         split (str): Key of its splits.
-        source (str): Specification and section.
-        scales (tuple[float]): Of the test images; empty: as the config says.
+        source (str): Section of the paper, or released code.
+        scales (tuple[float]): Scales of the test images; empty: as the config says.
         flip (bool): Each scale also mirrored.
-        size (tuple[int] | None): (H,W) that images are squashed to first; None: original size, or
-            as the config says where ``scales`` is empty.
+        size (tuple[int] | None): (H,W) that images are resized to first, without keeping the aspect
+            ratio; None: original size, or as the config says where ``scales`` is empty.
         fusion (str | None): Rule of :class:`mmwsss.functional.fusion.ScoreFusion` for the
             segmentation scores.
         crf (str | None): Preset of :class:`mmwsss.models.refiners.DenseCRF`.
@@ -47,7 +47,7 @@ class Protocol(NamedTuple):
         thresholds (tuple | None): (start, stop, step) of the sweep, stop excluded.
         mean (str): Classes that the mean is over.
         rates (str): Definition of FP and FN.
-        ignored_prediction (str): What a predicted 255 is.
+        ignored_prediction (str): Treatment of a predicted 255.
         tags (str): ``'ground truth'``, ``'not used'``, or ``'second number'``: the published number
             removes classes that the image does not have, here it stands beside the one without
             tags.
@@ -87,7 +87,7 @@ _MCT_PLUS = dict(
     scales=(1.0, 0.75, 1.25),
     rule='greedy',
     thresholds=(0, 0.6, 0.01),
-    source='mctformer_plus 4, 5',
+    source='MCTformer+ section 4.1 and its released code',
 )
 _TOCO_CAM = dict(
     task='cam',
@@ -95,7 +95,7 @@ _TOCO_CAM = dict(
     size=(448, 448),
     scales=(1.0, 0.5, 1.5),
     flip=True,
-    source='mcc 6',
+    source='MCC section IV-A and its released code',
 )
 _TOCO_VOC = dict(
     task='seg',
@@ -104,7 +104,7 @@ _TOCO_VOC = dict(
     scales=(1.0, 1.5, 1.25),
     flip=True,
     fusion='max_of_flip_sums',
-    source='mcc 6',
+    source='MCC section IV-A and its released code',
 )
 _TOCO_COCO = dict(
     task='seg',
@@ -114,7 +114,7 @@ _TOCO_COCO = dict(
     scales=(1.0, 1.25, 1.5),
     flip=True,
     fusion='sum_of_flip_maxima',
-    source='mcc 6',
+    source='MCC section IV-A and its released code',
 )
 _MCT_SEG = dict(
     task='seg',
@@ -123,7 +123,7 @@ _MCT_SEG = dict(
     fusion='max_softmax',
     crf='mct_test',
     mean='all',
-    source='pipeline 5.4',
+    source='released code of MCTformer',
 )
 _COSA = dict(
     task='seg',
@@ -133,7 +133,7 @@ _COSA = dict(
     flip=True,
     fusion='sum_logits',
     tags=SECOND_NUMBER,
-    source='cosa 7',
+    source='CoSA section 4.1 and its released code and logs',
 )
 _MASK = dict(task='mask', split='train', tags=GROUND_TRUTH)
 
@@ -152,7 +152,7 @@ PROTOCOLS = {
         **_SWEEP,
         rule='best',
         thresholds=(0.01, 0.8, 0.01),
-        source='aream 6',
+        source='AReAM section V-A and the released code of its first version',
         paper='AReAM, seeds',
         data='voc',
     ),
@@ -161,7 +161,7 @@ PROTOCOLS = {
         size=(384, 384),
         rule='best',
         thresholds=(0, 1, 0.01),
-        source='acr 3',
+        source='ACR section 4.1 and its released code',
         paper='ACR, seeds',
         data='voc',
     ),
@@ -170,7 +170,7 @@ PROTOCOLS = {
         scales=(1.0, 0.5, 1.5, 2.0),
         rule=0.15,
         rates='irn',
-        source='pipeline 7.1, 7.2 (scales: from memory)',
+        source='released code of IRN; its scales are not confirmed',
         paper='IRN, seeds at a fixed threshold',
         data='voc',
     ),
@@ -206,26 +206,30 @@ PROTOCOLS = {
     'mctformer-voc-train-mask': Protocol(
         **_MASK,
         mean='all',
-        source='pipeline 7.2',
+        source='released code of MCTformer',
         paper='MCTformer, MCTformer+, SEAM and ACR, pseudo masks',
         data='voc',
     ),
     'mctformer-plus-coco-train-mask': Protocol(
-        **_MASK, mean='all', source='pipeline 7.2', paper='MCTformer+, pseudo masks', data='coco'
+        **_MASK,
+        mean='all',
+        source='released code of MCTformer',
+        paper='MCTformer+, pseudo masks',
+        data='coco',
     ),
     'irn-voc-train-mask': Protocol(
         **_MASK,
         mean='union',
         rates='irn',
-        source='pipeline 7.2',
+        source='released code of IRN',
         paper='IRN, pseudo masks',
         data='voc',
     ),
     'toco-voc-train-mask': Protocol(
         **_MASK,
         ignored_prediction='drop',
-        source='pipeline 7.2',
-        paper='ToCo, MCC and CoSA, labels of training without unsure pixels',
+        source='released code of ToCo',
+        paper='ToCo, MCC and CoSA, labels of training without uncertain pixels',
         data='voc',
     ),
     'mctformer-voc-val': Protocol(
@@ -246,7 +250,7 @@ PROTOCOLS = {
         fusion='mean_logits',
         crf='ssc_test',
         mean='all',
-        source='pipeline 5.4',
+        source='released code of SEAM (semantic-segmentation-codebase)',
         paper='SEAM, DeepLab-V1 with ResNet38',
     ),
     'deeplabv2-voc-val': Protocol(
@@ -255,7 +259,7 @@ PROTOCOLS = {
         split='val',
         fusion='sum_logits',
         crf='deeplabv2_test',
-        source='pipeline 3, 6.1',
+        source='released code of deeplab-pytorch',
         paper='DeepLab-V2 with ResNet-101 as deeplab-pytorch tests it; likely that of ACR and '
         'AReAM, who do not say',
     ),
@@ -265,7 +269,7 @@ PROTOCOLS = {
         split='val',
         fusion='sum_logits',
         crf='deeplabv2_test',
-        source='pipeline 3, 6.1',
+        source='released code of deeplab-pytorch',
         paper='DeepLab-V2 with ResNet-101 as deeplab-pytorch tests it; likely that of ACR and '
         'AReAM, who do not say',
     ),
@@ -280,9 +284,9 @@ PROTOCOLS = {
         data='voc',
         split='val',
         size=(448, 448),
-        source='mcc 6',
+        source='MCC section IV-A and its released code',
         fusion='sum_logits',
-        paper='MCC and ToCo during training: squashed, one scale',
+        paper='MCC and ToCo during training: resized without keeping the aspect ratio, one scale',
     ),
     'mcc-coco-val': Protocol(**_TOCO_COCO, crf='toco_test', paper='MCC, Table I'),
     'mcc-coco-val_part-single': Protocol(
@@ -290,9 +294,10 @@ PROTOCOLS = {
         data='coco',
         split='val_part',
         size=(448, 448),
-        source='mcc 6',
+        source='MCC section IV-A and its released code',
         fusion='sum_logits',
-        paper='MCC and ToCo during training: the first 5,000 images, squashed, one scale',
+        paper='MCC and ToCo during training: the first 5,000 images, resized without '
+        'keeping the aspect ratio, one scale',
     ),
     'cosa-voc-val': Protocol(
         **_COSA,
@@ -324,7 +329,7 @@ PROTOCOLS = {
         thresholds=(0, 1, 0.001),
         tags=GROUND_TRUTH,
         rule='best',
-        source='pipeline 7.7',
+        source='released evaluation code of WSOL (Choe et al., CVPR 2020)',
         paper='OpenImages-WSOL: pIoU and PxAP, pooled over all images; papers do not say at which '
         'scales',
     ),
@@ -411,7 +416,7 @@ def describe(name):
             parts.append(
                 'original size'
                 if protocol.size is None
-                else f'squashed to {protocol.size[0]} x {protocol.size[1]}'
+                else f'resized to {protocol.size[0]} x {protocol.size[1]}'
             )
         parts.append(
             f'scales {scales}{" with flip" if protocol.flip else ""}'

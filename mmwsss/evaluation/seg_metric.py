@@ -1,4 +1,6 @@
-"""Segmentation quality with every published convention (pipeline spec 7.2-7.5)."""
+"""Segmentation quality with every published convention (the conventions of the released evaluation
+codes).
+"""
 
 from pathlib import Path
 
@@ -29,7 +31,7 @@ class SegMetric(CounterMetric):
 
     With ``use_image_tags`` a second number, ``mIoU_image_tags``, follows the one without tags:
     classes that the image's ground-truth tags exclude are removed from ``seg_logits`` before the
-    argmax. CoSA reports its validation numbers this way; it is no segmentation result of unseen
+    argmax. CoSA reports its validation numbers this way; it is not a segmentation result of unseen
     images and never replaces ``mIoU``.
 
     Args:
@@ -184,5 +186,5 @@ class SegMetric(CounterMetric):
     def _coexist_ids(self):
         unknown = [name for name in self.coexist_classes if name not in self.classes]
         if unknown:
-            raise ValueError(f'coexist_classes {unknown} are no classes of the data set')
+            raise ValueError(f'coexist_classes {unknown} are not classes of the data set')
         return [self.classes.index(name) for name in self.coexist_classes]

@@ -19,9 +19,9 @@ class TagMetric(BaseMetric):
     classes of the average precision (a class without a tagged image counts 0); ``mAP_present``,
     over classes that some image has, where it differs; ``mAP_per_image``, mean over tagged images
     of the average precision of the image's class ranking, which MCTformer's training log calls mAP
-    (mctformer_plus spec 3); and ``F1_per_image``, mean over images of the F1 of the classes with a
-    score above 0.5, 0 for an image without a correct one (the classification score of ToCo and
-    MCC).
+    (released code of MCTformer); and ``F1_per_image``, mean over images of the F1 of the classes
+    with a score above 0.5, 0 for an image without a correct one (the classification score of ToCo
+    and MCC).
 
     Args:
         collect_device (str): ``'cpu'`` or ``'gpu'``, how processes exchange scores.

@@ -1,5 +1,5 @@
-"""Localisation by class activation maps with the protocol of OpenImages-WSOL (pipeline spec
-7.7).
+"""Localisation by class activation maps with the protocol of OpenImages-WSOL (Choe et al., CVPR
+2020).
 """
 
 import torch
@@ -56,7 +56,9 @@ class WSOLMetric(CounterMetric):
         )
         keys = sample_field(sample, 'cam_keys', 'pred_cams are set together with their class ids')
         tags = (
-            sample_field(sample, 'gt_tags', 'WSOLMetric judges the map of the class of the image')
+            sample_field(
+                sample, 'gt_tags', 'WSOLMetric evaluates the map of the class of the image'
+            )
             .nonzero()
             .flatten()
             .tolist()

@@ -102,7 +102,7 @@ def _path_tree(radius: int) -> tuple[tuple[int | None, tuple[tuple, ...]], ...]:
 
 
 class PairGrid:
-    """Where the from cells of each offset and their targets lie on an (h,w) grid."""
+    """Positions of the from cells of each offset and of their targets on an (h,w) grid."""
 
     def __init__(self, shape: Sequence[int], radius: int, full_border: bool) -> None:
         self.height, self.width = shape
@@ -171,8 +171,8 @@ def affinity_labels(la: Tensor, ha: Tensor, *, stride: int = 8, min_score: float
     Args:
         la (Tensor): (...,K+1,H,W) probabilities under a low background exponent, background first.
         ha (Tensor): (...,K+1,H,W) under a high background exponent.
-        stride (int): Block size in pixels; sides that are no multiple of it are filled up with 0 at
-            the bottom and the right.
+        stride (int): Block size in pixels; sides that are not a multiple of it are filled up with 0
+            at the bottom and the right.
         min_score (float): A cell whose largest mean is below this is ignored.
 
     Returns:

@@ -46,7 +46,7 @@ def label_probabilities(labels: Tensor, num_labels: int, gt_prob: float = 0.7) -
         Tensor: (K,H,W) float32.
 
     Raises:
-        ValueError: A label or ``gt_prob`` out of range; names the value.
+        ValueError: A label or ``gt_prob`` out of range. The message names the value.
     """
     labels = labels.long()
     if not 0 < gt_prob < 1:
@@ -135,7 +135,7 @@ def mean_field(unary: Tensor, kernels: list[tuple], num_iters: int) -> Tensor:
 
     Args:
         unary (Tensor): (K,H,W) energies.
-        kernels (list[tuple]): From :func:`pairwise_kernels`.
+        kernels (list[tuple]): Kernels of :func:`pairwise_kernels`.
         num_iters (int): Iterations.
 
     Returns:

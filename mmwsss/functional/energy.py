@@ -86,7 +86,7 @@ def dense_energy(
 def reliability_gate(
     probs: Tensor, inside: Tensor, labels: Tensor, ignore_index: int = 255
 ) -> Tensor:
-    """How much each pixel needs the energy: 1 where it has no label, else ``1 - max_k p_k`` inside
+    """Weight of the energy at each pixel: 1 where it has no label, else ``1 - max_k p_k`` inside
     the image and 0 outside.
 
     Args:

@@ -26,9 +26,9 @@ class ScoreFusion:
     Args:
         rule (str): ``'max_softmax'``: largest softmax over scales and flips (MCTformer);
             ``'mean_softmax'``; ``'sum_logits'`` (CoSA); ``'mean_logits'`` (SSC): the same labels,
-            but a softmax that does not sharpen with the number of views, which a dense CRF feels;
-            ``'max_of_flip_sums'``: logits of both flips summed, largest over scales (ToCo and MCC
-            on VOC); ``'sum_of_flip_maxima'``: the reverse (ToCo and MCC on COCO).
+            but a softmax that does not sharpen with the number of views, which matters to a dense
+            CRF; ``'max_of_flip_sums'``: logits of both flips summed, largest over scales (ToCo and
+            MCC on VOC); ``'sum_of_flip_maxima'``: the reverse (ToCo and MCC on COCO).
 
     Raises:
         ValueError: Unknown rule.

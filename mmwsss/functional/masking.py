@@ -30,14 +30,14 @@ def sample_key_masks(
         scale (int): Side of a cell in tokens; h and w must be multiples of it.
         ratio (float): Probability in [0,1] that a cell is hidden (0.75 in the paper, 0.95 in the
             released code).
-        device (torch.device, optional): Of the result and of the random numbers.
+        device (torch.device, optional): Device of the result and of the random numbers.
         generator (torch.Generator, optional): Source of the random numbers.
 
     Returns:
         Tensor: (B,M,h,w) bool, True is hidden. A mask may hide everything or nothing.
 
     Raises:
-        ValueError: The cells do not fit the grid; names the sizes that do.
+        ValueError: The cells do not fit the grid. The message names the sizes that do.
     """
     h, w = grid
     if scale < 1 or h % scale or w % scale:
@@ -57,7 +57,7 @@ def sample_key_masks(
 
 
 def object_roi(cams: Tensor, tags: Tensor, low: float = 0.25, high: float = 0.7) -> Tensor:
-    """How certainly a place belongs to a tagged object: 0 background, 1 uncertain, 2 object.
+    """Certainty with which a place belongs to a tagged object: 0 background, 1 uncertain, 2 object.
 
     Args:
         cams (Tensor): (B,C,h,w) in about [0,1].
@@ -72,7 +72,7 @@ def object_roi(cams: Tensor, tags: Tensor, low: float = 0.25, high: float = 0.7)
 
 
 def visible_object_flags(roi: Tensor, key_masks: Tensor, min_object: float = 0.2) -> Tensor:
-    """Which masked views count as views of the tagged objects (MCC Eq. 8-9).
+    """Flags of the masked views that show the tagged objects (MCC Eq. 8-9).
 
     Args:
         roi (Tensor): (B,h,w) from :func:`object_roi`.

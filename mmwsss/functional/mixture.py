@@ -55,7 +55,7 @@ def fit_threshold(
         floor (float): Scores at most this are background anyway.
         components (int, optional): ``'released'`` with 2 returns one threshold, the largest value
             of the first component.
-        max_iters (int, optional): Of EM; default 100, for ``'mle2'`` 10,000.
+        max_iters (int, optional): Iterations of EM; default 100, for ``'mle2'`` 10,000.
 
     Returns:
         tuple[float] | None: One threshold; two (low, high) for ``'released'``. None where the fit
@@ -296,7 +296,7 @@ def _quantile(values: Tensor, share: float, counts: Tensor | None = None) -> Ten
 
 
 def crossing(fit: Mixture) -> tuple[float, bool]:
-    """Where two weighted Gaussians are equally likely, between their means.
+    """Point between the means of two weighted Gaussians where both are equally likely.
 
     Args:
         fit (Mixture): Two components, in any order.

@@ -151,7 +151,7 @@ def labels_two_pass(
 
     For each threshold: softmax over [threshold, present classes], refinement, argmax. Class where
     the high run says so, background where both runs do, else ignore. The weights of PAR depend on
-    the image only and it treats channels alike, so that both runs of all images are one call;
+    the image only and it treats all channels equally, so that both runs of all images are one call;
     channels of absent classes are left out, shorter images are filled up with zeros.
 
     Args:
@@ -161,7 +161,7 @@ def labels_two_pass(
         high, low (float): The two background scores.
         boxes (Tensor, optional): (B,4), see the module.
         par (callable, optional): ``(images (B,3,H',W'), masks (B,K,H',W')) -> (B,K,H',W')``, linear
-            and alike for all channels. None: no refinement.
+            and the same for all channels. None: no refinement.
         downscale (int): Images and maps are resized to ``size // downscale`` (bilinear) in between;
             0 or 1 leaves them as they are.
         num_slots (int, optional): See :func:`present_slots`.

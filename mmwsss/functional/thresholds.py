@@ -153,7 +153,7 @@ def select_threshold(
         thresholds (Tensor, optional): (n,) float32, needed for a number.
 
     Raises:
-        ValueError: Unknown rule, or a number that is no threshold of the sweep.
+        ValueError: Unknown rule, or a number that is not a threshold of the sweep.
     """
     if rule == 'best':
         return int(torch.nonzero(miou == miou.max())[0])

@@ -32,7 +32,7 @@ def view_steps(view: View) -> tuple[str, ...]:
     """The steps of a view as a tuple.
 
     Args:
-        view (str | Sequence[str]): Of :data:`VIEW_STEPS`; empty for the image as it is.
+        view (str | Sequence[str]): Steps of :data:`VIEW_STEPS`; empty for the image as it is.
 
     Raises:
         ValueError: An unknown step, or more than one ``'resize'``.
@@ -105,7 +105,7 @@ def source_tokens(grid: Sequence[int], view: View) -> Tensor:
 
 
 def token_positions(grid: Sequence[int], views: View | list[View]) -> Tensor:
-    """Where a view shows each original token (no ``'resize'``).
+    """Position at which a view shows each original token (no ``'resize'``).
 
     Args:
         grid (tuple[int]): (h,w) of the image.

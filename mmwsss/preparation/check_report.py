@@ -1,4 +1,4 @@
-"""What a check of somebody's data found: every problem in one report, instead of one error at a
+"""Report of a data check: every problem in one report, instead of one error at a
 time.
 """
 

@@ -39,7 +39,7 @@ class COCOImage(NamedTuple):
 
 
 class COCOMaskJob(NamedTuple):
-    """What a worker needs to write one mask."""
+    """Job of a worker: everything needed to write one mask."""
 
     annotations: str  # the JSON file
     places: tuple
@@ -63,7 +63,7 @@ def index_annotations(path, report, tell=None):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not JSON, or cut off; names the file.
+        ValueError: Not JSON, or cut off. The message names the file.
     """
     images, owners, labels, starts, lengths, numbers, early = (
         {},
@@ -133,18 +133,18 @@ def index_annotations(path, report, tell=None):
 
 
 def annotation_problem(annotation):
-    """What is wrong with an annotation: (kind, detail), or None."""
+    """Problem of an annotation: (kind, detail), or None."""
     if not isinstance(annotation, dict):
-        return 'annotation that is no object', repr(annotation)[:60]
+        return 'annotation that is not an object', repr(annotation)[:60]
     lacking = [key for key in ('image_id', 'category_id', 'segmentation') if key not in annotation]
     if lacking:
         return 'annotation without a field', ', '.join(lacking)
     if not _is_id(annotation['image_id']):
-        return 'annotation whose image_id is no integer', f'image_id {annotation["image_id"]!r}'
+        return 'annotation whose image_id is not an integer', f'image_id {annotation["image_id"]!r}'
     if type(annotation['category_id']) not in NUMBERS or annotation['category_id'] not in LABELS:
         return 'category outside the 80 of COCO 2014', f'category_id {annotation["category_id"]!r}'
     if type(annotation.get('area', 0)) not in NUMBERS:
-        return 'annotation whose area is no number', f'area {annotation["area"]!r}'
+        return 'annotation whose area is not a number', f'area {annotation["area"]!r}'
     shape = annotation['segmentation']
     known = (
         all(map(_is_polygon, shape))
@@ -213,7 +213,7 @@ def unpack_runs(text):
     for character in text:
         code = ord(character) - 48
         if not 0 <= code < 64:
-            raise ValueError(f'{character!r} is no character of an RLE string')
+            raise ValueError(f'{character!r} is not a character of an RLE string')
         value |= (code & 31) << shift
         shift += 5
         if not code & 32:
@@ -280,7 +280,7 @@ def write_coco_masks(batch):
     """Write the label maps of several images.
 
     Args:
-        batch (list[COCOMaskJob]): Of any annotation files.
+        batch (list[COCOMaskJob]): Jobs of any annotation files.
 
     Returns:
         list: (file, what is wrong) of images whose annotations cannot be decoded.
@@ -323,7 +323,8 @@ def _encode(annotation, codes, size):
     """Run lengths of an instance.
 
     Raises:
-        ValueError: A damaged segmentation, or one of another size; names the annotation.
+        ValueError: A damaged segmentation, or one of another size. The message names the
+            annotation.
     """
     shape, (height, width) = annotation['segmentation'], size
     try:
@@ -361,7 +362,7 @@ def rle_module():
 
 def _add_image(element, images, numbers, path, report):
     if not isinstance(element, dict):
-        report.problem('image that is no object', path, repr(element)[:60])
+        report.problem('image that is not an object', path, repr(element)[:60])
         return
     lacking = [key for key in ('id', 'file_name', 'height', 'width') if key not in element]
     if lacking:
@@ -409,7 +410,7 @@ def _is_length(value):
 
 def _check_category(element, path, report):
     if not isinstance(element, dict):
-        report.problem('category that is no object', path, repr(element)[:60])
+        report.problem('category that is not an object', path, repr(element)[:60])
         return
     number, name = element.get('id'), element.get('name')
     if type(number) is not int or number not in LABELS:

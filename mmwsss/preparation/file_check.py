@@ -1,4 +1,4 @@
-"""Is a file what its name says: images that were cut off, masks that are no label maps."""
+"""Validation of image and mask files: images that were cut off, masks that are not label maps."""
 
 import os
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _RGB_CODE = np.array([1 << 16, 1 << 8, 1])
 class MaskCheck(NamedTuple):
     """A label map and what is wrong with its file."""
 
-    labels: np.ndarray | None  # (H,W) uint8, None if there is no way to tell
+    labels: np.ndarray | None  # (H,W) uint8, None if this cannot be determined
     problem: tuple | None  # (kind, detail)
 
 
@@ -96,7 +96,7 @@ def check_mask(path, num_classes, size=None):
         kind = 'colour-encoded mask of four channels' if mode == 'RGBA' else 'colour-encoded mask'
         if foreign is not None:
             return MaskCheck(
-                None, (f'{kind} with a colour that is no class', f'{mode} image with {foreign}')
+                None, (f'{kind} with a colour that is not a class', f'{mode} image with {foreign}')
             )
         return MaskCheck(labels, (f'{kind}, not a palette PNG', f'{mode} image in VOC colours'))
     values = np.unique(pixels)
@@ -124,7 +124,7 @@ def labels_from_colors(rgb, num_classes):
 
     Returns:
         tuple[array | None, tuple | None]: (H,W) uint8 with 0..K-1 and 255, or None and the first
-        colour that is no class.
+        colour that is not a class.
     """
     ids = np.array([*range(num_classes), 255])
     known = voc_palette()[ids].astype(np.int64) @ _RGB_CODE

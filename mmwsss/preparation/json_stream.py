@@ -23,8 +23,8 @@ class JSONArrays:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: The file is cut off or is no such JSON; names the file and the byte. Raised
-            while iterating.
+        ValueError: The file is cut off or not such JSON. The message names the file and the byte.
+            Raised while iterating.
     """
 
     def __init__(self, path, names):

@@ -1,4 +1,4 @@
-"""What can be wrong with a table of tags although every row can be read."""
+"""Checks of a table of tags whose rows can all be read."""
 
 import difflib
 import re

@@ -30,7 +30,7 @@ TWICE = 'image listed twice'
 
 
 class TagSource(NamedTuple):
-    """What a source says."""
+    """Content of a tag source."""
 
     kind: str  # for messages
     table: dict  # image as written -> tags
@@ -61,7 +61,7 @@ def read_tag_source(path, report, classes=None):
 
     Raises:
         FileNotFoundError: No such file or folder.
-        ValueError: Not such a file at all; names it.
+        ValueError: Not such a file at all. The message names it.
     """
     path = Path(path)
     if path.is_dir():
@@ -190,11 +190,11 @@ def _read_mmpretrain(path, content, report, classes):
     listed = information.get('classes', classes) if isinstance(information, dict) else None
     if not isinstance(information, dict) or not isinstance(listed, (list, tuple, type(None))):
         report.problem(
-            '"metainfo" that is no object with a list "classes"', path, repr(information)[:60]
+            '"metainfo" that is not an object with a list "classes"', path, repr(information)[:60]
         )
         return TagSource(kind, {}, None, None)
     if not isinstance(content['data_list'], list):
-        report.problem('"data_list" that is no list', path, repr(content['data_list'])[:60])
+        report.problem('"data_list" that is not a list', path, repr(content['data_list'])[:60])
         return TagSource(kind, {}, None, None)
     if not listed:
         raise ValueError(f'{path}: no classes in "metainfo", give them with --classes')
@@ -269,7 +269,7 @@ def _coco_entries(path, content, key, fields, report):
     reported.
     """
     if not isinstance(content[key], list):
-        report.problem(f'"{key}" that is no list', path, repr(content[key])[:60])
+        report.problem(f'"{key}" that is not a list', path, repr(content[key])[:60])
         return
     for number, entry in enumerate(content[key]):
         where = f'{path}, {key}[{number}]'

@@ -28,7 +28,7 @@ FORMAT = 2  # raise it when a change of this file changes the images
 
 
 class ToyDifficulty(NamedTuple):
-    """What makes the set easy or hard; fractions unless said otherwise."""
+    """Difficulty of the set; fractions unless said otherwise."""
 
     # standard deviation of the body's hue, in turns of the colour circle (class hues are 0.11 apart
     # on average)

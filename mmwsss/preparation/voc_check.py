@@ -1,6 +1,4 @@
-"""What there is to check, and to make, of a folder with PASCAL VOC 2012 and SBD (pipeline spec
-7.6).
-"""
+"""Checks and derived files of a folder with PASCAL VOC 2012 and SBD."""
 
 import struct
 import zlib
@@ -30,7 +28,7 @@ class VOCFiles(NamedTuple):
 
 
 class VOCFinding(NamedTuple):
-    """What one image has."""
+    """Files of one image."""
 
     problems: list  # (kind, file, detail)
     annotation_tags: list | None  # names in order of the classes
@@ -76,7 +74,7 @@ def check_voc_image(files):
             foreign = [name for name in names if name not in VOC_CLASSES[1:]]
             if foreign:
                 problems.append(
-                    ('object that is no class of VOC', files.annotation, ', '.join(foreign))
+                    ('object that is not a class of VOC', files.annotation, ', '.join(foreign))
                 )
             else:
                 annotation_tags = voc_tags(files.annotation)
@@ -123,7 +121,7 @@ def read_sbd_labels(path):
     """(H,W) label map of an SBD annotation ``cls/<id>.mat``, 0..20.
 
     Raises:
-        ValueError: Damaged file, or no class annotation of SBD; names the file.
+        ValueError: Damaged file, or no class annotation of SBD. The message names the file.
     """
     from scipy.io import loadmat
 

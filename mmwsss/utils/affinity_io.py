@@ -34,7 +34,7 @@ def write_crf_maps(path: str | Path, keys: ArrayLike, la: ArrayLike, ha: ArrayLi
         ha (array): (K+1,H,W) in [0,1], weak background.
 
     Raises:
-        ValueError: The shapes do not fit each other; names the file.
+        ValueError: The shapes do not fit each other. The message names the file.
     """
     maps = CRFMaps(
         np.asarray(keys, np.int16).reshape(-1),

@@ -1,4 +1,4 @@
-"""What all command line tools share: one clear line and a non-zero exit code instead of a
+"""Error handling of all command line tools: one clear line and a non-zero exit code instead of a
 traceback.
 """
 

@@ -1,4 +1,4 @@
-"""Which file belongs to an image id: one listing per folder instead of one look-up per image."""
+"""Look-up of the file of an image id: one listing per folder instead of one look-up per image."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -65,7 +65,7 @@ def find_files(
     """Path of the file of each name; the case of the suffix does not matter.
 
     Args:
-        folder (str | Path): Where to look; names may contain subfolders.
+        folder (str | Path): Where to look. The message names may contain subfolders.
         names (Sequence[str]): Ids, or file names with their extension.
         suffixes (Sequence[str]): Tried in this order.
         what (str): Kind of the files, for messages, e.g. ``'image'``.

@@ -263,8 +263,8 @@ def read_cam_and_image(cam_path, image_path, num_classes=None, *, raw=False):
         tuple: Maps (K,H,W) float32 in [0,1], class ids (K,) int64, image (H,W,3) uint8 BGR.
 
     Raises:
-        ValueError: Damaged file, size of the maps other than the image's, class id out of range;
-            names the file.
+        ValueError: Damaged file, size of the maps other than the image's, class id out of range.
+            The message names the file.
     """
     maps = read_cam(cam_path)
     image = read_image(image_path, raw=raw)
@@ -439,7 +439,8 @@ def read_tags(path):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: No header, an image listed twice, a malformed row; names file and line.
+        ValueError: No header, an image listed twice, a malformed row. The message names file and
+            line.
     """
     path = Path(path)
     check_regular_file(path, 'tag file (CSV with the header "image,tags", or JSON)')

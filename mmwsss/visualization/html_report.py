@@ -57,7 +57,7 @@ def write_report(
             order.
         samples (list[dict], optional): See :func:`mmwsss.visualization.overlay.sample_tiles`.
         settings (str | dict, optional): Text of the config, or heading -> text.
-        environment (dict, optional): From :func:`mmwsss.utils.env.write_environment`; dicts inside
+        environment (dict, optional): Result of :func:`mmwsss.utils.env.write_environment`; dicts inside
             are shown as ``key subkey``.
         classes (list[str], optional): Names by label, background first; colours the names of the
             samples as in their masks.
@@ -103,7 +103,7 @@ def write_report(
 </body>
 </html>
 """
-    # file names that are no valid text still have to be written
+    # file names that are not valid text still have to be written
     with atomic_open(path, 'w', encoding='utf-8', errors='xmlcharrefreplace') as file:
         file.write(page)
     return Path(path)

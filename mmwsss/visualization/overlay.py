@@ -39,7 +39,7 @@ def overlay_cam(image_rgb, cam, alpha=0.55, *, colormap='turbo'):
     if cam.ndim != 2 or not cam.size:
         raise ValueError(f'a class activation map to draw has shape (h,w), got {cam.shape}')
     if colormap not in colormaps:
-        raise ValueError(f'{colormap!r} is no matplotlib colour map')
+        raise ValueError(f'{colormap!r} is not a matplotlib colour map')
     cam = np.clip(np.nan_to_num(cam, nan=0.0), 0, 1)
     height, width = image.shape[:2]
     if cam.shape != (height, width):

@@ -48,7 +48,7 @@ def test_released_resnet38_names():
         **trunk,
         **{f'{name}.weight': torch.ones(1) for name in ('f8_3', 'f8_4', 'f8_5', 'f9')},
     }
-    # a trunk is no format: it initialises a backbone
+    # a trunk is not a format: it initialises a backbone
     assert recognise(affinity) == 'psa' and recognise(trunk) is None
     ours, _ = translate_checkpoint(affinity, 'psa')
     assert set(FORMATS['psa'].release(ours)[0]) == set(affinity)

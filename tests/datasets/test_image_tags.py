@@ -170,10 +170,10 @@ def test_indices_and_wrappers(photos):
     [
         (
             'image,tags\na,dgo\n',
-            "image 'a' has the tag 'dgo', which is no class; did you mean 'dog'",
+            "image 'a' has the tag 'dgo', which is not a known class; did you mean 'dog'",
         ),
-        ('image,tags\na,zebra\n', "'zebra', which is no class; classes are dog, cat"),
-        ('image,tags\na,background\n', "'background', which is no class"),
+        ('image,tags\na,zebra\n', "'zebra', which is not a known class; classes are dog, cat"),
+        ('image,tags\na,background\n', "'background', which is not a known class"),
         ('image,tags\na,dog\na,cat\n', "line 3: image 'a' is listed twice"),
         ('image,tags\na,dog\na.jpg,cat\n', "'a' and 'a.jpg' are the same image id"),
         ('a,dog\n', 'line 1: expected the header'),

@@ -159,7 +159,7 @@ def test_bad_files(root):
         OpenImagesWSOLDataset(**load)
     (lists / 'class_labels.txt').write_text(f'{ONE},100\n')
     with pytest.raises(
-        ValueError, match="class_labels.txt, line 1: '100' is no class number 0..99"
+        ValueError, match="class_labels.txt, line 1: '100' is not a class number 0..99"
     ):
         OpenImagesWSOLDataset(**load)
     (lists / 'class_labels.txt').unlink()

@@ -46,7 +46,7 @@ def test_every_protocol_builds_its_metric(name):
 
 
 def test_settings_of_the_papers():
-    """A sample of the specification, number by number."""
+    """A sample of the published protocols, number by number."""
     plus = PROTOCOLS['mctformer-plus-voc-train-cam']
     assert plus.threshold_values == OFFICIAL_THRESHOLDS and (plus.rule, plus.mean, plus.scales) == (
         'greedy',

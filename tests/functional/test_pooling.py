@@ -52,7 +52,7 @@ def test_ends_of_the_decay():
 
 
 def test_normaliser_of_a_448_image():
-    """Numbers of the specification: 784 positions, sum of the weights 239.20, last weight
+    """Computed by hand: 784 positions, sum of the weights 239.20, last weight
     0.0434.
     """
     maps = torch.zeros(1, 2, 28, 28)

@@ -35,7 +35,7 @@ def random_image(rng, num_classes, num_keys, size, levels=None, ignore=0.1):
 
 
 def brute_force_labels(cams, keys, threshold, num_classes):
-    """All planes of the spec, argmax with ties to the lower index."""
+    """All score planes, argmax with ties to the lower index."""
     planes = np.zeros((num_classes, *cams.shape[1:]), np.float32)
     planes[0] = np.float32(threshold)
     for key, cam in zip(keys, cams.numpy()):

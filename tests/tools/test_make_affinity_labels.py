@@ -212,7 +212,7 @@ def test_training_and_masks(method, config, make, cams, toy_root, tmp_path):
     ],
 )
 def test_recipes(config, steps, rates, momentum, decay):
-    """Spec: pipeline 1.3 and 2.2; the schedule ends with the training."""
+    """Settings of the released PSA and IRN; the schedule ends with the training."""
     cfg = load_config(CONFIGS / f'{config}.py')
     optimizer, schedule = cfg.optim_wrapper.optimizer, cfg.param_scheduler[0]
     factors = {key.lr_mult for key in cfg.optim_wrapper.paramwise_cfg.custom_keys.values()}

@@ -151,7 +151,7 @@ def test_full_report_has_everything(tmp_path):
         assert expected in text, expected
     assert 'seg/empty' not in text and text.count('wsol/PxAP') == 1 and 'cam/FP' not in text
     assert len(pictures(page)) == len(figures) + 5 + 2
-    # the label map of the first sample holds a dog that is no tag
+    # the label map of the first sample holds a dog that is not a tag
     assert ('class', 'tag other') in page.attributes
     assert ('style', 'background:#008000') in page.attributes and (
         'style',

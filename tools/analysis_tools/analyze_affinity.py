@@ -104,7 +104,8 @@ def parse_args(argv=None):
         '--size',
         type=int,
         metavar='PX',
-        help='squash images to PX x PX (default: the size that the config gives them)',
+        help='resize images to PX x PX without keeping the aspect ratio (default: the size that '
+        'the config gives them)',
     )
     parser.add_argument(
         '--samples',
@@ -350,8 +351,8 @@ def draw(name, results, others, *, unit):
     columns = {column: [row[column] for row in layers] for column in SHOWN}
     captions = {
         'hellinger': (
-            'Hellinger distance of the rows of the affinity: the smaller, the more alike (Figure '
-            '3)',
+            'Hellinger distance of the rows of the affinity: the smaller, the more similar the '
+            'rows (Figure 3)',
             'mean distance',
         ),
         'cam_mIoU': (

@@ -38,7 +38,7 @@ def read_curve(path, metric):
     """``thresholds``, ``mIoU``, ``FP`` and ``FN`` of a file.
 
     Raises:
-        ValueError: It has no such curve; names it and what it has.
+        ValueError: It has no such curve. The message names it and what it has.
     """
     content = read_json(path)
     curve = content.get('curve') or content.get(metric)

@@ -4,7 +4,7 @@
 
 The tags: a CSV (image and tags, a row per image and tag, or a column of 0 and 1 per tag), a JSON
 (image -> tags, MMPretrain's multi-label format, COCO), or a folder with one folder of photos per
-tag; what this tool writes into that folder is no tag. Every problem is listed in one report with
+tag; what this tool writes into that folder is not a tag. Every problem is listed in one report with
 the file it is about; then the exit code is 1 and nothing is written. Otherwise it writes
 image_tags.csv, classes.txt, all.txt (ids) and, unless the photos lie there already, JPEGImages with
 links to them.

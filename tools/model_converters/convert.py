@@ -2,7 +2,7 @@
 file of tensors alone.
 
 Released checkpoints load without conversion wherever a checkpoint is asked for. This tool is for a
-file to pass on: cleaned of everything that is no weight, or, with ``--to released``, a model
+file to pass on: cleaned of everything that is not a weight, or, with ``--to released``, a model
 trained here for the authors' code.
 """
 

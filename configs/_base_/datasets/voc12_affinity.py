@@ -1,6 +1,5 @@
-# PASCAL VOC 2012: images of train_aug and CRF maps for PSA's affinity network (specification:
-# pipeline 1.2). The image is padded with black before it is normalised, the maps with 0, which
-# makes cells that are ignored.
+# PASCAL VOC 2012: images of train_aug and CRF maps for PSA's affinity network. The image is padded
+# with black before it is normalised, the maps with 0, which makes cells that are ignored.
 data_root = 'data/VOCdevkit/VOC2012'
 affinity_dir = 'work_dirs/mctformer_plus_voc_pipeline/affinity_labels'
 train_pipeline = [

@@ -1,5 +1,5 @@
-# PASCAL VOC 2012 + SBD with image tags, the augmentation of CoSA at 448 (CoSA specification,
-# section 6). Views of one geometry: weak, which is blurred in half of the cases, and strong, which
+# PASCAL VOC 2012 + SBD with image tags, the augmentation of CoSA at 448 (CoSA section 4.1).
+# Views of one geometry: weak, which is blurred in half of the cases, and strong, which
 # is the weak one after one photometric operation of nine.
 _base_ = ['voc12_single_stage.py']
 train_pipeline = [

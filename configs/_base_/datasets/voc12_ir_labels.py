@@ -1,4 +1,4 @@
-# PASCAL VOC 2012: images of train_aug and label maps for IRN (specification: pipeline 2.2). The
+# PASCAL VOC 2012: images of train_aug and label maps for IRN. The
 # image is padded with 0 after it is normalised, that is with the mean colour (written in BGR
 # order), the labels with 255.
 data_root = 'data/VOCdevkit/VOC2012'

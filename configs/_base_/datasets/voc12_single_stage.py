@@ -1,5 +1,5 @@
-# PASCAL VOC 2012 + SBD with image tags, the augmentation of ToCo and MCC at 448 (MCC specification,
-# section 5), with its geometry put right: one flip, before the crop, which image, box and local
+# PASCAL VOC 2012 + SBD with image tags, the augmentation of ToCo and MCC at 448 (MCC section IV-A),
+# with its geometry put right: one flip, before the crop, which image, box and local
 # view share. Views: labelled image, second crop of the photo, local view.
 data_root = 'data/VOCdevkit/VOC2012'
 crop_size = (448, 448)

@@ -1,5 +1,5 @@
 # PASCAL VOC 2012 + SBD with image tags, the augmentation and seed protocol of ACR at 384
-# (specification sections 3 and 5).
+# (ACR section 4.1).
 _base_ = ['voc12_tags_448.py']
 input_size = 384
 # Padding is put around images in the mean colour: the released code pads with 0 after normalising.

@@ -1,5 +1,5 @@
 # PASCAL VOC 2012 + SBD with image tags, the augmentation of MCTformer+ at 448 (timm's ImageNet
-# recipe, specification section 3).
+# recipe, section 4.1).
 data_root = 'data/VOCdevkit/VOC2012'
 input_size = 448
 # timm applies these to RGB images; ours are BGR, so colours are written in BGR order

@@ -13,8 +13,8 @@ class CRFMapsToLabel(BaseTransform):
     """Labels of PSA: ``affinity_label`` (h,w) uint8 on a grid of ``stride`` pixels from
     ``crf_maps`` (PSA).
 
-    0 background, channel position 1..K, 255 unsure. Comes last before packing: the label is that of
-    the crop.
+    0 background, channel position 1..K, 255 uncertain. Comes last before packing: the label is that
+    of the crop.
 
     Args:
         stride (int): Grid in pixels, that of the network.

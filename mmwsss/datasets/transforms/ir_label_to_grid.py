@@ -14,7 +14,7 @@ class IRLabelToGrid(BaseTransform):
     ``stride`` pixels (IRN).
 
     Args:
-        stride (int): Grid in pixels, that of the network: h=(H-1)//stride+1 and w alike.
+        stride (int): Grid in pixels, that of the network: h=(H-1)//stride+1 and w likewise.
     """
 
     def __init__(self, stride=4):

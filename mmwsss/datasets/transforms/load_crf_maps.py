@@ -16,7 +16,8 @@ class LoadCRFMaps(BaseTransform):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Damaged file, or maps of another size than the image; names the file.
+        ValueError: Damaged file, or maps of another size than the image. The message names the
+            file.
     """
 
     def transform(self, results):

@@ -23,7 +23,7 @@ class LoadImage(BaseTransform):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: The file is no readable image; names it.
+        ValueError: The file is not a readable image. The message names it.
     """
 
     def __init__(

@@ -10,12 +10,13 @@ from .load_crf_maps import check_size
 
 @TRANSFORMS.register_module()
 class LoadIRLabel(BaseTransform):
-    """Read ``affinity_path`` as ``ir_label`` (H,W) uint8: 0 background, class, 255 unsure. Comes
+    """Read ``affinity_path`` as ``ir_label`` (H,W) uint8: 0 background, class, 255 uncertain. Comes
     after :class:`LoadImage`.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Unreadable label map, or one of another size than the image; names the file.
+        ValueError: Unreadable label map, or one of another size than the image. The message names
+            the file.
     """
 
     def transform(self, results):

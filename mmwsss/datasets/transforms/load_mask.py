@@ -19,7 +19,7 @@ class LoadMask(BaseTransform):
     Raises:
         FileNotFoundError: No such file.
         ValueError: The item has no ``seg_map_path``, or the mask is not of the image's size or
-            holds another value than 0..K-1 and 255; names the file and the value.
+            holds another value than 0..K-1 and 255. The message names the file and the value.
     """
 
     def __init__(self, *, num_classes=None, optional=False):

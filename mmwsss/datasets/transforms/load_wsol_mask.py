@@ -9,13 +9,13 @@ from mmwsss.utils.io import read_mask
 
 @TRANSFORMS.register_module()
 class LoadWSOLMask(BaseTransform):
-    """Read ``mask_paths`` and ``ignore_path`` as ``gt_seg_map`` (size,size) uint8 (spec: pipeline
-    7.7).
+    """Read ``mask_paths`` and ``ignore_path`` as ``gt_seg_map`` (size,size) uint8
+    (OpenImages-WSOL).
 
     Each PNG is resized to the square by its nearest pixels; the object is the union of all
     instances and gets the label of the image's class, the region to ignore gets 255 where there is
-    no object. Sets ``ori_shape`` to the square, the size at which maps are judged against the mask.
-    Items without masks stay as they are.
+    no object. Sets ``ori_shape`` to the square, the size at which maps are evaluated against the
+    mask. Items without masks stay as they are.
 
     Args:
         size (int): Side, pixels; 224 in the protocol.

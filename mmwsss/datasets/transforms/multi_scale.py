@@ -9,7 +9,7 @@ from mmwsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class MultiScaleViews(BaseTransform):
-    """Resize the image to every test scale (MCTformer+, spec section 4 step 4).
+    """Resize the image to every test scale (MCTformer+ section 4.1).
 
     Sets ``views``: one (h,w,3) uint8 array per scale, in the order given, h = round(H*s) and w =
     round(W*s) with halves to even, resized by PIL's bicubic filter; scale 1 is the image itself.

@@ -10,8 +10,7 @@ SOURCES = ('base', 'original')
 
 @TRANSFORMS.register_module()
 class MultiViews(BaseTransform):
-    """Make ``views``, several versions of an image (MCC specification, section 5; CoSA
-    specification, section 6).
+    """Make ``views``, several versions of an image (ToCo, MCC, CoSA).
 
     First come the transforms ``base``, whose result, tags and box included, goes on in the
     pipeline. Each view then is made from a copy of it by transforms of its own, of which only the

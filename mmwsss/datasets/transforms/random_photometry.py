@@ -10,7 +10,7 @@ from mmwsss.registry import TRANSFORMS
 @TRANSFORMS.register_module()
 class RandomPhotometry(BaseTransform):
     """Jitter, grey, blur and solarise, in this order, each with its own probability (ToCo, MCC,
-    CoSA; MCC specification, section 5).
+    CoSA).
 
     The operations are those of torchvision and PIL on RGB; the image is BGR before and after. The
     geometry stays.

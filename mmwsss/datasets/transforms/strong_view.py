@@ -21,7 +21,7 @@ class StrongView(BaseTransform):
     stays (CoSA).
 
     Args:
-        operations (Sequence[str]): To choose from, alike.
+        operations (Sequence[str]): Operations to choose from, with equal probability.
         max_magnitude (int): Magnitudes are drawn from 1..max_magnitude; at most 9.
 
     Raises:
@@ -54,7 +54,7 @@ def apply_operation(image, operation, magnitude):
 
     Args:
         image (PIL.Image.Image): RGB.
-        operation (str): Of :data:`OPERATIONS`.
+        operation (str): One of :data:`OPERATIONS`.
         magnitude (int): 1..9: factors of enhancers are 0.18 m + 0.1, solarize inverts from 25.6 m
             on, posterize keeps 4 - int(0.4 m) bits.
 

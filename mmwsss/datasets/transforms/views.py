@@ -20,7 +20,7 @@ class TwoViews(BaseTransform):
     Args:
         transforms (Sequence[str | Sequence[str]]): Views to draw one of, each a step or a
             composition of steps: :data:`mmwsss.functional.views.VIEW_STEPS`.
-        ratio_range (tuple[float]): Of ``'resize'``, drawn uniformly.
+        ratio_range (tuple[float]): Factor of ``'resize'``, drawn uniformly.
         divisor (int): Sides are multiples of it, at least one: the patch size. Other images are
             padded with black at the bottom and the right before the view is made, since padding
             after it would be on another side.

@@ -1,4 +1,4 @@
-"""Pictures of what a single-stage network teaches itself."""
+"""Training visualisations of single-stage networks."""
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper

@@ -16,7 +16,7 @@ from mmwsss.utils.pool import bounded_map
 
 @LOOPS.register_module()
 class CRFTestLoop(TestLoop):
-    """A test loop whose predictions pass through a dense CRF before they are judged.
+    """A test loop whose predictions pass through a dense CRF before they are evaluated.
 
     The network runs here, the CRF in worker processes behind a bounded queue; no score map is ever
     stored. The CRF sees the original image and the softmax of ``seg_logits``, of which all channels

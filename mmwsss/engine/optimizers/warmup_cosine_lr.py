@@ -10,8 +10,8 @@ from mmwsss.registry import PARAM_SCHEDULERS
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
-    """Linear warm-up inside a cosine, in absolute values, optionally lagging (MCTformer+
-    specification, section 3).
+    """Linear warm-up inside a cosine, in absolute values, optionally lagging (released code
+    of MCTformer+).
 
     ``v(t) = warmup_lr + t (base - warmup_lr) / warmup`` for ``t < warmup``, else ``v(t) = min_lr +
     (base - min_lr) (1 + cos(pi t / end)) / 2``; step ``t`` runs at ``v(max(t - lag, 0))``. The

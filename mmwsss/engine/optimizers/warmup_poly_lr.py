@@ -9,7 +9,7 @@ from mmwsss.registry import PARAM_SCHEDULERS
 @PARAM_SCHEDULERS.register_module()
 class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
     """Linear warm-up from a ratio, then a polynomial that began with the warm-up (AFA, ToCo, MCC,
-    CoSA; MCC specification, section 5).
+    CoSA; MCC section IV-A).
 
     Factor of the base value at step n: ``1 - (1 - n / warmup) (1 - warmup_ratio)`` for ``n <
     warmup``, else ``(1 - n / end)^power``. The polynomial is not re-based, so the rate drops a
@@ -19,7 +19,7 @@ class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
         optimizer (OptimWrapper): Its learning rates are the base values.
         warmup (int): Steps of the warm-up; 0 for none.
         warmup_ratio (float): First value over base value.
-        power (float): Of the polynomial.
+        power (float): Exponent of the polynomial.
         begin, end, last_step, by_epoch, verbose: As in every MMEngine scheduler; the polynomial
             would be 0 at ``end``.
 

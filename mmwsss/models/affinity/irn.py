@@ -37,7 +37,7 @@ class IRNet(AffinityPropagator):
             :meth:`propagate`), ``data_preprocessor``, ``init_cfg``.
 
     Raises:
-        ValueError: Strides that are no multiples of the smallest one, or an unknown ``dtype``.
+        ValueError: Strides that are not multiples of the smallest one, or an unknown ``dtype``.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class IRNet(AffinityPropagator):
 
         Args:
             inputs (Tensor): (B,3,H,W) normalised.
-            data_samples (list): With ``affinity_label`` (1,h,w): 0 background, class, 255 unsure,
-                at the size of the grid or of the image.
+            data_samples (list): With ``affinity_label`` (1,h,w): 0 background, class, 255
+                uncertain, at the size of the grid or of the image.
 
         Returns:
             dict[str, Tensor]: ``loss_affinity`` and its terms; ``loss_displacement``.
@@ -142,7 +142,7 @@ class IRNet(AffinityPropagator):
             flip (bool): Average the logits with those of the mirrored image.
 
         Returns:
-            Tensor: (h,w) in [0,1], h=(H-1)//stride+1 and w alike.
+            Tensor: (h,w) in [0,1], h=(H-1)//stride+1 and w likewise.
         """
         height, width = image.shape[-2:]
         views = torch.stack([image, image.flip(-1)]) if flip else image[None]

@@ -99,7 +99,7 @@ class AffinityNet(AffinityPropagator):
         Args:
             inputs (Tensor): (B,3,H,W) normalised.
             data_samples (list): With ``affinity_label`` (1,h,w): 0 background, class or position,
-                255 unsure.
+                255 uncertain.
 
         Returns:
             dict[str, Tensor]: ``loss_affinity``, and its terms for the log.

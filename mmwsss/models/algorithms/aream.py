@@ -43,8 +43,8 @@ class AReAM(MCTformerPlus):
         backbone (dict): :class:`TokenViT`.
         num_classes (int): C.
         patch_head (dict, optional): Options of :class:`PatchCAMHead`; GWRP by default.
-        contrast_weight (float): Of MCTformer+'s contrast between class tokens; 0 (default) leaves
-            it out.
+        contrast_weight (float): Weight of MCTformer+'s contrast between class tokens; 0 (default)
+            leaves it out.
         affinity_loss (dict, optional): Options of :class:`AttentionAffinityLoss`.
         affinity_weight (float): lambda of Eq. 20.
         affinity_start (int): First epoch with the affinity loss, counted from 0.
@@ -52,7 +52,7 @@ class AReAM(MCTformerPlus):
         weighting (str): ``'adaptive'`` by entropy, per image and step (Eq. 8-10); ``'uniform'``, w
             = w_hat = 1; or a JSON file with ``w_hat`` of every layer (version 1), as
             ``tools/analysis_tools/analyze_affinity.py`` writes it; only training reads it.
-        entropy_form (str): Of ``'adaptive'``, see :func:`layer_entropy`.
+        entropy_form (str): Form of the entropy of ``'adaptive'``, see :func:`layer_entropy`.
         split_layer (int, optional): Refine with the layers before it and supervise it and the later
             ones (version 1); None: all do both.
         par (dict | bool): Options of :class:`PAR`; False labels without refinement.
@@ -176,7 +176,8 @@ class AReAM(MCTformerPlus):
 
         Args:
             inputs (Tensor): (B,3,H,W).
-            features (TokenFeatures): Of ``inputs``, with the attention of the training step.
+            features (TokenFeatures): Features of ``inputs``, with the attention of the training
+                step.
             tags (Tensor): (B,C).
             boxes (Tensor, optional): (B,4) y0, y1, x0, x1, the part of each crop that is image;
                 patches outside are ignored.

@@ -107,7 +107,7 @@ class TagClassifier(BaseModel):
         )
 
     def gather(self, features):
-        """What :meth:`scores_of` reads, from the features of the backbone."""
+        """Input of :meth:`scores_of`, from the features of the backbone."""
         return features
 
     def set_cam(self, cam):
@@ -260,7 +260,7 @@ class TagClassifier(BaseModel):
         align_corners = self.test_cfg.get('align_corners', False)
         if not getattr(self.backbone, 'pad_to_patch', False):
             return upsample_cams(maps, size, align_corners=align_corners)
-        # the map covers the padded view: blow it up as a whole, then cut the padding off
+        # the map covers the padded view: upsample the padded map, then crop
         covered = [
             round(cells * self.backbone.patch_size * side / view_side)
             for cells, side, view_side in zip(maps.shape[-2:], size, view_size)

@@ -117,7 +117,7 @@ class MCC(SingleStage):
         Args:
             local (Tensor): (B,3,H,W).
             grid (tuple[int]): (h,w) tokens.
-            maps (MultiScaleMaps): Of the first view.
+            maps (MultiScaleMaps): Maps of the first view.
             tags (Tensor): (B,C).
 
         Returns:
@@ -144,7 +144,7 @@ class MCC(SingleStage):
         return tokens.transpose(0, 1), flags
 
     def roi(self, grid, maps, tags):
-        """Where the objects are, (B,h,w) of 0, 1 or 2, on a grid of that size (bicubic)."""
+        """Map of the objects, (B,h,w) of 0, 1 or 2, on a grid of that size (bicubic)."""
         cams = self.cam_of(self.flag_cam, maps)
         cams = (
             F.interpolate(cams, size=tuple(grid), mode='bicubic', align_corners=False)

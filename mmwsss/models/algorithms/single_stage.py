@@ -1,8 +1,7 @@
 """The single-stage baseline: one network that turns its own class activation maps into the labels
 of its segmentation branch.
 
-The common part of AFA, ToCo (CVPR 2023), MCC (WACV 2024) and CoSA (ECCV 2024); MCC specification,
-sections 1 and 3 to 6.
+The common part of AFA, ToCo (CVPR 2023), MCC (WACV 2024) and CoSA (ECCV 2024).
 """
 
 from contextlib import nullcontext
@@ -33,7 +32,7 @@ OUTPUTS = ('cam', 'aux_cam', 'seg')
 
 
 class MultiScaleMaps(NamedTuple):
-    """What :meth:`SingleStage.multi_scale_maps` returns.
+    """Result of :meth:`SingleStage.multi_scale_maps`.
 
     Attributes:
         classes (Tensor): (U,) int64, 0-based class of each map.
@@ -78,12 +77,12 @@ class SingleStage(TagClassifier):
             ...]``; ``legacy_box``: cut the token labels with the box in pixels, as the released
             code does (a third of its crops had no affinity pair).
         test_cfg (dict, optional): As :class:`TagClassifier` without ``refine``, and ``size`` (H,W)
-            that images are squashed to, or None; ``scales`` of the CAMs; ``seg_scales``,
-            ``seg_flip`` and ``seg_fusion`` (rule of :class:`ScoreFusion`) of the segmentation;
-            ``outputs``, which of ``'cam'``, ``'aux_cam'``, ``'seg'`` to predict.
+            that images are resized to without keeping the aspect ratio, or None; ``scales`` of the
+            CAMs; ``seg_scales``, ``seg_flip`` and ``seg_fusion`` (rule of :class:`ScoreFusion`) of
+            the segmentation; ``outputs``, which of ``'cam'``, ``'aux_cam'``, ``'seg'`` to predict.
 
     Raises:
-        ValueError: An unknown option or name of a loss; names those that exist.
+        ValueError: An unknown option or name of a loss. The message names those that exist.
     """
 
     segments = True
@@ -152,7 +151,7 @@ class SingleStage(TagClassifier):
             raise ValueError(
                 f'test_cfg.outputs must be some of {OUTPUTS}, got {self.test_cfg["outputs"]}'
             )
-        ScoreFusion(self.test_cfg['seg_fusion'])  # a wrong rule fails here
+        ScoreFusion(self.test_cfg['seg_fusion'])  # reports a wrong rule at construction
         if getattr(self.backbone, 'aux_layer', None) is None:
             raise ValueError(
                 f'{type(self).__name__} needs the map of an earlier layer: set aux_layer of the '
@@ -216,7 +215,7 @@ class SingleStage(TagClassifier):
         the classifiers.
 
         Args:
-            features (TokenFeatures): Of B images.
+            features (TokenFeatures): Features of B images.
             classes (Tensor, optional): (U,) class ids; all C by default.
         """
         pairs = ((self.classifier, features.patch_map), (self.aux_classifier, features.aux_map))
@@ -260,17 +259,17 @@ class SingleStage(TagClassifier):
         Args:
             inputs (Tensor): (B,3,H,W); scales have int(s H) x int(s W) pixels (bilinear).
             classes (Tensor, optional): (U,) class ids; all C by default.
-            scales (Sequence[float]): Of the pyramid, distinct.
+            scales (Sequence[float]): Distinct scales of the pyramid.
             flip (bool): Add the horizontal flip of each scale.
-            features (TokenFeatures, optional): Of ``inputs``, where they have been computed: saves
-                a pass.
-            size (tuple[int], optional): Of the maps; (H,W) by default.
+            features (TokenFeatures, optional): Features of ``inputs``, if they have been computed:
+                saves a pass.
+            size (tuple[int], optional): Size of the maps; (H,W) by default.
             seg_fusion (str, optional): Rule of :class:`ScoreFusion` for the segmentation logits;
                 None: none are made.
             seg_labels (Tensor, optional): Labels (0 background) whose segmentation logits are made,
                 in this order; all C+1 by default.
-            seg_scales, seg_flip, seg_size (optional): Of the segmentation, where they are not those
-                of the maps. A scale that both need is computed once.
+            seg_scales, seg_flip, seg_size (optional): Options of the segmentation, where they are
+                not those of the maps. A scale that both need is computed once.
             aux_scales (str, optional): ``'last'`` keeps the auxiliary maps of the last scale only
                 (CoSA as released), ``'all'`` adds all. Default: the attribute ``aux_scales``.
 
@@ -423,8 +422,8 @@ class SingleStage(TagClassifier):
 
         Args:
             views (list[Tensor]): V views (B,3,H,W).
-            features (TokenFeatures): Of the first, with gradient.
-            maps (MultiScaleMaps): Of the first.
+            features (TokenFeatures): Features of the first view, with gradient.
+            maps (MultiScaleMaps): Maps of the first view.
             tags (Tensor): (B,C).
 
         Returns:
@@ -498,7 +497,7 @@ class SingleStage(TagClassifier):
 
     @torch.no_grad()
     def inspect(self, inputs, data_samples):
-        """What a training step sees in the first image of a batch.
+        """Visualisation data of a training step, for the first image of a batch.
 
         Returns:
             dict: ``image`` (3,H,W) uint8 RGB, ``classes`` (U,), ``cam`` and ``aux_cam`` (U,H,W),
@@ -621,7 +620,7 @@ def cam_schedule(name, value):
     """``[(first iteration, 'main' | 'aux'), ...]`` from such a list or from one of the names alone.
 
     Raises:
-        ValueError: Another source, or no source for iteration 0; names the option.
+        ValueError: Another source, or no source for iteration 0. The message names the option.
     """
     schedule = (
         [(0, value)]

@@ -11,9 +11,9 @@ class ToCo(MCC):
     """:class:`MCC` whose local views are small crops of the third view, around pixels that are no
     certain object.
 
-    A crop is negative if its mean region of interest (0 background, 1 unsure, 2 object, by the CAMs
-    at full size) is at most ``min_object``. Its tokens get the whole position embedding, resized to
-    its grid.
+    A crop is negative if its mean region of interest (0 background, 1 uncertain, 2 object, by the
+    CAMs at full size) is at most ``min_object``. Its tokens get the whole position embedding,
+    resized to its grid.
 
     Args:
         num_crops (int): Crops of an image.

@@ -11,8 +11,8 @@ class HybridViT(TokenViT):
     (``vit_base_r50_s16_384``, the backbone of ACR).
 
     Weights of timm and of the released ACR are translated while they load. The grid is that of
-    whole cells: an image that is no multiple of the stride (16) is padded with zeros at the bottom
-    and the right, and the maps are cut back to the image.
+    whole cells: an image whose sides are not multiples of the stride (16) is padded with zeros at
+    the bottom and the right, and the maps are cut back to the image.
 
     Args:
         arch (str | dict): As for :class:`TokenViT`.

@@ -7,8 +7,8 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class PyramidResNet(ResNet):
-    """:class:`mmseg.models.backbones.ResNet` whose first output is the stem after max-pooling (spec
-    section 2.1).
+    """:class:`mmseg.models.backbones.ResNet` whose first output is the stem after max-pooling (the
+    trunk of IRN).
 
     torchvision weights (``init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')``)
     load as they are. The defaults are IRN's trunk: five maps of 64, 256, 512, 1024 and 2048

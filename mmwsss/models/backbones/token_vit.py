@@ -23,7 +23,7 @@ MASK_GROUPS = 4  # sequences of masked images are run in so many groups of simil
 
 
 class TokenFeatures(NamedTuple):
-    """What :class:`TokenViT` returns.
+    """Output of :class:`TokenViT`.
 
     Attributes:
         class_tokens (Tensor): (B,T,D) of the last layer.
@@ -168,7 +168,7 @@ class TokenViT(VisionTransformer):
 
         Raises:
             FileNotFoundError: The checkpoint cannot be downloaded; says which file to place where.
-            ValueError: It is damaged, or one of another architecture; names it.
+            ValueError: It is damaged, or one of another architecture. The message names it.
         """
         trunc_normal_(self.cls_token, std=0.02)
         trunc_normal_(self.pos_embed, std=0.02)
@@ -275,7 +275,7 @@ class TokenViT(VisionTransformer):
         return self._after_attention(layer, x[:, rows], weights @ value), weights
 
     def first_norm(self, index, x):
-        """What the attention of a layer reads: its normalised input (B,T+N,D)."""
+        """Normalised input of the attention of a layer (B,T+N,D)."""
         return self.layers[index].ln1(x)
 
     def encode_visible(self, x, hidden):
@@ -448,7 +448,7 @@ class TokenViT(VisionTransformer):
             if side * side != grid.shape[1]:
                 raise ValueError(
                     f'the position embedding of the checkpoint has {grid.shape[1]} patches, which '
-                    f'is no square grid'
+                    f'is not a square grid'
                 )
             h, w = self.patch_resolution
             nearest = self.pos_init == 'nearest' and h % side == 0 and w % side == 0

@@ -1,4 +1,4 @@
-"""How a trained network becomes maps, one method a file."""
+"""Methods that compute class activation maps from a trained network, one per file."""
 
 from .base import CAMMethod
 from .cam import CAM

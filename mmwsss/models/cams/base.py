@@ -1,4 +1,4 @@
-"""How a trained network becomes maps: the interface of CAM methods."""
+"""Interface of CAM methods, which compute maps from a trained network."""
 
 from abc import ABC, abstractmethod
 
@@ -78,9 +78,7 @@ class CAMMethod(ABC):
 
 
 def token_rows(model, keys):
-    """Rows of the class tokens that speak for classes: their own with a token per class, else that
-    of the only one.
-    """
+    """Row of each class's token: its own with one token per class, else that of the only one."""
     tokens = model.backbone.num_class_tokens
     if tokens not in (1, model.num_classes):
         raise ValueError(

@@ -9,10 +9,10 @@ def attention_gradients(model, features, keys, num_layers=None, *, class_rows=Tr
     """Yield the attention of a layer and the derivative of each class score with respect to it, the
     last layer first.
 
-    The attention of each layer is a free variable; what depends on it later moves along. The layers
-    below are not differentiated, and no weight is: of every layer only its input was kept, and its
-    attention is made again when its turn comes. One pass serves all images of the batch, since no
-    image sees another: the score of a class is summed over them.
+    The attention of each layer is a free variable; what depends on it later is differentiated
+    through. The layers below are not differentiated, and no weight is: of every layer only its
+    input was kept, and its attention is recomputed when its turn comes. One pass serves all images
+    of the batch, since no image sees another: the score of a class is summed over them.
 
     After the last layer the scores read class tokens alone, and the first differentiated layer is
     not followed downwards: where only class rows are asked for, both need no more than these, which

@@ -1,4 +1,4 @@
-"""From features to scores and maps."""
+"""Heads that compute scores and maps from features."""
 
 from .class_token_head import ClassTokenHead
 from .deeplab_v1_head import DeepLabV1Head

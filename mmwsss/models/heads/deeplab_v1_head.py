@@ -22,7 +22,7 @@ class DeepLabV1Head(BaseDecodeHead):
         num_classes (int): Classes, background included.
         variant (str): ``'mct'`` or ``'ssc'``.
         channels (int): Hidden channels.
-        dilation (int): Of the 3x3 convolutions.
+        dilation (int): Dilation of the 3x3 convolutions.
         norm_cfg (dict, optional): Normalisation of ``'ssc'``; default BN.
         options: Every other keyword option of
             :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.

@@ -8,8 +8,8 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class LargeFOVHead(BaseDecodeHead):
-    """Two dilated 3x3 convolutions and a 1x1 classifier, no bias, ReLU between (ToCo, MCC, CoSA;
-    spec section 5.2).
+    """Two dilated 3x3 convolutions and a 1x1 classifier, no bias, ReLU between (decoder of ToCo,
+    MCC and CoSA).
 
     Parameter names ``conv6``, ``conv7``, ``conv8`` are the released ones; PyTorch's default
     initialisation.
@@ -18,7 +18,7 @@ class LargeFOVHead(BaseDecodeHead):
         in_channels (int): D of the feature map.
         num_classes (int): Classes, background included.
         channels (int): Hidden channels.
-        dilation (int): Of the 3x3 convolutions.
+        dilation (int): Dilation of the 3x3 convolutions.
         options: Every other keyword option of
             :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
     """

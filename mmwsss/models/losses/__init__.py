@@ -1,4 +1,4 @@
-"""Loss functions, one equation a file."""
+"""Loss functions, one equation per file."""
 
 from .attention_affinity_loss import AttentionAffinityLoss
 from .attention_consistency_loss import AttentionConsistencyLoss

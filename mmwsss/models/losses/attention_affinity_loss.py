@@ -10,10 +10,10 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class AttentionAffinityLoss(nn.Module):
-    """Patches of one label should attend to each other, patches of different labels should not
+    """Loss that makes patches of one label attend to each other and patches of different labels not
     (AReAM Eq. 18-19).
 
-    Per layer and image ``mean_{alike} (1 - sigmoid) + mean_{different} sigmoid`` of the logits,
+    Per layer and image ``mean_{positive} (1 - sigmoid) + mean_{negative} sigmoid`` of the logits,
     summed over the layers with their weights and averaged over the batch; a mean over no pairs is
     0. One layer's (B,N,N) sigmoid lives at a time, in the backward pass too.
 
@@ -53,7 +53,7 @@ class AttentionAffinityLoss(nn.Module):
         def terms(layer):
             return torch.stack(affinity_terms(layer.logits() if deferred else layer, pairs), 1)
 
-        # (B,L,2) sums over pairs that are alike and that differ
+        # (B,L,2) sums over positive and over negative pairs
         sums = torch.stack(
             [
                 checkpoint(terms, layer, use_reentrant=False, preserve_rng_state=False)

@@ -65,7 +65,7 @@ class AttentionConsistencyLoss(nn.Module):
         return (attn1 - attn2).abs().mean()
 
     def _slice(self, attn, num_class_tokens):
-        """What the term compares, with the heads averaged."""
+        """The part that the term compares, with the heads averaged."""
         attn = attn.mean(2) if attn.dim() == 5 else attn
         if num_class_tokens == 0:  # a slice already
             return attn

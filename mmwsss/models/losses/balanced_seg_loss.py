@@ -1,4 +1,4 @@
-"""Cross entropy that weighs background and foreground alike."""
+"""Cross entropy with equal weights of background and foreground."""
 
 import torch
 from torch import nn

@@ -38,7 +38,7 @@ class ClassTokenContrastLoss(nn.Module):
         self.num_layers = num_layers
 
     def forward(self, class_tokens, tags):
-        """Scalar loss; an image without tags contributes 0 but counts in the batch mean.
+        """Scalar loss; an image without tags contributes 0 and counts in the batch mean.
 
         Args:
             class_tokens (Tensor): (L,B,C,D), class rows after every layer.

@@ -1,4 +1,4 @@
-"""Contrast between the pixels of an image whose labels are sure: keeps classes apart that always
+"""Contrast between the pixels of an image with reliable labels: keeps classes apart that always
 occur together.
 """
 
@@ -27,9 +27,9 @@ class ContrastiveSeparationLoss(nn.Module):
     ours (raw signed maps of all classes at the resolution of the network, cosine, temperature 0.5).
 
     Args:
-        temperature (float): Of the similarity.
+        temperature (float): Temperature of the similarity.
         similarity (str): ``'cosine'`` or ``'dot'``.
-        epsilon (float): Largest perplexity of a sure pixel.
+        epsilon (float): Largest perplexity of a reliable pixel.
         alpha, beta (float): See :func:`mmwsss.functional.reliability.reliability`.
         num_anchors (int, optional): At most so many anchors per image, drawn at random: bounds
             memory on fine grids and is unbiased. All pixels stay positives and negatives. Default:
@@ -55,7 +55,9 @@ class ContrastiveSeparationLoss(nn.Module):
             )
         if num_anchors is not None and num_anchors < 1:
             raise ValueError(f'num_anchors must be at least 1, got {num_anchors}')
-        reliability(torch.zeros(1), 0.5, alpha=alpha, beta=beta)  # a wrong option fails here
+        reliability(
+            torch.zeros(1), 0.5, alpha=alpha, beta=beta
+        )  # reports a wrong option at construction
         self.temperature, self.similarity, self.epsilon = temperature, similarity, epsilon
         self.alpha, self.beta, self.num_anchors = alpha, beta, num_anchors
 

@@ -11,8 +11,8 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class DenseEnergyLoss(nn.Module):
-    """Colour- and position-aware smoothness of a segmentation (ToCo, MCC section 4, CoSA section 4
-    "reg").
+    """Colour- and position-aware smoothness of a segmentation (ToCo, MCC, CoSA; not in the
+    equations of the papers).
 
     Image, box and labels (nearest) and probabilities (bilinear) are resized by ``scale_factor``;
     the energy of the probabilities inside the box is weighted by a gate: 1 on pixels without a
@@ -32,7 +32,7 @@ class DenseEnergyLoss(nn.Module):
         weight (float): Factor of the energy (1e-7 as released).
         sigma_rgb (float): Standard deviation of colours in grey levels 0..255.
         sigma_xy (float): Standard deviation of positions in pixels of the input size.
-        scale_factor (float): Resizing before the energy; ``sigma_xy`` is scaled alike.
+        scale_factor (float): Resizing before the energy; ``sigma_xy`` is scaled by it too.
         gain (float): Factor of the kernel, see above.
         kernel (str): ``'exact'`` or ``'lattice'``.
         loss_weight (float): Outer weight of the loss (0.05 as released).

@@ -1,4 +1,4 @@
-"""Contrast between views of an image that show its objects and views that do not."""
+"""Contrastive loss between views of an image that show its objects and views that do not."""
 
 import math
 
@@ -23,8 +23,8 @@ class MaskedContrastLoss(nn.Module):
     images. Computed in float32 also under AMP.
 
     Args:
-        temperature (float): Of the products of two outputs, which are not normalised (0.5; ToCo on
-            COCO 1).
+        temperature (float): Temperature of the products of two outputs, which are not normalised
+            (0.5; ToCo on COCO 1).
         for_else_term (bool): The released form: ``log(1 + n_t + eps)`` joins the sum over t, as its
             loops add after their last positive (one more positive, of logit 0), and the divisor is
             ``2 (|P| + eps)``.

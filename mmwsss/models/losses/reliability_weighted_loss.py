@@ -1,4 +1,4 @@
-"""Segmentation loss that trusts a pixel as far as its label is reliable."""
+"""Segmentation loss weighted by the reliability of the pseudo labels."""
 
 import torch
 from torch import nn
@@ -29,7 +29,9 @@ class ReliabilityWeightedLoss(nn.Module):
 
     def __init__(self, alpha=0.8, beta=1.0, *, balanced=False, ignore_index=255):
         super().__init__()
-        reliability(torch.zeros(1), 0.5, alpha=alpha, beta=beta)  # a wrong option fails here
+        reliability(
+            torch.zeros(1), 0.5, alpha=alpha, beta=beta
+        )  # reports a wrong option at construction
         self.alpha, self.beta, self.balanced, self.ignore_index = (
             alpha,
             beta,

@@ -1,4 +1,4 @@
-"""The segmentation branch teaches the class maps."""
+"""Loss that supervises the class maps by the segmentation branch."""
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ class SegToCAMLoss(nn.Module):
       values get no gradient: as released, and in all of its logs.
     - ``'paper'``: v1 without ReLU (Eq. 8).
     - ``'v2'``: v1 on the rectified maps after min-max per channel.
-    - ``'v3'``: the best class of the soft labels, ignored where it is unsure, supervises the
+    - ``'v3'``: the best class of the soft labels, ignored where it is uncertain, supervises the
       normalised maps, with one minus their maximum as background, as logits of a balanced cross
       entropy.
 
@@ -31,7 +31,7 @@ class SegToCAMLoss(nn.Module):
         version (str): See above.
         relu (bool): ReLU before the cross entropy of v1.
         min_score (float): v3 ignores pixels whose best soft label is at most this.
-        foreground_weight (float): Of the balanced cross entropy of v3.
+        foreground_weight (float): Foreground weight of the balanced cross entropy of v3.
     """
 
     def __init__(self, version='v1', *, relu=True, min_score=0.25, foreground_weight=0.5):

@@ -1,4 +1,4 @@
-"""Tokens of one class should resemble each other, tokens of different classes should not."""
+"""Affinity loss between patch tokens."""
 
 import torch
 from torch import nn

@@ -12,7 +12,7 @@ HOST_STATE = ('thresholds', 'pushed', 'updates')
 
 @MODELS.register_module()
 class DynamicThreshold(nn.Module):
-    """Dynamic threshold of CoSA (Eq. 6, spec 5.2): a mixture fitted to the confidences of the
+    """Dynamic threshold of CoSA (Eq. 6): a mixture fitted to the confidences of the
     latest images.
 
     A ring buffer holds the confidences nu of the latest images on a coarse grid; every ``interval``

@@ -15,9 +15,9 @@ class ViewConsistency(nn.Module):
     same weights and carry gradient.
 
     ``L = L_cls(image) + L_cls(view) + activation_weight * L_act + affinity_weight * L_aff``, with
-    the head mean of the attention of every layer. The attention is made in blocks and again for its
-    gradient, and each layer's maps are dropped as soon as they are compared, so no matrix per head
-    and no stack of layers is kept.
+    the head mean of the attention of every layer. The attention is computed in blocks and
+    recomputed for its gradient, and each layer's maps are dropped as soon as they are compared, so
+    no matrix per head and no stack of layers is kept.
 
     Args:
         activation_weight (float): alpha; 0 leaves the term out.
@@ -26,8 +26,8 @@ class ViewConsistency(nn.Module):
             pipeline makes one per sample.
         reference_patches (int, optional): Number of patches N that the weights are meant for:
             entries of the attention are about 1/N, so the weights are multiplied by N /
-            ``reference_patches``, which is logged. None leaves them as they are.
-        mass_preserving (bool): Of :class:`AttentionConsistencyLoss`, for resized views.
+            ``reference_patches``, which is logged. None keeps them.
+        mass_preserving (bool): Option of :class:`AttentionConsistencyLoss` for resized views.
     """
 
     def __init__(

@@ -212,7 +212,7 @@ def _check_image(image):
         )
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f'the dense CRF needs an RGB image of shape (H,W,3), got {image.shape}')
-    return np.array(image, order='C')  # pydensecrf wants it contiguous and writable
+    return np.array(image, order='C')  # pydensecrf requires a contiguous, writable array
 
 
 def _strong_channels(probs, limit):

@@ -9,10 +9,11 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class FusionTTAModel(BaseTTAModel):
-    """Fuses the scores of scales and flips, all at original size (pipeline specification 5.4).
+    """Fuses the scores of scales and flips, all at original size.
 
     ``seg_logits`` of the result are scores whose softmax the dense CRF may take: fused logits, or
-    logarithms of fused probabilities (a factor per pixel, which a mean field does not feel).
+    logarithms of fused probabilities (up to a factor per pixel, which leaves the mean field
+    unchanged).
 
     Args:
         module (dict | nn.Module): Segmentation network.
@@ -21,7 +22,7 @@ class FusionTTAModel(BaseTTAModel):
 
     def __init__(self, module, rule='max_softmax', data_preprocessor=None):
         super().__init__(module, data_preprocessor)
-        ScoreFusion(rule)  # a wrong rule fails here
+        ScoreFusion(rule)  # reports a wrong rule at construction
         self.rule = rule
 
     def merge_preds(self, data_samples_list):

@@ -9,8 +9,8 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class MSCSegmentor(EncoderDecoder):
-    """:class:`mmseg.models.segmentors.EncoderDecoder` that sees each image at several scales (spec
-    section 6.1).
+    """:class:`mmseg.models.segmentors.EncoderDecoder` that processes each image at several scales
+    (the training of deeplab-pytorch).
 
     Training adds the loss of every scale, with labels resized (nearest) to its logits, and the loss
     of the element-wise maximum of all of them on the grid of the first scale. Testing uses the

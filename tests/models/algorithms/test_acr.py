@@ -356,7 +356,7 @@ def test_views_of_sides_that_are_no_multiple_of_the_patch(pad):
 
 
 def test_recipes():
-    """Specification section 5."""
+    """Settings of ACR section 4.1 and its released code."""
     for name, steps, weight in (('acr_voc', 26_450, 125), ('acr_coco', 102_600, 100)):
         config = Config.fromfile(CONFIGS / f'{name}.py')
         optimizer, schedule = config.optim_wrapper.optimizer, config.param_scheduler[0]

@@ -337,7 +337,7 @@ def test_labels_of_sides_that_are_no_multiple_of_the_patch(pad):
 
 
 def test_recipes():
-    """Specification sections 6 and 7."""
+    """Settings of AReAM section V-A and of its first version."""
     config = Config.fromfile(CONFIGS / 'aream_voc.py')
     model = config.model
     # the released schedule is one epoch late

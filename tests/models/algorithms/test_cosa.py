@@ -473,7 +473,7 @@ def test_autocast(options, dtype):
 
 def test_crop_that_a_scale_does_not_fit():
     model = cosa(pseudo_label=dict(scales=(1.0, 0.55)))
-    with pytest.raises(ValueError, match='scale 0.55 is no multiple of the patch of 8'):
+    with pytest.raises(ValueError, match='scale 0.55 is not a multiple of the patch of 8'):
         step(model)
 
 

@@ -29,7 +29,7 @@ def image():
 
 
 def released_maps(model, image, layers, keys):
-    """Sections 4.1 to 4.3 of the specification, in plain steps."""
+    """Sections 3.2 to 3.4 of the paper, in plain steps."""
     everything = AttentionRequest('all', reduce='stack')
     features = model.backbone(image, attention=[everything])
     attention, (h, w) = features.attention[0], features.patch_map.shape[-2:]

@@ -99,7 +99,7 @@ def test_size_of_the_network():
     ],
 )
 def test_any_size(size, grid):
-    """What is no multiple of 16 is padded with zeros to one."""
+    """What is not a multiple of 16 is padded with zeros to one."""
     model = hybrid()
     images = torch.randn(2, 3, *size)
     features = model(images, attention=[AttentionRequest('all')])

@@ -278,7 +278,7 @@ def test_checkpoint_of_v1_for_a_model_with_patch_head(tmp_path):
 
 def test_position_embedding_that_is_no_square(tmp_path):
     state = dict(deit(), pos_embed=torch.randn(1, 1 + 6, 16))
-    with pytest.raises(ValueError, match='6 patches, which is no square grid'):
+    with pytest.raises(ValueError, match='6 patches, which is not a square grid'):
         pretrained(saved(state, tmp_path))
 
 

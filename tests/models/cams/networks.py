@@ -67,7 +67,7 @@ def plain_pass(model, image):
 
 
 def naive(model, images, keys, form, *, grad_layers=2, refine=None):
-    """Maps (B,K,N) of specification sections 3 and 4, image by image and class by class."""
+    """Maps (B,K,N) of every CAM method, image by image and class by class."""
     maps = []
     tokens = model.backbone.num_class_tokens
     for image in images:

@@ -1,6 +1,4 @@
-"""Every CAM method against one backward pass per image and class (ACR specification sections 3 and
-4).
-"""
+"""Every CAM method against one backward pass per image and class."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Contrast between class tokens against a loop and the numbers of the specification."""
+"""Contrast between class tokens against a loop and numbers computed by hand."""
 
 import math
 

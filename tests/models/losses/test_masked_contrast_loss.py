@@ -67,7 +67,7 @@ def test_against_the_formula(term):
 
 
 def test_large_products_do_not_overflow():
-    """exp(200) is no float32."""
+    """exp(200) is not a float32 number."""
     student = torch.tensor([[[10.0]], [[-10.0]], [[10.0]]], requires_grad=True)
     loss = MaskedContrastLoss(0.5, True)(
         student, torch.full((2, 1, 1), 10.0), torch.tensor([[1, 1, 0]])

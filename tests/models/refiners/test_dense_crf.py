@@ -129,7 +129,7 @@ def test_values_override_the_preset():
         assert DenseCRF(name).bilateral == values['bilateral']
 
 
-def test_every_parameter_set_of_the_specification_has_a_preset():
+def test_every_published_parameter_set_has_a_preset():
     """Steps, Gaussian sxy and compat, bilateral sxy, srgb and compat."""
     table = {
         (10, 3, 3, 80, 13, 10): 'psa',

@@ -321,7 +321,7 @@ def test_bad_input(classifier, segmentor, report, tmp_path):
         analyze(classifier, tmp_path, '--compare', f'a={tmp_path}'), 'no column hellinger'
     )
     assert one_line(analyze(classifier, tmp_path, '--layers', '3'), '--layers 3', 'layers 1 to 2')
-    assert one_line(analyze(segmentor, tmp_path), 'is no classifier on a vision transformer')
+    assert one_line(analyze(segmentor, tmp_path), 'is not a classifier on a vision transformer')
     write_json(tmp_path / 'x.json', {})
     result = run_tool(
         'analysis_tools/analyze_affinity.py',

@@ -305,14 +305,17 @@ BAD = {
         edit(segmentation=[[1, 2, 1e30, 4, 5, 6]]),
         'annotation 1: [[1, 2, 1e+30',
     ),
-    'annotation that is no object': (
+    'annotation that is not an object': (
         lambda root: change_annotations(
             root, 'val', lambda content: content['annotations'].append('box')
         ),
         'instances_val2014.json: annotation at byte ',
     ),
-    'annotation whose image_id is no integer': (edit(image_id='9'), "annotation 1: image_id '9'"),
-    'annotation whose area is no number': (edit(area='9'), "annotation 1: area '9'"),
+    'annotation whose image_id is not an integer': (
+        edit(image_id='9'),
+        "annotation 1: image_id '9'",
+    ),
+    'annotation whose area is not a number': (edit(area='9'), "annotation 1: area '9'"),
     'category outside the 80 of COCO 2014: a list': (
         edit(category_id=[1]),
         'annotation 1: category_id [1]',
@@ -323,13 +326,13 @@ BAD = {
         ),
         "category_id [1], 'person'",
     ),
-    'category that is no object': (
+    'category that is not an object': (
         lambda root: change_annotations(
             root, 'val', lambda content: content['categories'].append(3)
         ),
         'instances_val2014.json: 3',
     ),
-    'image that is no object': (
+    'image that is not an object': (
         lambda root: change_annotations(root, 'val', lambda content: content['images'].append([1])),
         '[1]',
     ),

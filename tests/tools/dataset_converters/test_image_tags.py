@@ -288,7 +288,7 @@ BAD_COCO = {
         lambda data: data['images'][0].pop('file_name'),
         "images[0]: expected id and file_name, found {'id': 5",
     ),
-    'image that is no object': (
+    'image that is not an object': (
         lambda data: data['images'].append(3),
         'images[4]: expected id and file_name, found 3',
     ),
@@ -300,7 +300,7 @@ BAD_COCO = {
         lambda data: data['categories'][0].update(id=[9]),
         'categories[0]: expected id and name',
     ),
-    'annotation that is no object': (
+    'annotation that is not an object': (
         lambda data: data['annotations'].append(None),
         'annotations[5]: expected image_id and category_id',
     ),
@@ -359,19 +359,19 @@ BAD = {
         f'a row that cannot be read: {name}': (with_json(change, coco), detail)
         for name, (change, detail) in BAD_COCO.items()
     },
-    '"images" that is no list': (
+    '"images" that is not a list': (
         with_json(lambda data: data.update(images={}), coco),
         'source.json: {}',
     ),
-    '"metainfo" that is no object': (
+    '"metainfo" that is not an object': (
         with_json(lambda data: data.update(metainfo=['cat']), mmpretrain),
         "source.json: ['cat']",
     ),
-    '"metainfo" that is no object: classes': (
+    '"metainfo" that is not an object: classes': (
         with_json(lambda data: data.update(metainfo={'classes': 3}), mmpretrain),
         "{'classes': 3}",
     ),
-    '"data_list" that is no list': (
+    '"data_list" that is not a list': (
         with_json(lambda data: data.update(data_list=3), mmpretrain),
         'source.json: 3',
     ),

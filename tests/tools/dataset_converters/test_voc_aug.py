@@ -228,16 +228,16 @@ BAD = {
     'colour-encoded mask of four channels, not a palette PNG': lambda root: save_colors(
         mask_of(root), 'RGBA'
     ),
-    'colour-encoded mask with a colour that is no class': lambda root: save_colors(
+    'colour-encoded mask with a colour that is not a class': lambda root: save_colors(
         mask_of(root), 'RGB', (1, 2, 3)
     ),
     'annotation not found': lambda root: (root / 'Annotations' / f'{ONE}.xml').unlink(),
     'unreadable annotation': lambda root: (root / 'Annotations' / f'{ONE}.xml').write_text(
         '<annotation>'
     ),
-    'object that is no class of VOC': lambda root: (root / 'Annotations' / f'{ONE}.xml').write_text(
-        '<annotation><object><name>zebra</name></object></annotation>'
-    ),
+    'object that is not a class of VOC': lambda root: (
+        root / 'Annotations' / f'{ONE}.xml'
+    ).write_text('<annotation><object><name>zebra</name></object></annotation>'),
     'ids with a path or an extension': lambda root: split_file(root, 'train').write_text(
         f'/JPEGImages/{ONE}.jpg /SegmentationClassAug/{ONE}.png\n'
     ),
