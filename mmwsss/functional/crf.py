@@ -33,7 +33,7 @@ def background_alpha(cams: Tensor, alpha: float) -> Tensor:
     return torch.cat([(1 - best) ** alpha, cams])
 
 
-def label_probabilities(labels: Tensor, num_labels: int, gt_prob: float = 0.7) -> Tensor | None:
+def label_probabilities(labels: Tensor, num_labels: int, gt_prob: float = 0.7) -> Tensor:
     """Soft version of a hard label map (IRN): ``gt_prob`` for the label of a pixel, the rest shared
     by the others.
 

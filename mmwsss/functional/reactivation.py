@@ -122,7 +122,7 @@ def token_labels(
     low: float = 0.25,
     high: float = 0.7,
     downscale: int = 2,
-) -> Tensor | None:
+) -> Tensor:
     """Labels of the patches from maps (Eq. 13-16): refinement at a part of the image size,
     thresholds, top-left pixel of each patch.
 

@@ -1,29 +1,37 @@
 """Interface of CAM methods, which compute maps from a trained network."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from mmwsss.functional.attention import AttentionRequest
 from mmwsss.functional.cam import refine_with_affinity
+from mmwsss.models.algorithms.acr import ACRClassifier
+from mmwsss.models.algorithms.mctformer import MCTformer
+from mmwsss.models.algorithms.mctformer_plus import MCTformerPlus
+from mmwsss.models.backbones.token_vit import TokenFeatures
 
 
 class CAMMethod(ABC):
     """Turns the features of a :class:`TagClassifier` with class tokens into class activation maps.
 
-    A method says what the network has to return (:attr:`requests`, :attr:`layer_inputs`) and makes
-    maps of it (:meth:`maps`). Refinement with the patch affinity, where ``test_cfg.refine`` of the
-    model asks for it, is common.
+    A method defines what the network has to return (:attr:`requests`, :attr:`layer_inputs`) and
+    computes maps from it (:meth:`maps`). All methods share the refinement with the patch affinity,
+    which ``test_cfg.refine`` of the model switches on.
 
     Args:
         affinity (str): ``'Am'`` or ``'mA'``, see :func:`refine_with_affinity`.
         affinity_layers (int, optional): The affinity is the sum over the last layers; None for all.
     """
 
-    requests = ()  # attention that the maps are made from, a tuple of AttentionRequest
-    layer_inputs = 0  # number of last layers whose inputs the maps are made from; None for all
+    requests: tuple[AttentionRequest, ...] = ()  # attention that the maps are computed from
+    # number of last layers whose inputs the maps are computed from; None for all
+    layer_inputs: int | None = 0
 
-    def __init__(self, *, affinity='Am', affinity_layers=None):
+    def __init__(self, *, affinity: str = 'Am', affinity_layers: int | None = None) -> None:
         if affinity not in ('Am', 'mA'):
             raise ValueError(f"affinity must be 'Am' or 'mA', got {affinity!r}")
         self.affinity = affinity
@@ -32,7 +40,7 @@ class CAMMethod(ABC):
         )
 
     @abstractmethod
-    def maps(self, model, features, keys):
+    def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """Maps before refinement.
 
         Args:
@@ -44,14 +52,15 @@ class CAMMethod(ABC):
             Tensor: (B,K,N), any sign.
         """
 
-    def extract(self, model, inputs):
+    def extract(
+        self, model: ACRClassifier | MCTformer | MCTformerPlus, inputs: Tensor
+    ) -> TokenFeatures:
         """:class:`TokenFeatures` of images (B,3,H,W) with what the maps need; without gradients."""
         backbone = model.backbone
         if not hasattr(backbone, 'explain_layer'):
             raise ValueError(
                 f'the CAM method {type(self).__name__} needs a backbone with class tokens, such '
-                f'as mmwsss.TokenViT; '
-                f'{type(backbone).__name__} is none'
+                f'as mmwsss.TokenViT, not {type(backbone).__name__}'
             )
         requests = [
             *self.requests,
@@ -59,7 +68,12 @@ class CAMMethod(ABC):
         ]
         return backbone(inputs, attention=requests, layer_inputs=self.layer_inputs)
 
-    def maps_of(self, model, features, keys):
+    def maps_of(
+        self,
+        model: ACRClassifier | MCTformer | MCTformerPlus,
+        features: TokenFeatures,
+        keys: Sequence[int],
+    ) -> Tensor:
         """Maps (B,K,h,w) of the classes ``keys``, float32, refined with the affinity if the model
         is configured so.
         """
@@ -77,11 +91,12 @@ class CAMMethod(ABC):
             )
 
 
-def token_rows(model, keys):
+def token_rows(model: ACRClassifier | MCTformer | MCTformerPlus, keys: Sequence[int]) -> list[int]:
     """Row of each class's token: its own with one token per class, else that of the only one."""
     tokens = model.backbone.num_class_tokens
     if tokens not in (1, model.num_classes):
         raise ValueError(
-            f'{tokens} class tokens for {model.num_classes} classes: no class has a token'
+            f'{tokens} class tokens for {model.num_classes} classes: no class has a token of its '
+            f'own; set num_class_tokens to {model.num_classes} or 1'
         )
     return list(keys) if tokens > 1 else [0] * len(keys)

@@ -1,5 +1,11 @@
 """Class activation maps of patch scores."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 
 from .base import CAMMethod
@@ -15,11 +21,13 @@ class CAM(CAMMethod):
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
 
-    def __init__(self, relu=True, *, affinity='Am', affinity_layers=None):
+    def __init__(
+        self, relu: bool = True, *, affinity: str = 'Am', affinity_layers: int | None = None
+    ) -> None:
         super().__init__(affinity=affinity, affinity_layers=affinity_layers)
         self.relu = relu
 
-    def maps(self, model, features, keys):
+    def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N)."""
         scores = model.patch_logits(features.patch_map.float())[:, keys].flatten(2)
         return scores.relu() if self.relu else scores

@@ -1,6 +1,12 @@
 """Class attention as a map."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
 from mmwsss.functional.attention import AttentionRequest
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 
 from .base import CAMMethod, token_rows
@@ -19,10 +25,12 @@ class ClassAttention(CAMMethod):
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
 
-    def __init__(self, layers=None, *, affinity='Am', affinity_layers=None):
+    def __init__(
+        self, layers: int | None = None, *, affinity: str = 'Am', affinity_layers: int | None = None
+    ) -> None:
         super().__init__(affinity=affinity, affinity_layers=affinity_layers)
         self.requests = (AttentionRequest('class_to_patch', layers=layers, reduce='mean'),)
 
-    def maps(self, model, features, keys):
+    def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
         return features.attention[0][:, token_rows(model, keys)]

@@ -1,7 +1,12 @@
 """Generic attention explainability."""
 
-import torch
+from collections.abc import Sequence
+from typing import Any
 
+import torch
+from torch import Tensor
+
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 
 from .base import CAMMethod, token_rows
@@ -22,20 +27,19 @@ class GenericAttention(CAMMethod):
 
     layer_inputs = None
 
-    def maps(self, model, features, keys):
+    def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
-        num_class_tokens, rows, relevance = (
-            model.backbone.num_class_tokens,
-            token_rows(model, keys),
-            [None] * len(keys),
-        )
+        num_class_tokens, rows = model.backbone.num_class_tokens, token_rows(model, keys)
+        relevance: dict[int, Tensor] = {}  # row of the class token, by position in keys
         for _, position, weights, gradient in attention_gradients(
             model, features, keys, class_rows=False
         ):
             change = (gradient * weights).relu().mean(1)
-            if relevance[position] is None:
+            if position not in relevance:
                 relevance[position] = change.new_zeros(len(change), 1, change.shape[-1])
                 relevance[position][..., rows[position]] = 1
             row = relevance[position]
             relevance[position] = row + row[..., : change.shape[1]] @ change
-        return torch.cat(relevance, 1)[..., num_class_tokens:]
+        return torch.cat([relevance[position] for position in range(len(keys))], 1)[
+            ..., num_class_tokens:
+        ]

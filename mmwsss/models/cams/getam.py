@@ -1,7 +1,12 @@
 """GETAM: element-wise products of attention and its gradient."""
 
-import torch
+from collections.abc import Sequence
+from typing import Any
 
+import torch
+from torch import Tensor
+
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 
 from .base import CAMMethod, token_rows
@@ -24,7 +29,14 @@ class GETAM(CAMMethod):
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
 
-    def __init__(self, form='cam_grad_s', grad_layers=2, *, affinity='Am', affinity_layers=None):
+    def __init__(
+        self,
+        form: str = 'cam_grad_s',
+        grad_layers: int = 2,
+        *,
+        affinity: str = 'Am',
+        affinity_layers: int | None = None,
+    ) -> None:
         super().__init__(affinity=affinity, affinity_layers=affinity_layers)
         if form not in FORMS:
             raise ValueError(f'form must be one of {FORMS}, got {form!r}')
@@ -33,13 +45,10 @@ class GETAM(CAMMethod):
         self.form = form
         self.layer_inputs = grad_layers
 
-    def maps(self, model, features, keys):
+    def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
-        patches, rows, sums = (
-            slice(model.backbone.num_class_tokens, None),
-            token_rows(model, keys),
-            [0] * len(keys),
-        )
+        patches, rows = slice(model.backbone.num_class_tokens, None), token_rows(model, keys)
+        sums: list[Any] = [0] * len(keys)
         for _, position, weights, gradient in attention_gradients(
             model, features, keys, self.layer_inputs
         ):
@@ -47,10 +56,6 @@ class GETAM(CAMMethod):
                 tensor[:, :, rows[position], patches] for tensor in (weights, gradient)
             )
             product, positive = (weights * gradient).relu().mean(1), gradient.relu().mean(1)
-            sums[position] = (
-                sums[position]
-                + dict(cam_grad=product, grad_s=positive**2, cam_grad_s=product * positive)[
-                    self.form
-                ]
-            )
+            forms = dict(cam_grad=product, grad_s=positive**2, cam_grad_s=product * positive)
+            sums[position] = sums[position] + forms[self.form]
         return torch.stack(sums, 1)

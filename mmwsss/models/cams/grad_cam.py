@@ -1,7 +1,12 @@
 """Grad-CAM on the last layer of a transformer."""
 
-import torch
+from collections.abc import Sequence
+from typing import Any
 
+import torch
+from torch import Tensor
+
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 
 from .base import CAMMethod, token_rows
@@ -25,27 +30,30 @@ class GradCAM(CAMMethod):
 
     layer_inputs = 1
 
-    def __init__(self, features='attention', *, affinity='Am', affinity_layers=None):
+    def __init__(
+        self,
+        features: str = 'attention',
+        *,
+        affinity: str = 'Am',
+        affinity_layers: int | None = None,
+    ) -> None:
         super().__init__(affinity=affinity, affinity_layers=affinity_layers)
         if features not in ('attention', 'token'):
             raise ValueError(f"features must be 'attention' or 'token', got {features!r}")
         self.features = features
 
-    def maps(self, model, features, keys):
+    def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
         if self.features == 'token':
             return self._token_maps(model, features, keys)
-        patches, rows, maps = (
-            slice(model.backbone.num_class_tokens, None),
-            token_rows(model, keys),
-            [],
-        )
+        patches, rows = slice(model.backbone.num_class_tokens, None), token_rows(model, keys)
+        maps = []
         for _, position, weights, gradient in attention_gradients(model, features, keys, 1):
             head_weights = gradient[:, :, rows[position], patches].mean(-1, keepdim=True)
             maps.append((head_weights * weights[:, :, rows[position], patches]).mean(1).relu())
         return torch.stack(maps, 1)
 
-    def _token_maps(self, model, features, keys):
+    def _token_maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         backbone, maps = model.backbone, []
         patches, last = slice(backbone.num_class_tokens, None), backbone.num_layers - 1
         with differentiable(features.layer_inputs[-1]) as x:

@@ -1,7 +1,12 @@
 """ACR's maps: gradients of class scores with respect to class attention."""
 
-import torch
+from collections.abc import Sequence
+from typing import Any
 
+import torch
+from torch import Tensor
+
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 
 from .base import CAMMethod, token_rows
@@ -21,7 +26,14 @@ class GradientAttention(CAMMethod):
         affinity_layers (int, optional): None for all, whatever ``grad_layers`` is.
     """
 
-    def __init__(self, grad_layers=2, relu='head', *, affinity='Am', affinity_layers=None):
+    def __init__(
+        self,
+        grad_layers: int = 2,
+        relu: str = 'head',
+        *,
+        affinity: str = 'Am',
+        affinity_layers: int | None = None,
+    ) -> None:
         super().__init__(affinity=affinity, affinity_layers=affinity_layers)
         if grad_layers < 1:
             raise ValueError(f'grad_layers must be at least 1, got {grad_layers}')
@@ -30,13 +42,10 @@ class GradientAttention(CAMMethod):
         self.layer_inputs = grad_layers
         self.relu = relu
 
-    def maps(self, model, features, keys):
+    def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
-        num_class_tokens, rows, sums = (
-            model.backbone.num_class_tokens,
-            token_rows(model, keys),
-            [0] * len(keys),
-        )
+        num_class_tokens, rows = model.backbone.num_class_tokens, token_rows(model, keys)
+        sums: list[Any] = [0] * len(keys)
         for _, position, _, gradient in attention_gradients(
             model, features, keys, self.layer_inputs
         ):

@@ -1,11 +1,26 @@
 """Derivatives of class scores with respect to attention, layer by layer from the last."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch import Tensor
+
+from mmwsss.models.algorithms.acr import ACRClassifier
+from mmwsss.models.algorithms.mctformer import MCTformer
+from mmwsss.models.algorithms.mctformer_plus import MCTformerPlus
+from mmwsss.models.backbones.token_vit import TokenFeatures
 
 
-def attention_gradients(model, features, keys, num_layers=None, *, class_rows=True):
+def attention_gradients(
+    model: ACRClassifier | MCTformer | MCTformerPlus,
+    features: TokenFeatures,
+    keys: Sequence[int],
+    num_layers: int | None = None,
+    *,
+    class_rows: bool = True,
+) -> Iterator[tuple[int, int, Tensor, Tensor]]:
     """Yield the attention of a layer and the derivative of each class score with respect to it, the
     last layer first.
 
@@ -19,7 +34,7 @@ def attention_gradients(model, features, keys, num_layers=None, *, class_rows=Tr
     leaves a vector-matrix product per head of the usual two layers.
 
     Args:
-        model (TagClassifier): Its ``class_logits`` are the scores, no probabilities.
+        model (TagClassifier): Its ``class_logits`` are the scores (logits, not probabilities).
         features (TokenFeatures): With the inputs of the last ``num_layers`` layers.
         keys (list[int]): K class ids.
         num_layers (int, optional): None for all layers.
@@ -27,21 +42,21 @@ def attention_gradients(model, features, keys, num_layers=None, *, class_rows=Tr
 
     Yields:
         tuple: layer; position in ``keys``; attention (B,H,R,T+N); its derivative, of the same
-            shape. R is T, or T+N below the last layer
-        without ``class_rows``; in the last layer the derivatives of other rows are 0.
+            shape. R is T, or T+N below the last layer without ``class_rows``; in the last layer
+            the derivatives of other rows are 0.
     """
     backbone = model.backbone
     inputs = features.layer_inputs if num_layers is None else features.layer_inputs[-num_layers:]
     num_class_tokens, last = backbone.num_class_tokens, backbone.num_layers - 1
     first = backbone.num_layers - len(inputs)
-    upstream = [None] * len(keys)
+    upstream: list[Any] = [None] * len(keys)
     rows = slice(num_class_tokens if class_rows else None)
     for layer in reversed(range(first, backbone.num_layers)):
         with differentiable(inputs[layer - first]) as x:
             x.requires_grad_()
             narrow = layer == last or (class_rows and layer == first)
             tokens, weights = backbone.explain_layer(layer, x, class_rows=narrow)
-            scores = class_scores(model, tokens) if layer == last else None
+            scores: Any = class_scores(model, tokens) if layer == last else None
         wanted = (weights,) if layer == first else (weights, x)
         for position, key in enumerate(keys):
             with differentiable():
@@ -58,9 +73,9 @@ def attention_gradients(model, features, keys, num_layers=None, *, class_rows=Tr
 
 
 @contextmanager
-def differentiable(x=None):
-    """Gradients on, whatever the caller switched off; gives a copy of ``x`` that can be
-    differentiated, float32 or better.
+def differentiable(x: Tensor | None = None) -> Iterator[Any]:
+    """Enable gradients, also under ``no_grad`` and inference mode, and yield a copy of ``x`` that
+    can be differentiated, float32 or better.
     """
     with torch.inference_mode(False), torch.enable_grad():
         yield (
@@ -70,7 +85,7 @@ def differentiable(x=None):
         )
 
 
-def class_scores(model, tokens):
+def class_scores(model: Any, tokens: Tensor) -> Tensor:
     """Logits (B,C) of tokens (B,>=T,D) after the last layer, not yet normalised."""
     tokens = tokens[:, : model.backbone.num_class_tokens]
     return model.class_logits(model.backbone.ln1(tokens) if model.backbone.final_norm else tokens)

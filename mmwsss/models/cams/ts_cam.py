@@ -1,6 +1,14 @@
 """TS-CAM."""
 
+from collections.abc import Sequence
+
+from torch import Tensor
+
 from mmwsss.functional.attention import AttentionRequest
+from mmwsss.models.algorithms.acr import ACRClassifier
+from mmwsss.models.algorithms.aream import AReAM
+from mmwsss.models.algorithms.mctformer_plus import MCTformerPlus
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 
 from .base import CAMMethod, token_rows
@@ -18,11 +26,18 @@ class TSCAM(CAMMethod):
 
     requests = (AttentionRequest('class_to_patch', reduce='sum'),)
 
-    def __init__(self, relu=False, *, affinity='Am', affinity_layers=None):
+    def __init__(
+        self, relu: bool = False, *, affinity: str = 'Am', affinity_layers: int | None = None
+    ) -> None:
         super().__init__(affinity=affinity, affinity_layers=affinity_layers)
         self.relu = relu
 
-    def maps(self, model, features, keys):
+    def maps(
+        self,
+        model: ACRClassifier | AReAM | MCTformerPlus,
+        features: TokenFeatures,
+        keys: Sequence[int],
+    ) -> Tensor:
         """(B,K,N)."""
         scores = model.patch_logits(features.patch_map.float())[:, keys].flatten(2)
         return features.attention[0][:, token_rows(model, keys)] * (

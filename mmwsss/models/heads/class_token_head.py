@@ -1,8 +1,10 @@
 """Class scores from class tokens."""
 
+from typing import Any
+
 import torch
 from mmengine.model import BaseModule
-from torch import nn
+from torch import Tensor, nn
 
 from mmwsss.registry import MODELS
 
@@ -18,7 +20,14 @@ class ClassTokenHead(BaseModule):
         embed_dims (int, optional): D, needed by ``'linear'``.
     """
 
-    def __init__(self, pooling='mean', *, num_classes=None, embed_dims=None, init_cfg=None):
+    def __init__(
+        self,
+        pooling: str = 'mean',
+        *,
+        num_classes: int | None = None,
+        embed_dims: int | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if pooling not in ('mean', 'max', 'linear'):
             raise ValueError(f"pooling must be 'mean', 'max' or 'linear', got {pooling!r}")
@@ -30,7 +39,7 @@ class ClassTokenHead(BaseModule):
             self.bias = nn.Parameter(torch.zeros(num_classes))
             nn.init.trunc_normal_(self.weight, std=0.02)
 
-    def forward(self, class_tokens):
+    def forward(self, class_tokens: Tensor) -> Tensor:
         """(B,C,D) -> logits (B,C)."""
         if self.pooling == 'mean':
             return class_tokens.mean(-1)

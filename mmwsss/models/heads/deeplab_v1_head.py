@@ -1,8 +1,10 @@
 """DeepLab-V1 (LargeFOV) decode head."""
 
+from typing import Any
+
 from mmcv.cnn import build_norm_layer
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from torch import nn
+from torch import Tensor, nn
 
 from mmwsss.registry import MODELS
 
@@ -33,15 +35,15 @@ class DeepLabV1Head(BaseDecodeHead):
 
     def __init__(
         self,
-        in_channels,
-        num_classes,
+        in_channels: int,
+        num_classes: int,
         *,
-        variant='mct',
-        channels=512,
-        dilation=12,
-        norm_cfg=None,
-        **options,
-    ):
+        variant: str = 'mct',
+        channels: int = 512,
+        dilation: int = 12,
+        norm_cfg: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
         if variant not in ('mct', 'ssc'):
             raise ValueError(f"variant must be 'mct' or 'ssc', got {variant!r}")
         ssc = variant == 'ssc'
@@ -67,7 +69,9 @@ class DeepLabV1Head(BaseDecodeHead):
             )
         self.variant = variant
 
-    def forward(self, inputs):
+    def forward(
+        self, inputs: list[Tensor] | tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+    ) -> Tensor:
         """Logits (B,num_classes,h,w) from the feature maps of the backbone."""
         x = self.conv1(self._transform_inputs(inputs))
         if self.variant == 'ssc':

@@ -1,7 +1,10 @@
 """DeepLab-V2 decode head."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from torch import nn
+from torch import Tensor, nn
 
 from mmwsss.registry import MODELS
 
@@ -21,7 +24,14 @@ class DeepLabV2Head(BaseDecodeHead):
             :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
     """
 
-    def __init__(self, in_channels, num_classes, *, dilations=(6, 12, 18, 24), **options):
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        dilations: Sequence[int] = (6, 12, 18, 24),
+        **options: Any,
+    ) -> None:
         defaults = dict(dropout_ratio=0, init_cfg=dict(type='Normal', std=0.01, layer='Conv2d'))
         super().__init__(
             in_channels, num_classes, num_classes=num_classes, **{**defaults, **options}
@@ -32,7 +42,9 @@ class DeepLabV2Head(BaseDecodeHead):
             for d in dilations
         )
 
-    def forward(self, inputs):
+    def forward(
+        self, inputs: list[Tensor] | tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+    ) -> Tensor:
         """Logits (B,num_classes,h,w) from the feature maps of the backbone."""
         x = self._transform_inputs(inputs)
         if self.dropout is not None:

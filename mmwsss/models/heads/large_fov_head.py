@@ -1,7 +1,9 @@
 """LargeFOV decode head of the single-stage methods."""
 
+from typing import Any
+
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from torch import nn
+from torch import Tensor, nn
 
 from mmwsss.registry import MODELS
 
@@ -23,7 +25,15 @@ class LargeFOVHead(BaseDecodeHead):
             :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
     """
 
-    def __init__(self, in_channels, num_classes, *, channels=512, dilation=5, **options):
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        channels: int = 512,
+        dilation: int = 5,
+        **options: Any,
+    ) -> None:
         defaults = dict(
             dropout_ratio=0,
             init_cfg=None,
@@ -39,7 +49,9 @@ class LargeFOVHead(BaseDecodeHead):
         )
         self.conv8 = nn.Conv2d(channels, self.out_channels, 1, bias=False)
 
-    def forward(self, inputs):
+    def forward(
+        self, inputs: list[Tensor] | tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+    ) -> Tensor:
         """Logits (B,num_classes,h,w) from the feature maps of the backbone."""
         x = self.conv7(self.conv6(self._transform_inputs(inputs)).relu()).relu()
         if self.dropout is not None:

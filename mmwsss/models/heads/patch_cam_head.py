@@ -1,7 +1,9 @@
 """Class maps and class scores from patch tokens."""
 
+from typing import Any
+
 from mmengine.model import BaseModule
-from torch import nn
+from torch import Tensor, nn
 
 from mmwsss.functional.pooling import (
     global_average_pool,
@@ -22,7 +24,15 @@ class PatchCAMHead(BaseModule):
         decay (float): GWRP weight of a rank relative to the one before.
     """
 
-    def __init__(self, num_classes, embed_dims, *, pooling='gwrp', decay=0.996, init_cfg=None):
+    def __init__(
+        self,
+        num_classes: int,
+        embed_dims: int,
+        *,
+        pooling: str = 'gwrp',
+        decay: float = 0.996,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if pooling not in ('gap', 'gmp', 'gwrp'):
             raise ValueError(f"pooling must be 'gap', 'gmp' or 'gwrp', got {pooling!r}")
@@ -32,11 +42,11 @@ class PatchCAMHead(BaseModule):
         self.pooling = pooling
         self.decay = decay
 
-    def forward(self, patch_map):
+    def forward(self, patch_map: Tensor) -> Tensor:
         """(B,D,h,w) -> raw class maps (B,C,h,w)."""
         return self.conv(patch_map)
 
-    def pool(self, cams):
+    def pool(self, cams: Tensor) -> Tensor:
         """Raw class maps (B,C,h,w) -> logits (B,C)."""
         if self.pooling == 'gap':
             return global_average_pool(cams)

@@ -2,7 +2,7 @@
 
 import torch
 from mmengine.model.weight_init import trunc_normal_
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.registry import MODELS
@@ -24,8 +24,13 @@ class Projector(nn.Module):
     """
 
     def __init__(
-        self, in_channels, out_channels=1024, *, hidden_channels=2048, bottleneck_channels=256
-    ):
+        self,
+        in_channels: int,
+        out_channels: int = 1024,
+        *,
+        hidden_channels: int = 2048,
+        bottleneck_channels: int = 256,
+    ) -> None:
         super().__init__()
         self.mlp = nn.Sequential(
             nn.Linear(in_channels, hidden_channels),
@@ -41,7 +46,7 @@ class Projector(nn.Module):
         # the released layer is weight-normalised with a frozen gain of 1: only directions count
         self.last_layer = nn.Linear(bottleneck_channels, out_channels, bias=False)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Outputs (...,out_channels), each in [-1,1], of tokens (...,D); the cosines are taken in
         float32 also under AMP.
         """

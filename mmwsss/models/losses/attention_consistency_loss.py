@@ -1,6 +1,8 @@
 """Consistency of the attention of two views of an image."""
 
-from torch import nn
+from collections.abc import Sequence
+
+from torch import Tensor, nn
 
 from mmwsss.functional.views import undo_on_affinity, undo_on_keys
 from mmwsss.registry import MODELS
@@ -22,14 +24,22 @@ class AttentionConsistencyLoss(nn.Module):
             compared as densities.
     """
 
-    def __init__(self, term, *, mass_preserving=True):
+    def __init__(self, term: str, *, mass_preserving: bool = True) -> None:
         super().__init__()
         if term not in ('activation', 'affinity'):
             raise ValueError(f"term must be 'activation' or 'affinity', got {term!r}")
         self.term = term
         self.mass_preserving = mass_preserving
 
-    def forward(self, attn1, attn2, grid, transform='hflip', *, grid_of_view=None):
+    def forward(
+        self,
+        attn1: Tensor,
+        attn2: Tensor,
+        grid: Sequence[int],
+        transform: str | Sequence[str] | list[str] = 'hflip',
+        *,
+        grid_of_view: Sequence[int] | None = None,
+    ) -> Tensor:
         """Scalar loss.
 
         Args:
@@ -64,7 +74,7 @@ class AttentionConsistencyLoss(nn.Module):
             )
         return (attn1 - attn2).abs().mean()
 
-    def _slice(self, attn, num_class_tokens):
+    def _slice(self, attn: Tensor, num_class_tokens: int) -> Tensor:
         """The part that the term compares, with the heads averaged."""
         attn = attn.mean(2) if attn.dim() == 5 else attn
         if num_class_tokens == 0:  # a slice already

@@ -1,7 +1,7 @@
 """Cross entropy with equal weights of background and foreground."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.registry import MODELS
@@ -27,7 +27,9 @@ class BalancedSegLoss(nn.Module):
         ValueError: Unknown reduction or weight.
     """
 
-    def __init__(self, foreground_weight=0.5, *, reduction='image', ignore_index=255):
+    def __init__(
+        self, foreground_weight: float = 0.5, *, reduction: str = 'image', ignore_index: int = 255
+    ) -> None:
         super().__init__()
         if reduction not in ('image', 'batch'):
             raise ValueError(f"reduction must be 'image' or 'batch', got {reduction!r}")
@@ -37,7 +39,7 @@ class BalancedSegLoss(nn.Module):
         self.reduction = reduction
         self.ignore_index = ignore_index
 
-    def forward(self, logits, labels):
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Scalar loss.
 
         Args:
@@ -68,5 +70,5 @@ class BalancedSegLoss(nn.Module):
                 (1 - self.foreground_weight) * parts[0] + self.foreground_weight * parts[1]
             ).mean()
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f'foreground_weight={self.foreground_weight}, reduction={self.reduction!r}'

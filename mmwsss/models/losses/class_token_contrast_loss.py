@@ -1,7 +1,7 @@
 """Contrast between the class tokens of an image."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.registry import MODELS
@@ -24,7 +24,9 @@ class ClassTokenContrastLoss(nn.Module):
         num_layers (int, optional): Use the last ``num_layers`` layers; None for all.
     """
 
-    def __init__(self, normalize=True, rows='present', num_layers=None):
+    def __init__(
+        self, normalize: bool = True, rows: str = 'present', num_layers: int | None = None
+    ) -> None:
         super().__init__()
         if rows not in ('present', 'all'):
             raise ValueError(f"rows must be 'present' or 'all', got {rows!r}")
@@ -37,7 +39,7 @@ class ClassTokenContrastLoss(nn.Module):
         self.rows = rows
         self.num_layers = num_layers
 
-    def forward(self, class_tokens, tags):
+    def forward(self, class_tokens: Tensor, tags: Tensor) -> Tensor:
         """Scalar loss; an image without tags contributes 0 and counts in the batch mean.
 
         Args:

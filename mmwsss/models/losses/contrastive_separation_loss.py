@@ -3,7 +3,7 @@ occur together.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.functional.pseudo_labels import box_mask
@@ -38,14 +38,14 @@ class ContrastiveSeparationLoss(nn.Module):
 
     def __init__(
         self,
-        temperature=0.5,
+        temperature: float = 0.5,
         *,
-        similarity='cosine',
-        epsilon=1.0,
-        alpha=0.8,
-        beta=1.0,
-        num_anchors=None,
-    ):
+        similarity: str = 'cosine',
+        epsilon: float = 1.0,
+        alpha: float = 0.8,
+        beta: float = 1.0,
+        num_anchors: int | None = None,
+    ) -> None:
         super().__init__()
         if similarity not in ('cosine', 'dot'):
             raise ValueError(f"similarity must be 'cosine' or 'dot', got {similarity!r}")
@@ -61,7 +61,9 @@ class ContrastiveSeparationLoss(nn.Module):
         self.temperature, self.similarity, self.epsilon = temperature, similarity, epsilon
         self.alpha, self.beta, self.num_anchors = alpha, beta, num_anchors
 
-    def sure_pixels(self, confidence, threshold, boxes=None):
+    def sure_pixels(
+        self, confidence: Tensor, threshold: Tensor | float, boxes: Tensor | None = None
+    ) -> Tensor:
         """Omega, (B,h,w) bool, of nu (B,h,w) and xi; ``boxes`` (B,4) in cells of (h,w), see
         :meth:`forward`.
         """
@@ -70,7 +72,14 @@ class ContrastiveSeparationLoss(nn.Module):
         )
         return sure if boxes is None else sure & box_mask(boxes, sure.shape[-2:])
 
-    def forward(self, cams, labels, confidence, threshold, boxes=None):
+    def forward(
+        self,
+        cams: Tensor,
+        labels: Tensor,
+        confidence: Tensor,
+        threshold: float | Tensor,
+        boxes: Tensor | None = None,
+    ) -> Tensor:
         """Scalar loss.
 
         Args:
@@ -92,10 +101,11 @@ class ContrastiveSeparationLoss(nn.Module):
             means, has = zip(
                 *(self._image(*values) for values in zip(vectors, labels, sure, anchors))
             )
-            has = torch.stack(has)
-            return torch.stack(means).sum() / has.sum().clamp(min=1)
+            return torch.stack(means).sum() / torch.stack(has).sum().clamp(min=1)
 
-    def anchor_terms(self, vectors, labels, sure, anchors):
+    def anchor_terms(
+        self, vectors: Tensor, labels: Tensor, sure: Tensor, anchors: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Terms (A,) of the anchors of an image, and which of them count.
 
         Args:
@@ -116,7 +126,9 @@ class ContrastiveSeparationLoss(nn.Module):
         terms = F.softplus(others - similarity)
         return torch.where(positive, terms, 0).sum(1) / positive.sum(1).clamp(min=1), valid
 
-    def _image(self, vectors, labels, sure, anchors):
+    def _image(
+        self, vectors: Tensor, labels: Tensor, sure: Tensor, anchors: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Mean over the anchors of an image (0 connected to the graph without any), and whether it
         has some.
         """
@@ -125,7 +137,7 @@ class ContrastiveSeparationLoss(nn.Module):
             min=1
         ) + 0 * vectors.sum(), valid.any()
 
-    def _anchors(self, sure):
+    def _anchors(self, sure: Tensor) -> list[Tensor]:
         """Indices of the anchors of each image."""
         if self.num_anchors is None:
             # all pixels: those that are not sure do not count
@@ -133,7 +145,7 @@ class ContrastiveSeparationLoss(nn.Module):
         order = torch.rand(sure.shape, device=sure.device).masked_fill(~sure, 2).argsort(1)
         return list(order[:, : self.num_anchors])
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return (
             f'temperature={self.temperature}, similarity={self.similarity!r}, '
             f'epsilon={self.epsilon}, alpha={self.alpha}, '

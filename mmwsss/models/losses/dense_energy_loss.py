@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from mmwsss.functional.energy import dense_energy, reliability_gate
 from mmwsss.functional.pseudo_labels import box_mask
@@ -42,17 +42,17 @@ class DenseEnergyLoss(nn.Module):
 
     def __init__(
         self,
-        weight=1e-7,
-        sigma_rgb=15.0,
+        weight: float = 1e-7,
+        sigma_rgb: float = 15.0,
         *,
-        sigma_xy=100.0,
-        scale_factor=0.5,
-        gain=1.0,
-        kernel='exact',
-        loss_weight=1.0,
-        ignore_index=255,
-        block=None,
-    ):
+        sigma_xy: float = 100.0,
+        scale_factor: float = 0.5,
+        gain: float = 1.0,
+        kernel: str = 'exact',
+        loss_weight: float = 1.0,
+        ignore_index: int = 255,
+        block: int | None = None,
+    ) -> None:
         super().__init__()
         if min(sigma_rgb, sigma_xy, scale_factor) <= 0:
             raise ValueError(
@@ -61,21 +61,18 @@ class DenseEnergyLoss(nn.Module):
             )
         if kernel not in ('exact', 'lattice'):
             raise ValueError(f"kernel must be 'exact' or 'lattice', got {kernel!r}")
-        self.weight, self.sigma_rgb, self.sigma_xy, self.scale_factor = (
-            weight,
-            sigma_rgb,
-            sigma_xy,
-            scale_factor,
-        )
-        self.gain, self.kernel, self.loss_weight, self.ignore_index, self.block = (
-            gain,
-            kernel,
-            loss_weight,
-            ignore_index,
-            block,
-        )
+        self.weight, self.loss_weight, self.gain = weight, loss_weight, gain
+        self.sigma_rgb, self.sigma_xy, self.scale_factor = sigma_rgb, sigma_xy, scale_factor
+        self.kernel, self.block, self.ignore_index = kernel, block, ignore_index
 
-    def forward(self, logits, images, labels, boxes=None, tags=None):
+    def forward(
+        self,
+        logits: Tensor,
+        images: Tensor,
+        labels: Tensor,
+        boxes: Tensor | None = None,
+        tags: Tensor | None = None,
+    ) -> Tensor:
         """Loss of a batch.
 
         Args:
@@ -115,13 +112,15 @@ class DenseEnergyLoss(nn.Module):
                 energy = self._energy(scores, gate, images)
             else:
                 present = F.pad(tags > 0, (1, 0), value=True)
-                energy = sum(
+                # one image at a time: each has its own present classes
+                energies = [
                     self._energy(scores[i : i + 1, present[i]], gate[i : i + 1], images[i : i + 1])
                     for i in range(len(scores))
-                ) / max(1, len(scores))
+                ]
+                energy = torch.stack(energies).sum() / len(energies)
             return energy * (self.loss_weight * self.weight * self.gain)
 
-    def _resize(self, maps, mode):
+    def _resize(self, maps: Tensor, mode: str) -> Tensor:
         if self.scale_factor == 1:
             return maps
         align_corners = False if mode == 'bilinear' else None
@@ -129,7 +128,7 @@ class DenseEnergyLoss(nn.Module):
             maps, scale_factor=self.scale_factor, mode=mode, align_corners=align_corners
         )
 
-    def _energy(self, scores, gate, images):
+    def _energy(self, scores: Tensor, gate: Tensor, images: Tensor) -> Tensor:
         return dense_energy(
             scores,
             gate,
@@ -140,7 +139,7 @@ class DenseEnergyLoss(nn.Module):
             block=self.block,
         )
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return (
             f'weight={self.weight}, sigma_rgb={self.sigma_rgb}, sigma_xy={self.sigma_xy}, '
             f'scale_factor={self.scale_factor}, '

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mmwsss.registry import MODELS
 
@@ -34,7 +34,9 @@ class MaskedContrastLoss(nn.Module):
         ValueError: A temperature that is not positive.
     """
 
-    def __init__(self, temperature=0.5, for_else_term=False, *, eps=1e-4):
+    def __init__(
+        self, temperature: float = 0.5, for_else_term: bool = False, *, eps: float = 1e-4
+    ) -> None:
         super().__init__()
         if temperature <= 0:
             raise ValueError(f'temperature must be positive, got {temperature}')
@@ -42,7 +44,7 @@ class MaskedContrastLoss(nn.Module):
         self.for_else_term = for_else_term
         self.eps = eps
 
-    def forward(self, student, teacher, positive):
+    def forward(self, student: Tensor, teacher: Tensor, positive: Tensor) -> Tensor:
         """Scalar loss. No gradient reaches the teacher; an image without positive views contributes
         0.
 
@@ -80,5 +82,5 @@ class MaskedContrastLoss(nn.Module):
                 divisor = count + self.eps
             return (per_image / (len(teacher) * divisor)).masked_fill(count == 0, 0).mean()
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f'temperature={self.temperature}, for_else_term={self.for_else_term}'

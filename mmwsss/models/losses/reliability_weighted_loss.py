@@ -1,7 +1,7 @@
 """Segmentation loss weighted by the reliability of the pseudo labels."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.functional.pseudo_labels import box_mask
@@ -27,19 +27,22 @@ class ReliabilityWeightedLoss(nn.Module):
         ignore_index (int): Label that is left out.
     """
 
-    def __init__(self, alpha=0.8, beta=1.0, *, balanced=False, ignore_index=255):
+    def __init__(
+        self,
+        alpha: float = 0.8,
+        beta: float = 1.0,
+        *,
+        balanced: bool = False,
+        ignore_index: int = 255,
+    ) -> None:
         super().__init__()
         reliability(
             torch.zeros(1), 0.5, alpha=alpha, beta=beta
         )  # reports a wrong option at construction
-        self.alpha, self.beta, self.balanced, self.ignore_index = (
-            alpha,
-            beta,
-            balanced,
-            ignore_index,
-        )
+        self.alpha, self.beta = alpha, beta
+        self.balanced, self.ignore_index = balanced, ignore_index
 
-    def weights(self, confidence, threshold, valid):
+    def weights(self, confidence: Tensor, threshold: Tensor | float, valid: Tensor) -> Tensor:
         """Weights (B,H,W) of mean 1 over the ``valid`` pixels, 0 elsewhere; all 1 where no label is
         reliable.
         """
@@ -49,7 +52,14 @@ class ReliabilityWeightedLoss(nn.Module):
         weights = torch.where(total > 0, weights, valid.to(weights))
         return weights * (valid.sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny))
 
-    def forward(self, logits, labels, confidence, threshold, boxes=None):
+    def forward(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        confidence: Tensor,
+        threshold: float | Tensor,
+        boxes: Tensor | None = None,
+    ) -> Tensor:
         """Scalar loss.
 
         Args:
@@ -78,11 +88,11 @@ class ReliabilityWeightedLoss(nn.Module):
             ).to(entropy)
             if not self.balanced:
                 return weighted.sum() / valid.sum().clamp(min=1)
-            parts = [
+            background, foreground = (
                 (weighted * mask).sum() / mask.sum().clamp(min=1)
                 for mask in (valid & (labels == 0), valid & (labels != 0))
-            ]
-            return sum(parts) / 2
+            )
+            return (background + foreground) / 2
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f'alpha={self.alpha}, beta={self.beta}, balanced={self.balanced}'

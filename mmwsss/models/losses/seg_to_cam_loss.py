@@ -1,7 +1,7 @@
 """Loss that supervises the class maps by the segmentation branch."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.functional.cam import minmax_normalize
@@ -34,7 +34,14 @@ class SegToCAMLoss(nn.Module):
         foreground_weight (float): Foreground weight of the balanced cross entropy of v3.
     """
 
-    def __init__(self, version='v1', *, relu=True, min_score=0.25, foreground_weight=0.5):
+    def __init__(
+        self,
+        version: str = 'v1',
+        *,
+        relu: bool = True,
+        min_score: float = 0.25,
+        foreground_weight: float = 0.5,
+    ) -> None:
         super().__init__()
         if version not in ('v1', 'v2', 'v3', 'paper'):
             raise ValueError(f"version must be 'v1', 'v2', 'v3' or 'paper', got {version!r}")
@@ -43,7 +50,7 @@ class SegToCAMLoss(nn.Module):
         self.min_score = min_score
         self.seg_loss = BalancedSegLoss(foreground_weight, reduction='batch')
 
-    def forward(self, cams, probs):
+    def forward(self, cams: Tensor, probs: Tensor) -> Tensor:
         """Scalar loss.
 
         Args:
@@ -65,17 +72,17 @@ class SegToCAMLoss(nn.Module):
                 cams = cams.relu()
             return F.binary_cross_entropy_with_logits(cams, target)
 
-    def _best_class(self, cams, probs):
+    def _best_class(self, cams: Tensor, probs: Tensor) -> Tensor:
         score, label = probs.max(1)
         label = label.masked_fill(score <= self.min_score, self.seg_loss.ignore_index)
         cams = normalize(cams)
         return self.seg_loss(torch.cat([1 - cams.amax(1, keepdim=True), cams], 1), label)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f'version={self.version!r}, relu={self.relu}'
 
 
-def normalize(cams):
+def normalize(cams: Tensor) -> Tensor:
     """Rectified maps (B,C,h,w), min-max per channel; the gradient passes through minimum and
     maximum.
     """

@@ -1,7 +1,7 @@
 """Affinity loss between patch tokens."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.registry import MODELS
@@ -25,14 +25,14 @@ class TokenAffinityLoss(nn.Module):
         ValueError: Unknown reduction.
     """
 
-    def __init__(self, *, reduction='image', ignore_index=255):
+    def __init__(self, *, reduction: str = 'image', ignore_index: int = 255) -> None:
         super().__init__()
         if reduction not in ('image', 'batch'):
             raise ValueError(f"reduction must be 'image' or 'batch', got {reduction!r}")
         self.reduction = reduction
         self.ignore_index = ignore_index
 
-    def forward(self, features, labels):
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         """Scalar loss.
 
         Args:
@@ -66,5 +66,5 @@ class TokenAffinityLoss(nn.Module):
                 0.5 * (1 - positive / (num_positive + 1)) + 0.5 * negative / (num_negative + 1)
             ).mean()
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f'reduction={self.reduction!r}'

@@ -1,12 +1,18 @@
 """Training on two views of each image whose attention has to agree (ACR sections 3.1-3.2)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmwsss.functional.attention import AttentionRequest
-from mmwsss.functional.views import make_view, view_steps
+from mmwsss.functional.views import View, make_view, view_steps
 from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
+
+Maps = list[list[Tensor]]  # for each term, the maps of the layers
 
 
 @MODELS.register_module()
@@ -33,12 +39,12 @@ class ViewConsistency(nn.Module):
     def __init__(
         self,
         *,
-        activation_weight=125.0,
-        affinity_weight=125.0,
-        view='hflip',
-        reference_patches=None,
-        mass_preserving=True,
-    ):
+        activation_weight: float = 125.0,
+        affinity_weight: float = 125.0,
+        view: str | Sequence[str] = 'hflip',
+        reference_patches: int | None = None,
+        mass_preserving: bool = True,
+    ) -> None:
         super().__init__()
         if 'resize' in view_steps(view):
             raise ValueError(
@@ -59,9 +65,11 @@ class ViewConsistency(nn.Module):
                     )
                 )
                 self.weights[term] = weight
-        self._logged = set()
+        self._logged: set[tuple[str, int]] = set()
 
-    def loss(self, model, inputs, data_samples):
+    def loss(
+        self, model: Any, inputs: Tensor | Sequence[Any], data_samples: list[WSSSDataSample]
+    ) -> dict[str, Tensor]:
         """Losses of a batch.
 
         Args:
@@ -83,7 +91,8 @@ class ViewConsistency(nn.Module):
             )
             for term in self.terms
         ]
-        batch, losses = len(images), {}
+        batch = len(images)
+        losses: dict[str, Tensor] = {}
         if isinstance(others, Tensor) and others.shape == images.shape:
             features = model.training_features(torch.cat([images, others]), requests)
             # a mean over both, where a sum is asked for
@@ -120,27 +129,36 @@ class ViewConsistency(nn.Module):
             )
         return losses
 
-    def _pair(self, model, inputs, data_samples):
+    def _pair(
+        self, model: Any, inputs: Tensor | Sequence[Any], data_samples: list[WSSSDataSample]
+    ) -> tuple[Tensor, Any, list[View]]:
         """Images, their views and the steps of each."""
         if isinstance(inputs, Tensor):
-            inputs = model.whole_patches(inputs)  # a flip would move the padding to the other side
-            return inputs, make_view(inputs, self.view), [self.view] * len(inputs)
+            # a flip would move the padding to the other side
+            whole: Tensor = model.whole_patches(inputs)
+            return whole, make_view(whole, self.view), [self.view] * len(whole)
         images, others = inputs
         without = next((sample for sample in data_samples if 'view' not in sample.metainfo), None)
         if without is not None:
             raise ValueError(
-                f'{without.metainfo.get("img_path", "an image")}: has two views, but not how the '
-                f'second was made; use '
-                'mmwsss.TwoViews in the training pipeline, and keep view among the meta_keys of '
-                'mmwsss.PackTagInputs'
+                f'{without.metainfo.get("img_path", "an image")}: has two views, but the steps of '
+                f'the second are unknown; use mmwsss.TwoViews in the training pipeline, and keep '
+                f'view among the meta_keys of mmwsss.PackTagInputs'
             )
         return images, others, [sample.metainfo['view'] for sample in data_samples]
 
-    def _differences(self, first, second, grid, views, grid_of_view):
+    def _differences(
+        self,
+        first: Maps,
+        second: Maps,
+        grid: Sequence[int],
+        views: list[View],
+        grid_of_view: Sequence[int],
+    ) -> dict[str, Tensor]:
         """Weighted terms; empties both lists of maps, layer by layer."""
-        losses = {}
+        losses: dict[str, Tensor] = {}
         for (term, criterion), ours, theirs in zip(self.terms.items(), first, second):
-            num_layers, total = len(ours), 0.0
+            num_layers, total = len(ours), torch.zeros(())
             while ours:
                 total = total + criterion(
                     ours.pop(), theirs.pop(), tuple(grid), views, grid_of_view=tuple(grid_of_view)
@@ -148,7 +166,7 @@ class ViewConsistency(nn.Module):
             losses[f'loss_{term}'] = self._weight(term, grid) * total / num_layers
         return losses
 
-    def _weight(self, term, grid):
+    def _weight(self, term: str, grid: Sequence[int]) -> float:
         weight, patches = self.weights[term], grid[0] * grid[1]
         if self.reference_patches is None or self.reference_patches == patches:
             return weight
@@ -164,16 +182,16 @@ class ViewConsistency(nn.Module):
         return scaled
 
 
-def _add(losses, new, weight):
+def _add(losses: dict[str, Tensor], new: dict[str, Tensor], weight: float) -> None:
     for name, value in new.items():
         losses[name] = losses.get(name, 0.0) + weight * value
 
 
-def _groups(views):
+def _groups(views: Tensor | Sequence[Tensor]) -> list[tuple[list[int], Tensor]]:
     """Indices of views of one size and those views as a batch."""
     if isinstance(views, Tensor):
         return [(list(range(len(views))), views)]
-    groups = {}
+    groups: dict[torch.Size, list[int]] = {}
     for index, view in enumerate(views):
         groups.setdefault(view.shape, []).append(index)
     return [

@@ -1,11 +1,14 @@
 """Dense CRF post-processing of one image."""
 
 import importlib.util
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from mmengine.logging import print_log
+from torch import Tensor
 
 from mmwsss.functional.crf import label_probabilities, mean_field, pairwise_kernels, unary_energy
 from mmwsss.registry import MODELS
@@ -21,6 +24,7 @@ PRESETS = dict(
     deeplabv2_test=dict(num_iters=10, gauss=(1, 3), bilateral=(67, 3, 4)),
 )
 _BACKENDS = ('auto', 'pydensecrf', 'torch', 'torch_exact')
+ScoreMap = TypeVar('ScoreMap', np.ndarray, Tensor)
 
 
 @MODELS.register_module()
@@ -53,8 +57,15 @@ class DenseCRF:
     """
 
     def __init__(
-        self, preset=None, num_iters=None, *, gauss=None, bilateral=None, prune=None, backend='auto'
-    ):
+        self,
+        preset: str | None = None,
+        num_iters: int | None = None,
+        *,
+        gauss: Sequence[float] | None = None,
+        bilateral: Sequence[float] | None = None,
+        prune: float | None = None,
+        backend: str = 'auto',
+    ) -> None:
         if preset is not None and preset not in PRESETS:
             raise ValueError(f'preset {preset!r} is unknown, choose one of {", ".join(PRESETS)}')
         if backend not in _BACKENDS:
@@ -62,10 +73,8 @@ class DenseCRF:
                 f'backend {backend!r} is unknown, choose one of {", ".join(_BACKENDS)}'
             )
         given = dict(num_iters=num_iters, gauss=gauss, bilateral=bilateral)
-        values = dict(
-            PRESETS.get(preset, {}),
-            **{key: value for key, value in given.items() if value is not None},
-        )
+        values: dict[str, Any] = {} if preset is None else dict(PRESETS[preset])
+        values.update({key: value for key, value in given.items() if value is not None})
         missing = [key for key in ('num_iters', 'gauss', 'bilateral') if key not in values]
         if missing:
             raise ValueError(f'DenseCRF needs a preset or values for {", ".join(missing)}')
@@ -74,17 +83,14 @@ class DenseCRF:
                 f'gauss is (sxy, compat) and bilateral (sxy, srgb, compat), got {values["gauss"]} '
                 f'and {values["bilateral"]}'
             )
-        self.num_iters, self.gauss, self.bilateral = (
-            int(values['num_iters']),
-            tuple(values['gauss']),
-            tuple(values['bilateral']),
-        )
+        self.num_iters = int(values['num_iters'])
+        self.gauss, self.bilateral = tuple(values['gauss']), tuple(values['bilateral'])
         if prune is not None and not 0 <= prune < 1:
             raise ValueError(f'prune is a score in [0, 1) or None, got {prune}')
         self.prune = prune
         self.backend = _default_backend() if backend == 'auto' else backend
 
-    def __call__(self, image, probs):
+    def __call__(self, image: np.ndarray | Tensor, probs: ScoreMap) -> ScoreMap:
         """Refine one score map.
 
         Args:
@@ -96,7 +102,7 @@ class DenseCRF:
         """
         return self.refine_many(image, [probs])[0]
 
-    def refine_many(self, image, probs):
+    def refine_many(self, image: np.ndarray | Tensor, probs: Sequence[Any]) -> list[Any]:
         """Refine several score maps of one image; its kernels are built once, results are those of
         separate calls to the bit.
 
@@ -107,13 +113,12 @@ class DenseCRF:
         Returns:
             list: Marginals in the order of ``probs``.
         """
-        image = _check_image(image)
+        pixels = _check_image(image)
         for item in probs:
-            if item.ndim != 3 or tuple(item.shape[1:]) != image.shape[:2]:
+            if item.ndim != 3 or tuple(item.shape[1:]) != pixels.shape[:2]:
                 raise ValueError(
-                    f'probs of shape {tuple(item.shape)} do not fit an image of {image.shape[0]} '
-                    f'x {image.shape[1]} pixels: '
-                    'expected (K,H,W)'
+                    f'probs of shape {tuple(item.shape)} do not fit an image of {pixels.shape[0]} '
+                    f'x {pixels.shape[1]} pixels: expected (K,H,W)'
                 )
         kept = [_strong_channels(item, self.prune) for item in probs]
         if self.prune is not None:
@@ -121,27 +126,29 @@ class DenseCRF:
                 item if channels is None else item[channels] for item, channels in zip(probs, kept)
             ]
         refine = self._refine_pydensecrf if self.backend == 'pydensecrf' else self._refine_torch
-        results = iter(refine(image, [item for item in probs if _is_contest(item)]))
-        refined = [next(results) if _is_contest(item) else _ones_like(item) for item in probs]
-        return (
-            refined
-            if self.prune is None
-            else [_all_channels(item, channels) for item, channels in zip(refined, kept)]
-        )
+        results = iter(refine(pixels, [item for item in probs if _has_several_labels(item)]))
+        refined = [
+            next(results) if _has_several_labels(item) else _ones_like(item) for item in probs
+        ]
+        if self.prune is None:
+            return refined
+        return [_all_channels(item, channels) for item, channels in zip(refined, kept)]
 
     @staticmethod
-    def from_labels(labels, num_labels, gt_prob=0.7):
+    def from_labels(labels: ScoreMap, num_labels: int, gt_prob: float = 0.7) -> ScoreMap:
         """Score map (K,H,W) of a hard label map (H,W), for :meth:`__call__`; array in, array out
         (IRN: preset ``irn``).
         """
         result = label_probabilities(torch.as_tensor(labels), num_labels, gt_prob)
         return result if isinstance(labels, torch.Tensor) else result.numpy()
 
-    def _refine_pydensecrf(self, image, probs):
+    def _refine_pydensecrf(self, image: np.ndarray, probs: Sequence[Any]) -> list[Any]:
         from pydensecrf.densecrf import DenseCRF2D
 
         height, width = image.shape[:2]
-        results, crf, channels = [], None, None
+        results: list[Any] = []
+        crf: Any = None
+        channels = -1
         for item in probs:
             energy = unary_energy(torch.as_tensor(item).detach()).flatten(1).cpu().numpy()
             # the number of labels is fixed at construction, everything else is shared
@@ -166,8 +173,9 @@ class DenseCRF:
             )
         return results
 
-    def _refine_torch(self, image, probs):
-        results, kernels, device = [], None, None
+    def _refine_torch(self, image: np.ndarray, probs: Sequence[Any]) -> list[Any]:
+        results: list[Any] = []
+        kernels, device = None, None
         for item in probs:
             tensor = torch.as_tensor(item).detach()
             if kernels is None or device != tensor.device:
@@ -182,7 +190,7 @@ class DenseCRF:
             results.append(result if isinstance(item, torch.Tensor) else result.numpy())
         return results
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(num_iters={self.num_iters}, gauss={self.gauss}, '
             f'bilateral={self.bilateral}, '
@@ -191,7 +199,7 @@ class DenseCRF:
 
 
 @lru_cache(maxsize=1)
-def _default_backend():
+def _default_backend() -> str:
     if importlib.util.find_spec('pydensecrf') is not None:
         return 'pydensecrf'
     print_log(
@@ -202,7 +210,7 @@ def _default_backend():
     return 'torch'
 
 
-def _check_image(image):
+def _check_image(image: Tensor | np.ndarray) -> np.ndarray:
     """(H,W,3) contiguous uint8 array."""
     image = image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
     if image.dtype != np.uint8:
@@ -215,7 +223,7 @@ def _check_image(image):
     return np.array(image, order='C')  # pydensecrf requires a contiguous, writable array
 
 
-def _strong_channels(probs, limit):
+def _strong_channels(probs: Any, limit: float | None) -> Any:
     """Mask (K,) of the channels that reach ``limit`` somewhere; if none does, the strongest one."""
     if limit is None or not len(probs):
         return None
@@ -224,7 +232,7 @@ def _strong_channels(probs, limit):
     return peaks >= min(limit, float(peaks.max()))
 
 
-def _all_channels(refined, channels):
+def _all_channels(refined: Any, channels: Any) -> Any:
     """Zeros in the place of pruned channels."""
     if channels is None:
         return refined
@@ -236,12 +244,12 @@ def _all_channels(refined, channels):
     return result
 
 
-def _is_contest(probs):
+def _has_several_labels(probs: Tensor | np.ndarray) -> bool:
     """Whether there is a choice of label: at least two channels."""
     return len(probs) > 1
 
 
-def _ones_like(probs):
+def _ones_like(probs: Any) -> Any:
     return (
         torch.ones_like(probs, dtype=torch.float32)
         if isinstance(probs, torch.Tensor)

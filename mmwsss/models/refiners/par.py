@@ -1,6 +1,8 @@
 """Pixel-adaptive refinement as a component."""
 
-from torch import nn
+from collections.abc import Sequence
+
+from torch import Tensor, nn
 
 from mmwsss.functional.par import DILATIONS, neighbour_offsets, pixel_adaptive_refinement
 from mmwsss.registry import MODELS
@@ -23,15 +25,15 @@ class PAR(nn.Module):
 
     def __init__(
         self,
-        dilations=DILATIONS,
-        num_iters=10,
+        dilations: Sequence[int] = DILATIONS,
+        num_iters: int = 10,
         *,
-        color_scale=0.3,
-        position_scale=0.3,
-        color_weight=1.0,
-        position_weight=0.01,
-        normalize_kernel=False,
-    ):
+        color_scale: float = 0.3,
+        position_scale: float = 0.3,
+        color_weight: float = 1.0,
+        position_weight: float = 0.01,
+        normalize_kernel: bool = False,
+    ) -> None:
         super().__init__()
         if not dilations or min(dilations) < 1:
             raise ValueError(f'dilations must be positive integers, got {dilations}')
@@ -47,7 +49,7 @@ class PAR(nn.Module):
             normalize_kernel=normalize_kernel,
         )
 
-    def forward(self, images, masks):
+    def forward(self, images: Tensor, masks: Tensor) -> Tensor:
         """Refine ``masks`` (B,K,h,w) with ``images`` (B,3,H,W) of any linear scale -> (B,K,H,W)
         float32, without gradient.
 
@@ -57,5 +59,5 @@ class PAR(nn.Module):
             images, masks, self.dilations, self.num_iters, **self.kernel
         )
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f'{len(neighbour_offsets(self.dilations))} neighbours, num_iters={self.num_iters}'

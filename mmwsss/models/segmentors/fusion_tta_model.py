@@ -1,7 +1,11 @@
 """Multi-scale testing of segmentation networks with the fusion rules of the papers."""
 
+from typing import Any
+
 from mmengine.model import BaseTTAModel
 from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
 
 from mmwsss.functional.fusion import ScoreFusion
 from mmwsss.registry import MODELS
@@ -20,12 +24,17 @@ class FusionTTAModel(BaseTTAModel):
         rule (str): See :class:`mmwsss.functional.fusion.ScoreFusion`.
     """
 
-    def __init__(self, module, rule='max_softmax', data_preprocessor=None):
+    def __init__(
+        self,
+        module: dict[str, Any] | nn.Module,
+        rule: str = 'max_softmax',
+        data_preprocessor: Any = None,
+    ) -> None:
         super().__init__(module, data_preprocessor)
         ScoreFusion(rule)  # reports a wrong rule at construction
         self.rule = rule
 
-    def merge_preds(self, data_samples_list):
+    def merge_preds(self, data_samples_list: list[list[SegDataSample]]) -> list[SegDataSample]:
         """One sample per image.
 
         Args:
@@ -37,8 +46,10 @@ class FusionTTAModel(BaseTTAModel):
         """
         return [self._fuse(views) for views in data_samples_list]
 
-    def _fuse(self, views):
-        scales = {}  # the views of one scale differ in their flip only
+    def _fuse(self, views: list[SegDataSample]) -> SegDataSample:
+        scales: dict[
+            tuple[int, ...], list[Tensor]
+        ] = {}  # the views of one scale differ in their flip only
         for view in views:
             scales.setdefault(tuple(view.metainfo.get('img_shape', ())), []).append(
                 view.seg_logits.data

@@ -1,7 +1,11 @@
 """Segmentation network on an image pyramid (DeepLab-V2's multi-scale inputs)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from mmseg.models.segmentors import EncoderDecoder
-from torch import nn
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.registry import MODELS
@@ -27,7 +31,14 @@ class MSCSegmentor(EncoderDecoder):
         ValueError: No scale, or a head with a pixel sampler.
     """
 
-    def __init__(self, backbone, decode_head, *, scales=(1, 0.75, 0.5), **options):
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        decode_head: dict[str, Any],
+        *,
+        scales: Sequence[float] = (1, 0.75, 0.5),
+        **options: Any,
+    ) -> None:
         super().__init__(backbone, decode_head, **options)
         if not scales or min(scales) <= 0:
             raise ValueError(f'scales must be one or more positive numbers, got {scales}')
@@ -35,7 +46,7 @@ class MSCSegmentor(EncoderDecoder):
             raise ValueError('MSCSegmentor does not support a pixel sampler in its decode head')
         self.scales = tuple(scales)
 
-    def pyramid(self, inputs):
+    def pyramid(self, inputs: Tensor) -> tuple[Any, list[Tensor], Tensor]:
         """Features of the first scale, logits of all scales (list of (B,K,h,w)) and their maximum
         on the first grid.
         """
@@ -56,7 +67,7 @@ class MSCSegmentor(EncoderDecoder):
             )
         return features, logits, fused
 
-    def loss(self, inputs, data_samples):
+    def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Losses of a batch.
 
         Args:
@@ -73,7 +84,7 @@ class MSCSegmentor(EncoderDecoder):
             head.loss_decode if isinstance(head.loss_decode, nn.ModuleList) else [head.loss_decode]
         )
         labels = head._stack_batch_gt(data_samples)
-        losses = {}
+        losses: dict[str, Tensor] = {}
         for name, maps in zip((*self.scales, 'max'), (*logits, fused)):
             # 'nearest-exact' picks the pixel at a cell's centre, as PIL does
             target = (
@@ -83,17 +94,16 @@ class MSCSegmentor(EncoderDecoder):
             )
             for criterion in criteria:
                 key = f'decode.{criterion.loss_name}_{name}'
-                losses[key] = losses.get(key, 0) + criterion(
-                    maps, target, ignore_index=head.ignore_index
-                )
+                loss = criterion(maps, target, ignore_index=head.ignore_index)
+                losses[key] = losses[key] + loss if key in losses else loss
         if self.with_auxiliary_head:
             losses.update(self._auxiliary_head_forward_train(features, data_samples))
         return losses
 
-    def encode_decode(self, inputs, batch_img_metas):
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
         """Logits (B,K,H,W): the maximum over scales, resized to the image."""
         return self.decode_head.predict_by_feat(self.pyramid(inputs)[2], batch_img_metas)
 
-    def _forward(self, inputs, data_samples=None):
+    def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
         """Logits (B,K,h,w): the maximum over scales."""
         return self.pyramid(inputs)[2]

@@ -442,7 +442,7 @@ def test_photo_of_any_shape_through_the_config():
         (lambda: network(consistency=dict(view='mirror')), "unknown step 'mirror'"),
         (
             lambda: network()([torch.randn(2, 3, 48, 48)] * 2, samples_with(TAGS), mode='loss'),
-            'has two views, but not how',
+            'has two views, but the steps of',
         ),
         (lambda: network(test_cfg=dict(affinity='Am')), 'has no option'),
     ],
