@@ -209,8 +209,8 @@ class ImageTagDataset(SeededItems, BaseDataset):
                 near = difflib.get_close_matches(wrong[0], index, 1)
                 fix = f'did you mean {near[0]!r}?' if near else f'classes are {", ".join(index)}'
                 raise ValueError(
-                    f'{self.tags_file}: image {name!r} has the tag {wrong[0]!r}, which is no '
-                    f'class; {fix}'
+                    f'{self.tags_file}: image {name!r} has the tag {wrong[0]!r}, which is not a '
+                    f'known class; {fix}'
                 )
             rows[key] = name, sorted({index[tag] for tag in table[name]})
         return rows

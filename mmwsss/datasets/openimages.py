@@ -106,8 +106,8 @@ class OpenImagesWSOLDataset(ImageTagDataset):
         for number, (name, label) in self._rows('class_labels.txt', 2):
             if not label.isdigit() or int(label) >= NUM_CLASSES:
                 raise ValueError(
-                    f'{self.lists / "class_labels.txt"}, line {number}: {label!r} is no class '
-                    f'number 0..{NUM_CLASSES - 1}'
+                    f'{self.lists / "class_labels.txt"}, line {number}: {label!r} is not a '
+                    f'class number 0..{NUM_CLASSES - 1}'
                 )
             table[name] = int(label)
         return table

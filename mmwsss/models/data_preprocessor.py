@@ -1,4 +1,7 @@
-"""From a batch of uint8 images to normalised tensors on the device."""
+"""Normalisation of batches of uint8 images on the device."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.model import ImgDataPreprocessor
@@ -18,16 +21,23 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
     and boxes is decided without asking the device.
 
     Args:
-        mean, std (Sequence[float]): Per channel, RGB order, 0-255.
+        mean, std (Sequence[float]): Mean and standard deviation per channel, RGB order, 0-255.
         bgr_to_rgb (bool): Input is BGR, as MMCV loads it.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
-        self, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), *, bgr_to_rgb=True
-    ):
+        self,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        *,
+        bgr_to_rgb: bool = True,
+    ) -> None:
         super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb)
 
-    def forward(self, data, training=False):
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Normalise a collated batch.
 
         Args:
@@ -36,9 +46,8 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
 
         Returns:
             dict: ``inputs`` as (B,3,H,W) where all images have one size and no views, else a list
-                of B lists of (1,3,h,w); in training with
-            views a list of V tensors (B,3,H,W), where views after the first that differ in size are
-            lists of B tensors (3,h,w).
+                of B lists of (1,3,h,w); in training with views a list of V tensors (B,3,H,W), where
+                views after the first that differ in size are lists of B tensors (3,h,w).
         """
         data = dict(data)
         data.setdefault('data_samples', None)

@@ -247,7 +247,7 @@ def test_an_unreadable_image_is_named_and_not_replaced_by_another(photos):
     [
         (['dog', 'cat'], "must be 'background'"),
         ([], "must be 'background'"),
-        (['background'], 'no class beside'),
+        (['background'], "only 'background' is listed"),
         (['background', 'dog', 'dog'], 'twice: ..dog'),
     ],
 )

@@ -122,7 +122,7 @@ def test_descriptions():
         'toco_test; mean over present classes; tags not used'
     )
     assert describe('acr-voc-train-cam') == (
-        'PASCAL VOC 2012 train; squashed to 384 x 384; scales 1 with flip; threshold best of 100 '
+        'PASCAL VOC 2012 train; resized to 384 x 384; scales 1 with flip; threshold best of 100 '
         'from 0; mean over all classes; tags ground truth'
     )
     assert (

@@ -2,12 +2,15 @@
 activation maps accordingly.
 """
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.model import BaseModel
 from mmengine.structures import PixelData
+from torch import Tensor
 
 from mmwsss.functional.affinity import pair_counts
 from mmwsss.registry import MODELS
@@ -15,11 +18,11 @@ from mmwsss.utils.transfer import send
 
 
 class AffinityPropagator(BaseModel):
-    """Trunk, three forward modes, and what PSA and IRN share. A subclass implements ``features``,
-    ``loss`` and ``propagate``.
+    """Common part of PSA and IRN: the trunk and the three forward modes. A subclass implements
+    ``features``, ``loss`` and ``propagate``.
 
     Args:
-        backbone (dict): Config; returns a tuple of maps, and tells ``out_channels`` and
+        backbone (dict): Config; returns a tuple of maps, and defines ``out_channels`` and
             ``out_strides`` unless they are given here.
         tap_indices (Sequence[int], optional): Maps to use; default all.
         tap_channels (Sequence[int], optional): Channels of the maps that are used.
@@ -34,17 +37,17 @@ class AffinityPropagator(BaseModel):
 
     def __init__(
         self,
-        backbone,
+        backbone: dict[str, Any],
         *,
-        tap_indices=None,
-        tap_channels=None,
-        tap_strides=None,
-        test_cfg=None,
-        data_preprocessor=None,
-        init_cfg=None,
-    ):
+        tap_indices: Sequence[int] | None = None,
+        tap_channels: Sequence[int] | None = None,
+        tap_strides: Sequence[int] | None = None,
+        test_cfg: dict[str, Any] | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(data_preprocessor, init_cfg)
-        self.backbone = MODELS.build(backbone)
+        self.backbone: Any = MODELS.build(backbone)
         self.tap_indices = tap_indices
         self.tap_channels = self._known('out_channels', tap_channels)
         self.tap_strides = self._known('out_strides', tap_strides)
@@ -55,14 +58,14 @@ class AffinityPropagator(BaseModel):
             )
         self.test_cfg = dict(test_cfg or {})
 
-    def _known(self, attribute, given):
+    def _known(self, attribute: str, given: Sequence[int] | None) -> tuple[int, ...]:
         if given is not None:
             return tuple(given)
         values = getattr(self.backbone, attribute, None)
         if values is None:
             name = attribute.replace('out_', 'tap_')
             raise ValueError(
-                f'{type(self.backbone).__name__} does not tell {attribute}: set {name} of '
+                f'{type(self.backbone).__name__} does not define {attribute}: set {name} of '
                 f'{type(self).__name__}'
             )
         return (
@@ -71,7 +74,7 @@ class AffinityPropagator(BaseModel):
             else tuple(values[index] for index in self.tap_indices)
         )
 
-    def taps(self, inputs):
+    def taps(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Maps (B,D,h,w) of the trunk that are used."""
         maps = self.backbone(inputs)
         return (
@@ -80,7 +83,9 @@ class AffinityPropagator(BaseModel):
             else tuple(maps[index] for index in self.tap_indices)
         )
 
-    def forward(self, inputs, data_samples=None, mode='tensor'):
+    def forward(
+        self, inputs: Tensor, data_samples: list[WSSSDataSample] | None = None, mode: str = 'tensor'
+    ) -> Any:
         """Run the network.
 
         Args:
@@ -96,14 +101,14 @@ class AffinityPropagator(BaseModel):
             ValueError: Unknown mode.
         """
         if mode == 'loss':
-            return self.loss(inputs, data_samples)
+            return self.loss(inputs, data_samples or [])
         if mode == 'predict':
-            return self.predict(inputs, data_samples)
+            return self.predict(inputs, data_samples or [])
         if mode == 'tensor':
             return self.features(inputs)
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
-    def predict(self, inputs, data_samples):
+    def predict(self, inputs: Tensor, data_samples: list[WSSSDataSample]) -> list[WSSSDataSample]:
         """Spread ``pred_cams`` (K,H,W) of each sample over its image.
 
         Args:
@@ -138,14 +143,14 @@ class AffinityPropagator(BaseModel):
         return send(labels, device).squeeze(1).long()
 
     @staticmethod
-    def global_pair_counts(label, radius, **options):
+    def global_pair_counts(label: Tensor, radius: int, **options: Any) -> Tensor:
         """Numbers of pairs (3,) of the batch, averaged over all ranks."""
         counts = pair_counts(label, radius, **options).float()
         if get_world_size() > 1:
             all_reduce(counts, op='mean')
         return counts
 
-    def prepare(self, image, cams):
+    def prepare(self, image: Tensor, cams: Tensor) -> tuple[Tensor, Tensor]:
         """Image (3,H,W) and maps (K,H,W) as float32 on the device of the network.
 
         Raises:
@@ -160,7 +165,7 @@ class AffinityPropagator(BaseModel):
         return send(image, device).float(), send(cams, device).float()
 
     @contextmanager
-    def inference(self):
+    def inference(self) -> Iterator[Any]:
         """Evaluation mode without gradients; every module has its mode back afterwards."""
         training = [module for module in self.modules() if module.training]
         for module in training:

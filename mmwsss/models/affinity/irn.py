@@ -1,15 +1,18 @@
 """IRN: class boundaries learnt from confident pixels, and the random walk that stops at them."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.affinity import affinity_edge, affinity_loss, displacement_loss, path_offsets
 from mmwsss.functional.random_walk import random_walk
 from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
 
 from .base import AffinityPropagator
 
@@ -42,15 +45,15 @@ class IRNet(AffinityPropagator):
 
     def __init__(
         self,
-        backbone=None,
+        backbone: dict[str, Any] | None = None,
         *,
-        with_displacement=False,
-        edge_channels=32,
-        radius=10,
-        freeze_trunk=True,
-        dtype='fp32',
-        **options,
-    ):
+        with_displacement: bool = False,
+        edge_channels: int = 32,
+        radius: int = 10,
+        freeze_trunk: bool = True,
+        dtype: str = 'fp32',
+        **options: Any,
+    ) -> None:
         super().__init__(backbone or dict(type='mmwsss.PyramidResNet', depth=50), **options)
         self.stride = min(self.tap_strides)
         if any(stride % self.stride for stride in self.tap_strides):
@@ -74,14 +77,14 @@ class IRNet(AffinityPropagator):
         )
         accept_released_weights(self)
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> 'IRNet':
         """As usual, but a frozen trunk stays in evaluation mode."""
         super().train(mode)
         if self.freeze_trunk:
             self.backbone.eval()
         return self
 
-    def features(self, inputs):
+    def features(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """Boundary logits (B,1,h,w) on the finest tap, and displacement vectors (B,2,h,w) in cells
         or None.
         """
@@ -99,7 +102,7 @@ class IRNet(AffinityPropagator):
         logits = self.edge(torch.cat(edges, 1))
         return logits, None if self.displacement is None else self.displacement(taps)
 
-    def loss(self, inputs, data_samples):
+    def loss(self, inputs: Tensor, data_samples: list[WSSSDataSample]) -> dict[str, Tensor]:
         """Boundary loss, and displacement losses if asked for, normalised over
         the whole batch of all ranks.
 
@@ -129,12 +132,13 @@ class IRNet(AffinityPropagator):
             affinity_negative=terms.negative.detach(),
         )
         if displacement is not None:
-            losses['loss_displacement'] = (
-                sum(displacement_loss(displacement, label, self.radius, counts=counts)) / 2
+            foreground, background = displacement_loss(
+                displacement, label, self.radius, counts=counts
             )
+            losses['loss_displacement'] = (foreground + background) / 2
         return losses
 
-    def boundary(self, image, *, flip=True):
+    def boundary(self, image: Tensor, *, flip: bool = True) -> Tensor:
         """Class boundary probability of an image.
 
         Args:
@@ -155,8 +159,16 @@ class IRNet(AffinityPropagator):
         return torch.sigmoid((logits[0] + logits[1].flip(-1)) / 2 if flip else logits[0])
 
     def propagate(
-        self, image, cams, *, beta=10, log2_steps=8, radius=5, background=0.25, flip=True
-    ):
+        self,
+        image: Tensor,
+        cams: Tensor,
+        *,
+        beta: float = 10,
+        log2_steps: int = 8,
+        radius: int = 5,
+        background: float = 0.25,
+        flip: bool = True,
+    ) -> Tensor:
         """Spread seeds over an image up to its class boundaries.
 
         Args:
@@ -212,7 +224,7 @@ class DisplacementHead(nn.Module):
             is above 1.
     """
 
-    def __init__(self, tap_channels, factors):
+    def __init__(self, tap_channels: Sequence[int], factors: Sequence[int]) -> None:
         super().__init__()
         fine = [width for width, factor in zip(tap_channels, factors) if factor == 1]
         coarse = [width for width, factor in zip(tap_channels, factors) if factor > 1]
@@ -237,15 +249,16 @@ class DisplacementHead(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(256, 2, 1, bias=False),
         )
+        self.mean: Tensor
         self.register_buffer('mean', torch.zeros(2))
 
-    def set_mean(self, mean):
+    def set_mean(self, mean: list[float]) -> None:
         """Store the mean vector (2,) over the images that will be evaluated, computed after
         training.
         """
         self.mean.copy_(torch.as_tensor(mean))
 
-    def forward(self, taps):
+    def forward(self, taps: tuple[Tensor, ...]) -> Tensor:
         """Vectors (B,2,h,w) from the taps (B,D,h,w)."""
         count = len(self.fine)
         step = self.factors[count]
@@ -260,13 +273,13 @@ class DisplacementHead(nn.Module):
         return vectors if self.training else vectors - self.mean.view(2, 1, 1)
 
 
-def _embedding(channels_in, channels_out, groups):
+def _embedding(channels_in: int, channels_out: int, groups: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, 1, bias=False), nn.GroupNorm(groups, channels_out)
     )
 
 
-def _enlarge(x, factor, size):
+def _enlarge(x: Tensor, factor: int, size: Sequence[int]) -> Tensor:
     """Bilinear by a whole factor, then ReLU, then cut to ``size``: strides round sizes up."""
     if factor > 1:
         x = F.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False)

@@ -2,14 +2,18 @@
 with them.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.affinity import affinity_l1, affinity_loss, background_plane, block_average
 from mmwsss.functional.random_walk import random_walk
 from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
 
 from .base import AffinityPropagator
 
@@ -40,17 +44,18 @@ class AffinityNet(AffinityPropagator):
 
     def __init__(
         self,
-        backbone=None,
+        backbone: dict[str, Any] | None = None,
         *,
-        embed_channels=(64, 128, 256),
-        radius=5,
-        stride=8,
-        full_border=False,
-        init_cfg=None,
-        **options,
-    ):
-        if init_cfg is None:
-            init_cfg = [
+        embed_channels: Sequence[int] = (64, 128, 256),
+        radius: int = 5,
+        stride: int = 8,
+        full_border: bool = False,
+        init_cfg: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        initialization: Any = init_cfg
+        if initialization is None:
+            initialization = [
                 dict(
                     type='Kaiming',
                     mode='fan_in',
@@ -62,13 +67,13 @@ class AffinityNet(AffinityPropagator):
             ]
         super().__init__(
             backbone or dict(type='mmwsss.WideResNet38', frozen_stages=1),
-            init_cfg=init_cfg,
+            init_cfg=initialization,
             **options,
         )
         if len(embed_channels) != len(self.tap_channels):
             raise ValueError(
-                f'{len(embed_channels)} embed_channels for {len(self.tap_channels)} taps: give '
-                f'one width a tap'
+                f'{len(embed_channels)} embed_channels for {len(self.tap_channels)} feature maps: '
+                f'give one width per feature map'
             )
         self.projections = nn.ModuleList(
             nn.Conv2d(*widths, 1, bias=False) for widths in zip(self.tap_channels, embed_channels)
@@ -79,7 +84,7 @@ class AffinityNet(AffinityPropagator):
         self.full_border = full_border
         accept_released_weights(self)
 
-    def features(self, inputs):
+    def features(self, inputs: Tensor) -> Tensor:
         """Features (B,D,h,w) whose L1 distance is the affinity, on a grid of ceil(H/stride) x
         ceil(W/stride) cells.
         """
@@ -92,7 +97,7 @@ class AffinityNet(AffinityPropagator):
             embedded.append(F.elu(x))
         return F.elu(self.fuse(torch.cat(embedded, 1)))
 
-    def loss(self, inputs, data_samples):
+    def loss(self, inputs: Tensor, data_samples: list[WSSSDataSample]) -> dict[str, Tensor]:
         """Affinity loss of a batch, normalised over the whole batch of all
         ranks.
 
@@ -124,7 +129,15 @@ class AffinityNet(AffinityPropagator):
             affinity_negative=terms.negative.detach(),
         )
 
-    def propagate(self, image, cams, *, beta=8, log2_steps=6, background=0.39):
+    def propagate(
+        self,
+        image: Tensor,
+        cams: Tensor,
+        *,
+        beta: float = 8,
+        log2_steps: int = 6,
+        background: float | tuple[str, int] = 0.39,
+    ) -> Tensor:
         """Spread seeds over an image.
 
         Args:

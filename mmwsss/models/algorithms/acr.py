@@ -2,11 +2,17 @@
 of attention (arXiv 2308.04321).
 """
 
-from torch import nn
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
+from mmwsss.functional.attention import AttentionRequest
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
 
 from .base import TagClassifier
 
@@ -31,7 +37,7 @@ class ACRClassifier(TagClassifier):
             are resized with ``align_corners`` and normalised with 1e-6, as released.
     """
 
-    default_test_cfg = dict(
+    default_test_cfg: dict[str, Any] = dict(
         TagClassifier.default_test_cfg,
         cam=dict(type='mmwsss.GradientAttention'),
         align_corners=True,
@@ -40,14 +46,14 @@ class ACRClassifier(TagClassifier):
 
     def __init__(
         self,
-        backbone,
-        num_classes,
+        backbone: dict[str, Any],
+        num_classes: int,
         *,
-        consistency=None,
-        test_cfg=None,
-        data_preprocessor=None,
-        init_cfg=None,
-    ):
+        consistency: dict[str, Any] | None = None,
+        test_cfg: dict[str, Any] | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(
             backbone,
             num_classes,
@@ -58,14 +64,13 @@ class ACRClassifier(TagClassifier):
         if self.backbone.num_class_tokens != 1:
             raise ValueError(
                 f'ACRClassifier needs one class token, got {self.backbone.num_class_tokens}; for '
-                f'a token per class give '
-                'mmwsss.MCTformer or mmwsss.MCTformerPlus the option consistency'
+                f'a token per class give mmwsss.MCTformer or mmwsss.MCTformerPlus the option '
+                f'consistency'
             )
         if self.cam is None:
             raise ValueError(
                 'ACRClassifier has no maps of its own: test_cfg.cam must be the config of a CAM '
-                'method, e.g. '
-                "dict(type='mmwsss.GradientAttention')"
+                "method, e.g. dict(type='mmwsss.GradientAttention')"
             )
         self.class_head = nn.Linear(self.backbone.embed_dims, num_classes)
         self.consistency = MODELS.build(
@@ -73,17 +78,19 @@ class ACRClassifier(TagClassifier):
         )
         accept_released_weights(self)
 
-    def loss(self, inputs, data_samples):
+    def loss(self, inputs: Any, data_samples: list[WSSSDataSample]) -> dict[str, Tensor]:
         """``loss_cls``, the sum of the multi-label soft margin losses of both views,
         ``loss_activation`` and ``loss_affinity``.
         """
         return self.consistency.loss(self, inputs, data_samples)
 
-    def training_features(self, inputs, attention=()):
+    def training_features(
+        self, inputs: Tensor, attention: Sequence[AttentionRequest] = ()
+    ) -> TokenFeatures:
         """Features of one view, with the attention asked for."""
         return self.backbone(inputs, attention=attention)
 
-    def classification_losses(self, features, tags):
+    def classification_losses(self, features: TokenFeatures, tags: Tensor) -> dict[str, Tensor]:
         """Multi-label soft margin loss of one view, mean over classes and batch."""
         return dict(
             loss_cls=F.multilabel_soft_margin_loss(
@@ -91,19 +98,19 @@ class ACRClassifier(TagClassifier):
             )
         )
 
-    def class_logits(self, class_tokens):
+    def class_logits(self, class_tokens: Tensor) -> Tensor:
         return self.class_head(class_tokens[:, 0])
 
-    def patch_logits(self, patch_map):
+    def patch_logits(self, patch_map: Tensor) -> Tensor:
         """The class head applied to each patch token, as the baselines CAM and TS-CAM do."""
         return self.class_head(patch_map.movedim(1, -1)).movedim(-1, 1)
 
-    def extract(self, inputs):
+    def extract(self, inputs: Tensor) -> Any:
         """Features with what the CAM method needs."""
         return self.cam.extract(self, inputs)
 
-    def scores_of(self, extracted):
+    def scores_of(self, extracted: TokenFeatures) -> Tensor:
         return self.class_logits(extracted.class_tokens).sigmoid()
 
-    def maps_of(self, extracted, keys):
+    def maps_of(self, extracted: TokenFeatures, keys: Sequence[int]) -> Tensor:
         return self.cam.maps_of(self, extracted, keys)

@@ -2,11 +2,14 @@
 layer (arXiv 2305.03112 v2).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from mmwsss.functional.attention import AFFINITY_MODES, AttentionRequest
+from mmwsss.functional.attention import AFFINITY_MODES, AttentionRequest, DeferredAttention
 from mmwsss.functional.cam import fuse_cams, minmax_normalize
 from mmwsss.functional.pseudo_labels import (
     IGNORE,
@@ -22,7 +25,9 @@ from mmwsss.functional.reactivation import (
     refine_by_layer,
     token_labels,
 )
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.io import read_json
 from mmwsss.utils.transfer import send
 
@@ -31,8 +36,7 @@ from .mctformer_plus import MCTformerPlus
 
 @MODELS.register_module()
 class AReAM(MCTformerPlus):
-    """Multi-class token transformer whose deep layers are taught the patch affinity that shallow
-    layers suggest.
+    """Multi-class token transformer whose deep layers learn the patch affinity of shallow layers.
 
     ``L = L_cls + L_patch + contrast_weight * L_cct + affinity_weight * L_aff``. In a training step
     the class maps are refined by each layer's attention; the entropy of the result weighs the
@@ -65,31 +69,33 @@ class AReAM(MCTformerPlus):
             the maps of the training step. By default 3 layers and no root, as MCTformer V2.
     """
 
-    default_test_cfg = dict(MCTformerPlus.default_test_cfg, attention_layers=3, fuse_sqrt=False)
+    default_test_cfg: dict[str, Any] = dict(
+        MCTformerPlus.default_test_cfg, attention_layers=3, fuse_sqrt=False
+    )
 
     def __init__(
         self,
-        backbone,
-        num_classes,
+        backbone: dict[str, Any],
+        num_classes: int,
         *,
-        class_head=None,
-        patch_head=None,
-        contrast_loss=None,
-        contrast_weight=0.0,
-        affinity_loss=None,
-        affinity_weight=0.2,
-        affinity_start=8,
-        affinity_mode='softmax_all',
-        weighting='adaptive',
-        entropy_form='max',
-        split_layer=None,
-        par=True,
-        labels=None,
-        cam_flip=False,
-        test_cfg=None,
-        data_preprocessor=None,
-        init_cfg=None,
-    ):
+        class_head: dict[str, Any] | None = None,
+        patch_head: dict[str, Any] | None = None,
+        contrast_loss: dict[str, Any] | None = None,
+        contrast_weight: float = 0.0,
+        affinity_loss: dict[str, Any] | None = None,
+        affinity_weight: float = 0.2,
+        affinity_start: int = 8,
+        affinity_mode: str = 'softmax_all',
+        weighting: str = 'adaptive',
+        entropy_form: str = 'max',
+        split_layer: int | None = None,
+        par: dict[str, Any] | bool = True,
+        labels: dict[str, Any] | None = None,
+        cam_flip: bool = False,
+        test_cfg: dict[str, Any] | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(
             backbone,
             num_classes,
@@ -129,9 +135,9 @@ class AReAM(MCTformerPlus):
         self.label_options = dict(labels or {})
         self.cam_flip = cam_flip
         self.has_started = True
-        self.fixed_weights = None
+        self.fixed_weights: Tensor | None = None
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """As :class:`MCTformer`; layer weights of a file are read too, so that a missing one ends
         the run before it starts.
         """
@@ -139,13 +145,13 @@ class AReAM(MCTformerPlus):
         if self.weighting not in ('adaptive', 'uniform'):
             self.fixed_weights = _read_layer_weights(self.weighting, self.backbone.num_layers)
 
-    def update_schedule(self, *, epoch, iteration):
-        """Start the affinity loss in its epoch (:class:`LossScheduleHook` tells); a model that is
-        not told has it on.
+    def update_schedule(self, *, epoch: int, iteration: int) -> None:
+        """Start the affinity loss in its epoch (:class:`LossScheduleHook` calls this); without
+        the hook it is always on.
         """
         self.has_started = epoch >= self.affinity_start
 
-    def loss(self, inputs, data_samples):
+    def loss(self, inputs: Any, data_samples: list[WSSSDataSample]) -> dict[str, Tensor]:
         """Classification losses and, once it has started, the affinity loss (Eq. 20)."""
         if not (self.has_started and self.affinity_weight):
             return super().loss(inputs, data_samples)
@@ -209,7 +215,7 @@ class AReAM(MCTformerPlus):
         labels = names.gather(1, slots.clamp(max=classes.shape[1]).flatten(1)).view_as(slots)
         return labels.masked_fill_(slots == IGNORE, IGNORE), w_hat
 
-    def _layer_weights(self, refined):
+    def _layer_weights(self, refined: Tensor) -> tuple[Tensor, Tensor]:
         """w_hat and w (B,L)."""
         if self.weighting == 'adaptive':
             return layer_weights(layer_entropy(refined, self.entropy_form))
@@ -221,7 +227,7 @@ class AReAM(MCTformerPlus):
         w_hat = send(self.fixed_weights, refined.device).expand(len(refined), -1)
         return w_hat, 1 - w_hat
 
-    def _requests(self):
+    def _requests(self) -> list[AttentionRequest]:
         requests = [AttentionRequest('all', kind='deferred')]
         if self.test_cfg['map_type'] != 'patchcam':
             requests.append(
@@ -231,13 +237,14 @@ class AReAM(MCTformerPlus):
             )
         return requests
 
-    def _maps(self, features, classes, filled):
+    def _maps(self, features: TokenFeatures, classes: Tensor, filled: Tensor) -> Tensor:
         """Maps (B,K,h,w) of the present classes, min-max normalised, 0 in empty slots; not
         refined.
         """
         grid = features.patch_map.shape[-2:]
         index = classes[:, :, None].expand(-1, -1, grid[0] * grid[1])
-        attention, patch_cams = None, self.patch_head(features.patch_map).float()
+        attention: Any = None
+        patch_cams = self.patch_head(features.patch_map).float()
         if len(features.attention) > 1:
             attention = features.attention[1].gather(1, index).unflatten(2, grid)
         patch_cams = patch_cams.flatten(2).gather(1, index).unflatten(2, grid)
@@ -246,7 +253,9 @@ class AReAM(MCTformerPlus):
         )
         return minmax_normalize(cams * filled[:, :, None, None])
 
-    def _flipped_maps(self, inputs, classes, filled):
+    def _flipped_maps(
+        self, inputs: Tensor, classes: Tensor, filled: Tensor
+    ) -> tuple[Tensor, Sequence[DeferredAttention]]:
         """Maps of image and mirror image (2B,K,h,w), each made from both, and the layers of a pass
         in evaluation mode.
         """
@@ -263,13 +272,13 @@ class AReAM(MCTformerPlus):
         return torch.cat([cams, cams.flip(-1)]), features.attention[0]
 
 
-def _read_layer_weights(file, num_layers):
+def _read_layer_weights(file: str | Path, num_layers: int) -> Tensor:
     """``w_hat`` (1,L) of a JSON file."""
     if not Path(file).is_file():
         raise FileNotFoundError(
             f'{file}: layer weights not found; write them with '
-            f'tools/analysis_tools/analyze_affinity.py from a '
-            "checkpoint, or choose model.weighting='uniform' or 'adaptive'"
+            f'tools/analysis_tools/analyze_affinity.py from a checkpoint, or choose '
+            f"model.weighting='uniform' or 'adaptive'"
         )
     weights = read_json(file).get('w_hat', ())
     if len(weights) != num_layers:

@@ -1,7 +1,9 @@
-"""Base of every classifier that learns from image tags and is turned into class activation maps."""
+"""Base class of classifiers that learn from image tags and yield class activation maps."""
 
 from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel
@@ -9,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmwsss.functional.cam import minmax_normalize, upsample_cams
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 from mmwsss.utils.transfer import select, send
 
@@ -50,10 +53,16 @@ class TagClassifier(BaseModel):
     )
 
     def __init__(
-        self, backbone, num_classes, *, test_cfg=None, data_preprocessor=None, init_cfg=None
-    ):
+        self,
+        backbone: dict[str, Any],
+        num_classes: int,
+        *,
+        test_cfg: dict[str, Any] | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(data_preprocessor or dict(type='mmwsss.ViewsDataPreprocessor'), init_cfg)
-        self.backbone = MODELS.build(backbone)
+        self.backbone: Any = MODELS.build(backbone)
         self.num_classes = num_classes
         unknown = set(test_cfg or ()) - set(self.default_test_cfg)
         if unknown:
@@ -61,75 +70,81 @@ class TagClassifier(BaseModel):
                 f'{type(self).__name__}.test_cfg has no option {sorted(unknown)}; options: '
                 f'{sorted(self.default_test_cfg)}'
             )
-        self.test_cfg = dict(self.default_test_cfg, **(test_cfg or {}))
+        self.test_cfg: dict[str, Any] = dict(self.default_test_cfg, **(test_cfg or {}))
         if self.test_cfg['dtype'] not in DTYPES:
             raise ValueError(
                 f'test_cfg.dtype must be one of {sorted(DTYPES)}, got {self.test_cfg["dtype"]!r}'
             )
-        self.cam = None
+        self.cam: Any = None
         if self.test_cfg.get('cam') is not None:
             self.set_cam(self.test_cfg['cam'])
 
-    # What a method is made of ---------------------------------------------------------------------
+    # Parts of a method ----------------------------------------------------------------------------
 
     @abstractmethod
-    def loss(self, inputs, data_samples):
+    def loss(self, inputs: Any, data_samples: list[WSSSDataSample]) -> dict[str, Tensor]:
         """Losses ``{loss_*: scalar}`` of a training batch (B,3,H,W)."""
 
     @abstractmethod
-    def extract(self, inputs):
+    def extract(self, inputs: Tensor) -> Any:
         """Everything that scores and maps are computed from, for (B,3,h,w); without gradients."""
 
     @abstractmethod
-    def scores_of(self, extracted):
+    def scores_of(self, extracted: Any) -> Tensor:
         """Tag probabilities (B,C) in [0,1]."""
 
     @abstractmethod
-    def maps_of(self, extracted, keys):
+    def maps_of(self, extracted: Any, keys: Sequence[int]) -> Tensor:
         """Maps (B,K,h,w) >= 0 of the classes ``keys`` (list of ids), low resolution, not
         normalised.
         """
 
-    # What CAM methods other than its own ask of a model -------------------------------------------
+    # Interface for CAM methods other than its own
+    # --------------------------------------------------
 
-    def class_logits(self, class_tokens):
+    def class_logits(self, class_tokens: Tensor) -> Tensor:
         """Logits (B,C) from the class tokens (B,T,D) of the last layer."""
         raise ValueError(
             f'{type(self).__name__} does not score class tokens, which the CAM method '
             f'{type(self.cam).__name__} needs'
         )
 
-    def patch_logits(self, patch_map):
+    def patch_logits(self, patch_map: Tensor) -> Tensor:
         """Class maps (B,C,h,w) from the patch tokens (B,D,h,w) of the last layer, any sign."""
         raise ValueError(
             f'{type(self).__name__} does not score patches, which the CAM method '
             f'{type(self.cam).__name__} needs'
         )
 
-    def gather(self, features):
+    def gather(self, features: TokenFeatures) -> Any:
         """Input of :meth:`scores_of`, from the features of the backbone."""
         return features
 
-    def set_cam(self, cam):
+    def set_cam(self, cam: dict[str, Any] | None) -> None:
         """Choose how maps are made: the config of a CAM method, or None for the method's own."""
         self.test_cfg['cam'] = cam
         self.cam = None if cam is None else MODELS.build(cam)
 
     # Public interface -----------------------------------------------------------------------------
 
-    def forward(self, inputs, data_samples=None, mode='tensor'):
+    def forward(
+        self,
+        inputs: Any,
+        data_samples: list[WSSSDataSample] | None = None,
+        mode: str = 'tensor',
+    ) -> dict[str, Tensor] | list[WSSSDataSample] | Tensor:
         """``'loss'`` -> dict of losses, ``'predict'`` -> data samples with maps, ``'tensor'`` ->
         tag probabilities (B,C).
         """
         if mode == 'loss':
-            return self.loss(inputs, data_samples)
+            return self.loss(inputs, data_samples or [])
         if mode == 'predict':
-            return self.predict(inputs, data_samples)
+            return self.predict(inputs, data_samples or [])
         if mode == 'tensor':
             return self.scores_of(self.extract(inputs))
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
-    def gt_tags(self, data_samples, inputs):
+    def gt_tags(self, data_samples: list[WSSSDataSample], inputs: Tensor) -> Tensor:
         """Tags (B,C) of a batch on the device of ``inputs``."""
         return send(self.host_tags(data_samples), inputs.device)
 
@@ -139,20 +154,18 @@ class TagClassifier(BaseModel):
         if without is not None:
             raise ValueError(
                 f'{without.metainfo.get("img_path", "an image")}: has no tags; give the data set '
-                f'a tag file, or predict them '
-                "(model.test_cfg.tags='predicted')"
+                f"a tag file, or predict them (model.test_cfg.tags='predicted')"
             )
         tags = torch.stack([sample.gt_tags for sample in data_samples])
         if tags.shape[1] != self.num_classes:
             raise ValueError(
                 f'the model has {self.num_classes} classes, the data set {tags.shape[1]}: set '
-                f'num_classes of the config '
-                f'to the number of classes without background'
+                f'num_classes of the config to the number of classes without background'
             )
         return tags
 
     @staticmethod
-    def boxes(data_samples, inputs):
+    def boxes(data_samples: list[WSSSDataSample], inputs: Tensor) -> Tensor:
         """Boxes (B,4) y0, y1, x0, x1 of the part of the crops that is image: the metainfo
         ``img_box``, by default all.
         """
@@ -160,16 +173,18 @@ class TagClassifier(BaseModel):
         boxes = torch.tensor([sample.metainfo.get('img_box', whole) for sample in data_samples])
         return send(boxes, inputs.device)
 
-    def whole_patches(self, inputs):
-        """Images (B,3,H,W) as the backbone sees them: sides are padded (``pad_to_patch``) or cut to
-        whole patches, bottom and right.
+    def whole_patches(self, inputs: Tensor) -> Tensor:
+        """Images (B,3,H,W) as the backbone receives them: sides are padded (``pad_to_patch``) or
+        cut to whole patches, bottom and right.
         """
         patch, pad = self.backbone.patch_size, getattr(self.backbone, 'pad_to_patch', False)
         rows, columns = (-side % patch if pad else -(side % patch) for side in inputs.shape[-2:])
         return F.pad(inputs, (0, columns, 0, rows)) if rows or columns else inputs
 
     @torch.no_grad()
-    def predict(self, inputs, data_samples):
+    def predict(
+        self, inputs: Tensor | list[list[Tensor]], data_samples: list[WSSSDataSample]
+    ) -> list[WSSSDataSample]:
         """Add ``pred_scores`` and ``pred_cams`` to the samples.
 
         Args:
@@ -185,14 +200,16 @@ class TagClassifier(BaseModel):
             self.predict_group(views, samples)
         return data_samples
 
-    def predict_group(self, views, data_samples):
+    def predict_group(self, views: list[Tensor], data_samples: list[WSSSDataSample]) -> None:
         """:meth:`predict` for B images of one size: ``views`` is a list of (B,3,h,w)."""
         for sample, scores, keys, cams in zip(
             data_samples, *self.predict_cams(views, data_samples)
         ):
             sample.set_pred_scores(scores).set_pred_cams(keys, cams)
 
-    def predict_cams(self, views, data_samples):
+    def predict_cams(
+        self, views: list[Tensor], data_samples: list[WSSSDataSample]
+    ) -> tuple[Tensor, list[list[int]], list[Tensor]]:
         """CAMs of images of one size at several scales.
 
         Args:
@@ -205,7 +222,9 @@ class TagClassifier(BaseModel):
                 (K,H,W) in [0,1].
         """
         size = tuple(data_samples[0].metainfo.get('ori_shape', views[0].shape[-2:]))[:2]
-        scores = keys = sums = None
+        scores: Any = None
+        keys: Any = None
+        sums: Any = None
         for view in views:
             batch = torch.cat([view, view.flip(-1)]) if self.test_cfg['flip'] else view
             extracted = self._extract_autocast(batch)
@@ -237,12 +256,12 @@ class TagClassifier(BaseModel):
         ]
         return scores, keys, cams
 
-    def _extract_autocast(self, batch):
+    def _extract_autocast(self, batch: Tensor) -> Any:
         dtype = DTYPES[self.test_cfg['dtype']]
         with nullcontext() if dtype is None else torch.autocast(batch.device.type, dtype):
             return self.extract(batch) if self.cam is None else self.cam.extract(self, batch)
 
-    def grid_maps(self, view, keys):
+    def grid_maps(self, view: Tensor, keys: Sequence[int]) -> Tensor:
         """Maps (B,K,h,w) of the classes ``keys`` (list of ids) on the grid of one view (B,3,.,.),
         neither resized nor normalised.
         """
@@ -253,7 +272,7 @@ class TagClassifier(BaseModel):
             else self.cam.maps_of(self, extracted, keys)
         ).float()
 
-    def to_image_size(self, maps, view_size, size):
+    def to_image_size(self, maps: Tensor, view_size: Sequence[int], size: Sequence[int]) -> Tensor:
         """Maps (B,K,h,w) on the grid of a view of ``view_size``, resized to the image (H,W) without
         the padding of the view.
         """
@@ -267,7 +286,7 @@ class TagClassifier(BaseModel):
         ]
         return upsample_cams(maps, covered, align_corners=align_corners)[..., : size[0], : size[1]]
 
-    def _keys(self, scores, data_samples):
+    def _keys(self, scores: Tensor, data_samples: list[WSSSDataSample]) -> list[list[int]]:
         """Class ids of each image: its tags, the predicted ones, or all."""
         if self.test_cfg['tags'] == 'all':
             return [list(range(self.num_classes)) for _ in scores]
@@ -280,9 +299,11 @@ class TagClassifier(BaseModel):
         return [row.nonzero().flatten().tolist() for row in present]
 
 
-def _equal_sizes(inputs, data_samples):
+def _equal_sizes(
+    inputs: list[list[Tensor]], data_samples: list[WSSSDataSample]
+) -> Iterable[list[int]]:
     """Indices of images whose views and maps have the same sizes, as lists."""
-    groups = {}
+    groups: dict[Any, list[int]] = {}
     for index, (views, sample) in enumerate(zip(inputs, data_samples)):
         size = tuple(sample.metainfo.get('ori_shape', ()))
         groups.setdefault((size, *(view.shape for view in views)), []).append(index)

@@ -19,6 +19,8 @@ from mmwsss.functional.pseudo_labels import (
     most_tags,
 )
 from mmwsss.functional.reliability import XI_RANGE, single_threshold_label
+from mmwsss.models.algorithms.single_stage import MultiScaleMaps
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.transfer import send
@@ -92,10 +94,10 @@ class CoSA(SingleStage):
             no multiple of the patch.
     """
 
-    default_loss_weights = dict(
+    default_loss_weights: dict[str, float] = dict(
         cls=1.0, aux_cls=1.0, seg=0.1, cam=0.05, aux_cam=0.0, energy=0.05, separation=0.0
     )
-    default_pseudo_label = dict(
+    default_pseudo_label: dict[str, Any] = dict(
         SingleStage.default_pseudo_label,
         par=None,
         labels='two',
@@ -108,7 +110,7 @@ class CoSA(SingleStage):
         temperature=0.01,
         after_softmax=False,
     )
-    default_test_cfg = dict(
+    default_test_cfg: dict[str, Any] = dict(
         SingleStage.default_test_cfg,
         size=(448, 448),
         scales=(1.0, 0.5, 1.5, 0.75, 1.25),
@@ -123,8 +125,8 @@ class CoSA(SingleStage):
 
     def __init__(
         self,
-        backbone,
-        num_classes,
+        backbone: dict[str, Any],
+        num_classes: int,
         *,
         momentum=0.9994,
         detach='none',
@@ -152,7 +154,7 @@ class CoSA(SingleStage):
         self.momentum, self.detach, self.aux_reliability = momentum, detach, aux_reliability
         self.c2s_weights = tuple(c2s_weights)
         self.cam_loss = MODELS.build(dict(type='mmwsss.SegToCAMLoss') | dict(cam_loss or {}))
-        self.reliability_loss = (
+        self.reliability_loss: Any = (
             None
             if reliability_loss is None
             else MODELS.build(dict(type='mmwsss.ReliabilityWeightedLoss') | dict(reliability_loss))
@@ -160,7 +162,8 @@ class CoSA(SingleStage):
         self.separation_loss = MODELS.build(
             dict(type='mmwsss.ContrastiveSeparationLoss') | dict(separation_loss or {})
         )
-        self.threshold = self.aux_threshold = None
+        self.threshold: Any = None
+        self.aux_threshold: Any = None
         if dynamic_threshold is not None:
             self.threshold, self.aux_threshold = self._build_thresholds(dynamic_threshold)
         network = {key: value for key, value in dict(backbone).items() if key != 'init_cfg'}
@@ -192,7 +195,9 @@ class CoSA(SingleStage):
             self.register_buffer('oracle_guidance', torch.ones((), dtype=torch.bool))
             print_log(f'CoSA: {ORACLE.upper()}', 'current', logging.WARNING)
 
-    def _check(self, momentum, detach, aux_reliability, c2s_weights):
+    def _check(
+        self, momentum: float, detach: str, aux_reliability: str, c2s_weights: Sequence[float]
+    ) -> None:
         labels = self.pseudo_label
         for name, value, allowed in (
             ('detach', detach, DETACH),
@@ -221,7 +226,7 @@ class CoSA(SingleStage):
                 f'pseudo_label.temperature must be positive, got {labels["temperature"]}'
             )
 
-    def _build_thresholds(self, options):
+    def _build_thresholds(self, options: dict[str, Any]) -> tuple[Any, ...]:
         """Dynamic thresholds of the main and of the auxiliary maps, which begin at the fixed
         ones.
         """
@@ -241,7 +246,7 @@ class CoSA(SingleStage):
 
     # Two networks ---------------------------------------------------------------------------------
 
-    def online_parts(self):
+    def online_parts(self) -> list[tuple[Any, Any]]:
         """Pairs of modules (of the assignment, of the online network)."""
         return [
             (getattr(self.assignment, name), getattr(self, name))
@@ -249,7 +254,7 @@ class CoSA(SingleStage):
         ]
 
     @torch.no_grad()
-    def update_teacher(self, momentum=None):
+    def update_teacher(self, momentum: float | None = None) -> None:
         """Move the assignment network towards the online network; ``momentum=0`` copies it."""
         momentum = self.momentum if momentum is None else momentum
         pairs = [
@@ -260,7 +265,7 @@ class CoSA(SingleStage):
         assigned, online = zip(*pairs)
         torch._foreach_lerp_(list(assigned), list(online), 1 - momentum)
 
-    def reset_assignment(self):
+    def reset_assignment(self) -> None:
         """Make the assignment network a copy of the online network."""
         for ours, theirs in self.online_parts():
             ours.load_state_dict(theirs.state_dict())
@@ -270,7 +275,7 @@ class CoSA(SingleStage):
         super().init_weights()
         self.reset_assignment()
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> 'CoSA':
         """The assignment network never trains."""
         super().train(mode)
         self.assignment.eval()
@@ -278,7 +283,9 @@ class CoSA(SingleStage):
 
     # Training -------------------------------------------------------------------------------------
 
-    def loss(self, inputs, data_samples):
+    def loss(
+        self, inputs: Tensor | list[Tensor], data_samples: list[WSSSDataSample]
+    ) -> dict[str, Tensor]:
         """Losses of a batch.
 
         Args:
@@ -311,7 +318,7 @@ class CoSA(SingleStage):
         self.advance()
         return losses
 
-    def assign(self, weak, tags):
+    def assign(self, weak: Tensor, tags: Tensor) -> MultiScaleMaps:
         """Maps and segmentation of the assignment network: :class:`MultiScaleMaps` of the classes
         of the batch, from its tags (B,C) on the host, at the size of the crop.
 
@@ -344,12 +351,13 @@ class CoSA(SingleStage):
             seg_labels=seg_labels,
         )._replace(num_slots=most_tags(tags))
 
-    def class_pseudo_labels(self, maps, tags, boxes):
+    def class_pseudo_labels(
+        self, maps: MultiScaleMaps, tags: Tensor, boxes: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """CPL of the main and of the auxiliary maps: (B,H,W) int64 each, 255 outside the image."""
         tags = tags[:, maps.classes]
-        pairs = zip((maps.cams, maps.aux_cams), self.current_thresholds())
         labels = []
-        for cams, thresholds in pairs:
+        for cams, thresholds in zip((maps.cams, maps.aux_cams), self.current_thresholds()):
             if self.pseudo_label['labels'] == 'single':
                 label = single_threshold_label(*gated_maximum(cams, tags), thresholds['xi'])
                 label = label.masked_fill_(~box_mask(boxes, label.shape[-2:]), IGNORE)
@@ -365,13 +373,17 @@ class CoSA(SingleStage):
                     num_slots=maps.num_slots,
                 )
             labels.append(to_class_ids(label, maps.classes))
-        return tuple(labels)
+        return labels[0], labels[1]
 
-    def pseudo_labels(self, image, tags, boxes, maps):
+    def pseudo_labels(
+        self, image: Tensor, tags: Tensor, boxes: Tensor, maps: MultiScaleMaps
+    ) -> Tensor:
         """CPL (B,H,W) of the main maps."""
         return self.class_pseudo_labels(maps, tags, boxes)[0]
 
-    def seg_pseudo_labels(self, maps, tags, size=None):
+    def seg_pseudo_labels(
+        self, maps: MultiScaleMaps, tags: Tensor, size: Sequence[int] | None = None
+    ) -> Tensor:
         """SPL (Eq. 7): the segmentation of the assignment network among the tagged classes,
         sharpened.
 
@@ -385,7 +397,8 @@ class CoSA(SingleStage):
         """
         options, allowed = self.pseudo_label, F.pad(tags > 0, (1, 0), value=True)
         with torch.autocast(tags.device.type, enabled=False):
-            logits = maps.seg_logits.float() / options['temperature']
+            logits: Any = maps.seg_logits
+            logits = logits.float() / options['temperature']
             if options['after_softmax']:
                 return _resized(logits.softmax(1) * allowed[:, :, None, None], size)
             kept = torch.cat([maps.classes.new_zeros(1), maps.classes + 1])
@@ -395,9 +408,17 @@ class CoSA(SingleStage):
                 1, kept, probs
             )
 
-    def decoder_losses(self, strong, features, maps, tags, boxes, labels):
+    def decoder_losses(
+        self,
+        strong: Tensor,
+        features: TokenFeatures,
+        maps: MultiScaleMaps,
+        tags: Tensor,
+        boxes: Tensor,
+        labels: tuple[Tensor, Tensor],
+    ) -> dict[str, Tensor]:
         """``loss_seg`` against both CPL and ``loss_energy``."""
-        losses = {}
+        losses: dict[str, Tensor] = {}
         logits = self.to_image_size(
             self.seg_logits(features).float(), strong.shape[-2:], labels[0].shape[-2:]
         )
@@ -415,7 +436,9 @@ class CoSA(SingleStage):
             )
         return losses
 
-    def _reliability_terms(self, logits, maps, tags, labels):
+    def _reliability_terms(
+        self, logits: Tensor, maps: MultiScaleMaps, tags: Tensor, labels: tuple[Tensor, Tensor]
+    ) -> list[Tensor]:
         main, aux = self.current_thresholds()
         sources = [
             (maps.cams, main['xi']),
@@ -497,7 +520,7 @@ class CoSA(SingleStage):
             )
         return losses
 
-    def separation(self, cams, maps, tags, boxes):
+    def separation(self, cams: Tensor, maps: MultiScaleMaps, tags: Tensor, boxes: Tensor) -> Tensor:
         """CSC of the raw maps (B,C,h,w) of the online network, on their grid."""
         grid = cams.shape[-2:]
         xi = self.current_thresholds()[1]['xi']
@@ -507,27 +530,24 @@ class CoSA(SingleStage):
             cams, single_threshold_label(confidence, winner, xi), confidence, xi, boxes
         )
 
-    def online_cams(self, features):
-        """Raw signed maps (B,C,h,w), main and auxiliary, that are guided; ``detach`` says what they
-        train.
+    def online_cams(self, features: TokenFeatures) -> tuple[Tensor, Tensor]:
+        """Raw signed maps (B,C,h,w), main and auxiliary, that are guided; ``detach`` defines
+        the parameters that they train.
         """
-        pairs = (
-            (self.classifier.weight, features.patch_map),
-            (self.aux_classifier.weight, features.aux_map),
-        )
-        return tuple(
-            F.conv2d(
-                maps.detach() if self.detach in ('feat', 'all') else maps,
-                weight.detach() if self.detach in ('cls', 'all') else weight,
-            )
-            for weight, maps in pairs
-        )
+        main, aux = features.patch_map, features.aux_map
+        if self.detach in ('feat', 'all'):
+            main, aux = main.detach(), aux.detach()
+        weight, aux_weight = self.classifier.weight, self.aux_classifier.weight
+        if self.detach in ('cls', 'all'):
+            weight, aux_weight = weight.detach(), aux_weight.detach()
+        return F.conv2d(main, weight), F.conv2d(aux, aux_weight)
 
     # Thresholds -----------------------------------------------------------------------------------
 
-    def current_thresholds(self):
+    def current_thresholds(self) -> tuple[dict[str, float], dict[str, float]]:
         """``low``, ``high`` and ``xi`` of the main and of the auxiliary maps."""
-        options, result = self.pseudo_label, []
+        options = self.pseudo_label
+        result: list[dict[str, float]] = []
         for prefix, dynamic in (('', self.threshold), ('aux_', self.aux_threshold)):
             values = {name: options[prefix + name] for name in ('low', 'high', 'xi')}
             if dynamic is not None:
@@ -536,28 +556,30 @@ class CoSA(SingleStage):
             # labels at the threshold that weighs them
             values['xi'] = min(max(values['xi'], XI_RANGE[0]), XI_RANGE[1])
             result.append(values)
-        return tuple(result)
+        return result[0], result[1]
 
-    def update_thresholds(self, maps, tags):
-        """Show the dynamic thresholds the maps of a batch; in warm-up too."""
+    def update_thresholds(self, maps: MultiScaleMaps, tags: Tensor) -> None:
+        """Update the dynamic thresholds with the maps of a batch, also during warm-up."""
         tags = tags[:, maps.classes]
         for dynamic, cams in ((self.threshold, maps.cams), (self.aux_threshold, maps.aux_cams)):
             dynamic.update(gated_maximum(_resized(cams, dynamic.grid), tags)[0])
 
     # Prediction -----------------------------------------------------------------------------------
 
-    def predictor(self):
+    def predictor(self) -> SingleStage:
         """The network that ``test_cfg.network`` names."""
         return self.assignment if self.test_cfg['network'] == 'assignment' else self
 
-    def _predict_maps(self, image, data_samples, outputs):
+    def _predict_maps(
+        self, image: Tensor, data_samples: list[WSSSDataSample], outputs: Sequence[str]
+    ) -> tuple[Tensor, list[list[int]], MultiScaleMaps]:
         scores, keys, maps = super()._predict_maps(image, data_samples, outputs)
         exported = dict(main=maps.cams, aux=maps.aux_cams)
         exported['ensemble'] = (maps.cams + maps.aux_cams) / 2
         return scores, keys, maps._replace(cams=exported[self.test_cfg['export']])
 
 
-def _resized(maps, size):
+def _resized(maps: Tensor, size: Sequence[int] | None) -> Tensor:
     """Bilinear resize (align_corners=False) of any number of maps; None leaves them."""
     if size is None or tuple(maps.shape[-2:]) == tuple(size):
         return maps
@@ -568,7 +590,9 @@ def _resized(maps, size):
     )
 
 
-def _assign_single_network(model, state_dict, prefix, *unused_arguments):
+def _assign_single_network(
+    model: CoSA, state_dict: dict[str, Tensor], prefix: str, *unused_arguments: Any
+) -> None:
     """Weights of one network, such as released ones, are those of both."""
     names = ('backbone.', 'classifier.', 'aux_classifier.', 'decode_head.')
     own = [key.removeprefix(prefix) for key in state_dict if key.startswith(prefix)]

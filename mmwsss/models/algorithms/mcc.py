@@ -1,5 +1,8 @@
 """MCC: masked collaborative contrast for single-stage segmentation from image tags (WACV 2024)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch.nn import functional as F
 
@@ -31,11 +34,11 @@ class MCC(SingleStage):
         mask_ratio (float): Probability in [0,1] that a cell is hidden (0.75 in the paper, 0.95 in
             the released code and logs).
         min_object (float): See :func:`visible_object_flags`.
-        flag_cam (str | list): Whose maps decide what is positive: ``'main'``, ``'aux'`` or a
-            schedule, as in ``pseudo_label``.
+        flag_cam (str | list): Classifier whose maps define the positive views: ``'main'``,
+            ``'aux'`` or a schedule, as in ``pseudo_label``.
         token_dropping (bool): Leave hidden tokens out (default); False runs all tokens with a key
             mask, for reference: equal and slow.
-        options: Everything else is of :class:`SingleStage`.
+        options: All other options are those of :class:`SingleStage`.
 
     Raises:
         ValueError: A momentum outside [0,1]; training without three views; a grid that cannot be
@@ -47,20 +50,20 @@ class MCC(SingleStage):
 
     def __init__(
         self,
-        backbone,
-        num_classes,
+        backbone: dict[str, Any],
+        num_classes: int,
         *,
-        projector=None,
-        momentum=0.9,
-        contrast_loss=None,
-        num_masks=8,
-        mask_scale=4,
-        mask_ratio=0.75,
-        min_object=0.2,
-        flag_cam='aux',
-        token_dropping=True,
-        **options,
-    ):
+        projector: dict[str, Any] | None = None,
+        momentum: float = 0.9,
+        contrast_loss: dict[str, Any] | None = None,
+        num_masks: int = 8,
+        mask_scale: int = 4,
+        mask_ratio: float = 0.75,
+        min_object: float = 0.2,
+        flag_cam: str | Sequence[Any] = 'aux',
+        token_dropping: bool = True,
+        **options: Any,
+    ) -> None:
         super().__init__(backbone, num_classes, **options)
         if not 0 <= momentum <= 1:
             raise ValueError(f'momentum must be between 0 and 1, got {momentum}')
@@ -72,16 +75,14 @@ class MCC(SingleStage):
         self.contrast_loss = MODELS.build(
             dict(type='mmwsss.MaskedContrastLoss') | dict(contrast_loss or {})
         )
-        self.num_masks, self.mask_scale, self.mask_ratio, self.min_object = (
-            num_masks,
-            mask_scale,
-            mask_ratio,
-            min_object,
-        )
+        self.num_masks, self.mask_scale, self.mask_ratio = num_masks, mask_scale, mask_ratio
+        self.min_object = min_object
         self.flag_cam = cam_schedule('flag_cam', flag_cam)
         self.token_dropping = token_dropping
 
-    def extra_losses(self, views, features, maps, tags):
+    def extra_losses(
+        self, views: list[Tensor], features: TokenFeatures, maps: MultiScaleMaps, tags: Tensor
+    ) -> dict[str, Tensor]:
         """``loss_contrast``: two whole views by student and teacher, M local ones by the
         student.
         """
@@ -107,11 +108,13 @@ class MCC(SingleStage):
             * self.contrast_loss(student, anchors, positive)
         )
 
-    def update_teacher(self):
+    def update_teacher(self) -> None:
         """Average the projector of the present step into the teacher; the first call copies it."""
         self.teacher.update_parameters(self.projector)
 
-    def local_tokens(self, local, grid, maps, tags):
+    def local_tokens(
+        self, local: Tensor, grid: Sequence[int], maps: MultiScaleMaps, tags: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Class tokens of the local views, and whether they are positive.
 
         Args:
@@ -143,7 +146,7 @@ class MCC(SingleStage):
             )
         return tokens.transpose(0, 1), flags
 
-    def roi(self, grid, maps, tags):
+    def roi(self, grid: Sequence[int], maps: MultiScaleMaps, tags: Tensor) -> Tensor:
         """Map of the objects, (B,h,w) of 0, 1 or 2, on a grid of that size (bicubic)."""
         cams = self.cam_of(self.flag_cam, maps)
         cams = (

@@ -2,11 +2,16 @@
 III-C).
 """
 
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
 from torch.nn import functional as F
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.attention import AttentionRequest
 from mmwsss.functional.cam import fuse_cams, refine_with_affinity
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 from mmwsss.utils.transfer import select
 
@@ -34,7 +39,7 @@ class MCTformer(TagClassifier):
             last layers; None for all), ``fuse_sqrt``.
     """
 
-    default_test_cfg = dict(
+    default_test_cfg: dict[str, Any] = dict(
         TagClassifier.default_test_cfg,
         map_type=None,
         attention_layers=3,
@@ -44,16 +49,16 @@ class MCTformer(TagClassifier):
 
     def __init__(
         self,
-        backbone,
-        num_classes,
+        backbone: dict[str, Any],
+        num_classes: int,
         *,
-        class_head=None,
-        patch_head=None,
-        consistency=None,
-        test_cfg=None,
-        data_preprocessor=None,
-        init_cfg=None,
-    ):
+        class_head: dict[str, Any] | None = None,
+        patch_head: dict[str, Any] | None = None,
+        consistency: dict[str, Any] | None = None,
+        test_cfg: dict[str, Any] | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         backbone = dict(backbone)
         backbone.setdefault('num_class_tokens', num_classes)
         super().__init__(
@@ -71,7 +76,7 @@ class MCTformer(TagClassifier):
             )
         embed_dims = self.backbone.embed_dims
         self.class_head = MODELS.build(dict(type='mmwsss.ClassTokenHead') | dict(class_head or {}))
-        self.patch_head = None
+        self.patch_head: Any = None
         if patch_head is not None:
             self.patch_head = MODELS.build(
                 dict(type='mmwsss.PatchCAMHead', num_classes=num_classes, embed_dims=embed_dims)
@@ -86,7 +91,7 @@ class MCTformer(TagClassifier):
         )
         accept_released_weights(self)
 
-    def loss(self, inputs, data_samples):
+    def loss(self, inputs: Tensor, data_samples: list[WSSSDataSample]) -> dict[str, Tensor]:
         """Multi-label soft margin loss of class tokens and, with a patch head, of the pooled patch
         maps.
         """
@@ -95,11 +100,13 @@ class MCTformer(TagClassifier):
         tags = self.gt_tags(data_samples, inputs)
         return self.classification_losses(self.training_features(inputs), tags)
 
-    def training_features(self, inputs, attention=()):
+    def training_features(
+        self, inputs: Tensor, attention: Sequence[AttentionRequest] = ()
+    ) -> TokenFeatures:
         """Features that :meth:`classification_losses` reads, with the attention asked for."""
         return self.backbone(inputs, attention=attention)
 
-    def classification_losses(self, features, tags):
+    def classification_losses(self, features: TokenFeatures, tags: Tensor) -> dict[str, Tensor]:
         """``loss_cls`` and ``loss_patch`` (MCTformer+ Eq. 5 and 9)."""
         losses = dict(
             loss_cls=F.multilabel_soft_margin_loss(
@@ -111,7 +118,7 @@ class MCTformer(TagClassifier):
             losses['loss_patch'] = F.multilabel_soft_margin_loss(patch_logits.float(), tags)
         return losses
 
-    def extract(self, inputs):
+    def extract(self, inputs: Tensor) -> tuple[TokenFeatures, Tensor | None]:
         """Features with the attention that the maps need, and the patch class maps."""
         requests = []
         if self.test_cfg['map_type'] != 'patchcam':
@@ -128,34 +135,36 @@ class MCTformer(TagClassifier):
             )
         return self.gather(self.backbone(inputs, attention=requests))
 
-    def gather(self, features):
+    def gather(self, features: TokenFeatures) -> tuple[TokenFeatures, Tensor | None]:
         """Features and, with a patch head, patch class maps."""
         return features, None if self.patch_head is None else self.patch_head(features.patch_map)
 
-    def class_logits(self, class_tokens):
+    def class_logits(self, class_tokens: Tensor) -> Tensor:
         return self.class_head(class_tokens)
 
-    def patch_logits(self, patch_map):
+    def patch_logits(self, patch_map: Tensor) -> Tensor:
         if self.patch_head is None:
             return super().patch_logits(patch_map)
         return self.patch_head(patch_map)
 
-    def scores_of(self, extracted):
+    def scores_of(self, extracted: tuple[TokenFeatures, Tensor | None]) -> Tensor:
         features, patch_cams = extracted
         logits = self.class_head(features.class_tokens)
         if patch_cams is not None:
             logits = self.combine_logits(logits, self.patch_head.pool(patch_cams))
         return logits.sigmoid()
 
-    def combine_logits(self, class_logits, patch_logits):
+    def combine_logits(self, class_logits: Tensor, patch_logits: Tensor) -> Tensor:
         """V1 and V2 score with the class tokens alone."""
         return class_logits
 
-    def maps_of(self, extracted, keys):
+    def maps_of(
+        self, extracted: tuple[TokenFeatures, Tensor | None], keys: Sequence[int]
+    ) -> Tensor:
         """Fused maps, refined by the patch affinity (MCTformer+ sections III-B, III-C)."""
         features, patch_cams = extracted
         attention = list(features.attention)
-        class_attention = None
+        class_attention: Any = None
         if self.test_cfg['map_type'] != 'patchcam':
             class_attention = select(attention.pop(0), keys, 1).unflatten(
                 2, features.patch_map.shape[-2:]

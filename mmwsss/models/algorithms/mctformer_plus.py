@@ -2,6 +2,13 @@
 2308.03005).
 """
 
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from mmwsss.functional.attention import AttentionRequest
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 
 from .mctformer import MCTformer
@@ -30,18 +37,18 @@ class MCTformerPlus(MCTformer):
 
     def __init__(
         self,
-        backbone,
-        num_classes,
+        backbone: dict[str, Any],
+        num_classes: int,
         *,
-        class_head=None,
-        patch_head=None,
-        contrast_loss=None,
-        contrast_weight=1.0,
-        consistency=None,
-        test_cfg=None,
-        data_preprocessor=None,
-        init_cfg=None,
-    ):
+        class_head: dict[str, Any] | None = None,
+        patch_head: dict[str, Any] | None = None,
+        contrast_loss: dict[str, Any] | None = None,
+        contrast_weight: float = 1.0,
+        consistency: dict[str, Any] | None = None,
+        test_cfg: dict[str, Any] | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(
             backbone,
             num_classes,
@@ -57,13 +64,15 @@ class MCTformerPlus(MCTformer):
         )
         self.contrast_weight = contrast_weight
 
-    def training_features(self, inputs, attention=()):
+    def training_features(
+        self, inputs: Tensor, attention: Sequence[AttentionRequest] = ()
+    ) -> TokenFeatures:
         """As V2, with the class tokens of every layer for their contrast (Eq. 12)."""
         return self.backbone(
             inputs, attention=attention, class_embeddings=self.contrast_weight != 0
         )
 
-    def classification_losses(self, features, tags):
+    def classification_losses(self, features: TokenFeatures, tags: Tensor) -> dict[str, Tensor]:
         """``loss_cls``, ``loss_patch`` and, of features with class embeddings,
         ``loss_contrast``.
         """
@@ -74,6 +83,6 @@ class MCTformerPlus(MCTformer):
             )
         return losses
 
-    def combine_logits(self, class_logits, patch_logits):
+    def combine_logits(self, class_logits: Tensor, patch_logits: Tensor) -> Tensor:
         """Mean of token and patch scores, as the released code outputs."""
         return (class_logits + patch_logits) / 2

@@ -4,8 +4,9 @@ of its segmentation branch.
 The common part of AFA, ToCo (CVPR 2023), MCC (WACV 2024) and CoSA (ECCV 2024).
 """
 
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.structures import PixelData
@@ -54,10 +55,10 @@ class SingleStage(TagClassifier):
     """Classifier, auxiliary classifier and segmentation decoder on one vision transformer, trained
     together from image tags.
 
-    A training step makes multi-scale CAMs with the current weights and, from them, token labels for
-    the affinity loss and pixel labels for the decoder; the features of the image serve for both. A
-    backbone with dropout or stochastic depth would label with them too: use one without, as the
-    papers do. Losses (weighted as returned): ``loss_cls``, ``loss_aux_cls``, ``loss_affinity``,
+    A training step computes multi-scale CAMs with the current weights and, from them, token labels
+    for the affinity loss and pixel labels for the decoder; the features of the image serve for
+    both. A backbone with dropout or stochastic depth would label with them too: use one without, as
+    the papers do. Losses (weighted as returned): ``loss_cls``, ``loss_aux_cls``, ``loss_affinity``,
     ``loss_seg``, ``loss_energy``.
 
     Args:
@@ -72,10 +73,10 @@ class SingleStage(TagClassifier):
             where none is given.
         pseudo_label (dict, optional): Overrides of ``default_pseudo_label``: ``high`` and ``low``
             thresholds; ``scales`` and ``flip`` of the CAMs; ``par``, options of :class:`PAR` or
-            None; ``downscale`` of its images; ``seg_cam`` and ``affinity_cam``, which classifier's
-            maps label what: ``'main'``, ``'aux'``, or a schedule ``[(first iteration, source),
-            ...]``; ``legacy_box``: cut the token labels with the box in pixels, as the released
-            code does (a third of its crops had no affinity pair).
+            None; ``downscale`` of its images; ``seg_cam`` and ``affinity_cam``, the classifier
+            whose maps give the pixel and the token labels: ``'main'``, ``'aux'``, or a schedule
+            ``[(first iteration, source), ...]``; ``legacy_box``: cut the token labels with the box
+            in pixels, as the released code does (a third of its crops had no affinity pair).
         test_cfg (dict, optional): As :class:`TagClassifier` without ``refine``, and ``size`` (H,W)
             that images are resized to without keeping the aspect ratio, or None; ``scales`` of the
             CAMs; ``seg_scales``, ``seg_flip`` and ``seg_fusion`` (rule of :class:`ScoreFusion`) of
@@ -86,8 +87,10 @@ class SingleStage(TagClassifier):
     """
 
     segments = True
-    default_loss_weights = dict(cls=1.0, aux_cls=1.0, affinity=0.2, seg=0.1, energy=0.05)
-    default_pseudo_label = dict(
+    default_loss_weights: dict[str, float] = dict(
+        cls=1.0, aux_cls=1.0, affinity=0.2, seg=0.1, energy=0.05
+    )
+    default_pseudo_label: dict[str, Any] = dict(
         high=0.7,
         low=0.25,
         scales=(1.0, 0.5, 1.5),
@@ -98,7 +101,7 @@ class SingleStage(TagClassifier):
         affinity_cam='aux',
         legacy_box=False,
     )
-    default_test_cfg = dict(
+    default_test_cfg: dict[str, Any] = dict(
         flip=True,
         dtype='fp32',
         score_threshold=0.5,
@@ -110,27 +113,27 @@ class SingleStage(TagClassifier):
         seg_fusion='max_of_flip_sums',
         outputs=OUTPUTS,
     )
-    uses_cams = ('affinity', 'seg', 'energy')
+    uses_cams: tuple[str, ...] = ('affinity', 'seg', 'energy')
     aux_scales = 'all'
     # segmentation scores are fused at the size of the image, not of the input
     fuse_at_input_size = False
 
     def __init__(
         self,
-        backbone,
-        num_classes,
+        backbone: dict[str, Any],
+        num_classes: int,
         *,
-        decode_head=None,
-        seg_loss=None,
-        affinity_loss=None,
-        energy_loss=None,
-        loss_weights=None,
-        loss_starts=None,
-        pseudo_label=None,
-        test_cfg=None,
-        data_preprocessor=None,
-        init_cfg=None,
-    ):
+        decode_head: dict[str, Any] | None = None,
+        seg_loss: dict[str, Any] | None = None,
+        affinity_loss: dict[str, Any] | None = None,
+        energy_loss: dict[str, Any] | None = None,
+        loss_weights: dict[str, Any] | None = None,
+        loss_starts: dict[str, Any] | None = None,
+        pseudo_label: dict[str, Any] | None = None,
+        test_cfg: dict[str, Any] | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(
             backbone,
             num_classes,
@@ -176,7 +179,9 @@ class SingleStage(TagClassifier):
         self.iteration = 0
         accept_released_weights(self)
 
-    def _options(self, name, defaults, given):
+    def _options(
+        self, name: str, defaults: dict[str, Any], given: dict[str, Any] | None
+    ) -> dict[str, Any]:
         unknown = set(given or ()) - set(defaults)
         if unknown:
             raise ValueError(
@@ -187,11 +192,11 @@ class SingleStage(TagClassifier):
 
     # Network --------------------------------------------------------------------------------------
 
-    def features(self, inputs):
+    def features(self, inputs: Tensor) -> TokenFeatures:
         """:class:`TokenFeatures` of (B,3,H,W)."""
         return self.backbone(inputs)
 
-    def set_cam(self, cam):
+    def set_cam(self, cam: dict[str, Any] | None) -> None:
         """Single-stage methods make their maps from an image pyramid of their own; only None, those
         maps, is possible.
         """
@@ -201,16 +206,19 @@ class SingleStage(TagClassifier):
                 f'method'
             )
 
-    def tag_logits(self, features):
+    def tag_logits(self, features: TokenFeatures) -> tuple[Tensor, Tensor]:
         """Logits (B,C) of the main and of the auxiliary classifier: global maximum of each feature,
         then the classifier.
         """
-        pairs = ((self.classifier, features.patch_map), (self.aux_classifier, features.aux_map))
-        return tuple(
-            classifier(maps.amax((2, 3), keepdim=True)).flatten(1) for classifier, maps in pairs
+        main, aux = features.patch_map, features.aux_map
+        return (
+            self.classifier(main.amax((2, 3), keepdim=True)).flatten(1),
+            self.aux_classifier(aux.amax((2, 3), keepdim=True)).flatten(1),
         )
 
-    def raw_cams(self, features, classes=None):
+    def raw_cams(
+        self, features: TokenFeatures, classes: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Maps (B,U,h,w) of the main and of the auxiliary classifier, signed; no gradient reaches
         the classifiers.
 
@@ -218,43 +226,38 @@ class SingleStage(TagClassifier):
             features (TokenFeatures): Features of B images.
             classes (Tensor, optional): (U,) class ids; all C by default.
         """
-        pairs = ((self.classifier, features.patch_map), (self.aux_classifier, features.aux_map))
-        weights = [
-            classifier.weight.detach() if classes is None else classifier.weight.detach()[classes]
-            for classifier, _ in pairs
-        ]
-        return tuple(
-            F.conv2d(maps, weight) if len(weight) else maps[:, :0]
-            for weight, (_, maps) in zip(weights, pairs)
+        return (
+            _class_maps(features.patch_map, self.classifier.weight.detach(), classes),
+            _class_maps(features.aux_map, self.aux_classifier.weight.detach(), classes),
         )
 
-    def seg_logits(self, features):
+    def seg_logits(self, features: TokenFeatures) -> Tensor:
         """Logits (B,C+1,h,w) of the decoder."""
         return self.decode_head([features.patch_map])
 
     @torch.no_grad()
     def multi_scale_maps(
         self,
-        inputs,
-        classes=None,
+        inputs: Tensor,
+        classes: Tensor | None = None,
         *,
-        scales=(1.0, 0.5, 1.5),
-        flip=True,
-        features=None,
-        size=None,
-        seg_fusion=None,
-        seg_labels=None,
-        seg_scales=None,
-        seg_flip=None,
-        seg_size=None,
-        aux_scales=None,
-    ):
-        """Class activation maps, and if asked segmentation scores, of an image pyramid (MCC section
-        3; CoSA section 3).
+        scales: Sequence[float] = (1.0, 0.5, 1.5),
+        flip: bool = True,
+        features: TokenFeatures | None = None,
+        size: Sequence[int] | None = None,
+        seg_fusion: str | None = None,
+        seg_labels: Tensor | None = None,
+        seg_scales: Sequence[float] | None = None,
+        seg_flip: bool | None = None,
+        seg_size: Sequence[int] | None = None,
+        aux_scales: str | None = None,
+    ) -> MultiScaleMaps:
+        """Class activation maps, and if asked segmentation scores, of an image pyramid (MCC Eq. 5,
+        CoSA section 3.2).
 
         Of each scale and its flip the larger value counts, rectified; scales add up; each map is
-        normalised to [0,1). Everything that follows looks at tagged classes only, so the maps of
-        others need not be made.
+        normalised to [0,1). Everything that follows reads tagged classes only, so the maps of
+        others are not needed.
 
         Args:
             inputs (Tensor): (B,3,H,W); scales have int(s H) x int(s W) pixels (bilinear).
@@ -283,7 +286,7 @@ class SingleStage(TagClassifier):
         classes = (
             torch.arange(self.num_classes, device=inputs.device) if classes is None else classes
         )
-        seg_labels = slice(None) if seg_labels is None else seg_labels
+        chosen = slice(None) if seg_labels is None else seg_labels
         aux_scales = self.aux_scales if aux_scales is None else aux_scales
         fusion = None if seg_fusion is None else ScoreFusion(seg_fusion)
         cams = aux_cams = inputs.new_zeros(len(inputs), len(classes), *size, dtype=torch.float32)
@@ -300,13 +303,15 @@ class SingleStage(TagClassifier):
                 cams = cams + main
                 aux_cams = aux if aux_scales == 'last' else aux_cams + aux
             if fusion is not None and scale in seg_scales:
-                logits = [self.seg_logits(view)[:, seg_labels] for view in views[: 1 + seg_flip]]
+                logits = [self.seg_logits(view)[:, chosen] for view in views[: 1 + seg_flip]]
                 fusion.add(self._upsample_views(logits, view_size, seg_size), dim=1)
         if len(classes):
             cams, aux_cams = minmax_normalize(cams, eps=1e-5), minmax_normalize(aux_cams, eps=1e-5)
         return MultiScaleMaps(classes, cams, aux_cams, None if fusion is None else fusion.result())
 
-    def _pyramid(self, inputs, flips, features):
+    def _pyramid(
+        self, inputs: Tensor, flips: dict[float, bool], features: TokenFeatures | None
+    ) -> Iterator[tuple[float, tuple[int, ...], list[TokenFeatures]]]:
         """Each scale of ``{scale: flip}``, its size (h,w) and its features: [of the image, of its
         flip].
         """
@@ -342,7 +347,9 @@ class SingleStage(TagClassifier):
                 ],
             )
 
-    def _upsample_views(self, maps, view_size, size):
+    def _upsample_views(
+        self, maps: Sequence[Tensor], view_size: Sequence[int], size: Sequence[int]
+    ) -> list[Tensor]:
         """Maps (B,K,h,w) of a view of ``view_size`` and, if there is a second one, of its flip,
         float32 at ``size``, the flip undone.
         """
@@ -351,7 +358,9 @@ class SingleStage(TagClassifier):
 
     # Training -------------------------------------------------------------------------------------
 
-    def loss(self, inputs, data_samples):
+    def loss(
+        self, inputs: Tensor | list[Tensor], data_samples: list[WSSSDataSample]
+    ) -> dict[str, Tensor]:
         """Losses of a batch, each a mean over images of what one image alone would give.
 
         Args:
@@ -392,7 +401,7 @@ class SingleStage(TagClassifier):
         self.advance()
         return losses
 
-    def classification_losses(self, features, tags):
+    def classification_losses(self, features: TokenFeatures, tags: Tensor) -> dict[str, Tensor]:
         """``loss_cls`` and ``loss_aux_cls``: multi-label soft margin loss of the two
         classifiers.
         """
@@ -403,9 +412,11 @@ class SingleStage(TagClassifier):
             * F.multilabel_soft_margin_loss(aux_logits.float(), tags),
         )
 
-    def segmentation_losses(self, image, features, boxes, labels):
+    def segmentation_losses(
+        self, image: Tensor, features: TokenFeatures, boxes: Tensor, labels: Tensor
+    ) -> dict[str, Tensor]:
         """``loss_seg`` and ``loss_energy`` of the decoder against pixel labels (B,H,W)."""
-        losses = {}
+        losses: dict[str, Tensor] = {}
         logits = self.to_image_size(
             self.seg_logits(features).float(), image.shape[-2:], labels.shape[-2:]
         )
@@ -417,7 +428,9 @@ class SingleStage(TagClassifier):
             )
         return losses
 
-    def extra_losses(self, views, features, maps, tags):
+    def extra_losses(
+        self, views: list[Tensor], features: TokenFeatures, maps: MultiScaleMaps, tags: Tensor
+    ) -> dict[str, Tensor]:
         """Losses of a subclass.
 
         Args:
@@ -431,7 +444,9 @@ class SingleStage(TagClassifier):
         """
         return {}
 
-    def token_labels(self, grid, tags, boxes, maps):
+    def token_labels(
+        self, grid: Sequence[int], tags: Tensor, boxes: Tensor, maps: MultiScaleMaps
+    ) -> Tensor:
         """Labels (B,h,w) of the tokens, by two thresholds on the maps resized to the grid."""
         cams = self.cam_of(self.affinity_cam, maps)
         if not self.pseudo_label['legacy_box']:
@@ -445,7 +460,9 @@ class SingleStage(TagClassifier):
         )
         return to_class_ids(labels, maps.classes)
 
-    def pseudo_labels(self, image, tags, boxes, maps):
+    def pseudo_labels(
+        self, image: Tensor, tags: Tensor, boxes: Tensor, maps: MultiScaleMaps
+    ) -> Tensor:
         """Labels (B,H,W) of the pixels of ``image`` (B,3,H,W), by two thresholds that compete with
         the maps, refined by PAR.
         """
@@ -464,22 +481,22 @@ class SingleStage(TagClassifier):
             )
         return to_class_ids(labels, maps.classes)
 
-    def cam_of(self, schedule, maps):
+    def cam_of(self, schedule: list[tuple[int, str]], maps: MultiScaleMaps) -> Tensor:
         """Maps (B,U,H,W) that a schedule (:func:`cam_schedule`) asks for at the present
         iteration.
         """
         source = [source for start, source in schedule if start <= self.iteration][-1]
         return maps.cams if source == 'main' else maps.aux_cams
 
-    def active(self, name):
+    def active(self, name: str) -> bool:
         """Whether a loss acts at the present iteration."""
         return self.loss_weights[name] != 0 and self.iteration >= self.loss_starts[name]
 
-    def advance(self):
+    def advance(self) -> None:
         """Count a training iteration."""
         self.iteration += 1
 
-    def update_schedule(self, *, epoch, iteration):
+    def update_schedule(self, *, epoch: int, iteration: int) -> None:
         """Set the count of training iterations, which a resumed run begins at
         (:class:`LossScheduleHook` does before each).
         """
@@ -490,13 +507,15 @@ class SingleStage(TagClassifier):
         """Ids (U,) of the classes that any image of a batch has, from tags (B,C) on the host."""
         return (tags > 0).any(0).nonzero().flatten()
 
-    def pixels(self, inputs, rounding=None):
+    def pixels(self, inputs: Tensor, rounding: str | None = None) -> Tensor:
         """Grey levels (B,3,H,W) 0..255 of normalised images, in RGB order."""
         preprocessor = self.data_preprocessor
         return denormalize(inputs, preprocessor.mean, preprocessor.std, rounding=rounding)
 
     @torch.no_grad()
-    def inspect(self, inputs, data_samples):
+    def inspect(
+        self, inputs: Tensor | list[Tensor], data_samples: list[WSSSDataSample]
+    ) -> dict[str, Tensor]:
         """Visualisation data of a training step, for the first image of a batch.
 
         Returns:
@@ -529,21 +548,23 @@ class SingleStage(TagClassifier):
 
     # Prediction -----------------------------------------------------------------------------------
 
-    def predictor(self):
+    def predictor(self) -> 'SingleStage':
         """The :class:`SingleStage` whose predictions count: this one, or a teacher of it."""
         return self
 
-    def extract(self, inputs):
+    def extract(self, inputs: Tensor) -> TokenFeatures:
         return self.features(inputs)
 
-    def scores_of(self, extracted):
+    def scores_of(self, extracted: TokenFeatures) -> Tensor:
         return self.tag_logits(extracted)[0].sigmoid()
 
     def maps_of(self, extracted, keys):
         classes = send(torch.tensor(keys, dtype=torch.long), extracted.patch_map.device)
         return self.raw_cams(extracted, classes)[0].relu()
 
-    def predict_cams(self, views, data_samples):
+    def predict_cams(
+        self, views: list[Tensor], data_samples: list[WSSSDataSample]
+    ) -> tuple[Tensor, list[list[int]], list[Tensor]]:
         """CAMs of images of one size; the scales are those of ``test_cfg``, made from the first
         view.
 
@@ -553,7 +574,7 @@ class SingleStage(TagClassifier):
         scores, keys, maps = self._predict_maps(views[0], data_samples, ('cam',))
         return scores, keys, _maps_of_images(maps.cams, keys)
 
-    def predict_group(self, views, data_samples):
+    def predict_group(self, views: list[Tensor], data_samples: list[WSSSDataSample]) -> None:
         """Add ``pred_scores`` and, as ``test_cfg.outputs`` says, ``pred_cams``, ``pred_aux_cams``
         (PixelData (K,H,W) of the same classes), ``seg_logits`` (C+1,H,W) and ``pred_sem_seg``
         (1,H,W)."""
@@ -561,7 +582,7 @@ class SingleStage(TagClassifier):
         scores, keys, maps = self._predict_maps(views[0], data_samples, outputs)
         for index, sample in enumerate(data_samples):
             sample.set_pred_scores(scores[index])
-            if 'seg' in outputs:
+            if maps.seg_logits is not None:
                 sample.seg_logits = PixelData(data=maps.seg_logits[index])
                 sample.pred_sem_seg = PixelData(data=maps.seg_logits[index].argmax(0, keepdim=True))
         for output, cams, field in (
@@ -574,7 +595,9 @@ class SingleStage(TagClassifier):
                 ):
                     sample.set_cams(field, image_keys, image_cams)
 
-    def _predict_maps(self, image, data_samples, outputs):
+    def _predict_maps(
+        self, image: Tensor, data_samples: list[WSSSDataSample], outputs: Sequence[str]
+    ) -> tuple[Tensor, list[list[int]], MultiScaleMaps]:
         options, network = self.test_cfg, self.predictor()
         if options['size'] is not None:
             image = F.interpolate(
@@ -616,7 +639,7 @@ class SingleStage(TagClassifier):
         )
 
 
-def cam_schedule(name, value):
+def cam_schedule(name: str, value: Any) -> list[tuple[int, str]]:
     """``[(first iteration, 'main' | 'aux'), ...]`` from such a list or from one of the names alone.
 
     Raises:
@@ -639,7 +662,7 @@ def cam_schedule(name, value):
     return schedule
 
 
-def to_class_ids(labels, classes):
+def to_class_ids(labels: Tensor, classes: Tensor) -> Tensor:
     """Labels of a stack of maps (0, 1..U, 255) as labels of the data set (0, class + 1, 255).
 
     Args:
@@ -652,7 +675,13 @@ def to_class_ids(labels, classes):
     return table[labels]
 
 
-def _resize(maps, size):
+def _class_maps(maps: Tensor, weight: Tensor, classes: Tensor | None) -> Tensor:
+    """Maps (B,U,h,w) of ``classes`` (U,), by default all, from features (B,D,h,w)."""
+    weight = weight if classes is None else weight[classes]
+    return F.conv2d(maps, weight) if len(weight) else maps[:, :0]
+
+
+def _resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     """:func:`upsample_cams` for any number of maps, none included."""
     if maps.shape[-2:] == tuple(size):
         return maps

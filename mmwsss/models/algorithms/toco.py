@@ -1,6 +1,12 @@
 """ToCo: class-token contrast with local crops (CVPR 2023), the sister baseline of MCC."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
 from mmwsss.functional.crops import sample_uncertain_crops, take_crops
+from mmwsss.models.algorithms.single_stage import MultiScaleMaps
 from mmwsss.registry import MODELS
 
 from .mcc import MCC
@@ -17,15 +23,25 @@ class ToCo(MCC):
 
     Args:
         num_crops (int): Crops of an image.
-        crop_size (int): Their side in pixels.
-        options: Everything else is of :class:`MCC`; those of masks do not apply.
+        crop_size (int): Side of a crop in pixels.
+        options: All other options are those of :class:`MCC`; the options of masks do not apply.
     """
 
-    def __init__(self, backbone, num_classes, *, num_crops=8, crop_size=96, **options):
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        num_classes: int,
+        *,
+        num_crops: int = 8,
+        crop_size: int = 96,
+        **options: Any,
+    ) -> None:
         super().__init__(backbone, num_classes, **options)
         self.num_crops, self.crop_size = num_crops, crop_size
 
-    def local_tokens(self, local, grid, maps, tags):
+    def local_tokens(
+        self, local: Tensor, grid: Sequence[int], maps: MultiScaleMaps, tags: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Class tokens (M,B,D) of the crops, and whether they are positive (B,M)."""
         roi = self.roi(local.shape[-2:], maps, tags)
         corners = sample_uncertain_crops(roi, self.num_crops, self.crop_size)

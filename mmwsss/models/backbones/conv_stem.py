@@ -1,7 +1,10 @@
 """Convolutional patch embedding."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from mmengine.model import BaseModule
-from torch import nn
+from torch import Tensor, nn
 
 from mmwsss.registry import MODELS
 
@@ -24,7 +27,15 @@ class ConvStem(BaseModule):
         in_channels (int): Image channels.
     """
 
-    def __init__(self, channels, embed_dims, *, input_size, in_channels=3, init_cfg=None):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        embed_dims: int,
+        *,
+        input_size: Sequence[int],
+        in_channels: int = 3,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         layers = []
         for width in channels:
@@ -39,7 +50,8 @@ class ConvStem(BaseModule):
         self.stride = 2 ** len(channels)
         self.init_out_size = tuple(side // self.stride for side in input_size)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B,3,H,W) -> tokens (B,h*w,D) in row-major order, and (h,w) = floor((H,W)/stride)."""
         x = self.projection(self.layers(x))
-        return x.flatten(2).transpose(1, 2), tuple(x.shape[-2:])
+        height, width = x.shape[-2:]
+        return x.flatten(2).transpose(1, 2), (height, width)

@@ -57,7 +57,9 @@ class SameConv2d(nn.Conv2d):
         return super().forward(x if stride == 1 else pad_same(x, self.reach, stride))
 
 
-def conv_norm(in_channels: int, out_channels: int, kernel_size: int = 1, **options: int):
+def conv_norm(
+    in_channels: int, out_channels: int, kernel_size: int = 1, **options: Any
+) -> nn.Sequential:
     """Convolution and batch norm with the constants of the published training."""
     return nn.Sequential(
         SameConv2d(in_channels, out_channels, kernel_size, **options),
@@ -241,7 +243,7 @@ class EfficientNetLite(BaseModule):
             x = F.pad(x, (ahead, self.stride - ahead) * 2)
         # depthwise convolutions on a CPU take two thirds of the time in this layout
         x = F.relu6(self.stem(x.contiguous(memory_format=torch.channels_last)), inplace=True)
-        maps = []
+        maps: list[Tensor] = []
         for index, stage in enumerate(self.stages):
             x = stage(x)
             if index in self.out_indices:

@@ -1,5 +1,7 @@
 """Vision transformer on the feature map of a ResNet: ViT-hybrid-B."""
 
+from typing import Any
+
 from mmwsss.registry import MODELS
 
 from .token_vit import TokenViT
@@ -24,15 +26,15 @@ class HybridViT(TokenViT):
 
     def __init__(
         self,
-        arch='base',
+        arch: str | dict[str, Any] = 'base',
         *,
-        img_size=384,
-        stem=None,
-        pad_to_patch=True,
-        pos_init='bilinear',
-        pos_interp_mode='bilinear',
-        **options,
-    ):
+        img_size: int | tuple[int, int] = 384,
+        stem: dict[str, Any] | None = None,
+        pad_to_patch: bool = True,
+        pos_init: str = 'bilinear',
+        pos_interp_mode: str = 'bilinear',
+        **options: Any,
+    ) -> None:
         super().__init__(
             arch,
             img_size=img_size,

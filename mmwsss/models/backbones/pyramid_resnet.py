@@ -1,6 +1,10 @@
 """ResNet that also returns its stem."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from mmseg.models.backbones import ResNet
+from torch import Tensor
 
 from mmwsss.registry import MODELS
 
@@ -26,14 +30,14 @@ class PyramidResNet(ResNet):
 
     def __init__(
         self,
-        depth=50,
+        depth: int = 50,
         *,
-        strides=(1, 2, 2, 1),
-        dilations=(1, 1, 1, 1),
-        frozen_stages=4,
-        norm_eval=True,
-        **options,
-    ):
+        strides: Sequence[int] = (1, 2, 2, 1),
+        dilations: Sequence[int] = (1, 1, 1, 1),
+        frozen_stages: int = 4,
+        norm_eval: bool = True,
+        **options: Any,
+    ) -> None:
         super().__init__(
             depth,
             strides=strides,
@@ -51,12 +55,12 @@ class PyramidResNet(ResNet):
             out_strides.append(out_strides[-1] * stride)
         self.out_strides = tuple(out_strides)
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> 'PyramidResNet':
         """As the parent, which returns None."""
         super().train(mode)
         return self
 
-    def forward(self, inputs):
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Compute the pyramid.
 
         Args:

@@ -1,8 +1,11 @@
 """Convolutional stem of the hybrid vision transformers: a ResNet without its last stage."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from mmengine.model import BaseModule
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.registry import MODELS
@@ -10,7 +13,7 @@ from mmwsss.registry import MODELS
 NUM_GROUPS = 32
 
 
-def pad_same(x, kernel, stride, value=0.0):
+def pad_same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
     """Pad (B,D,H,W) so that a convolution gives ceil(H/stride) x ceil(W/stride) cells, the smaller
     half in front (TensorFlow's SAME).
     """
@@ -25,10 +28,12 @@ class StandardizedConv2d(nn.Conv2d):
     """Convolution without bias and with SAME padding; the weights of each output channel are
     standardised, ``(W - mean) / (std + 1e-5)`` with the biased standard deviation."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1):
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1
+    ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, bias=False)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         std, mean = torch.std_mean(self.weight, (1, 2, 3), correction=0, keepdim=True)
         return F.conv2d(
             pad_same(x, self.kernel_size[0], self.stride[0]),
@@ -40,12 +45,14 @@ class StandardizedConv2d(nn.Conv2d):
 class ConvNorm(nn.Module):
     """Standardised convolution and group norm."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1):
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1
+    ) -> None:
         super().__init__()
         self.conv = StandardizedConv2d(in_channels, out_channels, kernel_size, stride)
         self.norm = nn.GroupNorm(NUM_GROUPS, out_channels)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.norm(self.conv(x))
 
 
@@ -54,7 +61,7 @@ class Bottleneck(nn.Module):
     shortcut.
     """
 
-    def __init__(self, in_channels, out_channels, stride, downsample):
+    def __init__(self, in_channels: int, out_channels: int, stride: int, downsample: bool) -> None:
         super().__init__()
         middle = out_channels // 4
         self.conv1, self.norm1 = (
@@ -71,7 +78,7 @@ class Bottleneck(nn.Module):
         )
         self.downsample = ConvNorm(in_channels, out_channels, 1, stride) if downsample else None
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.norm1(self.conv1(x)).relu()
         x = self.norm2(self.conv2(x)).relu()
@@ -97,15 +104,15 @@ class ResNetStem(BaseModule):
 
     def __init__(
         self,
-        embed_dims,
+        embed_dims: int,
         *,
-        input_size,
-        depths=(3, 4, 9),
-        channels=(256, 512, 1024),
-        stem_channels=64,
-        in_channels=3,
-        init_cfg=None,
-    ):
+        input_size: Sequence[int],
+        depths: Sequence[int] = (3, 4, 9),
+        channels: Sequence[int] = (256, 512, 1024),
+        stem_channels: int = 64,
+        in_channels: int = 3,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if len(depths) != len(channels):
             raise ValueError(
@@ -133,15 +140,16 @@ class ResNetStem(BaseModule):
         self.stride = 4 * 2 ** (len(depths) - 1)
         self.init_out_size = tuple(-(-side // self.stride) for side in input_size)
 
-    def features(self, x):
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B,3,H,W) -> maps of the pooled stem and of the last stage."""
         first = F.max_pool2d(pad_same(self.stem(x).relu(), 3, 2, value=float('-inf')), 3, 2)
         x = first
         for stage in self.stages:
-            x = stage.blocks(x)
+            x = stage.get_submodule('blocks')(x)
         return first, x
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B,3,H,W) -> tokens (B,h*w,D) in row-major order, and (h,w) = ceil((H,W)/stride)."""
         x = self.projection(self.features(x)[1])
-        return x.flatten(2).transpose(1, 2), tuple(x.shape[-2:])
+        height, width = x.shape[-2:]
+        return x.flatten(2).transpose(1, 2), (height, width)

@@ -1,6 +1,7 @@
 """Vision transformer with one or several class tokens, attention on request and a key mask."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from urllib.error import URLError
 from urllib.parse import urlparse
 
@@ -9,7 +10,8 @@ from mmcv.cnn.bricks import DropPath
 from mmengine.logging import print_log
 from mmengine.model.weight_init import initialize, trunc_normal_
 from mmpretrain.models.backbones import VisionTransformer
-from torch import nn
+from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.checkpoints.vit import translate_vit_keys, unwrap_state_dict
@@ -31,17 +33,17 @@ class TokenFeatures(NamedTuple):
         class_embeddings (Tensor | None): (L,B,T,D), class rows of the residual stream after every
             layer, not normalised.
         aux_map (Tensor | None): (B,D,h,w), patch tokens after layer ``aux_layer``, not normalised.
-        attention (tuple[Tensor]): One map per request.
-        layer_inputs (tuple[Tensor]): (B,T+N,D) each, what entered the last layers, as many as asked
-            for.
+        attention (tuple): One map per request: a tensor, or a tuple with one entry per layer.
+        layer_inputs (tuple[Tensor]): (B,T+N,D) each, inputs of the last layers, as many as
+            requested.
     """
 
-    class_tokens: torch.Tensor
-    patch_map: torch.Tensor
-    class_embeddings: torch.Tensor | None
-    aux_map: torch.Tensor | None
-    attention: tuple
-    layer_inputs: tuple = ()
+    class_tokens: Tensor
+    patch_map: Tensor
+    class_embeddings: Any
+    aux_map: Any
+    attention: tuple[Any, ...]
+    layer_inputs: tuple[Tensor, ...] = ()
 
 
 @MODELS.register_module()
@@ -90,26 +92,26 @@ class TokenViT(VisionTransformer):
 
     def __init__(
         self,
-        arch='deit-small',
+        arch: str | dict[str, Any] = 'deit-small',
         *,
-        depth=None,
-        num_class_tokens=1,
-        img_size=224,
-        patch_size=16,
-        stem=None,
-        final_norm=False,
-        aux_layer=None,
-        pos_init='nearest',
-        pos_interp_mode='bicubic',
-        pos_interp_offset=0.0,
-        token_init='repeat',
-        frozen_pos_embed=False,
-        pad_to_patch=False,
-        drop_path_rate=0.0,
-        drop_rate=0.0,
-        qkv_bias=True,
-        init_cfg=None,
-    ):
+        depth: int | None = None,
+        num_class_tokens: int = 1,
+        img_size: int | tuple[int, int] = 224,
+        patch_size: int = 16,
+        stem: dict[str, Any] | None = None,
+        final_norm: bool = False,
+        aux_layer: int | None = None,
+        pos_init: str = 'nearest',
+        pos_interp_mode: str = 'bicubic',
+        pos_interp_offset: float = 0.0,
+        token_init: str = 'repeat',
+        frozen_pos_embed: bool = False,
+        pad_to_patch: bool = False,
+        drop_path_rate: float = 0.0,
+        drop_rate: float = 0.0,
+        qkv_bias: bool = True,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         if pos_init not in ('nearest', 'bicubic', 'bilinear'):
             raise ValueError(
                 f"pos_init must be 'nearest', 'bicubic' or 'bilinear', got {pos_init!r}"
@@ -148,7 +150,7 @@ class TokenViT(VisionTransformer):
         self.has_stem = stem is not None
         if self.has_stem:
             self.patch_embed = MODELS.build(
-                dict(stem, embed_dims=self.embed_dims, input_size=self.img_size)
+                dict(stem or {}, embed_dims=self.embed_dims, input_size=self.img_size)
             )
             self.patch_resolution = self.patch_embed.init_out_size
             self.patch_size = self.patch_embed.stride
@@ -162,13 +164,15 @@ class TokenViT(VisionTransformer):
             requires_grad=not frozen_pos_embed,
         )
 
-    def init_weights(self):
-        """Random start of MCTformer (truncated normal 0.02 tokens and linear layers), the stem as
-        it says itself, then ``init_cfg``.
+    def init_weights(self) -> None:
+        """Random start of MCTformer (truncated normal 0.02 tokens and linear layers), the stem by
+        its own rule, then ``init_cfg``.
 
         Raises:
-            FileNotFoundError: The checkpoint cannot be downloaded; says which file to place where.
-            ValueError: It is damaged, or one of another architecture. The message names it.
+            FileNotFoundError: The checkpoint cannot be downloaded. The message says which file to
+                place where.
+            ValueError: The checkpoint is damaged, or one of another architecture. The message names
+                it.
         """
         trunc_normal_(self.cls_token, std=0.02)
         trunc_normal_(self.pos_embed, std=0.02)
@@ -204,12 +208,20 @@ class TokenViT(VisionTransformer):
                 raise
             raise ValueError(f'{checkpoint}: {error}') from error
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> 'TokenViT':
         """As in PyTorch; mmpretrain's returns nothing."""
         super().train(mode)
         return self
 
-    def forward(self, x, *, attention=(), class_embeddings=False, key_mask=None, layer_inputs=0):
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        attention: Sequence[AttentionRequest] = (),
+        class_embeddings: bool = False,
+        key_mask: Tensor | None = None,
+        layer_inputs: int | None = 0,
+    ) -> TokenFeatures:
         """Run the transformer.
 
         Args:
@@ -252,7 +264,9 @@ class TokenViT(VisionTransformer):
             layer_inputs=tuple(inputs),
         )
 
-    def explain_layer(self, index, x, *, class_rows=False, normed=None):
+    def explain_layer(
+        self, index: int, x: Tensor, *, class_rows: bool = False, normed: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """One layer with its attention explicit, per head, for derivatives with respect to it.
 
         Args:
@@ -274,11 +288,11 @@ class TokenViT(VisionTransformer):
         )
         return self._after_attention(layer, x[:, rows], weights @ value), weights
 
-    def first_norm(self, index, x):
+    def first_norm(self, index: int, x: Tensor) -> Tensor:
         """Normalised input of the attention of a layer (B,T+N,D)."""
         return self.layers[index].ln1(x)
 
-    def encode_visible(self, x, hidden):
+    def encode_visible(self, x: Tensor, hidden: Tensor) -> Tensor:
         """Class tokens of images of which only a part is shown: hidden patches are left out of the
         sequence.
 
@@ -328,7 +342,7 @@ class TokenViT(VisionTransformer):
         tokens = torch.cat(outputs)[send(by_length.argsort(), x.device)]
         return (self.ln1(tokens) if self.final_norm else tokens).unflatten(0, (batch, num_masks))
 
-    def _embed(self, x):
+    def _embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         height, width = x.shape[-2:]
         if min(height, width) < self.patch_size and not self.pad_to_patch:
             raise ValueError(
@@ -338,7 +352,7 @@ class TokenViT(VisionTransformer):
         if self.has_stem and self.pad_to_patch:
             x = F.pad(x, (0, -width % self.patch_size, 0, -height % self.patch_size))
         x, grid = self.patch_embed(x)
-        pos_embed = self.pos_embed
+        pos_embed: Tensor = self.pos_embed
         # the offset rule also shifts the samples of an unchanged grid, unless the image is square
         if grid != tuple(self.patch_resolution) or (self.pos_interp_offset and height != width):
             pos_embed = resize_position_embedding(
@@ -351,10 +365,19 @@ class TokenViT(VisionTransformer):
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + pos_embed
         return self.drop_after_pos(x), grid
 
-    def _transform(self, layer, x, requests, key_mask):
+    def _transform(
+        self,
+        layer: TransformerEncoderLayer,
+        x: Tensor,
+        requests: Sequence[AttentionRequest],
+        key_mask: Tensor | None,
+    ) -> tuple[Tensor, list[Tensor]]:
         """One layer of mmpretrain's, with the attention maps asked for."""
+        query, key, value = self._query_key_value(layer, layer.ln1(x))
         output, maps = attend(
-            *self._query_key_value(layer, layer.ln1(x)),
+            query,
+            key,
+            value,
             requests,
             num_class_tokens=self.num_class_tokens,
             key_mask=key_mask,
@@ -362,7 +385,7 @@ class TokenViT(VisionTransformer):
         )
         return self._after_attention(layer, x, output), maps
 
-    def _query_key_value(self, layer, normed):
+    def _query_key_value(self, layer: TransformerEncoderLayer, normed: Tensor) -> Tensor:
         """(B,H,T+N,d) each."""
         attn = layer.attn
         return (
@@ -371,14 +394,14 @@ class TokenViT(VisionTransformer):
             .permute(2, 0, 3, 1, 4)
         )
 
-    def _after_attention(self, layer, x, output):
+    def _after_attention(self, layer: TransformerEncoderLayer, x: Tensor, output: Tensor) -> Tensor:
         """The rest of a layer: ``x`` (B,R,D), ``output`` (B,H,R,d) of the attention."""
         attn = layer.attn
         output = attn.proj(output.transpose(1, 2).reshape(x.shape))
         x = x + attn.out_drop(attn.gamma1(attn.proj_drop(output)))
         return self._feed_forward(layer.ffn, layer.ln2(x), x)
 
-    def _feed_forward(self, ffn, x, identity):
+    def _feed_forward(self, ffn: FFN, x: Tensor, identity: Tensor) -> Tensor:
         """mmcv's, but its widest tensor is not kept for the backward pass."""
         (expand, activation, dropout), contract, last_dropout = ffn.layers
         if (self.training and dropout.p > 0) or not isinstance(activation, nn.GELU):
@@ -388,10 +411,10 @@ class TokenViT(VisionTransformer):
         )
         return identity + ffn.dropout_layer(ffn.gamma2(last_dropout(x)))
 
-    def _to_map(self, tokens, grid):
+    def _to_map(self, tokens: Tensor, grid: Sequence[int]) -> Tensor:
         return tokens[:, self.num_class_tokens :].transpose(1, 2).unflatten(2, grid)
 
-    def _prepare_pos_embed(self, state_dict, prefix, *args):
+    def _prepare_pos_embed(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         """Load-state-dict pre-hook: translate names, tokens and positions of a foreign checkpoint,
         in place.
         """
@@ -430,7 +453,7 @@ class TokenViT(VisionTransformer):
             )
         state_dict.update({prefix + key: value for key, value in own.items()})
 
-    def _fit_tokens(self, state):
+    def _fit_tokens(self, state: dict[str, Tensor]) -> None:
         """Repeat a single class token T times and resize the position grid to the model's."""
         if 'cls_token' not in state or 'pos_embed' not in state:
             return
@@ -461,7 +484,7 @@ class TokenViT(VisionTransformer):
             class_pos = repeat_class_token(class_pos, self.num_class_tokens)
         state['pos_embed'] = torch.cat([class_pos, grid], 1)
 
-    def _check_architecture(self, state):
+    def _check_architecture(self, state: dict[str, Tensor]) -> None:
         own = self.state_dict()
         wrong = [
             f'{key}: checkpoint {tuple(value.shape)}, model {tuple(own[key].shape)}'

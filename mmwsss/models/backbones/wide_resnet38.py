@@ -2,9 +2,11 @@
 stage.
 """
 
+from collections.abc import Sequence
+
 import torch
 from mmengine.model import BaseModule
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
@@ -39,7 +41,15 @@ class PreActBlock(nn.Module):
     shape changes.
     """
 
-    def __init__(self, channels_in, mid, channels_out, stride, first_dilation, dilation):
+    def __init__(
+        self,
+        channels_in: int,
+        mid: int,
+        channels_out: int,
+        stride: int,
+        first_dilation: int,
+        dilation: int,
+    ) -> None:
         super().__init__()
         self.bn_branch2a = nn.BatchNorm2d(channels_in)
         self.conv_branch2a = nn.Conv2d(
@@ -48,14 +58,16 @@ class PreActBlock(nn.Module):
         self.bn_branch2b1 = nn.BatchNorm2d(mid)
         self.conv_branch2b1 = nn.Conv2d(mid, channels_out, 3, 1, dilation, dilation, bias=False)
         if channels_in != channels_out or stride != 1:
-            self.conv_branch1 = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+            self.conv_branch1: nn.Module | None = nn.Conv2d(
+                channels_in, channels_out, 1, stride, bias=False
+            )
         else:
             self.conv_branch1 = None
 
-    def activate(self, x):
+    def activate(self, x: Tensor) -> Tensor:
         return F.relu(self.bn_branch2a(x), inplace=True)
 
-    def forward(self, x, y):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
         shortcut = x if self.conv_branch1 is None else self.conv_branch1(y)
         y = F.relu(self.bn_branch2b1(self.conv_branch2a(y)), inplace=True)
         return self.conv_branch2b1(y) + shortcut
@@ -66,7 +78,14 @@ class PreActBottleneck(nn.Module):
     convolution of y.
     """
 
-    def __init__(self, channels_in, mids, channels_out, dilation, dropout):
+    def __init__(
+        self,
+        channels_in: int,
+        mids: tuple[int, int],
+        channels_out: int,
+        dilation: int,
+        dropout: float,
+    ) -> None:
         super().__init__()
         self.bn_branch2a = nn.BatchNorm2d(channels_in)
         self.conv_branch2a = nn.Conv2d(channels_in, mids[0], 1, bias=False)
@@ -77,10 +96,10 @@ class PreActBottleneck(nn.Module):
         self.conv_branch1 = nn.Conv2d(channels_in, channels_out, 1, bias=False)
         self.dropout = nn.Dropout2d(dropout)
 
-    def activate(self, x):
+    def activate(self, x: Tensor) -> Tensor:
         return F.relu(self.bn_branch2a(x), inplace=True)
 
-    def forward(self, x, y):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
         shortcut = self.conv_branch1(y)
         y = self.dropout(F.relu(self.bn_branch2b1(self.conv_branch2a(y)), inplace=True))
         y = self.dropout(F.relu(self.bn_branch2b2(self.conv_branch2b1(y)), inplace=True))
@@ -114,14 +133,14 @@ class WideResNet38(BaseModule):
 
     def __init__(
         self,
-        out_taps=('conv4', 'conv5', 'conv6'),
+        out_taps: Sequence[str] = ('conv4', 'conv5', 'conv6'),
         *,
-        frozen_stages=0,
-        frozen_bn=True,
-        dropout=(0.3, 0.5),
-        with_cp=False,
-        init_cfg=None,
-    ):
+        frozen_stages: int = 0,
+        frozen_bn: bool = True,
+        dropout: Sequence[float] = (0.3, 0.5),
+        with_cp: bool = False,
+        init_cfg: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(
             init_cfg
             or [
@@ -142,16 +161,20 @@ class WideResNet38(BaseModule):
         self.with_cp = with_cp
 
         self.conv1a = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-        for name, *shape in BASIC_BLOCKS:
-            self.add_module(name, PreActBlock(*shape))
-        for (name, *shape), rate in zip(BOTTLENECKS, dropout, strict=True):
-            self.add_module(name, PreActBottleneck(*shape, rate))
+        for name, *widths in BASIC_BLOCKS:
+            self.add_module(name, PreActBlock(*widths))
+        for (name, before, middle, after, dilation), rate in zip(BOTTLENECKS, dropout, strict=True):
+            self.add_module(name, PreActBottleneck(before, middle, after, dilation, rate))
         self.bn7 = nn.BatchNorm2d(4096)
-        self.block_names = tuple(name for name, *_ in (*BASIC_BLOCKS, *BOTTLENECKS))
+        basic, bottlenecks = (
+            (block[0] for block in BASIC_BLOCKS),
+            (block[0] for block in BOTTLENECKS),
+        )
+        self.block_names: tuple[str, ...] = (*basic, *bottlenecks)
         self._freeze()
 
-    def _frozen_modules(self):
-        frozen = [self.conv1a] if self.frozen_stages >= 0 else []
+    def _frozen_modules(self) -> list[nn.Module]:
+        frozen: list[nn.Module] = [self.conv1a] if self.frozen_stages >= 0 else []
         frozen += [
             getattr(self, name)
             for name in self.block_names
@@ -159,7 +182,7 @@ class WideResNet38(BaseModule):
         ]
         return frozen
 
-    def _freeze(self):
+    def _freeze(self) -> None:
         for module in self._frozen_modules():
             module.requires_grad_(False)
         if self.frozen_bn:
@@ -167,8 +190,8 @@ class WideResNet38(BaseModule):
                 if isinstance(module, nn.BatchNorm2d):
                     module.requires_grad_(False)
 
-    def train(self, mode=True):
-        """As usual, but what is frozen stays in evaluation mode."""
+    def train(self, mode: bool = True) -> 'WideResNet38':
+        """Set the mode; frozen modules stay in evaluation mode."""
         super().train(mode)
         for module in self._frozen_modules():
             module.eval()
@@ -178,7 +201,7 @@ class WideResNet38(BaseModule):
                     module.eval()
         return self
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """Initialise as ``init_cfg`` says; a checkpoint that ends with ``.params`` is read as an
         MXNet file.
         """
@@ -189,8 +212,8 @@ class WideResNet38(BaseModule):
         else:
             super().init_weights()
 
-    def forward(self, inputs):
-        """Compute the taps.
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Compute the feature maps.
 
         Args:
             inputs (Tensor): (B,3,H,W).
