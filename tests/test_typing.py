@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'mmwsss'
-TYPED = ('checkpoints', 'functional', 'models', 'structures', 'utils')
+TYPED = (
+    'checkpoints',
+    'engine',
+    'evaluation',
+    'functional',
+    'models',
+    'structures',
+    'utils',
+)
 
 
 def functions(tree: ast.AST) -> Iterator[tuple[ast.FunctionDef, bool]]:

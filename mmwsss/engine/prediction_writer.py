@@ -1,13 +1,17 @@
-"""From predictions to the files that the next stage reads."""
+"""Writers of predictions: the files that the next stage reads."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.dist import barrier, is_main_process
+from mmengine.model import BaseModel
 from rich.progress import track
+from torch.utils.data import DataLoader
 
 from mmwsss.functional.thresholds import labels_at_threshold
+from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.io import write_cam, write_mask
 from mmwsss.utils.names import output_path
 
@@ -23,7 +27,9 @@ class PredictionWriter:
         half (bool): CAM files in float16 instead of float32.
     """
 
-    def __init__(self, out_dir, *, kind='cams', threshold=0.4, half=False):
+    def __init__(
+        self, out_dir: str | Path, *, kind: str = 'cams', threshold: float = 0.4, half: bool = False
+    ) -> None:
         if kind not in ('cams', 'masks'):
             raise ValueError(f"kind must be 'cams' or 'masks', got {kind!r}")
         self.out_dir = Path(out_dir)
@@ -31,15 +37,15 @@ class PredictionWriter:
         self.threshold = threshold
         self.half = half
 
-    def path(self, img_id):
+    def path(self, img_id: str) -> Path:
         """File of an image."""
         return output_path(self.out_dir, img_id, '.npz' if self.kind == 'cams' else '.png')
 
-    def pending(self, img_ids):
+    def pending(self, img_ids: Sequence[str]) -> list[int]:
         """Indices of the images that have no file yet."""
         return [index for index, img_id in enumerate(img_ids) if not self.path(img_id).is_file()]
 
-    def write(self, sample):
+    def write(self, sample: WSSSDataSample) -> None:
         """Write the file of a predicted :class:`WSSSDataSample` (or mmseg data sample)."""
         path = self.path(sample.metainfo.get('img_id') or Path(sample.img_path).stem)
         if self.kind == 'masks' and 'pred_sem_seg' in sample:
@@ -47,8 +53,8 @@ class PredictionWriter:
             return
         cams = sample.pred_cams.data.cpu()
         if self.kind == 'masks':
-            keys = torch.tensor(sample.cam_keys, dtype=torch.long)
-            write_mask(path, labels_at_threshold(cams, keys, self.threshold).numpy())
+            labels = labels_at_threshold(cams, sample.cam_keys, self.threshold)
+            write_mask(path, labels.numpy())
         else:
             write_cam(
                 path,
@@ -58,13 +64,19 @@ class PredictionWriter:
             )
 
 
-def write_predictions(model, dataloader, writer, *, description='writing'):
+def write_predictions(
+    model: BaseModel,
+    dataloader: DataLoader,
+    writer: PredictionWriter,
+    *,
+    description: str = 'writing',
+) -> None:
     """Predict every image of ``dataloader`` and write it; all ranks return when all are done.
 
     Args:
         model (BaseModel): In evaluation mode during the loop, then as before.
         dataloader (DataLoader): Unpadded (``round_up=False``), so that no image is predicted twice.
-        writer (PredictionWriter): Where to.
+        writer (PredictionWriter): Writer of the files.
     """
     training = model.training
     model.eval()

@@ -4,6 +4,8 @@ challenge).
 
 import tarfile
 from pathlib import Path
+from tarfile import TarInfo
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -15,7 +17,7 @@ SUBMISSION_FOLDER = 'results/VOC2012/Segmentation/comp6_test_cls'
 ARCHIVE = 'results.tar'
 
 
-def submission_metric(out):
+def submission_metric(out: str) -> dict[str, Any]:
     """Config of the metric that writes the palette PNGs of a submission below the folder ``out``;
     it needs no ground truth.
     """
@@ -24,7 +26,7 @@ def submission_metric(out):
     )
 
 
-def pack_submission(out, images, num_classes=21):
+def pack_submission(out: str | Path, images: dict[str, str], num_classes: int = 21) -> Path:
     """Check the masks of a submission and pack them.
 
     Args:
@@ -65,7 +67,7 @@ def pack_submission(out, images, num_classes=21):
     return archive
 
 
-def _mask_problems(path, image_path, num_classes):
+def _mask_problems(path: str | Path, image_path: str, num_classes: int) -> list[str]:
     try:
         mask = read_mask(path)
     except ValueError as error:
@@ -84,7 +86,7 @@ def _mask_problems(path, image_path, num_classes):
     return problems
 
 
-def _anonymous(info):
+def _anonymous(info: TarInfo) -> TarInfo:
     """No owner and no time: the archive depends on the masks alone."""
     info.uid = info.gid = info.mtime = 0
     info.uname = info.gname = ''

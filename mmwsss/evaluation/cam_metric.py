@@ -1,6 +1,10 @@
 """Quality of CAMs as seeds: the background threshold sweep, exact and in one pass."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from mmwsss.functional.confusion import ClassAreas, class_iou, mean_over_classes
 from mmwsss.functional.thresholds import (
@@ -48,17 +52,17 @@ class CAMMetric(CounterMetric):
 
     def __init__(
         self,
-        thresholds=None,
-        rule='best',
+        thresholds: Sequence[float] | None = None,
+        rule: str | float = 'best',
         *,
-        mean='all',
-        rates='mctformer',
-        ignore_index=255,
-        field='pred_cams',
-        out_file=None,
-        protocol=None,
-        prefix=None,
-    ):
+        mean: str = 'all',
+        rates: str = 'mctformer',
+        ignore_index: int = 255,
+        field: str = 'pred_cams',
+        out_file: str | None = None,
+        protocol: str | None = None,
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(
             ignore_index=ignore_index,
             mean=mean,
@@ -86,7 +90,7 @@ class CAMMetric(CounterMetric):
         self.field = field
         self._limits = make_thresholds(thresholds)
 
-    def counter_shapes(self):
+    def counter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Counts of the sweep; predicted and hit pixels of painted tags; images whose maps are
         those of their tags, and other ones.
         """
@@ -97,7 +101,7 @@ class CAMMetric(CounterMetric):
             'tags': (2,),
         }
 
-    def count_image(self, sample):
+    def count_image(self, sample: dict[str, Any]) -> dict[str, Tensor]:
         """Counts of one image at all thresholds."""
         cams = sample_field(
             sample, self.field, 'CAMMetric needs a model that predicts class activation maps'
@@ -125,7 +129,7 @@ class CAMMetric(CounterMetric):
             tags[0 if same else 1] = 1
         return {'sweep': sweep, 'painted': painted, 'tags': tags}
 
-    def compute_metrics(self, counters):
+    def compute_metrics(self, counters: dict[str, Tensor]) -> dict[str, Any]:
         """Sweep curve, the chosen threshold and the chance levels."""
         curves = curves_from_counts(counters['sweep'], self.mean, self.rates)
         index = select_threshold(curves.miou, self.rule, self._limits)
@@ -157,22 +161,24 @@ class CAMMetric(CounterMetric):
         self.table = self._table(results, rows, index)
         return results
 
-    def _protocol(self, counters, areas, index):
+    def _protocol(
+        self, counters: dict[str, Tensor], areas: ClassAreas, index: int
+    ) -> dict[str, Any]:
         of_tags, other = counters['tags'].tolist()
+        tags = 'ground truth' if of_tags else 'those of the CAMs'
         return dict(
             self.base_protocol(areas),
             rule=self.rule,
             threshold=self.thresholds[index],
             thresholds=[self.thresholds[0], self.thresholds[-1]],
             num_thresholds=len(self.thresholds),
-            tags='predicted' if other else 'ground truth' if of_tags else 'those of the CAMs',
+            tags='predicted' if other else tags,
         )
 
-    def _table(self, results, rows, index):
+    def _table(self, results: dict[str, Any], rows: Sequence[Sequence[Any]], index: int) -> str:
         count = len(self.thresholds)
-        how = {'best': f'best of {count} thresholds', 'greedy': 'greedy rule'}.get(
-            self.rule, 'fixed'
-        )
+        names = {'best': f'best of {count} thresholds', 'greedy': 'greedy rule'}
+        how = names.get(str(self.rule), 'fixed')
         if self.rule == 'best' and count > 1 and index == count - 1:
             how += ', the last one: the sweep should go on'
         maps = (

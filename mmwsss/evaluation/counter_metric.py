@@ -2,14 +2,25 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from mmengine.dist import all_reduce, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
+from torch import Tensor
 
-from mmwsss.functional.confusion import MEANS, RATES, class_iou, false_rates, iou_variants
+from mmwsss.functional.confusion import (
+    MEANS,
+    RATES,
+    ClassAreas,
+    class_iou,
+    false_rates,
+    iou_variants,
+)
 from mmwsss.utils.io import write_json
 from mmwsss.utils.tables import text_table
 
@@ -43,13 +54,13 @@ class CounterMetric(BaseMetric):
     def __init__(
         self,
         *,
-        ignore_index=255,
-        mean='all',
-        rates='mctformer',
-        out_file=None,
-        protocol=None,
-        prefix=None,
-    ):
+        ignore_index: int = 255,
+        mean: str = 'all',
+        rates: str = 'mctformer',
+        out_file: str | None = None,
+        protocol: str | None = None,
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(prefix=prefix)
         if mean not in MEANS:
             raise ValueError(f'mean must be one of {MEANS}, got {mean!r}')
@@ -61,12 +72,12 @@ class CounterMetric(BaseMetric):
         self.out_file = out_file
         self.protocol_name = protocol
         self.table = ''
-        self.curve = {}
-        self.protocol = {}
-        self._counters = None
+        self.curve: dict[str, Any] = {}
+        self.protocol: dict[str, Any] = {}
+        self._counters: Tensor | None = None
 
     @abstractmethod
-    def counter_shapes(self):
+    def counter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the counters.
 
         Returns:
@@ -74,7 +85,7 @@ class CounterMetric(BaseMetric):
         """
 
     @abstractmethod
-    def count_image(self, sample):
+    def count_image(self, sample: dict[str, Any]) -> dict[str, Tensor]:
         """Count one image.
 
         Args:
@@ -85,7 +96,7 @@ class CounterMetric(BaseMetric):
         """
 
     @abstractmethod
-    def compute_metrics(self, counters):
+    def compute_metrics(self, counters: dict[str, Tensor]) -> dict[str, Any]:
         """Turn summed counters into results; sets :attr:`table`, :attr:`curve` and
         :attr:`protocol`.
 
@@ -97,7 +108,7 @@ class CounterMetric(BaseMetric):
         """
 
     @property
-    def classes(self):
+    def classes(self) -> tuple[str, ...]:
         """tuple[str]: Class names, background first."""
         names = (self.dataset_meta or {}).get('classes')
         if not names or len(names) < 2:
@@ -108,7 +119,7 @@ class CounterMetric(BaseMetric):
         return tuple(names)
 
     @property
-    def counters(self):
+    def counters(self) -> Tensor:
         """Tensor: All counts so far of this process, (S,) int64; the first is the number of
         images.
         """
@@ -119,11 +130,11 @@ class CounterMetric(BaseMetric):
             )
         return self._counters
 
-    def merge(self, counters):
+    def merge(self, counters: Tensor | np.ndarray) -> None:
         """Add the ``counters`` (S,) of another process."""
         self._counters = self.counters + torch.as_tensor(counters, device=self.counters.device)
 
-    def process(self, data_batch, data_samples):
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Count the images of a batch.
 
         Args:
@@ -144,11 +155,11 @@ class CounterMetric(BaseMetric):
                 if value.device != self.counters.device:
                     self._counters = self.counters.to(value.device)
             views = self._views(self.counters)
-            self._counters[0] += 1
+            self.counters[0] += 1
             for name, value in addends.items():
                 views[name] += value
 
-    def evaluate(self, size):
+    def evaluate(self, size: int) -> dict[str, Any]:
         """Sum over processes, log the table and return the results.
 
         Args:
@@ -161,7 +172,7 @@ class CounterMetric(BaseMetric):
         print_log('\n' + self.table, logger='current')
         return results
 
-    def summarize(self, size):
+    def summarize(self, size: int) -> dict[str, Any]:
         """:meth:`evaluate` without the log."""
         total, self._counters = self.counters, None
         all_reduce(total)
@@ -179,7 +190,7 @@ class CounterMetric(BaseMetric):
             write_json(self.out_file, {**results, 'protocol': self.protocol, 'curve': self.curve})
         return results
 
-    def protocol_label(self, num_images):
+    def protocol_label(self, num_images: int) -> str:
         """Name of the protocol, with a remark where the data are not those that belong to it."""
         meta = self.dataset_meta or {}
         return protocol_label(
@@ -189,22 +200,20 @@ class CounterMetric(BaseMetric):
             len(meta['classes']) if meta.get('classes') else None,
         )
 
-    def check_size(self, counted, size):
+    def check_size(self, counted: int, size: int) -> None:
         """Refuse results over too many or too few images."""
         if counted > size:
             raise ValueError(
                 f'{type(self).__name__} counted {counted} images of {size}: padding repeats some '
-                f'of them; '
-                'set sampler.round_up=False in the dataloader'
+                f'of them; set sampler.round_up=False in the dataloader'
             )
         if counted < size:
             raise ValueError(
                 f'{type(self).__name__} counted {counted} images of {size}: the rest never '
-                f'reached it '
-                '(drop_last in the dataloader, or a loop that stopped early?)'
+                f'reached it (drop_last in the dataloader, or a loop that stopped early?)'
             )
 
-    def summarize_areas(self, areas):
+    def summarize_areas(self, areas: ClassAreas) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
         """Results that every pixel metric has.
 
         Args:
@@ -218,7 +227,7 @@ class CounterMetric(BaseMetric):
         """
         variants = {mean: 100 * float(value) for mean, value in iou_variants(areas).items()}
         iou, rates = class_iou(areas), false_rates(areas, self.rates, self.mean)
-        results = {'mIoU': variants[self.mean]}
+        results: dict[str, Any] = {'mIoU': variants[self.mean]}
         results.update(
             {
                 f'mIoU_{mean}': value
@@ -249,7 +258,7 @@ class CounterMetric(BaseMetric):
         }
         return results, rows
 
-    def base_protocol(self, areas):
+    def base_protocol(self, areas: ClassAreas) -> dict[str, Any]:
         """Entries of :attr:`protocol` that every pixel metric has.
 
         Args:
@@ -257,7 +266,7 @@ class CounterMetric(BaseMetric):
         """
         split = (self.dataset_meta or {}).get('split')
         absent = [name for name, pixels in zip(self.classes, areas.target.tolist()) if not pixels]
-        protocol = {} if split is None else {'split': split}
+        protocol: dict[str, Any] = {} if split is None else {'split': split}
         return dict(
             protocol,
             num_classes=len(self.classes),
@@ -266,7 +275,7 @@ class CounterMetric(BaseMetric):
             rates=self.rates,
         )
 
-    def _views(self, vector):
+    def _views(self, vector: Tensor) -> dict[str, Tensor]:
         views, start = {}, 1
         for name, shape in self.counter_shapes().items():
             views[name] = vector[start : start + math.prod(shape)].view(shape)
@@ -274,11 +283,11 @@ class CounterMetric(BaseMetric):
         return views
 
 
-def sample_field(sample, name, hint):
+def sample_field(sample: dict[str, Any], name: str, hint: str) -> Any:
     """Data of a field of a sample, where it is a tensor or pixel data.
 
     Raises:
-        ValueError: The sample has no such field; ends with ``hint``.
+        ValueError: The sample has no such field. The message ends with ``hint``.
     """
     if name not in sample:
         raise ValueError(f'the sample has no {name}: {hint}')
@@ -286,12 +295,12 @@ def sample_field(sample, name, hint):
     return value['data'] if isinstance(value, dict) else value
 
 
-def ground_truth(sample):
+def ground_truth(sample: dict[str, Any]) -> Tensor:
     """Label map (H,W) of a sample."""
     return sample_field(sample, 'gt_sem_seg', 'evaluation needs a split with masks').squeeze(0)
 
 
-def image_id(sample):
+def image_id(sample: dict[str, Any]) -> str:
     """Name of a sample's image without folder and extension."""
     if sample.get('img_id') is not None:
         return str(sample['img_id'])
@@ -302,10 +311,15 @@ def image_id(sample):
     return Path(sample['img_path']).stem
 
 
-def _image_name(sample):
+def _image_name(sample: dict[str, Any]) -> str:
     return sample.get('img_path') or sample.get('img_id') or 'an image without img_path'
 
 
-def metric_table(title, rows, means, columns=('class', 'IoU %', 'FP %', 'FN %')):
+def metric_table(
+    title: str,
+    rows: Sequence[Sequence[Any]],
+    means: Sequence[float],
+    columns: Sequence[str] = ('class', 'IoU %', 'FP %', 'FN %'),
+) -> str:
     """Table of a pixel metric: ``rows`` per class, then ``means`` as the last row."""
     return text_table(columns, [*rows, ('mean', *means)], title)

@@ -7,7 +7,7 @@ prints the name of its own; ``custom`` is none of these. :attr:`Protocol.source`
 of the paper or the released code that defines it.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CUSTOM = 'custom'
 # title; classes with background; images of the splits
@@ -58,38 +58,38 @@ class Protocol(NamedTuple):
     data: str
     split: str
     source: str
-    scales: tuple = (1.0,)
+    scales: tuple[float, ...] = (1.0,)
     flip: bool = False
-    size: tuple | None = None
+    size: tuple[int, int] | None = None
     fusion: str | None = None
     crf: str | None = None
     rule: str | float | None = None
-    thresholds: tuple | None = None
+    thresholds: tuple[float, float, float] | None = None
     mean: str = 'present'
     rates: str = 'mctformer'
     ignored_prediction: str = 'background'
     tags: str = NO_TAGS
 
     @property
-    def threshold_values(self):
+    def threshold_values(self) -> tuple[float, ...] | None:
         """tuple[float] | None: The thresholds of the sweep."""
         if self.thresholds is None:
-            return None if self.rule in (None, 'best', 'greedy') else (self.rule,)
+            return None if self.rule is None or isinstance(self.rule, str) else (self.rule,)
         start, stop, step = self.thresholds
         return tuple(
             round(start + index * step, 10) for index in range(round((stop - start) / step))
         )
 
 
-_SWEEP = dict(task='cam', split='train', tags=GROUND_TRUTH, mean='all', flip=True)
-_MCT_PLUS = dict(
+_SWEEP: dict[str, Any] = dict(task='cam', split='train', tags=GROUND_TRUTH, mean='all', flip=True)
+_MCT_PLUS: dict[str, Any] = dict(
     _SWEEP,
     scales=(1.0, 0.75, 1.25),
     rule='greedy',
     thresholds=(0, 0.6, 0.01),
     source='MCTformer+ section 4.1 and its released code',
 )
-_TOCO_CAM = dict(
+_TOCO_CAM: dict[str, Any] = dict(
     task='cam',
     tags=GROUND_TRUTH,
     size=(448, 448),
@@ -97,7 +97,7 @@ _TOCO_CAM = dict(
     flip=True,
     source='MCC section IV-A and its released code',
 )
-_TOCO_VOC = dict(
+_TOCO_VOC: dict[str, Any] = dict(
     task='seg',
     data='voc',
     split='val',
@@ -106,7 +106,7 @@ _TOCO_VOC = dict(
     fusion='max_of_flip_sums',
     source='MCC section IV-A and its released code',
 )
-_TOCO_COCO = dict(
+_TOCO_COCO: dict[str, Any] = dict(
     task='seg',
     data='coco',
     split='val',
@@ -116,7 +116,7 @@ _TOCO_COCO = dict(
     fusion='sum_of_flip_maxima',
     source='MCC section IV-A and its released code',
 )
-_MCT_SEG = dict(
+_MCT_SEG: dict[str, Any] = dict(
     task='seg',
     split='val',
     scales=(0.5, 0.75, 1.0, 1.25, 1.5),
@@ -125,7 +125,7 @@ _MCT_SEG = dict(
     mean='all',
     source='released code of MCTformer',
 )
-_COSA = dict(
+_COSA: dict[str, Any] = dict(
     task='seg',
     split='val',
     size=(448, 448),
@@ -135,7 +135,7 @@ _COSA = dict(
     tags=SECOND_NUMBER,
     source='CoSA section 4.1 and its released code and logs',
 )
-_MASK = dict(task='mask', split='train', tags=GROUND_TRUTH)
+_MASK: dict[str, Any] = dict(task='mask', split='train', tags=GROUND_TRUTH)
 
 PROTOCOLS = {
     'mctformer-voc-train-cam': Protocol(
@@ -336,7 +336,7 @@ PROTOCOLS = {
 }
 
 
-def find_protocol(name):
+def find_protocol(name: str) -> Protocol:
     """The protocol of a name.
 
     Raises:
@@ -347,7 +347,7 @@ def find_protocol(name):
     return PROTOCOLS[name]
 
 
-def metric_options(name):
+def metric_options(name: str) -> dict[str, Any]:
     """Options that make a metric follow a protocol.
 
     Args:
@@ -358,7 +358,7 @@ def metric_options(name):
             segmentation) or :class:`WSOLMetric`.
     """
     protocol = find_protocol(name)
-    if protocol.task == 'wsol':
+    if protocol.task == 'wsol' and protocol.thresholds is not None:
         return dict(interval=protocol.thresholds[2], protocol=name)
     common = dict(mean=protocol.mean, rates=protocol.rates, protocol=name)
     if protocol.task == 'cam':
@@ -370,7 +370,12 @@ def metric_options(name):
     )
 
 
-def protocol_label(name, split=None, num_images=None, num_classes=None):
+def protocol_label(
+    name: str | None,
+    split: str | None = None,
+    num_images: int | None = None,
+    num_classes: int | None = None,
+) -> str:
     """Name to print beside a number: with a remark where the data are not those of the protocol.
 
     Args:
@@ -402,7 +407,7 @@ def protocol_label(name, split=None, num_images=None, num_classes=None):
     )
 
 
-def describe(name):
+def describe(name: str) -> str:
     """One line about a protocol.
 
     Returns:
@@ -428,15 +433,12 @@ def describe(name):
     if protocol.task == 'seg':
         parts.append(f'CRF {protocol.crf or "none"}')
     if protocol.task == 'cam':
-        sweep = (
-            ''
-            if protocol.thresholds is None
-            else f' of {len(protocol.threshold_values)} from {protocol.thresholds[0]:g}'
-        )
-        parts.append(
-            f'threshold '
-            f'{protocol.rule if isinstance(protocol.rule, str) else f"{protocol.rule:g}"}{sweep}'
-        )
+        rule = protocol.rule if isinstance(protocol.rule, str) else f'{protocol.rule:g}'
+        sweep = ''
+        if protocol.thresholds is not None:
+            count = len(protocol.threshold_values or ())
+            sweep = f' of {count} from {protocol.thresholds[0]:g}'
+        parts.append(f'threshold {rule}{sweep}')
     if protocol.task != 'wsol':
         parts.append(f'mean over {protocol.mean} classes')
     parts.append(f'tags {protocol.tags}')

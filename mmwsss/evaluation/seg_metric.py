@@ -2,10 +2,13 @@
 codes).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
+from torch import Tensor
 
 from mmwsss.functional.confusion import (
     class_areas,
@@ -41,9 +44,9 @@ class SegMetric(CounterMetric):
             these classes. CoSA's C-mIoU does not list its classes, so a choice is the user's.
         mean (str): ``'present'`` (classes in the ground truth), ``'all'`` or ``'union'``.
         rates (str): ``'mctformer'``, ``'irn'`` or ``'seam'``.
-        ignored_prediction (str): What a predicted ``ignore_index`` is: ``'background'``, or
-            ``'drop'`` to leave the pixel out. Where any occurs, ``coverage`` tells the percentage
-            of pixels with a prediction.
+        ignored_prediction (str): Treatment of a predicted ``ignore_index``: ``'background'``, or
+            ``'drop'`` to leave the pixel out. Where any occurs, ``coverage`` is the
+            percentage of pixels with a prediction.
         ignore_index (int): Label that is left out.
         output_dir (str, optional): Folder for palette PNGs ``<id>.png`` of the predictions.
         format_only (bool): Only write files; there is no ground truth.
@@ -56,19 +59,19 @@ class SegMetric(CounterMetric):
 
     def __init__(
         self,
-        use_image_tags=False,
-        coexist_classes=None,
+        use_image_tags: bool = False,
+        coexist_classes: Sequence[str] | None = None,
         *,
-        mean='present',
-        rates='mctformer',
-        ignored_prediction='background',
-        ignore_index=255,
-        output_dir=None,
-        format_only=False,
-        out_file=None,
-        protocol=None,
-        prefix=None,
-    ):
+        mean: str = 'present',
+        rates: str = 'mctformer',
+        ignored_prediction: str = 'background',
+        ignore_index: int = 255,
+        output_dir: str | None = None,
+        format_only: bool = False,
+        out_file: str | None = None,
+        protocol: str | None = None,
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(
             ignore_index=ignore_index,
             mean=mean,
@@ -89,14 +92,14 @@ class SegMetric(CounterMetric):
         self.output_dir = None if output_dir is None else Path(output_dir)
         self.format_only = format_only
 
-    def counter_shapes(self):
+    def counter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Confusion matrices, without and with tags."""
         shape = (len(self.classes), len(self.classes) + 1)
         return (
             {'confusion': shape, 'filtered': shape} if self.use_image_tags else {'confusion': shape}
         )
 
-    def count_image(self, sample):
+    def count_image(self, sample: dict[str, Any]) -> dict[str, Tensor]:
         """Confusion of one image; writes its mask if asked to."""
         pred = sample_field(
             sample, 'pred_sem_seg', 'SegMetric needs a model that predicts label maps'
@@ -114,7 +117,7 @@ class SegMetric(CounterMetric):
             )
         return addends
 
-    def _predict_with_tags(self, sample):
+    def _predict_with_tags(self, sample: dict[str, Any]) -> Tensor:
         if 'pred_sem_seg_image_tags' in sample:  # refined by a CRF
             return sample_field(sample, 'pred_sem_seg_image_tags', '').squeeze(0)
         logits = sample_field(
@@ -131,7 +134,7 @@ class SegMetric(CounterMetric):
         allowed = torch.cat((tags.new_ones(1), tags)).nonzero().flatten().to(logits.device)
         return allowed[logits[allowed].argmax(0)]
 
-    def evaluate(self, size):
+    def evaluate(self, size: int) -> dict[str, float]:
         """As :meth:`CounterMetric.evaluate`; nothing but a log line if only files were written."""
         if not self.format_only:
             return super().evaluate(size)
@@ -139,13 +142,14 @@ class SegMetric(CounterMetric):
         print_log(f'masks are in {self.output_dir}', logger='current')
         return {}
 
-    def compute_metrics(self, counters):
+    def compute_metrics(self, counters: dict[str, Tensor]) -> dict[str, Any]:
         """IoU of the confusion matrices."""
         confusion, coexist = counters['confusion'], self._coexist_ids()
         areas = class_areas(resolve_ignored(confusion, self.ignored_prediction))
         results, rows = self.summarize_areas(areas)
-        per_class, means = results.pop('IoU'), (results['mIoU'], results['FP'], results['FN'])
-        columns = ('class', 'IoU %', 'FP %', 'FN %')
+        per_class = results.pop('IoU')
+        means = [results['mIoU'], results['FP'], results['FN']]
+        columns = ['class', 'IoU %', 'FP %', 'FN %']
         if confusion[:, -1].any():
             results['coverage'] = 100 - 100 * float(confusion[:, -1].sum()) / float(confusion.sum())
         if coexist:
@@ -160,10 +164,8 @@ class SegMetric(CounterMetric):
                 (*row, None if row[1] is None else 100 * value)
                 for row, value in zip(rows, filtered.tolist())
             ]
-            means, columns = (
-                (*means, results['mIoU_image_tags']),
-                (*columns, 'IoU % with image tags'),
-            )
+            means.append(results['mIoU_image_tags'])
+            columns.append('IoU % with image tags')
         self.protocol = dict(
             self.base_protocol(areas),
             use_image_tags=self.use_image_tags,
@@ -183,7 +185,7 @@ class SegMetric(CounterMetric):
         self.table = metric_table(title, rows, means, columns)
         return dict(results, IoU=per_class)
 
-    def _coexist_ids(self):
+    def _coexist_ids(self) -> list[int]:
         unknown = [name for name in self.coexist_classes if name not in self.classes]
         if unknown:
             raise ValueError(f'coexist_classes {unknown} are not classes of the data set')

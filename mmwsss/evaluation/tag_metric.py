@@ -1,9 +1,13 @@
 """Quality of tag predictions."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmpretrain.evaluation import AveragePrecision
+from torch import Tensor
 
 from mmwsss.registry import METRICS
 
@@ -32,12 +36,19 @@ class TagMetric(BaseMetric):
 
     default_prefix = 'tags'
 
-    def __init__(self, *, collect_device='cpu', collect_dir=None, protocol=None, prefix=None):
+    def __init__(
+        self,
+        *,
+        collect_device: str = 'cpu',
+        collect_dir: str | None = None,
+        protocol: str | None = None,
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(collect_device=collect_device, collect_dir=collect_dir, prefix=prefix)
         self.protocol_name = protocol
-        self.protocol = {}
+        self.protocol: dict[str, Any] = {}
 
-    def process(self, data_batch, data_samples):
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keep scores and tags of a batch.
 
         Args:
@@ -64,7 +75,7 @@ class TagMetric(BaseMetric):
                 )
             self.results.append((scores, tags))
 
-    def evaluate(self, size):
+    def evaluate(self, size: int) -> dict[str, float]:
         """As :class:`mmengine.evaluator.BaseMetric`, and log the result with the name of the
         protocol.
         """
@@ -81,7 +92,7 @@ class TagMetric(BaseMetric):
         print_log(f'{numbers}; protocol: {label}', logger='current')
         return metrics
 
-    def compute_metrics(self, results):
+    def compute_metrics(self, results: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
         """Average precisions over the data set.
 
         Args:

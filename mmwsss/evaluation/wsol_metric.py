@@ -2,7 +2,10 @@
 2020).
 """
 
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from mmwsss.functional.wsol import score_map, wsol_counts, wsol_edges, wsol_scores
 from mmwsss.registry import METRICS
@@ -36,19 +39,25 @@ class WSOLMetric(CounterMetric):
     default_prefix = 'wsol'
 
     def __init__(
-        self, *, interval=0.001, ignore_index=255, out_file=None, protocol=None, prefix=None
-    ):
+        self,
+        *,
+        interval: float = 0.001,
+        ignore_index: int = 255,
+        out_file: str | None = None,
+        protocol: str | None = None,
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(
             ignore_index=ignore_index, out_file=out_file, protocol=protocol, prefix=prefix
         )
         self.interval = interval
         self._edges = wsol_edges(interval)
 
-    def counter_shapes(self):
+    def counter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Histograms of object and background pixels."""
         return {'scores': (2, len(self._edges) - 1)}
 
-    def count_image(self, sample):
+    def count_image(self, sample: dict[str, Any]) -> dict[str, Tensor]:
         """Histograms of one image."""
         target = ground_truth(sample)
         cams = sample_field(
@@ -73,7 +82,7 @@ class WSOLMetric(CounterMetric):
         )
         return {'scores': wsol_counts(scores, target, self._edges, self.ignore_index)}
 
-    def compute_metrics(self, counters):
+    def compute_metrics(self, counters: dict[str, Tensor]) -> dict[str, Any]:
         """Scores over all images."""
         scores = wsol_scores(counters['scores'], self._edges)
         thresholds = self._edges[:-1].tolist()

@@ -1,9 +1,10 @@
 """Random numbers that depend on the epoch, not on what ran before it."""
 
 from functools import partial
+from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmwsss.registry import HOOKS
 from mmwsss.utils.compat import restart_workers
@@ -25,15 +26,15 @@ class EpochSeedHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._worker_init_fn = None
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Seed this process in a loop by iteration."""
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             seed_all((runner.seed, runner.iter, runner.rank))
 
-    def before_train_epoch(self, runner):
+    def before_train_epoch(self, runner: Runner) -> None:
         """Seed this process, and the ones that will load the data of this epoch."""
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             return
@@ -48,7 +49,7 @@ class EpochSeedHook(Hook):
             restart_workers(loader)
 
 
-def _init_worker(worker_id, *, entropy, before):
+def _init_worker(worker_id: Any, *, entropy: Any, before: Any) -> None:
     if before is not None:
         before(worker_id)
     seed_all((*entropy, worker_id + 1))

@@ -2,6 +2,8 @@
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor
 
 from mmwsss.registry import HOOKS
 
@@ -17,12 +19,14 @@ class LossScheduleHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def before_train_epoch(self, runner):
+    def before_train_epoch(self, runner: Runner) -> None:
         """Tell epoch and iteration."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if hasattr(model, 'update_schedule'):
             model.update_schedule(epoch=runner.epoch, iteration=runner.iter)
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict[str, Tensor] | None = None
+    ) -> None:
         """Tell epoch and iteration."""
         self.before_train_epoch(runner)

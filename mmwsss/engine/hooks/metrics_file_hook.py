@@ -2,7 +2,9 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
+from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -24,20 +26,26 @@ class MetricsFileHook(Hook):
 
     priority = 'LOWEST'
 
-    def __init__(self, out_file='metrics.json'):
+    def __init__(self, out_file: str = 'metrics.json') -> None:
         self.out_file = out_file
 
-    def after_val_epoch(self, runner, metrics=None):
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write the validation results of this epoch."""
         self._write(
             runner, runner.val_loop.evaluator, metrics, dict(loop='val', iteration=runner.iter)
         )
 
-    def after_test_epoch(self, runner, metrics=None):
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write the test results."""
         self._write(runner, runner.test_loop.evaluator, metrics, dict(loop='test'))
 
-    def _write(self, runner, evaluator, metrics, source):
+    def _write(
+        self,
+        runner: Runner,
+        evaluator: Evaluator,
+        metrics: dict[str, float] | None,
+        source: dict[str, Any],
+    ) -> None:
         if runner.rank != 0 or metrics is None:
             return
         protocols, curves = {}, {}

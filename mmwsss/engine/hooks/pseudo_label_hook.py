@@ -1,9 +1,11 @@
 """Writes CAMs or masks from inside a training or test run."""
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
 from mmwsss.engine.prediction_writer import PredictionWriter, write_predictions
 from mmwsss.registry import HOOKS
@@ -26,25 +28,32 @@ class PseudoLabelHook(Hook):
     priority = 'LOW'
 
     def __init__(
-        self, out_dir='cams', *, dataloader=None, interval=0, kind='cams', threshold=0.4, half=False
-    ):
+        self,
+        out_dir: str = 'cams',
+        *,
+        dataloader: dict[str, Any] | None = None,
+        interval: int = 0,
+        kind: str = 'cams',
+        threshold: float = 0.4,
+        half: bool = False,
+    ) -> None:
         self.out_dir = out_dir
-        self.dataloader = dataloader
+        self.dataloader: Any = dataloader
         self.interval = interval
-        self.options = dict(kind=kind, threshold=threshold, half=half)
-        self._writer = None
+        self.options: dict[str, Any] = dict(kind=kind, threshold=threshold, half=half)
+        self._writer: PredictionWriter | None = None
 
-    def after_train_epoch(self, runner):
+    def after_train_epoch(self, runner: Runner) -> None:
         """Write the labels of this epoch."""
         epoch = runner.epoch + 1
         if self.interval and epoch % self.interval == 0 and epoch < runner.max_epochs:
             self._write(runner, f'epoch_{epoch}')
 
-    def after_train(self, runner):
+    def after_train(self, runner: Runner) -> None:
         """Write the labels of the trained model."""
         self._write(runner, '')
 
-    def _write(self, runner, folder):
+    def _write(self, runner: Runner, folder: str) -> None:
         if self.dataloader is None:
             return
         if isinstance(self.dataloader, dict):
@@ -54,12 +63,14 @@ class PseudoLabelHook(Hook):
             model, self.dataloader, self._make_writer(runner, folder), description='pseudo labels'
         )
 
-    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """Write the predictions of a test batch."""
         if self._writer is None:
             self._writer = self._make_writer(runner, '')
         for sample in outputs:
             self._writer.write(sample)
 
-    def _make_writer(self, runner, folder):
+    def _make_writer(self, runner: Runner, folder: str) -> PredictionWriter:
         return PredictionWriter(Path(runner.work_dir) / self.out_dir / folder, **self.options)

@@ -1,9 +1,12 @@
 """A step with a NaN or infinite gradient does not reach the weights."""
 
 from functools import partial
+from typing import Any
 
 import torch
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.optim import Optimizer
 
 from mmwsss.registry import HOOKS
 
@@ -24,23 +27,25 @@ class SkipNonFiniteHook(Hook):
         FloatingPointError: ``limit`` is reached.
     """
 
-    def __init__(self, limit=50):
+    def __init__(self, limit: int = 50) -> None:
         self.limit = limit
         self.skipped = self.in_a_row = 0
-        self._handle = None
+        self._handle: Any = None
 
-    def before_train(self, runner):
+    def before_train(self, runner: Runner) -> None:
         """Watch the optimizer."""
         self.skipped = self.in_a_row = 0
         self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(
             partial(self._before_step, runner)
         )
 
-    def after_train(self, runner):
+    def after_train(self, runner: Runner) -> None:
         """Leave the optimizer alone."""
         self._handle.remove()
 
-    def _before_step(self, runner, optimizer, args, kwargs):
+    def _before_step(
+        self, runner: Runner, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         parameters = [
             parameter
             for group in optimizer.param_groups

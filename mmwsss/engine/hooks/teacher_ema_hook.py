@@ -1,7 +1,10 @@
 """Moving averages of weights after each training step."""
 
+from typing import Any
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
 from mmwsss.registry import HOOKS
 
@@ -16,7 +19,9 @@ class TeacherEMAHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """Average the weights of the finished step."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.update_teacher()

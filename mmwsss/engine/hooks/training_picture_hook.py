@@ -1,8 +1,14 @@
 """Training visualisations of single-stage networks."""
 
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
+from mmwsss.models.algorithms.mcc import MCC
 from mmwsss.registry import HOOKS
 from mmwsss.visualization import draw_cam_grid
 
@@ -25,13 +31,19 @@ class TrainingPictureHook(Hook):
 
     priority = 'LOW'
 
-    def __init__(self, interval=500, *, cell=224):
+    def __init__(self, interval: int = 500, *, cell: int = 224) -> None:
         if interval < 1:
             raise ValueError(f'interval must be at least 1, got {interval}')
         self.interval = interval
         self.cell = cell
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+    def after_train_iter(
+        self,
+        runner: Runner | SimpleNamespace,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+    ) -> None:
         """Draw the batch that was just trained on, with the weights after the step."""
         if not self.every_n_train_iters(runner, self.interval) or runner.rank != 0:
             return
@@ -43,7 +55,9 @@ class TrainingPictureHook(Hook):
             step=runner.iter + 1,
         )
 
-    def draw(self, model, data, metainfo):
+    def draw(
+        self, model: MCC | SimpleNamespace, data: dict[str, Any], metainfo: dict[str, Any]
+    ) -> np.ndarray:
         """Picture (H,W,3) uint8 RGB of the first image of a preprocessed batch.
 
         Args:

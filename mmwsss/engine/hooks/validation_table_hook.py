@@ -1,8 +1,10 @@
 """All validations of a run in one table."""
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from mmwsss.registry import HOOKS
 from mmwsss.utils.io import read_json, write_json
@@ -31,12 +33,14 @@ class ValidationTableHook(Hook):
 
     priority = 'LOWEST'
 
-    def __init__(self, columns=None, *, out_file='validations.json'):
+    def __init__(
+        self, columns: dict[str, str] | None = None, *, out_file: str = 'validations.json'
+    ) -> None:
         self.columns = dict(COLUMNS if columns is None else columns)
         self.out_file = out_file
-        self._rows = []
+        self._rows: list[dict[str, Any]] = []
 
-    def before_train(self, runner):
+    def before_train(self, runner: Runner) -> None:
         """Read the validations up to the iteration that training starts from."""
         path = Path(runner.work_dir) / self.out_file
         self._rows = (
@@ -45,7 +49,7 @@ class ValidationTableHook(Hook):
             else []
         )
 
-    def after_val_epoch(self, runner, metrics=None):
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Add a line and log the table."""
         if runner.rank != 0 or metrics is None:
             return

@@ -1,17 +1,24 @@
 """Testing with a dense CRF on the scores of a segmentation network."""
 
 import os
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from mmengine.runner import TestLoop
+from mmengine.evaluator import Evaluator
+from mmengine.runner import Runner, TestLoop
 from mmengine.structures import PixelData
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from mmwsss.models.refiners import DenseCRF
 from mmwsss.registry import LOOPS
 from mmwsss.utils.io import read_image
 from mmwsss.utils.pool import bounded_map
+
+Job = tuple[str, list[np.ndarray]]  # image file, score maps (K,H,W)
 
 
 @LOOPS.register_module()
@@ -31,14 +38,23 @@ class CRFTestLoop(TestLoop):
         workers (int, optional): Processes; default one per core, 0 runs the CRF inline.
     """
 
-    def __init__(self, runner, dataloader, evaluator, *, crf, use_image_tags=False, workers=None):
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict[str, Any],
+        evaluator: Evaluator | dict[str, Any] | list[Any],
+        *,
+        crf: dict[str, Any],
+        use_image_tags: bool = False,
+        workers: int | None = None,
+    ) -> None:
         super().__init__(runner, dataloader, evaluator)
         self.crf = dict(crf)
         self.use_image_tags = use_image_tags
         DenseCRF(**self.crf)  # a wrong preset fails before the first image
-        self.workers = os.cpu_count() if workers is None else workers
+        self.workers = (os.cpu_count() or 1) if workers is None else workers
 
-    def run(self):
+    def run(self) -> dict[str, Any]:
         """Test the whole data set.
 
         Returns:
@@ -47,7 +63,7 @@ class CRFTestLoop(TestLoop):
         self.runner.call_hook('before_test')
         self.runner.call_hook('before_test_epoch')
         self.runner.model.eval()
-        samples = []
+        samples: list[tuple[Any, Any]] = []
         results = bounded_map(
             partial(
                 apply_crf,
@@ -74,7 +90,7 @@ class CRFTestLoop(TestLoop):
         self.runner.call_hook('after_test')
         return metrics
 
-    def _jobs(self, samples):
+    def _jobs(self, samples: list[tuple[Any, Any]]) -> Iterator[Job]:
         """(image file, list of probabilities) of every image; its sample waits in ``samples`` until
         the CRF is done.
         """
@@ -102,7 +118,7 @@ def apply_crf(job, crf, raw=False):
     return [refined.argmax(0) for refined in DenseCRF(**crf).refine_many(image, maps)]
 
 
-def keep_tagged(logits, tags):
+def keep_tagged(logits: Tensor, tags: Tensor) -> Tensor:
     """Logits (C+1,H,W) with -1e5 for the classes that the multi-hot ``tags`` (C,) leave out."""
     absent = torch.cat((tags.new_ones(1), tags)) == 0
     return logits.masked_fill(absent.to(logits.device)[:, None, None], -1e5)

@@ -1,7 +1,9 @@
 """The learning-rate rule of the DeiT recipe, as the released WSSS code really runs it."""
 
 import math
+from typing import Any
 
+from mmengine.optim import OptimWrapper
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
@@ -30,18 +32,18 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
 
     def __init__(
         self,
-        optimizer,
+        optimizer: OptimWrapper,
         *,
-        warmup=5,
-        warmup_lr=1e-6,
-        min_lr=1e-5,
-        lag=1,
-        begin=0,
-        end=45,
-        last_step=-1,
-        by_epoch=True,
-        verbose=False,
-    ):
+        warmup: int = 5,
+        warmup_lr: float = 1e-6,
+        min_lr: float = 1e-5,
+        lag: int = 1,
+        begin: int = 0,
+        end: int = 45,
+        last_step: int = -1,
+        by_epoch: bool = True,
+        verbose: bool = False,
+    ) -> None:
         self.warmup, self.warmup_lr, self.min_lr, self.lag = warmup, warmup_lr, min_lr, lag
         super().__init__(
             optimizer, begin=begin, end=end, last_step=last_step, by_epoch=by_epoch, verbose=verbose
@@ -49,10 +51,18 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
 
     @classmethod
     def build_iter_from_epoch(
-        cls, *args, begin=0, end=45, by_epoch=True, epoch_length=None, warmup=5, lag=1, **kwargs
-    ):
+        cls,
+        *args: Any,
+        begin: int = 0,
+        end: int = 45,
+        by_epoch: bool = True,
+        epoch_length: int | None = None,
+        warmup: int = 5,
+        lag: int = 1,
+        **kwargs: Any,
+    ) -> 'WarmupCosineLR':
         """The same schedule updated every iteration."""
-        if not by_epoch:
+        if not by_epoch or epoch_length is None:
             raise ValueError('only a schedule by epoch can be converted to iterations')
         return cls(
             *args,
@@ -64,7 +74,7 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
             **kwargs,
         )
 
-    def _get_value(self):
+    def _get_value(self) -> list[float]:
         step = max(self.last_step - self.lag, 0)
         if step < self.warmup:
             return [

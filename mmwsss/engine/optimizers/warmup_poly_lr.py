@@ -1,5 +1,6 @@
 """The learning-rate rule of the single-stage methods, as the released code runs it."""
 
+from mmengine.optim import OptimWrapper
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
@@ -29,17 +30,17 @@ class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
 
     def __init__(
         self,
-        optimizer,
+        optimizer: OptimWrapper,
         *,
-        warmup=1500,
-        warmup_ratio=1e-6,
-        power=0.9,
-        begin=0,
-        end=20000,
-        last_step=-1,
-        by_epoch=False,
-        verbose=False,
-    ):
+        warmup: int = 1500,
+        warmup_ratio: float = 1e-6,
+        power: float = 0.9,
+        begin: int = 0,
+        end: int = 20000,
+        last_step: int = -1,
+        by_epoch: bool = False,
+        verbose: bool = False,
+    ) -> None:
         if not 0 <= warmup <= end - begin:
             raise ValueError(
                 f'a warm-up of {warmup} steps does not fit a schedule of {end - begin}'
@@ -49,7 +50,7 @@ class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
             optimizer, begin=begin, end=end, last_step=last_step, by_epoch=by_epoch, verbose=verbose
         )
 
-    def _get_value(self):
+    def _get_value(self) -> list[float]:
         step = self.last_step
         if step < self.warmup:
             factor = 1 - (1 - step / self.warmup) * (1 - self.warmup_ratio)
