@@ -40,7 +40,7 @@ def load_config(
 
     Raises:
         FileNotFoundError: No such config.
-        ValueError: The config is not valid, or an override changes nothing; names it.
+        ValueError: The config is not valid, or an override changes nothing. The message names it.
     """
     if not isinstance(config, Config):
         config = read_config(config)
@@ -65,7 +65,7 @@ def read_config(path):
 
     Raises:
         FileNotFoundError: No such config.
-        ValueError: The config is not valid; names it.
+        ValueError: The config is not valid. The message names it.
     """
     if str(path).startswith(PREFIX):
         path = find_config(str(path))
@@ -81,7 +81,7 @@ def override(config, options):
     """Merge ``{'a.b': value}`` overrides into a config.
 
     Raises:
-        ValueError: They do not fit; names config and overrides.
+        ValueError: They do not fit. The message names config and overrides.
     """
     try:
         config.merge_from_dict(options)

@@ -37,6 +37,9 @@ class WSSSRunner(Runner):
     - An exception takes along the images of the batch it met, as its attribute ``images``.
     """
 
+    optim_wrapper: Any
+    param_schedulers: Any
+
     resumed_from: str | None = None
     _batch: Any = None
 
@@ -72,7 +75,7 @@ class WSSSRunner(Runner):
         try:
             return run()
         except Exception as error:
-            error.images = images_of_batch(self._batch)
+            error.images = images_of_batch(self._batch)  # type: ignore[attr-defined]
             raise
 
     def load_or_resume(self) -> None:
@@ -80,7 +83,7 @@ class WSSSRunner(Runner):
         if self._has_loaded or not (self._resume and self._load_from is None):
             super().load_or_resume()
             return
-        found = [newest_checkpoint(self.work_dir) if self.rank == 0 else None]
+        found: list[Any] = [newest_checkpoint(self.work_dir) if self.rank == 0 else None]
         broadcast_object_list(found)  # every process goes on from the same one
         path, notes = found[0]
         for note in notes:
@@ -104,7 +107,8 @@ class WSSSRunner(Runner):
 
         Raises:
             FileNotFoundError: No such file.
-            ValueError: Not a checkpoint, a damaged one, or one of another network; names the file.
+            ValueError: Not a checkpoint, a damaged one, or one of another network. The message
+                names the file.
         """
         try:
             checkpoint = _load_checkpoint(filename, map_location=map_location)
@@ -150,7 +154,7 @@ class WSSSRunner(Runner):
         Raises:
             FileNotFoundError: No such file.
             ValueError: The file is damaged, holds weights alone, or belongs to another network or
-                optimizer; names the file and the remedy.
+                optimizer. The message names the file and the remedy.
         """
         device = get_device() if map_location == 'default' else map_location
         checkpoint = self.load_checkpoint(filename, map_location=device)

@@ -178,16 +178,17 @@ class CounterMetric(BaseMetric):
         all_reduce(total)
         total = total.cpu()
         self.check_size(int(total[0]), size)
-        results = self.compute_metrics(self._views(total))
+        computed = self.compute_metrics(self._views(total))
         label = self.protocol_label(int(total[0]))
         self.protocol = dict(name=label, **self.protocol)
         self.table += f'\nprotocol: {label}'
-        results = {
+        results: dict[str, Any] = {
             f'{self.prefix}/{name}' if self.prefix else name: value
-            for name, value in results.items()
+            for name, value in computed.items()
         }
         if self.out_file is not None and is_main_process():
-            write_json(self.out_file, {**results, 'protocol': self.protocol, 'curve': self.curve})
+            content: dict[str, Any] = dict(results, protocol=self.protocol, curve=self.curve)
+            write_json(self.out_file, content)
         return results
 
     def protocol_label(self, num_images: int) -> str:

@@ -19,7 +19,7 @@ NO_VERTEX = (1 << 63) - 1  # key of a row that no vertex occupies
 
 
 class Lattice(NamedTuple):
-    """Where each of N points of d features sits on the lattice; M rows for vertices: as many as are
+    """Positions of N points of d features on the lattice; M rows for vertices: as many as are
     occupied on a CPU, as many as there can be, N (d+1), elsewhere.
 
     Attributes:

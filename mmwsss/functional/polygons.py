@@ -1,7 +1,7 @@
 """Label regions as polygons and back: outlines of pixels, holes joined to their outer ring."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -57,11 +57,12 @@ def region_to_polygon(region: Region, tolerance: float = 0.0) -> NDArray[np.floa
             (Douglas-Peucker). 0 keeps every corner.
 
     Returns:
-        array: (P,2) x and y in pixels of the image; the origin is the corner of the first pixel.
+        np.ndarray: (P,2) x and y in pixels of the image; the origin is the corner of the first
+        pixel.
     """
-    enlarged = np.kron(region.mask.astype(np.uint8), np.ones((_SCALE, _SCALE), np.uint8))
-    rings, hierarchy = cv2.findContours(enlarged, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    rings = [_simplified(ring, tolerance * _SCALE) for ring in rings]
+    enlarged: Any = np.kron(region.mask.astype(np.uint8), np.ones((_SCALE, _SCALE), np.uint8))
+    contours, hierarchy = cv2.findContours(enlarged, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    rings = [_simplified(contour, tolerance * _SCALE) for contour in contours]
     parents = hierarchy[0][:, 3]
     outer = rings[int(np.flatnonzero(parents < 0)[0])]
     holes = [ring for ring, parent in zip(rings, parents) if parent >= 0 and len(ring) > 2]
@@ -71,7 +72,7 @@ def region_to_polygon(region: Region, tolerance: float = 0.0) -> NDArray[np.floa
     return (outer + 0.5) / _SCALE + (region.left, region.top)
 
 
-def _simplified(ring: NDArray[np.int32], tolerance: float) -> NDArray[np.float64]:
+def _simplified(ring: Any, tolerance: float) -> NDArray[np.float64]:
     """(P,2) points of a ring of cv2, with fewer points where that stays within ``tolerance``."""
     if tolerance > 0:
         shorter = cv2.approxPolyDP(ring, tolerance, True)

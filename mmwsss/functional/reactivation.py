@@ -204,7 +204,7 @@ def pair_counts(
 
     Args:
         labels (Tensor): (B,h,w) integers, 255 ignored; compared within an image only.
-        dtype (torch.dtype): Of the result.
+        dtype (torch.dtype): Data type of the result.
         names (Tensor, optional): (Y,) labels that can occur, without 255; by default the device is
             asked which do.
 
@@ -232,7 +232,7 @@ def affinity_terms(logits: Tensor, pairs: PairCounts) -> tuple[Tensor, Tensor]:
 
     Args:
         logits (Tensor): (B,N,N) of one layer; the sigmoid is float32 or better.
-        pairs (PairCounts): Of their labels.
+        pairs (PairCounts): Counts of their labels.
 
     Returns:
         tuple[Tensor, Tensor]: (B,) each, differentiable.

@@ -74,13 +74,13 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
         ]
         return data
 
-    def _normalize_batch(self, images):
+    def _normalize_batch(self, images: Sequence[Tensor]) -> Tensor | list[Tensor]:
         """(B,3,H,W) of images (3,H,W) of one size, in one transfer; else a list."""
         if len({image.shape for image in images}) == 1:
             return self._normalize(torch.stack(tuple(images)))
         return [self._normalize(image) for image in images]
 
-    def _normalize(self, images):
+    def _normalize(self, images: Tensor) -> Tensor:
         """Bytes (...,3,H,W) of the host, normalised on the device."""
         images = send(images, self.device)
         images = images.flip(-3) if self._channel_conversion else images

@@ -20,6 +20,8 @@ class SegDataPreprocessor(SegDataPreProcessor):
     those of the parent.
     """
 
+    _channel_conversion: bool
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         # the parent would index with a list, for which the host waits

@@ -86,7 +86,7 @@ def newest_checkpoint(folder: str | Path) -> tuple[str | None, list[str]]:
         newer = [path for path in candidates if _is_later(path, pointed)]
         rest = [path for path in candidates if path != pointed and path not in newer]
         candidates = [*newer, pointed, *rest]
-    damaged = []
+    damaged: list[Path] = []
     for path in candidates:
         if is_whole(path):
             notes = [f'{name}: damaged, cut short or missing; left out' for name in damaged]

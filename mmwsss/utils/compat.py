@@ -14,13 +14,17 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
-from types import ModuleType
-from typing import Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from mmwsss.utils.checkpoint_files import archive_damage
 from mmwsss.utils.import_hooks import when_imported
 from mmwsss.utils.package_files import PREFIX, find_config
+
+if TYPE_CHECKING:  # PyTorch is imported where it is needed: `import mmwsss` stays light
+    from torch import Tensor
+    from torch.utils.data import DataLoader
 
 DEPENDENCIES = dict(
     mmengine='onedl-mmengine',
@@ -65,7 +69,7 @@ def import_dependencies() -> None:
             ) from error
 
 
-def _name_config_packages(utils: ModuleType) -> None:
+def _name_config_packages(utils: Any) -> None:
     """Let ``_base_ = ['mmseg::...']`` resolve: MMEngine asks for a distribution name, and the forks
     have another one.
     """
@@ -77,7 +81,7 @@ def _name_config_packages(utils: ModuleType) -> None:
             utils.MODULE2PACKAGE[module] = module
 
 
-def _find_own_configs(config: ModuleType) -> None:
+def _find_own_configs(config: Any) -> None:
     """Let ``_base_ = ['mmwsss::mctformer_plus_voc.py']`` resolve, also in an editable install."""
     find_foreign = config.Config._get_cfg_path
 
@@ -89,7 +93,7 @@ def _find_own_configs(config: ModuleType) -> None:
     config.Config._get_cfg_path = staticmethod(find)
 
 
-def _get_own_configs(hub: ModuleType) -> None:
+def _get_own_configs(hub: Any) -> None:
     """Let :func:`mmengine.hub.get_config` read ``mmwsss::...``."""
     get_foreign = hub.get_config
 
@@ -108,15 +112,15 @@ def _get_own_configs(hub: ModuleType) -> None:
     hub.get_config = get_config
 
 
-def _read_weights_only(checkpoint: ModuleType) -> None:
-    """Let MMEngine read checkpoints with ``weights_only=True`` alone; of itself it runs what a file
-    says if that fails.
+def _read_weights_only(checkpoint: Any) -> None:
+    """Let MMEngine read checkpoints with ``weights_only=True`` alone. Without this, it executes
+    the code in a file when that fails.
     """
     checkpoint._safe_torch_load = load_weights_only
     checkpoint.load_url = _load_url_weights_only
 
 
-def _write_checkpoints_atomically(runner: ModuleType) -> None:
+def _write_checkpoints_atomically(runner: Any) -> None:
     """Let MMEngine write a checkpoint beside the old one and put it in its place when it is on the
     disk; of itself it overwrites the file.
     """
@@ -128,10 +132,10 @@ def _write_checkpoints_atomically(runner: ModuleType) -> None:
     original = module.save_checkpoint
 
     def save_checkpoint(
-        checkpoint: dict,
+        checkpoint: dict[str, Any],
         filename: str,
-        file_client_args: dict | None = None,
-        backend_args: dict | None = None,
+        file_client_args: dict[str, Any] | None = None,
+        backend_args: dict[str, Any] | None = None,
     ) -> None:
         if file_client_args or backend_args or '://' in str(filename):
             original(checkpoint, filename, file_client_args, backend_args)
@@ -144,7 +148,7 @@ def _write_checkpoints_atomically(runner: ModuleType) -> None:
     module.save_checkpoint = runner.save_checkpoint = save_checkpoint
 
 
-def load_weights_only(file, map_location=None):
+def load_weights_only(file: str | Path | IO[bytes], map_location: Any = None) -> Any:
     """Read a checkpoint without running code that it may hold.
 
     Tensors, plain containers, the logs of MMEngine and a command line (``argparse.Namespace``:
@@ -157,7 +161,7 @@ def load_weights_only(file, map_location=None):
     Raises:
         FileNotFoundError: No such file.
         ValueError: No checkpoint, a damaged one (the checksums of the archive are compared), or one
-            that needs other Python objects; names file and object.
+            that needs other Python objects. The message names file and object.
     """
     import torch
 
@@ -167,7 +171,7 @@ def load_weights_only(file, map_location=None):
         return torch.load(file, map_location=map_location, weights_only=True)
 
 
-def _check_archive(file: str | os.PathLike) -> None:
+def _check_archive(file: str | Path) -> None:
     """PyTorch reads changed bits without a word: compare the checksums of the archive."""
     damage = archive_damage(file)
     if damage is not None:
@@ -177,7 +181,7 @@ def _check_archive(file: str | os.PathLike) -> None:
         )
 
 
-def _load_url_weights_only(url, **options):
+def _load_url_weights_only(url: str, **options: Any) -> Any:
     """:func:`torch.hub.load_state_dict_from_url` with the rules of :func:`load_weights_only`."""
     import torch
 
@@ -191,7 +195,7 @@ def _load_url_weights_only(url, **options):
 
 
 @contextlib.contextmanager
-def _checkpoint_globals(file):
+def _checkpoint_globals(file: str | Path | IO[bytes]) -> Iterator[None]:
     """Allow what checkpoints of MMEngine and of the papers hold, and name ``file`` in errors."""
     import torch
     from mmengine.runner.checkpoint import get_torch_safe_globals
@@ -211,18 +215,19 @@ def _checkpoint_globals(file):
         ValueError,
     ) as error:
         if isinstance(error, RuntimeError) and 'PytorchStreamReader' not in str(error):
-            raise  # a device that is not there, no fault of the file
+            raise  # a missing device, for example, not a fault of the file
         found = re.search(r'GLOBAL (\S+)', str(error))
         if found is None:
-            raise ValueError(f'{file}: no checkpoint, or a damaged one; fetch it again') from error
+            raise ValueError(
+                f'{file}: not a checkpoint, or a damaged one; download it again'
+            ) from error
         raise ValueError(
-            f'{file}: holds {found[1]}, which is code and no weight; nothing of it was run. If '
-            f'you trust the file, save its '
-            f'state_dict alone in another one'
+            f'{file}: holds {found[1]}, which is executable code, not weights; none was run. If '
+            f'you trust the file, save its state_dict alone in another one'
         ) from error
 
 
-def _log_method(owner, name):
+def _log_method(owner: type, name: str) -> Any:
     """The one use of ``getattr`` in MMEngine's logs: a statistic of a history buffer."""
     from mmengine.logging import HistoryBuffer
 
@@ -231,21 +236,21 @@ def _log_method(owner, name):
     return getattr(owner, name)
 
 
-def restart_workers(dataloader):
+def restart_workers(dataloader: 'DataLoader[Any]') -> None:
     """Let a data loader start new worker processes for its next pass, also one that keeps them
     (``persistent_workers``).
     """
     dataloader._iterator = None
 
 
-def count_accuracy_on_device():
+def count_accuracy_on_device() -> None:
     """Let the decode heads of MMSegmentation log their accuracy without reading it: of itself the
     number of labelled pixels is asked for in every step.
     """
     import torch
     from mmseg.models.decode_heads import decode_head
 
-    def accuracy(pred, target, ignore_index=None):
+    def accuracy(pred: 'Tensor', target: 'Tensor', ignore_index: int | None = None) -> 'Tensor':
         counted = (
             torch.ones_like(target, dtype=torch.bool)
             if ignore_index is None
@@ -258,14 +263,14 @@ def count_accuracy_on_device():
     decode_head.accuracy = accuracy
 
 
-def import_quietly(*modules):
+def import_quietly(*modules: str) -> None:
     """Import modules that print about optional packages of no interest here."""
     with contextlib.redirect_stdout(io.StringIO()):
         for module in modules:
             import_module(module)
 
 
-def revert_sync_batchnorm_off_ddp(cfg):
+def revert_sync_batchnorm_off_ddp(cfg: Any) -> Any:
     """Replace SyncBN by BN in a config that will run in one process (SyncBN needs an initialised
     process group).
 

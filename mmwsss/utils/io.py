@@ -16,7 +16,7 @@ import struct
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -81,7 +81,7 @@ def atomic_open(
             files that others depend on: checkpoints and notes of what is done.
 
     Raises:
-        OSError: The disk is full, or the folder cannot be written to; names the file.
+        OSError: The disk is full, or the folder cannot be written to. The message names the file.
     """
     path = Path(path)
     temporary = None
@@ -138,21 +138,21 @@ def remove_leftovers(folder: str | Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in removed)
 
 
-def _umask():
+def _umask() -> int:
     """Permission bits that new files lack (a temporary file is private to its owner)."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
-def write_json(path, data):
+def write_json(path: Path | str, data: dict[str, float] | list[dict[str, float]]) -> None:
     """Write ``data`` as indented JSON, atomically."""
     text = json.dumps(data, indent=2, ensure_ascii=False) + '\n'
     with atomic_open(path, 'w', durable=True, encoding='utf-8') as file:
         file.write(text)
 
 
-def read_json(path, repeated=None):
+def read_json(path: str | Path, repeated: list[str] | None = None) -> Any:
     """Read a JSON file.
 
     Args:
@@ -166,9 +166,9 @@ def read_json(path, repeated=None):
             ``MMWSSS_MAX_JSON_MB``; names the file and the position.
     """
 
-    def build(pairs):
+    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
-        if len(table) < len(pairs):
+        if repeated is not None and len(table) < len(pairs):
             counts = Counter(key for key, _ in pairs)
             repeated.extend(key for key, count in counts.items() if count > 1)
         return table
@@ -182,7 +182,9 @@ def read_json(path, repeated=None):
         raise ValueError(f'{path}: not a JSON file ({error})') from error
 
 
-def write_cam(path, keys, cam, size=None):
+def write_cam(
+    path: str | Path, keys: ArrayLike, cam: ArrayLike, size: Sequence[int] | None = None
+) -> None:
     """Write a CAM file atomically.
 
     Args:
@@ -195,23 +197,23 @@ def write_cam(path, keys, cam, size=None):
         ValueError: Shapes that do not fit each other, or values that are not finite or not in
             [0,1]; names the file.
     """
-    keys = np.asarray(keys, np.int16).reshape(-1)
-    cam = np.asarray(cam)
-    cam = cam if cam.dtype == np.float16 else cam.astype(np.float32)
-    size = tuple(cam.shape[-2:]) if size is None else tuple(size)
-    if cam.shape != (len(keys), *size):
+    ids = np.asarray(keys, np.int16).reshape(-1)
+    maps = np.asarray(cam)
+    maps = maps if maps.dtype == np.float16 else maps.astype(np.float32)
+    size = tuple(maps.shape[-2:]) if size is None else tuple(size)
+    if maps.shape != (len(ids), *size):
         raise ValueError(
-            f'{path}: {len(keys)} keys and size {size} need CAMs of shape {(len(keys), *size)}, '
-            f'got {cam.shape}'
+            f'{path}: {len(ids)} keys and size {size} need CAMs of shape {(len(ids), *size)}, '
+            f'got {maps.shape}'
         )
     check_unit_range(path, cam, 'maps')
     buffer = io.BytesIO()
-    np.savez(buffer, keys=keys, cam=cam, size=np.asarray(size, np.int32))
+    np.savez(buffer, keys=ids, cam=maps, size=np.asarray(size, np.int32))
     with atomic_open(path) as file:
         file.write(buffer.getbuffer())
 
 
-def read_cam(path):
+def read_cam(path: str | Path) -> CAMFile:
     """Read a CAM file.
 
     Returns:
@@ -281,7 +283,7 @@ def read_cam_and_image(cam_path, image_path, num_classes=None, *, raw=False):
     return maps.cam.astype(np.float32), keys, image
 
 
-def voc_palette(num_colors=256):
+def voc_palette(num_colors: int = 256) -> np.ndarray:
     """Colours of PASCAL VOC label maps, (num_colors,3) uint8: the bits of an index are spread over
     the high bits of R, G and B.
     """
@@ -295,7 +297,7 @@ def voc_palette(num_colors=256):
     return palette
 
 
-def write_mask(path, mask):
+def write_mask(path: str | Path, mask: np.ndarray) -> None:
     """Write a (H,W) label map (0 background, 255 ignore) as an 8-bit palette PNG with VOC colours,
     atomically.
     """
@@ -398,7 +400,7 @@ def _read_plain_png(path, max_pixels=None):
     return None if rows[:, 0].any() else np.ascontiguousarray(rows[:, 1:])
 
 
-def read_id_list(path):
+def read_id_list(path: Path | str) -> list[str]:
     """Read image ids, one a line; blank lines, Windows line ends and a byte-order mark are
     accepted.
 
@@ -425,7 +427,7 @@ def read_id_list(path):
     return ids
 
 
-def read_tags(path):
+def read_tags(path: Path | str) -> Any:
     """Read image tags from CSV (header ``image,tags``) or JSON (``{"image": ["tag", ...]}``).
 
     In CSV, tags are separated by blanks, or by ``;`` where one occurs in the field. A tag with
@@ -445,10 +447,10 @@ def read_tags(path):
     path = Path(path)
     check_regular_file(path, 'tag file (CSV with the header "image,tags", or JSON)')
     if path.suffix.lower() == '.json':
-        repeated = []
-        table = read_json(path, repeated)
-        if not isinstance(table, dict) or not all(
-            isinstance(tags, list) for tags in table.values()
+        repeated: list[str] = []
+        content = read_json(path, repeated)
+        if not isinstance(content, dict) or not all(
+            isinstance(tags, list) for tags in content.values()
         ):
             raise ValueError(f'{path}: expected an object that maps image names to lists of tags')
         if repeated:
@@ -471,7 +473,7 @@ def read_tags(path):
     return table
 
 
-def tag_rows(lines):
+def tag_rows(lines: Sequence[str]) -> Iterator[tuple[int, str, list[str], str]]:
     """Rows of a tag table, see :func:`read_tags`.
 
     Args:
@@ -481,7 +483,8 @@ def tag_rows(lines):
         tuple[int, str, list, str]: Number of the line, image, tags, and what is wrong with the
         line, empty if nothing is.
     """
-    all_quoted, numbers = lines[0].startswith('"'), {}
+    all_quoted = lines[0].startswith('"')
+    numbers: dict[str, int] = {}
     for number, line in enumerate(lines[1:], 2):
         if not line.strip():
             continue
@@ -489,7 +492,9 @@ def tag_rows(lines):
         if row is None:
             yield number, '', [], f'expected 2 fields (image, tags), found {line[:100]!r}'
             continue
-        name, tags, wrong = (row[1] or row[2]).replace('""', '"').strip(), [], ''
+        name = (row[1] or row[2]).replace('""', '"').strip()
+        tags: list[str] = []
+        wrong = ''
         if name in numbers:
             wrong = f'image {name!r} is listed twice (first in line {numbers[name]})'
         else:
@@ -501,7 +506,7 @@ def tag_rows(lines):
         yield number, name, tags, wrong
 
 
-def split_tags(field, all_quoted=False):
+def split_tags(field: str, all_quoted: bool = False) -> list[str]:
     """Split one raw CSV field (quotes as in the file) into tags.
 
     Args:
@@ -530,7 +535,7 @@ def split_tags(field, all_quoted=False):
     return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|(\S+)', field)]
 
 
-def write_tags(path, tags):
+def write_tags(path: str | Path, tags: Any) -> None:
     """Write ``{image: [tag, ...]}`` as ``image_tags.csv``, atomically; tags with blanks or commas
     are separated by ``;``.
     """

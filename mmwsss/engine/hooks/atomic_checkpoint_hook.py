@@ -1,6 +1,7 @@
 """Checkpoints that survive a kill at any moment, and a full disk."""
 
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ class AtomicCheckpointHook(CheckpointHook):
     Args:
         interval, by_epoch, max_keep_ckpts, save_best, rule, ...: As in the parent.
     """
+
+    keep_ckpt_ids: Any
+    file_backend: Any
 
     def before_train(self, runner: Runner) -> None:
         """Clean up after a killed run, restore open gradients, and validate if that is owed."""
@@ -109,7 +113,7 @@ class AtomicCheckpointHook(CheckpointHook):
                 file.write(str(self.last_ckpt))
             self._remove(runner, outdated)
 
-    _outdated: tuple[str, ...] = ()
+    _outdated: Sequence[str] = ()
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         """As the parent, which removes the former best one first: here it goes last."""

@@ -68,7 +68,8 @@ class MetricsFileHook(Hook):
         # two files leaves an evaluation that is still owed
         if curves:
             write_json(path.with_name('curves.json'), curves)
-        write_json(path, {**metrics, 'protocol': dict(protocols, **source)})
+        content: dict[str, Any] = dict(metrics, protocol=dict(protocols, **source))
+        write_json(path, content)
 
     def is_written(self, runner: Runner) -> bool:
         """Whether the files hold the validation of the runner's iteration.

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmwsss.functional.affinity import pair_counts
 from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.transfer import send
 
 
@@ -137,7 +138,7 @@ class AffinityPropagator(BaseModel):
         return data_samples
 
     @staticmethod
-    def stack_labels(data_samples, device):
+    def stack_labels(data_samples: list[WSSSDataSample], device: Any) -> Tensor:
         """``affinity_label`` of all samples as (B,h,w) int64, on ``device``."""
         labels = torch.stack([sample.affinity_label.data for sample in data_samples])
         return send(labels, device).squeeze(1).long()

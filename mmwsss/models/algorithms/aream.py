@@ -177,7 +177,15 @@ class AReAM(MCTformerPlus):
         return losses
 
     @torch.no_grad()
-    def affinity_targets(self, inputs, features, tags, boxes=None, *, num_slots=None):
+    def affinity_targets(
+        self,
+        inputs: Tensor,
+        features: TokenFeatures,
+        tags: Tensor,
+        boxes: Tensor | None = None,
+        *,
+        num_slots: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Labels of the patches and weights of the layers (Eq. 7-16); nothing here has a gradient.
 
         Args:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from mmwsss.functional.cam import minmax_normalize, upsample_cams
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.transfer import select, send
 
 DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
@@ -148,7 +149,7 @@ class TagClassifier(BaseModel):
         """Tags (B,C) of a batch on the device of ``inputs``."""
         return send(self.host_tags(data_samples), inputs.device)
 
-    def host_tags(self, data_samples):
+    def host_tags(self, data_samples: list[WSSSDataSample]) -> Any:
         """Tags (B,C) of a batch on the host, where data samples are."""
         without = next((sample for sample in data_samples if 'gt_tags' not in sample), None)
         if without is not None:

@@ -4,6 +4,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -19,13 +20,11 @@ from mmwsss.functional.pseudo_labels import (
     most_tags,
 )
 from mmwsss.functional.reliability import XI_RANGE, single_threshold_label
-from mmwsss.models.algorithms.single_stage import MultiScaleMaps
+from mmwsss.models.algorithms.single_stage import MultiScaleMaps, SingleStage, to_class_ids
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.transfer import send
-
-from .single_stage import MultiScaleMaps, SingleStage, to_class_ids
 
 DETACH = ('none', 'feat', 'cls', 'all')
 NETWORKS = ('assignment', 'online')
@@ -64,8 +63,8 @@ class CoSA(SingleStage):
             it needs ``oracle=True`` and a training set with masks, the log and every
             ``metrics.json`` say so, and its checkpoints load into no other model.
         oracle (bool): Confirms ``guidance='ground_truth'``.
-        c2s_weights (Sequence[float]): Of the segmentation losses against the labels of the main and
-            the auxiliary maps.
+        c2s_weights (Sequence[float]): Weights of the segmentation losses against the labels of the
+            main and the auxiliary maps.
         cam_loss (dict, optional): Options of :class:`SegToCAMLoss`.
         reliability_loss (dict, optional): Options of :class:`ReliabilityWeightedLoss`, which then
             replaces :class:`BalancedSegLoss`.
@@ -128,20 +127,20 @@ class CoSA(SingleStage):
         backbone: dict[str, Any],
         num_classes: int,
         *,
-        momentum=0.9994,
-        detach='none',
-        guidance='spl',
-        oracle=False,
-        c2s_weights=(0.5, 0.5),
-        cam_loss=None,
-        reliability_loss=None,
-        aux_reliability='aux',
-        separation_loss=None,
-        dynamic_threshold=None,
-        seg_loss=None,
-        decode_head=None,
-        **options,
-    ):
+        momentum: float = 0.9994,
+        detach: str = 'none',
+        guidance: str = 'spl',
+        oracle: bool = False,
+        c2s_weights: Sequence[float] = (0.5, 0.5),
+        cam_loss: dict[str, Any] | None = None,
+        reliability_loss: dict[str, Any] | None = None,
+        aux_reliability: str = 'aux',
+        separation_loss: dict[str, Any] | None = None,
+        dynamic_threshold: dict[str, Any] | None = None,
+        seg_loss: dict[str, Any] | None = None,
+        decode_head: Any = None,
+        **options: Any,
+    ) -> None:
         super().__init__(
             backbone,
             num_classes,
@@ -270,8 +269,8 @@ class CoSA(SingleStage):
         for ours, theirs in self.online_parts():
             ours.load_state_dict(theirs.state_dict())
 
-    def init_weights(self):
-        """As every module; then both networks begin alike."""
+    def init_weights(self) -> None:
+        """As every module; then both networks start from the same weights."""
         super().init_weights()
         self.reset_assignment()
 
@@ -303,7 +302,9 @@ class CoSA(SingleStage):
         host_tags, boxes = self.host_tags(data_samples), self.boxes(data_samples, weak)
         tags = send(host_tags, weak.device)
         acting = any(self.active(name) for name in self.uses_cams)
-        maps = self.assign(weak, host_tags) if acting or self.threshold is not None else None
+        maps: Any = None
+        if acting or self.threshold is not None:
+            maps = self.assign(weak, host_tags)
         if self.threshold is not None:
             self.update_thresholds(maps, tags)
         features = self.features(strong)
@@ -333,10 +334,9 @@ class CoSA(SingleStage):
         ]
         if wrong:
             raise ValueError(
-                f'a crop of {weak.shape[-1]}x{weak.shape[-2]} at scale {wrong[0]} is no multiple '
-                f'of the patch of {patch} '
-                'pixels: the network would ignore the rest of it; change the crop or '
-                'pseudo_label.scales'
+                f'a crop of {weak.shape[-1]}x{weak.shape[-2]} at scale {wrong[0]} is not a '
+                f'multiple of the patch of {patch} pixels: the network would ignore the rest of '
+                f'it; change the crop or pseudo_label.scales'
             )
         classes = send(self.present_classes(tags), weak.device)
         seg_labels = (
@@ -388,7 +388,7 @@ class CoSA(SingleStage):
         sharpened.
 
         Args:
-            maps (MultiScaleMaps): Of the weak view, with segmentation.
+            maps (MultiScaleMaps): Maps of the weak view, with segmentation.
             tags (Tensor): (B,C).
             size (tuple[int], optional): Resized to it (bilinear); that of the crop by default.
 
@@ -456,7 +456,7 @@ class CoSA(SingleStage):
         self,
         maps: MultiScaleMaps,
         tags: Tensor,
-        size: tuple[int, int] | None,
+        size: Sequence[int] | None,
         data_samples: Sequence[WSSSDataSample],
     ) -> Tensor:
         """Soft labels of the class maps: SPL or, in experiments, masks or noise.
@@ -477,13 +477,12 @@ class CoSA(SingleStage):
         if self.guidance == 'spl':
             return self.seg_pseudo_labels(maps, tags, size)
         crop = tuple(maps.cams.shape[-2:])
-        size = crop if size is None else tuple(size)
+        height, width = crop if size is None else size
         if self.guidance == 'noise':
             allowed = F.pad(tags > 0, (1, 0), value=True).float()
-            labels = torch.multinomial(allowed, size[0] * size[1], replacement=True)
-            return (
-                F.one_hot(labels.view(-1, *size), self.num_classes + 1).permute(0, 3, 1, 2).float()
-            )
+            labels = torch.multinomial(allowed, height * width, replacement=True)
+            planes = F.one_hot(labels.view(-1, height, width), self.num_classes + 1)
+            return planes.permute(0, 3, 1, 2).float()
         if not all('gt_sem_seg' in sample for sample in data_samples):
             raise ValueError(
                 "guidance='ground_truth' needs masks of the training images, which training sets "
@@ -493,13 +492,20 @@ class CoSA(SingleStage):
         masks = send(masks, tags.device)
         masks = masks.masked_fill(masks == IGNORE, 0)
         probs = F.one_hot(masks, self.num_classes + 1).permute(0, 3, 1, 2).float()
-        return F.adaptive_avg_pool2d(probs, size)
+        return F.adaptive_avg_pool2d(probs, (height, width))
 
-    def guidance_losses(self, features, maps, tags, boxes, data_samples=()):
+    def guidance_losses(
+        self,
+        features: TokenFeatures,
+        maps: MultiScaleMaps,
+        tags: Tensor,
+        boxes: Tensor,
+        data_samples: Sequence[WSSSDataSample] = (),
+    ) -> dict[str, Tensor]:
         """``loss_cam`` and ``loss_aux_cam`` of the maps against :meth:`guiding_labels`, and
         ``loss_separation``.
         """
-        losses = {}
+        losses: dict[str, Tensor] = {}
         names = [name for name in ('cam', 'aux_cam', 'separation') if self.active(name)]
         if not names:
             return losses

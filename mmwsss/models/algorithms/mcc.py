@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from mmwsss.functional.masking import object_roi, sample_key_masks, visible_object_flags
+from mmwsss.models.algorithms.single_stage import MultiScaleMaps
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.models.modules import MovingAverage
 from mmwsss.registry import MODELS
 from mmwsss.utils.transfer import send

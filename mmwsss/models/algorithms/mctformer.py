@@ -13,6 +13,7 @@ from mmwsss.functional.attention import AttentionRequest
 from mmwsss.functional.cam import fuse_cams, refine_with_affinity
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.transfer import select
 
 from .base import TagClassifier

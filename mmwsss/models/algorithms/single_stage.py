@@ -24,7 +24,9 @@ from mmwsss.functional.pseudo_labels import (
     labels_two_pass,
     most_tags,
 )
+from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.transfer import select, send
 
 from .base import DTYPES, TagClassifier
@@ -503,7 +505,7 @@ class SingleStage(TagClassifier):
         self.iteration = iteration
 
     @staticmethod
-    def present_classes(tags):
+    def present_classes(tags: Tensor) -> Tensor:
         """Ids (U,) of the classes that any image of a batch has, from tags (B,C) on the host."""
         return (tags > 0).any(0).nonzero().flatten()
 
@@ -558,7 +560,7 @@ class SingleStage(TagClassifier):
     def scores_of(self, extracted: TokenFeatures) -> Tensor:
         return self.tag_logits(extracted)[0].sigmoid()
 
-    def maps_of(self, extracted, keys):
+    def maps_of(self, extracted: Any, keys: Any) -> Any:
         classes = send(torch.tensor(keys, dtype=torch.long), extracted.patch_map.device)
         return self.raw_cams(extracted, classes)[0].relu()
 
@@ -688,12 +690,12 @@ def _resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     return upsample_cams(maps, size) if maps.shape[1] else maps.new_zeros(len(maps), 0, *size)
 
 
-def _union(keys):
+def _union(keys: Any) -> Any:
     """All classes of a list of lists, ascending."""
     return sorted({key for image_keys in keys for key in image_keys})
 
 
-def _maps_of_images(cams, keys):
+def _maps_of_images(cams: Tensor, keys: list[list[int]]) -> list[Tensor]:
     """Maps (K,H,W) of the classes of each image, from those (B,U,H,W) of all of them."""
     column = {key: index for index, key in enumerate(_union(keys))}
     return [

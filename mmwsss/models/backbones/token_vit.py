@@ -7,6 +7,7 @@ from urllib.parse import urlparse
 
 import torch
 from mmcv.cnn.bricks import DropPath
+from mmcv.cnn.bricks.transformer import FFN
 from mmengine.logging import print_log
 from mmengine.model.weight_init import initialize, trunc_normal_
 from mmpretrain.models.backbones import VisionTransformer
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.checkpoints.vit import translate_vit_keys, unwrap_state_dict
-from mmwsss.functional.attention import AttentionCollector, attend
+from mmwsss.functional.attention import AttentionCollector, AttentionRequest, attend
 from mmwsss.functional.rematerialize import gelu_linear
 from mmwsss.functional.tokens import repeat_class_token, resize_grid, resize_position_embedding
 from mmwsss.registry import MODELS

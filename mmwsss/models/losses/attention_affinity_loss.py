@@ -1,9 +1,12 @@
 """Loss on the attention between patches (AReAM)."""
 
+from collections.abc import Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mmwsss.functional.attention import DeferredAttention
 from mmwsss.functional.reactivation import affinity_terms, pair_counts
 from mmwsss.registry import MODELS
 
@@ -25,7 +28,9 @@ class AttentionAffinityLoss(nn.Module):
             ``'afa'``.
     """
 
-    def __init__(self, style='paper', layer_reduction='sum', balance=None):
+    def __init__(
+        self, style: str = 'paper', layer_reduction: str = 'sum', balance: float | None = None
+    ) -> None:
         super().__init__()
         if style not in ('paper', 'afa'):
             raise ValueError(f"style must be 'paper' or 'afa', got {style!r}")
@@ -35,7 +40,13 @@ class AttentionAffinityLoss(nn.Module):
         self.layer_reduction = layer_reduction
         self.balance = balance if balance is not None else 1.0 if style == 'paper' else 0.5
 
-    def forward(self, logits, labels, layer_weights, names=None):
+    def forward(
+        self,
+        logits: Tensor | Sequence[DeferredAttention],
+        labels: Tensor,
+        layer_weights: Tensor,
+        names: Tensor | None = None,
+    ) -> Tensor:
         """Scalar loss.
 
         Args:
@@ -45,13 +56,14 @@ class AttentionAffinityLoss(nn.Module):
             layer_weights (Tensor): (B,L), no gradient.
             names (Tensor, optional): See :func:`pair_counts`.
         """
-        deferred = not isinstance(logits, torch.Tensor)
-        layers = tuple(logits) if deferred else logits.unbind(1)
-        dtype = layers[0].query.dtype if deferred else logits.dtype
+        layers: Sequence[Tensor | DeferredAttention]
+        layers = logits.unbind(1) if isinstance(logits, Tensor) else tuple(logits)
+        dtype = (layers[0] if isinstance(layers[0], Tensor) else layers[0].query).dtype
         pairs = pair_counts(labels, torch.promote_types(dtype, torch.float32), names)
 
-        def terms(layer):
-            return torch.stack(affinity_terms(layer.logits() if deferred else layer, pairs), 1)
+        def terms(layer: DeferredAttention | Tensor) -> Tensor:
+            matrix = layer if isinstance(layer, Tensor) else layer.logits()
+            return torch.stack(affinity_terms(matrix, pairs), 1)
 
         # (B,L,2) sums over positive and over negative pairs
         sums = torch.stack(

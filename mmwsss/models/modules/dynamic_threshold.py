@@ -1,8 +1,11 @@
 """Background thresholds that follow the scores of a network while it trains."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from mmengine.dist import all_gather, all_reduce, get_world_size
-from torch import nn
+from torch import Tensor, nn
 
 from mmwsss.functional.mixture import MODES, bin_centres, fit_threshold, histogram
 from mmwsss.registry import MODELS
@@ -35,29 +38,35 @@ class DynamicThreshold(nn.Module):
             released: a bias for the first hundred updates.
     """
 
+    thresholds: Tensor
+    queue: Tensor
+    counts: Tensor
+    pushed: Tensor
+    updates: Tensor
+
     def __init__(
         self,
-        mode='kmeans2',
+        mode: str = 'kmeans2',
         *,
-        start=0.5,
-        capacity=400,
-        grid=(28, 28),
-        bins=1024,
-        floor=0.05,
-        momentum=0.99,
-        interval=10,
-        min_updates=10,
-        noise_start=False,
-    ):
+        start: float | Sequence[float] = 0.5,
+        capacity: int = 400,
+        grid: Sequence[int] = (28, 28),
+        bins: int = 1024,
+        floor: float = 0.05,
+        momentum: float = 0.99,
+        interval: int = 10,
+        min_updates: int = 10,
+        noise_start: bool = False,
+    ) -> None:
         super().__init__()
         if mode not in MODES:
             raise ValueError(f'the mode of a dynamic threshold is one of {MODES}, got {mode!r}')
-        start = torch.as_tensor(start, dtype=torch.float64).flatten()
-        if len(start) != (2 if mode == 'released' else 1):
+        first = torch.as_tensor(start, dtype=torch.float64).flatten()
+        if len(first) != (2 if mode == 'released' else 1):
             raise ValueError(
                 f'mode {mode!r} has '
                 f'{"two thresholds, low and high" if mode == "released" else "one threshold"}, '
-                f'got {start.tolist()} to start from'
+                f'got {first.tolist()} to start from'
             )
         if min(capacity, interval, *grid) < 1 or not 0 <= momentum < 1:
             raise ValueError(
@@ -68,7 +77,7 @@ class DynamicThreshold(nn.Module):
         self.mode, self.grid, self.bins, self.floor = mode, tuple(grid), bins, floor
         self.momentum, self.interval, self.min_updates = momentum, interval, min_updates
         # read in every step: on the host, though they are part of the state
-        self.thresholds = start.clone()
+        self.thresholds = first.clone()
         self.pushed, self.updates = torch.tensor(0), torch.tensor(0)
         self.register_buffer('queue', torch.zeros(capacity, self.grid[0] * self.grid[1]))
         self.register_buffer('counts', torch.zeros(bins, dtype=torch.int64))
@@ -76,7 +85,7 @@ class DynamicThreshold(nn.Module):
             self.push(torch.rand(capacity, *self.grid))
 
     @torch.no_grad()
-    def update(self, confidence):
+    def update(self, confidence: Tensor) -> Tensor:
         """Take the confidences of a batch, and fit if it is time.
 
         Args:
@@ -94,7 +103,7 @@ class DynamicThreshold(nn.Module):
                 self.thresholds.lerp_(self.thresholds.new_tensor(fit), 1 - self.momentum)
         return self.thresholds
 
-    def push(self, confidence):
+    def push(self, confidence: Tensor) -> None:
         """Write confidences (B,h,w) over the oldest in the buffer.
 
         Raises:
@@ -113,7 +122,7 @@ class DynamicThreshold(nn.Module):
         self.queue[place] = rows
         self.pushed += len(rows)
 
-    def fit(self):
+    def fit(self) -> tuple[float, ...] | None:
         """Thresholds that fit the buffers of all processes, or None where the fit fails."""
         if self.bins:
             counts = self.counts.clone()
@@ -126,14 +135,23 @@ class DynamicThreshold(nn.Module):
         values = torch.cat(all_gather(filled.contiguous())) if get_world_size() > 1 else filled
         return fit_threshold(values, self.mode, floor=self.floor)
 
-    def _save_to_state_dict(self, destination, prefix, keep_vars):
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         for name in HOST_STATE:
             destination[prefix + name] = getattr(self, name).clone()
 
     def _load_from_state_dict(
-        self, state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, errors
-    ):
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        errors: Any,
+    ) -> None:
         super()._load_from_state_dict(
             state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, errors
         )
@@ -146,7 +164,7 @@ class DynamicThreshold(nn.Module):
             if key in unexpected_keys:
                 unexpected_keys.remove(key)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return (
             f'mode={self.mode!r}, capacity={len(self.queue)}, grid={self.grid}, '
             f'bins={self.bins}, momentum={self.momentum}'

@@ -28,7 +28,8 @@ class MovingAverage(ExponentialMovingAverage):
         """Average the weights of ``model``; the first call copies them."""
         if self._count is None:
             self._count = int(self.steps)
-        ours, theirs = list(self.module.parameters()), list(model.parameters())
+        ours: list[torch.Tensor] = list(self.module.parameters())
+        theirs: list[torch.Tensor] = list(model.parameters())
         if self._count == 0:
             torch._foreach_copy_(ours, theirs)
         else:
