@@ -7,6 +7,7 @@ image without tags has K=0.
 """
 
 import io
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -70,7 +71,7 @@ def read_crf_maps(path: str | Path) -> CRFMaps:
     return maps
 
 
-def _check_shapes(path, maps):
+def _check_shapes(path: str | Path, maps: CRFMaps) -> None:
     if maps.keys.ndim != 1 or maps.keys.dtype.kind not in 'iu':
         raise ValueError(f'{path}: damaged file of CRF maps (keys are no list of integers)')
     channels = len(maps.keys) + 1

@@ -125,7 +125,7 @@ def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
                 f'{entry.filename} announces {size} bytes and has {entry.file_size - member.tell()}'
             )
         flat = np.empty(math.prod(shape), dtype)
-        view, at = memoryview(flat.view(np.uint8)), 0
+        view, at = flat.view(np.uint8).data, 0
         while at < size:
             chunk = member.read(min(CHUNK, size - at))
             if not chunk:

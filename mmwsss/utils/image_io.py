@@ -204,7 +204,7 @@ def _fill_colors(
 
 def _is_deep_color(image: Image.Image) -> bool:
     """Whether a colour image holds 16 bits per channel, of which Pillow keeps 8."""
-    tiles = image.tile if image.mode in ('RGB', 'RGBA', 'LA') else ()
+    tiles = getattr(image, 'tile', ()) if image.mode in ('RGB', 'RGBA', 'LA') else ()
     modes = [tile[3] if isinstance(tile[3], str) else tile[3][:1] for tile in tiles[:1]]
     return any(';16' in str(mode) for mode in modes)
 

@@ -16,7 +16,7 @@ import struct
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -81,7 +81,7 @@ def atomic_open(
             files that others depend on: checkpoints and notes of what is done.
 
     Raises:
-        OSError: The disk is full, or the folder cannot be written to. The message names the file.
+        OSError: The disk is full, or the folder cannot be written to; names the file.
     """
     path = Path(path)
     temporary = None
@@ -145,7 +145,7 @@ def _umask() -> int:
     return mask
 
 
-def write_json(path: Path | str, data: dict[str, float] | list[dict[str, float]]) -> None:
+def write_json(path: str | Path, data: Any) -> None:
     """Write ``data`` as indented JSON, atomically."""
     text = json.dumps(data, indent=2, ensure_ascii=False) + '\n'
     with atomic_open(path, 'w', durable=True, encoding='utf-8') as file:
@@ -182,9 +182,7 @@ def read_json(path: str | Path, repeated: list[str] | None = None) -> Any:
         raise ValueError(f'{path}: not a JSON file ({error})') from error
 
 
-def write_cam(
-    path: str | Path, keys: ArrayLike, cam: ArrayLike, size: Sequence[int] | None = None
-) -> None:
+def write_cam(path: str | Path, keys: Any, cam: Any, size: Sequence[int] | None = None) -> None:
     """Write a CAM file atomically.
 
     Args:
@@ -197,18 +195,18 @@ def write_cam(
         ValueError: Shapes that do not fit each other, or values that are not finite or not in
             [0,1]; names the file.
     """
-    ids = np.asarray(keys, np.int16).reshape(-1)
-    maps = np.asarray(cam)
-    maps = maps if maps.dtype == np.float16 else maps.astype(np.float32)
-    size = tuple(maps.shape[-2:]) if size is None else tuple(size)
-    if maps.shape != (len(ids), *size):
+    keys = np.asarray(keys, np.int16).reshape(-1)
+    cam = np.asarray(cam)
+    cam = cam if cam.dtype == np.float16 else cam.astype(np.float32)
+    size = tuple(cam.shape[-2:]) if size is None else tuple(size)
+    if cam.shape != (len(keys), *size):
         raise ValueError(
-            f'{path}: {len(ids)} keys and size {size} need CAMs of shape {(len(ids), *size)}, '
-            f'got {maps.shape}'
+            f'{path}: {len(keys)} keys and size {size} need CAMs of shape {(len(keys), *size)}, '
+            f'got {cam.shape}'
         )
     check_unit_range(path, cam, 'maps')
     buffer = io.BytesIO()
-    np.savez(buffer, keys=ids, cam=maps, size=np.asarray(size, np.int32))
+    np.savez(buffer, keys=keys, cam=cam, size=np.asarray(size, np.int32))
     with atomic_open(path) as file:
         file.write(buffer.getbuffer())
 
@@ -252,7 +250,13 @@ def read_cam(path: str | Path) -> CAMFile:
     return result
 
 
-def read_cam_and_image(cam_path, image_path, num_classes=None, *, raw=False):
+def read_cam_and_image(
+    cam_path: str | Path,
+    image_path: str | Path,
+    num_classes: int | None = None,
+    *,
+    raw: bool = False,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """CAM file with the image that it belongs to.
 
     Args:
@@ -265,8 +269,8 @@ def read_cam_and_image(cam_path, image_path, num_classes=None, *, raw=False):
         tuple: Maps (K,H,W) float32 in [0,1], class ids (K,) int64, image (H,W,3) uint8 BGR.
 
     Raises:
-        ValueError: Damaged file, size of the maps other than the image's, class id out of range.
-            The message names the file.
+        ValueError: Damaged file, size of the maps other than the image's, class id out of range;
+            names the file.
     """
     maps = read_cam(cam_path)
     image = read_image(image_path, raw=raw)
@@ -310,7 +314,13 @@ def write_mask(path: str | Path, mask: np.ndarray) -> None:
         file.write(buffer.getbuffer())
 
 
-def read_mask(path, num_classes=None, size=None, *, max_pixels=None):
+def read_mask(
+    path: str | Path,
+    num_classes: int | None = None,
+    size: Sequence[int] | None = None,
+    *,
+    max_pixels: int | None = None,
+) -> np.ndarray:
     """Read a (H,W) uint8 label map from a palette or grey PNG.
 
     Args:
@@ -354,7 +364,7 @@ def read_mask(path, num_classes=None, size=None, *, max_pixels=None):
     return mask.astype(np.uint8, copy=False)
 
 
-def _read_plain_png(path, max_pixels=None):
+def _read_plain_png(path: str | Path, max_pixels: int | None = None) -> np.ndarray | None:
     """Pixels of an 8-bit palette or grey PNG with unfiltered rows, as label maps are stored; None
     for everything else, damage included.
 
@@ -400,7 +410,7 @@ def _read_plain_png(path, max_pixels=None):
     return None if rows[:, 0].any() else np.ascontiguousarray(rows[:, 1:])
 
 
-def read_id_list(path: Path | str) -> list[str]:
+def read_id_list(path: str | Path) -> list[str]:
     """Read image ids, one a line; blank lines, Windows line ends and a byte-order mark are
     accepted.
 
@@ -409,7 +419,8 @@ def read_id_list(path: Path | str) -> list[str]:
         ValueError: Empty list, an id that appears twice, or one that could lead out of a folder
             (:func:`mmwsss.utils.names.check_name`); names file and line.
     """
-    ids, lines = [], {}
+    ids: list[str] = []
+    lines: dict[str, int] = {}
     for number, line in enumerate(read_text(path, 'image list').splitlines(), 1):
         name = line.strip()
         if not name:
@@ -427,7 +438,7 @@ def read_id_list(path: Path | str) -> list[str]:
     return ids
 
 
-def read_tags(path: Path | str) -> Any:
+def read_tags(path: str | Path) -> dict[str, list[str]]:
     """Read image tags from CSV (header ``image,tags``) or JSON (``{"image": ["tag", ...]}``).
 
     In CSV, tags are separated by blanks, or by ``;`` where one occurs in the field. A tag with
@@ -441,16 +452,15 @@ def read_tags(path: Path | str) -> Any:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: No header, an image listed twice, a malformed row. The message names file and
-            line.
+        ValueError: No header, an image listed twice, a malformed row; names file and line.
     """
     path = Path(path)
     check_regular_file(path, 'tag file (CSV with the header "image,tags", or JSON)')
     if path.suffix.lower() == '.json':
         repeated: list[str] = []
-        content = read_json(path, repeated)
-        if not isinstance(content, dict) or not all(
-            isinstance(tags, list) for tags in content.values()
+        table = read_json(path, repeated)
+        if not isinstance(table, dict) or not all(
+            isinstance(tags, list) for tags in table.values()
         ):
             raise ValueError(f'{path}: expected an object that maps image names to lists of tags')
         if repeated:
@@ -492,9 +502,7 @@ def tag_rows(lines: Sequence[str]) -> Iterator[tuple[int, str, list[str], str]]:
         if row is None:
             yield number, '', [], f'expected 2 fields (image, tags), found {line[:100]!r}'
             continue
-        name = (row[1] or row[2]).replace('""', '"').strip()
-        tags: list[str] = []
-        wrong = ''
+        name, tags, wrong = (row[1] or row[2]).replace('""', '"').strip(), [], ''
         if name in numbers:
             wrong = f'image {name!r} is listed twice (first in line {numbers[name]})'
         else:
@@ -535,7 +543,7 @@ def split_tags(field: str, all_quoted: bool = False) -> list[str]:
     return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|(\S+)', field)]
 
 
-def write_tags(path: str | Path, tags: Any) -> None:
+def write_tags(path: str | Path, tags: Mapping[str, Sequence[str]]) -> None:
     """Write ``{image: [tag, ...]}`` as ``image_tags.csv``, atomically; tags with blanks or commas
     are separated by ``;``.
     """

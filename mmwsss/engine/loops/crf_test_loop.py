@@ -109,7 +109,7 @@ class CRFTestLoop(TestLoop):
                 yield sample.img_path, [score.softmax(0).cpu().numpy() for score in scores]
 
 
-def apply_crf(job, crf, raw=False):
+def apply_crf(job: Job, crf: dict[str, Any], raw: bool = False) -> list[np.ndarray]:
     """Labels, each (H,W) int64, of a job ``(image file, list of probabilities (K,H,W))``; the maps
     of an image share its kernels. ``raw``: without EXIF orientation.
     """
