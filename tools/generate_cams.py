@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-from mmengine.dist import barrier
+from mmengine.config import Config, DictAction
+from mmengine.dist import broadcast_object_list
 from mmengine.runner import Runner
 
 from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weights
@@ -16,6 +16,8 @@ from mmwsss.engine.prediction_writer import PredictionWriter, write_predictions
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.env import emulates_bf16
+from mmwsss.utils.fingerprint import digest_settings, fingerprint, fingerprint_checkpoint
+from mmwsss.utils.locks import lock_folders
 from mmwsss.utils.output_folder import claim_output_folder
 
 
@@ -73,18 +75,16 @@ def main():
         threshold=args.masks or 0.0,
         half=args.half,
     )
-    dataset = DATASETS.build(dataset_of_split(cfg, args.split))
-    ids = [dataset.get_data_info(index)['img_id'] for index in range(len(dataset))]
-    settings = dict(
-        config=Path(args.config).name,
-        checkpoint=str(args.checkpoint),
-        split=args.split,
-        kind=writer.kind,
-        threshold=args.masks,
-        half=args.half,
-        test_cfg=cfg.model.get('test_cfg', {}),
-        num_images=len(ids),
-    )
+    with lock_folders(out, tool='generate_cams.py'):
+        _generate(args, cfg, writer)
+
+
+def _generate(args: argparse.Namespace, cfg: Config, writer: PredictionWriter) -> None:
+    out = writer.out_dir
+    config = dataset_of_split(cfg, args.split)
+    dataset = DATASETS.build(config)
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    ids = [info['img_id'] for info in infos]
     runner = build_runner(cfg)
     model = runner.model.module if args.launcher != 'none' else runner.model
     load_weights(model, args.checkpoint)
@@ -97,10 +97,30 @@ def main():
         runner.logger.warning(
             'this device has no bfloat16 instructions: --dtype bf16 is slower than fp32 on it'
         )
+    pending = [None]
     if runner.rank == 0:
-        claim_output_folder(out, settings)
-    barrier()
-    pending = writer.pending(ids)
+        settings = dict(
+            config=Path(args.config).name,
+            model=digest_settings({key: cfg.model[key] for key in cfg.model if key != 'test_cfg'}),
+            checkpoint=fingerprint_checkpoint(args.checkpoint),
+            split=Path(args.split).name if args.split.endswith('.txt') else args.split,
+            kind=writer.kind,
+            threshold=args.masks,
+            half=args.half,
+            test_cfg=cfg.model.get('test_cfg', {}),
+            pipeline=digest_settings(config.pipeline),
+            num_images=len(ids),
+        )
+        inputs = {
+            info['img_id']: f'{fingerprint(info["img_path"])} '
+            f'{digest_settings(info.get("gt_tags"))}'
+            for info in infos
+        }
+        claim_output_folder(out, settings, inputs=inputs, output=writer.path)
+        pending = [writer.pending(ids)]
+    # one decision for all processes: the first one writes while others still look
+    broadcast_object_list(pending)
+    pending = pending[0]
     runner.logger.info(f'{out}: {len(ids) - len(pending)} of {len(ids)} images are done')
     if pending:
         dataset.get_subset_(pending)

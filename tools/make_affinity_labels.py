@@ -19,9 +19,11 @@ from mmwsss.datasets.class_names import load_class_names
 from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
+from mmwsss.utils.fingerprint import fingerprint
 from mmwsss.utils.io import read_id_list
+from mmwsss.utils.locks import lock_folders
 from mmwsss.utils.names import output_path
-from mmwsss.utils.output_folder import claim_output_folder
+from mmwsss.utils.output_folder import claim_output_folder, is_finished
 from mmwsss.utils.pool import bounded_map
 
 OPTIONS = dict(psa=('low_alpha', 'high_alpha'), irn=('foreground', 'background'))
@@ -141,19 +143,34 @@ def main(argv=None):
         num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1,
         **given,
     )
+    with lock_folders(args.out, tool='make_affinity_labels.py'):
+        _make(args, maker, ids, cams, images)
+
+
+def _make(
+    args: argparse.Namespace,
+    maker: AffinityLabelMaker,
+    ids: list[str],
+    cams: list[str],
+    images: list[str],
+) -> None:
     claim_output_folder(
         args.out,
         dict(
-            cams=str(args.cams),
             method=args.method,
             preset=maker.crf['preset'],
             **{name: float(getattr(maker, name)) for name in OPTIONS[args.method]},
         ),
+        inputs={
+            img_id: f'{fingerprint(cam)} {fingerprint(image)}'
+            for img_id, cam, image in zip(ids, cams, images)
+        },
+        output=lambda img_id: output_path(args.out, img_id, maker.suffix),
     )
     jobs = [
         job
         for job in zip(ids, cams, images)
-        if not output_path(args.out, job[0], maker.suffix).is_file()
+        if not is_finished(output_path(args.out, job[0], maker.suffix))
     ]
     workers = 0 if len(jobs) < 2 else args.workers
     for _ in track(

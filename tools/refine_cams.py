@@ -9,14 +9,17 @@ import torch
 from rich.progress import track
 
 from mmwsss.apis import init_model
+from mmwsss.apis.config import read_config
 from mmwsss.apis.refine import MaskMaker
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
+from mmwsss.utils.fingerprint import digest_settings, fingerprint, fingerprint_checkpoint
 from mmwsss.utils.io import read_id_list
+from mmwsss.utils.locks import lock_folders
 from mmwsss.utils.names import output_path
-from mmwsss.utils.output_folder import claim_output_folder
+from mmwsss.utils.output_folder import claim_output_folder, is_finished
 from mmwsss.utils.pool import bounded_map
 
 # of the methods' released code
@@ -163,10 +166,17 @@ def main():
         walk={} if args.beta is None else dict(beta=args.beta),
         then_crf=args.then_crf,
     )
+    with lock_folders(args.out, tool='refine_cams.py'):
+        _refine(args, maker, ids, cams, images)
+
+
+def _refine(
+    args: argparse.Namespace, maker: MaskMaker, ids: list[str], cams: list[str], images: list[str]
+) -> None:
+    walks = args.method in NETWORKS
     claim_output_folder(
         args.out,
         dict(
-            cams=str(args.cams),
             method=args.method,
             background=maker.background,
             unsure=args.unsure,
@@ -174,13 +184,19 @@ def main():
             preset=args.preset if args.method == 'crf' or args.then_crf else None,
             par=[args.rule, args.high, args.low] if args.method == 'par' else None,
             walk=maker.walk,
-            checkpoint=str(args.checkpoint) if walks else None,
+            checkpoint=fingerprint_checkpoint(args.checkpoint) if walks else None,
+            model=digest_settings(read_config(args.config).model) if walks else None,
         ),
+        inputs={
+            img_id: f'{fingerprint(cam)} {fingerprint(image)}'
+            for img_id, cam, image in zip(ids, cams, images)
+        },
+        output=lambda img_id: output_path(args.out, img_id, '.png'),
     )
     jobs = [
         (img_id, cam, image)
         for img_id, cam, image in zip(ids, cams, images)
-        if not output_path(args.out, img_id, '.png').is_file()
+        if not is_finished(output_path(args.out, img_id, '.png'))
     ]
     if walks and jobs:
         maker.model = init_model(args.config, args.checkpoint, args.device)

@@ -13,6 +13,7 @@ from mmwsss.apis.protocol import apply_protocol, segment_alone
 from mmwsss.engine.voc_submission import pack_submission, submission_metric
 from mmwsss.evaluation.protocols import find_protocol
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.locks import lock_folders
 
 
 def parse_args():
@@ -125,6 +126,11 @@ def main():
             *cfg.get('custom_hooks', []),
             dict(type='mmwsss.PseudoLabelHook', out_dir=os.path.abspath(args.out), kind=kind),
         ]
+    with lock_folders(cfg.work_dir, args.out, tool='test.py'):
+        _test(cfg, args, in_tta)
+
+
+def _test(cfg, args, in_tta):
     runner = build_runner(cfg, 'test')
     model = (
         runner.model.module

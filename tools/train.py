@@ -10,6 +10,7 @@ from mmengine.device import get_device
 from mmwsss.apis import build_runner, load_config
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.env import write_environment
+from mmwsss.utils.locks import lock_folders
 
 
 def parse_args():
@@ -58,10 +59,11 @@ def main():
                 f'in the config'
             )
         cfg.auto_scale_lr.enable = True
-    runner = build_runner(cfg, 'train')
-    if runner.rank == 0:
-        write_environment(runner.work_dir, seed=runner.seed)
-    runner.train()
+    with lock_folders(cfg.work_dir, tool='train.py'):
+        runner = build_runner(cfg, 'train')
+        if runner.rank == 0:
+            write_environment(runner.work_dir, seed=runner.seed)
+        runner.train()
 
 
 if __name__ == '__main__':

@@ -14,6 +14,7 @@ from mmwsss.functional.thresholds import labels_at_threshold
 from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.io import write_cam, write_mask
 from mmwsss.utils.names import output_path
+from mmwsss.utils.output_folder import is_finished
 
 
 class PredictionWriter:
@@ -42,8 +43,8 @@ class PredictionWriter:
         return output_path(self.out_dir, img_id, '.npz' if self.kind == 'cams' else '.png')
 
     def pending(self, img_ids: Sequence[str]) -> list[int]:
-        """Indices of the images that have no file yet."""
-        return [index for index, img_id in enumerate(img_ids) if not self.path(img_id).is_file()]
+        """Indices of the images that have no complete file yet."""
+        return [index for index, img_id in enumerate(img_ids) if not is_finished(self.path(img_id))]
 
     def write(self, sample: WSSSDataSample) -> None:
         """Write the file of a predicted :class:`WSSSDataSample` (or mmseg data sample)."""

@@ -1,34 +1,112 @@
-"""A folder of results belongs to one set of settings."""
+"""A folder of results belongs to one set of settings and to the content of its inputs."""
 
+import os
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmwsss.utils.io import read_json, write_json
+from mmwsss.utils.io import read_json, remove_leftovers, write_json
+
+MOST_NAMED = 3
+PNG_START, PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
 
 
-def claim_output_folder(folder: str | Path, settings: dict[str, Any]) -> None:
+def claim_output_folder(
+    folder: str | Path,
+    settings: Mapping[str, Any],
+    *,
+    inputs: Mapping[str, str] | None = None,
+    output: Callable[[str], Path] | None = None,
+) -> None:
     """Note down what a folder is made with, or refuse to mix two runs in it.
+
+    Only for the process that holds the folder (:class:`mmwsss.utils.locks.FolderLock`); what a
+    killed one left unfinished is removed.
 
     Args:
         folder (str | Path): Created if needed; its ``settings.json`` is compared with ``settings``.
-        settings (dict): Whatever changes the content of the files; JSON types.
+        settings (Mapping): Whatever changes the content of the files; JSON types. Files are named
+            by their content (:func:`mmwsss.utils.fingerprint.fingerprint`), not by their path.
+        inputs (Mapping[str, str], optional): Digest of what each image id is made from; kept in
+            ``inputs.json``, so that a file is never reused for another photo or another map.
+        output (Callable, optional): Path of the file of an id; needed with ``inputs``.
 
     Raises:
-        ValueError: The folder holds files made with other settings; names the folder and the
-            settings.
+        ValueError: The folder holds files made with other settings, from other inputs, or of
+            unknown origin; names the folder and what differs.
     """
-    path = Path(folder) / 'settings.json'
-    settings = _as_json(settings)
-    if not path.is_file():
+    folder = Path(folder)
+    path = folder / 'settings.json'
+    settings = _as_json(dict(settings))
+    before = read_json(path) if path.is_file() else None
+    if before is not None and not isinstance(before, dict):
+        raise ValueError(f'{path}: holds no settings; delete the folder {folder} and run again')
+    if before is not None:
+        changed = sorted(k for k in {*settings, *before} if before.get(k) != settings.get(k))
+        if changed:
+            raise ValueError(
+                f'{folder}: holds files made with other settings ({", ".join(changed)}); choose '
+                f'another folder or delete it'
+            )
+    if inputs is not None and output is not None:
+        _claim_inputs(folder, dict(inputs), output)
+    remove_leftovers(folder)
+    if before is None:
         write_json(path, settings)
-        return
-    before = read_json(path)
-    changed = sorted(key for key in {*settings, *before} if before.get(key) != settings.get(key))
-    if changed:
-        raise ValueError(
-            f'{folder}: holds files made with other settings ({", ".join(changed)}); choose '
-            f'another folder or delete it'
-        )
+
+
+def _claim_inputs(folder: Path, inputs: dict[str, str], output: Callable[[str], Path]) -> None:
+    path = folder / 'inputs.json'
+    before = read_json(path) if path.is_file() else {}
+    if not isinstance(before, dict):
+        raise ValueError(f'{path}: holds no inputs; delete the folder {folder} and run again')
+    there = [name for name in inputs if output(name).is_file()]
+    for problem, names in (
+        ('files of unknown origin', [name for name in there if name not in before]),
+        (
+            'files made from other inputs (photo, tags or map have changed since)',
+            [name for name in there if before.get(name, inputs[name]) != inputs[name]],
+        ),
+    ):
+        if names:
+            shown = ', '.join(names[:MOST_NAMED]) + (', ...' if len(names) > MOST_NAMED else '')
+            raise ValueError(
+                f'{folder}: holds {len(names)} {problem}: {shown}; choose another folder or '
+                f'delete it'
+            )
+    if any(before.get(name) != digest for name, digest in inputs.items()):
+        write_json(path, {**before, **inputs})
+
+
+def is_finished(path: str | Path) -> bool:
+    """Whether a result is there and complete: a CAM file or a mask that was cut short is not.
+
+    Archives have to end with their directory, PNG files with their last chunk; the content is
+    checked by whoever reads it.
+
+    Args:
+        path (str | Path): ``.npz``, ``.png`` or any other file, which only has to exist.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == '.npz':
+            with zipfile.ZipFile(path) as archive:
+                return all(_member_is_there(archive, info) for info in archive.infolist())
+        if path.suffix == '.png':
+            with open(path, 'rb') as file:
+                start = file.read(len(PNG_START))
+                file.seek(max(os.fstat(file.fileno()).st_size - len(PNG_END), 0))
+                return start == PNG_START and file.read() == PNG_END
+    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, struct.error):
+        return False
+    return path.is_file()
+
+
+def _member_is_there(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
+    with archive.open(info):  # compares the entry of the directory with the one before the data
+        return True
 
 
 def _as_json(value: Any) -> Any:

@@ -43,7 +43,7 @@ def contents(folder):
     return {
         path.name: path.read_bytes()
         for path in sorted(folder.glob('*.*'))
-        if path.name != 'settings.json'
+        if path.name not in ('settings.json', 'inputs.json')
     }
 
 

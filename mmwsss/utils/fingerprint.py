@@ -1,0 +1,147 @@
+"""Whether two files or folders hold the same, whatever they are called and wherever they lie."""
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmwsss.utils.io import LEFTOVER_SUFFIX
+
+SAMPLE_BYTES = 1 << 14
+# written anew at each run, or notes about it; the content of a folder does not depend on them
+NOTES = {'settings.json', 'inputs.json', 'stage.json', 'environment.json', 'stage.log'}
+
+
+def fingerprint_file(path: str | Path) -> str:
+    """Digest of the content of a file.
+
+    Archives (checkpoints, CAM files) are told by the checksums of what they hold, so that nothing
+    is read but their directory, and neither the time of saving nor the name of the file counts. Of
+    other files up to 48 KiB everything counts, of larger ones size, beginning, middle and end: a
+    photo of the same size and the same three pieces is taken for the same photo.
+
+    Args:
+        path (str | Path): File.
+
+    Returns:
+        str: 16 hexadecimal digits.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a regular file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        if path.exists():
+            raise ValueError(f'{path}: is not a regular file')
+        raise FileNotFoundError(f'{path}: file not found')
+    size = path.stat().st_size
+    with open(path, 'rb') as file:
+        start = file.read(SAMPLE_BYTES)
+        if start[:4] == b'PK\x03\x04':
+            members = _archive_members(path)
+            if members is not None:
+                return _digest(members)
+        parts = [str(size).encode(), start]
+        if size > 3 * SAMPLE_BYTES:
+            for position in (size // 2, size - SAMPLE_BYTES):
+                file.seek(position)
+                parts.append(file.read(SAMPLE_BYTES))
+        else:
+            parts.append(file.read())
+    return _digest(parts)
+
+
+def fingerprint_checkpoint(path: str | Path) -> str:
+    """:func:`fingerprint_file` of a checkpoint; the address itself where it is no local file.
+
+    Raises:
+        FileNotFoundError: No such file.
+    """
+    if '://' in str(path):
+        return str(path)
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: checkpoint not found')
+    return fingerprint_file(path)
+
+
+def fingerprint(path: str | Path) -> str:
+    """Digest of a file (:func:`fingerprint_file`), or of all files below a folder.
+
+    In a folder the names relative to it count too; hidden files, unfinished ones, logs and notes of
+    runs do not.
+
+    Raises:
+        FileNotFoundError: No such file or folder.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return fingerprint_file(path)
+    parts = []
+    for name in list_content(path):
+        parts += [name.encode(), fingerprint_file(path / name).encode()]
+    return _digest(parts)
+
+
+def list_content(folder: Path) -> list[str]:
+    """Files below a folder that are results, relative to it, sorted."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_note(name)]
+        found += [
+            Path(place, name).relative_to(folder).as_posix()
+            for name in names
+            if not _is_note(name) and Path(place, name).is_file()
+        ]
+    return sorted(found)
+
+
+def digest_settings(value: Any) -> str:
+    """Digest of a part of a config, without the weights it would start from (``init_cfg``)."""
+    return _digest([json.dumps(_plain(value), sort_keys=True, default=repr).encode()])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items() if key != 'init_cfg'}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.tolist() if hasattr(value, 'tolist') else value
+
+
+def _is_note(name: str) -> bool:
+    return (
+        name.startswith('.')
+        or name in NOTES
+        or name == 'log'
+        or name.endswith(('.log', LEFTOVER_SUFFIX))
+        # folder of one run's logs, named after its start
+        or (len(name) == 15 and name[8] == '_' and name.replace('_', '').isdigit())
+    )
+
+
+def _archive_members(path: Path) -> list[bytes] | None:
+    """Name, size and checksum of what an archive holds; None if it is damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        return None
+    entries = []
+    for info in infos:
+        name = info.filename.partition('/')[2] or info.filename  # PyTorch: '<file name>/data/0'
+        entries.append((name, info.file_size, info.CRC))
+    tensors = [entry for entry in entries if entry[0].startswith('data/')]
+    # the rest of a checkpoint is its directory and the time at which it was saved
+    return [repr(entry).encode() for entry in sorted(tensors or entries)]
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, 'little'))
+        digest.update(part)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,293 @@
+"""One job per folder: a lock that also works on shared file systems and outlives no job."""
+
+import _thread
+import json
+import os
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+LOCK_NAME = '.lock'
+LEASE_S = 600.0
+HEARTBEAT_S = 30.0
+RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
+
+
+class FolderLock:
+    """Holds a folder for one job, as a context manager.
+
+    The lock is a file ``.lock`` with host, process, start of the process and tool; it is made with
+    a hard link, which is atomic on NFS too, and does not rely on ``flock``. The holder renews its
+    time every half minute. A lock is taken over, and that is said, when its process is gone (same
+    host), or when it has not been renewed for ten minutes (another host or container). A job that
+    lost its lock in that way, because it was suspended, is interrupted.
+
+    Args:
+        folder (str | Path): Created if needed; removed again if it stays empty.
+        tool (str): Name of the job for others.
+        lease (float): Seconds without a sign of life after which the lock of another host is void.
+        heartbeat (float): Seconds between signs of life.
+
+    Raises:
+        ValueError: Another job holds the folder; names it in one line.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        tool: str,
+        *,
+        lease: float = LEASE_S,
+        heartbeat: float = HEARTBEAT_S,
+    ) -> None:
+        self.folder, self.tool = Path(folder), tool
+        self.path = self.folder / LOCK_NAME
+        self.lease, self.heartbeat = lease, heartbeat
+        self.token = secrets.token_hex(8)
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._made: list[Path] = []
+
+    def __enter__(self) -> 'FolderLock':
+        self._make_folder()
+        try:
+            for _ in range(20):
+                if self._create():
+                    break
+                self._take_over()
+            else:
+                raise ValueError(
+                    f'{self.path}: cannot be locked, other jobs keep taking it; try again'
+                )
+        except BaseException:
+            self._remove_folders()
+            raise
+        self._thread = threading.Thread(target=self._renew, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._is_mine():
+            self.path.unlink(missing_ok=True)
+        self._remove_folders()
+
+    def _make_folder(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f'{self.folder}: is a file, expected a folder to write into')
+        missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._made = missing
+
+    def _remove_folders(self) -> None:
+        """Leave no empty folder behind a job that failed before it wrote anything."""
+        with suppress(OSError):
+            for folder in self._made:
+                folder.rmdir()
+
+    def _create(self) -> bool:
+        """Make the lock file; False if there is one."""
+        content = json.dumps(dict(describe_process(), tool=self.tool, token=self.token))
+        draft = self.folder / f'{LOCK_NAME}.{self.token}.part'
+        try:
+            with open(draft, 'x', encoding='utf-8') as file:
+                file.write(content)
+            try:
+                os.link(draft, self.path)
+            except FileExistsError:
+                return False
+            except OSError:  # a file system without hard links: as good as it gets there
+                try:
+                    with open(self.path, 'x', encoding='utf-8') as file:
+                        file.write(content)
+                except FileExistsError:
+                    return False
+            return True
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _take_over(self) -> None:
+        """Move a void lock out of the way.
+
+        Raises:
+            ValueError: It is not void.
+        """
+        try:
+            text = self.path.read_text(encoding='utf-8')
+            age = self._file_time() - self.path.stat().st_mtime
+        except FileNotFoundError:
+            return  # it was given back just now
+        holder = _parse(text)
+        reason = void_reason(holder, age, self.lease)
+        if reason is None:
+            raise ValueError(
+                f'{self.folder}: in use by {_name(holder)}; wait for it, stop it, or choose '
+                f'another folder'
+            )
+        moved = self.folder / f'{LOCK_NAME}.{self.token}.part'
+        try:
+            os.rename(self.path, moved)
+        except FileNotFoundError:
+            return
+        try:
+            if moved.read_text(encoding='utf-8') != text:  # another job was faster: give it back
+                with suppress(FileExistsError):
+                    os.link(moved, self.path)
+                return
+        finally:
+            moved.unlink(missing_ok=True)
+        sys.stderr.write(f'{self.folder}: took over the lock of {_name(holder)}, which {reason}\n')
+
+    def _file_time(self) -> float:
+        """Now, by the clock of the file system: clocks of two hosts may differ."""
+        probe = self.folder / f'{LOCK_NAME}.{self.token}.part'
+        try:
+            probe.touch()
+            return probe.stat().st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def _is_mine(self) -> bool:
+        with suppress(OSError):
+            return _parse(self.path.read_text(encoding='utf-8')).get('token') == self.token
+        return False
+
+    def _renew(self) -> None:
+        while not self._stopped.wait(self.heartbeat):
+            try:
+                if self._is_mine():
+                    os.utime(self.path)
+                    continue
+                missing = not self.path.exists()
+            except OSError:
+                continue  # a network file system that is away for a moment
+            if missing:
+                self._create()  # someone tidied up: take it again
+            elif not self._is_mine():
+                sys.stderr.write(
+                    f'{self.folder}: this job was silent for too long and another one took the '
+                    f'folder over; stopping\n'
+                )
+                sys.stderr.flush()
+                _thread.interrupt_main()
+                return
+
+
+@contextmanager
+def lock_folders(*folders: str | Path | None, tool: str) -> Iterator[None]:
+    """Hold several folders for one job; with several processes the first one does it for all.
+
+    Args:
+        folders (str | Path | None): None is left out, and so are repetitions.
+        tool (str): Name of the job for others.
+
+    Raises:
+        ValueError: Another job holds one of them.
+    """
+    distinct = {Path(folder).resolve(): folder for folder in folders if folder is not None}
+    with ExitStack() as stack:
+        if process_rank() == 0:
+            for _, folder in sorted(distinct.items()):
+                stack.enter_context(FolderLock(folder, tool))
+        yield
+
+
+def process_rank() -> int:
+    """Rank of this process among those that a launcher started; 0 for a single one."""
+    for name in RANK_VARIABLES:
+        if os.environ.get(name, '').isdigit() and _several():
+            return int(os.environ[name])
+    return 0
+
+
+def _several() -> bool:
+    names = ('WORLD_SIZE', 'SLURM_NTASKS', 'OMPI_COMM_WORLD_SIZE', 'PMI_SIZE')
+    return any(os.environ.get(name, '').isdigit() and int(os.environ[name]) > 1 for name in names)
+
+
+def describe_process() -> dict[str, str | int]:
+    """Host, process and start of this process, enough to tell it from a later one of its number."""
+    return dict(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        started=datetime.now().astimezone().isoformat(timespec='seconds'),
+        start=process_start(os.getpid()) or '',
+        space=_pid_space(),
+    )
+
+
+def process_start(pid: int) -> str | None:
+    """Boot and clock tick at which a process of this host started; None if it is gone.
+
+    Where the system does not tell, any living process of that number has the start ``'?'``.
+    """
+    try:
+        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+        if fields[0] in 'ZX':
+            return None
+        return f'{Path("/proc/sys/kernel/random/boot_id").read_text().strip()} {fields[19]}'
+    except (OSError, IndexError):
+        if Path('/proc/self/stat').exists():
+            return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        return '?'
+    return '?'
+
+
+def _pid_space() -> str:
+    """Containers of one host name may count their processes separately."""
+    try:
+        return os.readlink('/proc/self/ns/pid')
+    except OSError:
+        return ''
+
+
+def void_reason(holder: dict, age: float, lease: float) -> str | None:
+    """Why a lock no longer counts; None if it does.
+
+    Args:
+        holder (dict): Content of the lock file.
+        age (float): Seconds since its last sign of life.
+        lease (float): Seconds that count as alive where the process cannot be looked up.
+    """
+    here = holder.get('host') == socket.gethostname() and holder.get('space') == _pid_space()
+    pid = holder.get('pid')
+    if here and isinstance(pid, int):
+        return None if process_start(pid) == holder.get('start') else 'is no longer running'
+    if age > lease:
+        return f'gave no sign of life for {age:.0f} s'
+    return None
+
+
+def _parse(text: str) -> dict:
+    try:
+        holder = json.loads(text)
+    except ValueError:
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+def _name(holder: dict) -> str:
+    if not holder:
+        return 'a job whose lock file is not readable'
+    return (
+        f'{holder.get("tool")} on host {holder.get("host")}, process {holder.get("pid")}, '
+        f'since {holder.get("started")}'
+    )
