@@ -14,6 +14,8 @@ from mmwsss.utils.package_files import PREFIX, find_config
 
 from .overrides import check_overrides
 
+FUSED_OPTIMIZERS = ('SGD', 'Adam', 'AdamW')
+
 
 def load_config(
     config: str | Path | Config,
@@ -56,6 +58,11 @@ def load_config(
         revert_sync_batchnorm_off_ddp(config._cfg_dict)
     if without_gpu:
         _run_without_gpu(config)
+    elif get_device() == 'cuda':
+        _fuse_optimizer(config)
+    if config.get('train_cfg') is not None:
+        hooks = config._cfg_dict.setdefault('default_hooks', ConfigDict())
+        hooks.setdefault('runtime_info', ConfigDict(type='mmwsss.DeferredInfoHook'))
     init_default_scope(config.get('default_scope', 'mmwsss'))
     return config
 
@@ -131,6 +138,16 @@ def _run_without_gpu(config):
         wrapper.type = 'mmengine.OptimWrapper'
         for key in ('loss_scale', 'dtype', 'use_fsdp'):
             wrapper.pop(key, None)
+
+
+def _fuse_optimizer(config: Config) -> None:
+    """One kernel for all weights, which also leaves out a step without waiting for its gradients.
+
+    The same rule; sums are rounded in another order.
+    """
+    optimizer = (config.get('optim_wrapper') or {}).get('optimizer') or {}
+    if optimizer.get('type') in FUSED_OPTIMIZERS and 'foreach' not in optimizer:
+        optimizer.setdefault('fused', True)
 
 
 def _move_data_root(node: Any, before: str | None, after: str) -> int:

@@ -1,6 +1,7 @@
 """Hooks."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .deferred_info_hook import DeferredInfoHook
 from .epoch_seed_hook import EpochSeedHook
 from .loss_schedule_hook import LossScheduleHook
 from .metrics_file_hook import MetricsFileHook
@@ -12,6 +13,7 @@ from .validation_table_hook import ValidationTableHook
 
 __all__ = [
     'AtomicCheckpointHook',
+    'DeferredInfoHook',
     'EpochSeedHook',
     'LossScheduleHook',
     'MetricsFileHook',

@@ -1,11 +1,13 @@
 """A step with a NaN or infinite gradient does not reach the weights."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import Tensor
 from torch.optim import Optimizer
 
 from mmwsss.registry import HOOKS
@@ -20,56 +22,122 @@ class SkipNonFiniteHook(Hook):
     steps. Steps that the gradient scaler of fp16 leaves out by itself, as it does while it looks
     for its scale, are neither seen nor counted here.
 
+    A fused optimizer on an accelerator is told by a value on the device (its ``found_inf``) to
+    leave the step out, so that nobody waits for the gradients; the counts are then read, logged and
+    compared with ``limit`` every ``interval`` iterations only. Other optimizers are not called at
+    all, after the gradients have been looked at.
+
     Args:
         limit (int): Steps left out one after the other that end the run.
+        interval (int): Iterations between two looks at the counts on the device.
+        on_device (bool, optional): Whether to decide on the device; default: where that saves a
+            wait and the optimizer is fused.
 
     Raises:
         FloatingPointError: ``limit`` is reached.
     """
 
-    def __init__(self, limit: int = 50) -> None:
+    def __init__(
+        self, limit: int = 50, *, interval: int = 50, on_device: bool | None = None
+    ) -> None:
         self.limit = limit
+        self.interval = interval
+        self.on_device = on_device
         self.skipped = self.in_a_row = 0
-        self._handle: Any = None
+        self._counts: Tensor | None = None
+        self._handles: list[Any] = []
 
     def before_train(self, runner: Runner) -> None:
         """Watch the optimizer."""
         self.skipped = self.in_a_row = 0
-        self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(
-            partial(self._before_step, runner)
-        )
+        self._counts = None
+        optimizer = runner.optim_wrapper.optimizer
+        self._handles = [
+            optimizer.register_step_pre_hook(partial(self._before_step, runner)),
+            optimizer.register_step_post_hook(self._after_step),
+        ]
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | Sequence | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Look at the counts on the device, if it is time."""
+        if self._counts is not None and self.every_n_train_iters(runner, self.interval):
+            self._read_counts(runner)
 
     def after_train(self, runner: Runner) -> None:
         """Leave the optimizer alone."""
-        self._handle.remove()
+        for handle in self._handles:
+            handle.remove()
+        if self._counts is not None:
+            self._read_counts(runner)
 
-    def _before_step(
-        self, runner: Runner, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def _before_step(self, runner: Runner, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         parameters = [
             parameter
             for group in optimizer.param_groups
             for parameter in group['params']
             if parameter.grad is not None
         ]
-        if (
-            not parameters
-            or torch.stack(torch._foreach_norm([parameter.grad for parameter in parameters]))
-            .isfinite()
-            .all()
-        ):
+        if not parameters:
+            self.in_a_row = 0
+            return
+        finite = torch.stack(torch._foreach_norm([p.grad for p in parameters])).isfinite().all()
+        if self._decides_on_device(optimizer, parameters[0]):
+            self._mark(optimizer, finite)
+            return
+        if finite:
             self.in_a_row = 0
             return
         self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
         for parameter in parameters:  # the optimizer passes over parameters without gradient
             parameter.grad = None
+        self._report(runner, self.in_a_row)
+
+    def _decides_on_device(self, optimizer: Optimizer, parameter: Tensor) -> bool:
+        if self.on_device is not None:
+            return self.on_device
+        fused = all(group.get('fused') for group in optimizer.param_groups)
+        return fused and parameter.device.type != 'cpu'
+
+    def _mark(self, optimizer: Optimizer, finite: Tensor) -> None:
+        """Tell a fused optimizer, and count: left out, in a row now, longest row since the last
+        look.
+        """
+        if getattr(optimizer, 'found_inf', None) is not None:  # the gradient scaler has
+            return
+        bad = (~finite).float()
+        optimizer.found_inf = bad
+        if self._counts is None:
+            self._counts = torch.zeros(3, device=bad.device)
+        skipped, row, longest = self._counts.unbind()
+        row = (row + 1) * bad
+        self._counts = torch.stack([skipped + bad, row, torch.maximum(longest, row)])
+
+    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if self._counts is not None and hasattr(optimizer, 'found_inf'):
+            del optimizer.found_inf
+
+    def _read_counts(self, runner: Runner) -> None:
+        skipped, self.in_a_row, longest = (int(count) for count in self._counts.tolist())
+        self._counts[2] = 0
+        new, self.skipped = skipped - self.skipped, skipped
+        if new:
+            self._report(runner, longest)
+
+    def _report(self, runner: Runner, in_a_row: int) -> None:
         step = f'step {runner.iter + 1}'
-        runner.logger.warning(
-            f'{step} left out, its gradients are not finite ({self.skipped} so far)'
-        )
-        if self.in_a_row >= self.limit:
+        if self._counts is None:
+            text = f'{step} left out, its gradients are not finite'
+        else:
+            text = f'until {step} steps were left out, their gradients are not finite'
+        runner.logger.warning(f'{text} ({self.skipped} so far)')
+        if in_a_row >= self.limit:
             raise FloatingPointError(
-                f'{step}: the gradients of {self.in_a_row} steps in a row are not finite; lower '
+                f'{step}: the gradients of {in_a_row} steps in a row are not finite; lower '
                 f'the learning rate, '
                 f'or train in float32 (optim_wrapper.type=mmengine.OptimWrapper)'
             )

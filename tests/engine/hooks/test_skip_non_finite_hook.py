@@ -1,11 +1,14 @@
 """Steps without finite gradients."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmwsss.engine.hooks import SkipNonFiniteHook
+from tests.device.emulated_device import emulated_device  # noqa: F401  the fixture
 from tests.engine.toy_runs import toy_config
 
 WITHOUT_VALIDATION = dict(val_evaluator=None, val_dataloader=None, val_cfg=None)
@@ -54,6 +57,47 @@ def test_bad_steps_are_left_out(toy_root, tmp_path, value, clip_grad, caplog):
     assert all(parameter.isfinite().all() for parameter in runner.model.parameters())
     steps = [state['step'] for state in runner.optim_wrapper.optimizer.state.values()]
     assert steps and all(step == 2 for step in steps)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_a_fused_optimizer_leaves_bad_steps_out_itself(toy_root, tmp_path, value):
+    runner, hook, spoil = spoilt_run(
+        toy_root, tmp_path, (1, 2), value, **{'optim_wrapper.optimizer.fused': True}
+    )
+    hook.on_device = True
+    runner.train()
+    assert [torch.equal(*pair) for pair in spoil.weights] == [False, True, True, False]
+    assert (hook.skipped, hook.in_a_row) == (2, 0)
+    assert all(parameter.isfinite().all() for parameter in runner.model.parameters())
+    steps = [state['step'] for state in runner.optim_wrapper.optimizer.state.values()]
+    assert steps and all(step == 2 for step in steps)
+    assert not hasattr(runner.optim_wrapper.optimizer, 'found_inf')
+
+
+def test_too_many_in_a_row_are_seen_at_the_next_look(toy_root, tmp_path):
+    runner, hook, _ = spoilt_run(
+        toy_root, tmp_path, (0, 1), limit=2, **{'optim_wrapper.optimizer.fused': True}
+    )
+    hook.on_device, hook.interval = True, 3
+    with pytest.raises(FloatingPointError, match='step 3: the gradients of 2 steps in a row'):
+        runner.train()
+    assert hook.skipped == 2
+
+
+def test_nobody_waits_for_the_gradients_of_a_fused_optimizer(emulated_device):  # noqa: F811
+    hook = SkipNonFiniteHook()
+    weight = emulated_device.put(torch.nn.Linear(3, 2)).weight
+    optimizer = SimpleNamespace(param_groups=[dict(params=[weight], fused=True)])
+    bad = []
+    for factor in (1.0, float('nan'), float('inf'), 1.0):
+        (weight * factor).sum().backward()
+        hook._before_step(None, optimizer, (), {})
+        bad.append(optimizer.found_inf.host.item())
+        hook._after_step(optimizer, (), {})
+        weight.grad = None
+    assert not emulated_device.of('wait'), emulated_device.report('wait')
+    assert bad == [0, 1, 1, 0]
+    assert hook._counts.host.tolist() == [2, 0, 2]
 
 
 def test_too_many_in_a_row(toy_root, tmp_path):

@@ -1,0 +1,83 @@
+"""Logged values that stay on the device until somebody reads them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub
+from torch import Tensor
+
+MAX_PENDING = 4096  # values: read even if nobody asks, so that a run without a logger stays small
+
+
+class DeferredScalars:
+    """Takes values of the device for the log and reads all of them in one go when one is needed.
+
+    MMEngine's message hub reads every value in every iteration, and each read waits until the
+    device has caught up with the host.
+
+    Args:
+        hub (MessageHub): Gets the values.
+    """
+
+    def __init__(self, hub: MessageHub) -> None:
+        self.hub = hub
+        self._pending: list[tuple[DeferredBuffer, Tensor]] = []
+
+    def update(self, key: str, value: Tensor) -> None:
+        """Add a value of one element to the log of ``key``."""
+        scalars = self.hub.log_scalars
+        if not isinstance(scalars.get(key), DeferredBuffer):
+            known = scalars.get(key)
+            log, count = ((), ()) if known is None else known.data
+            self.hub._set_resumed_keys(key, True)
+            scalars[key] = DeferredBuffer(self, log, count)
+        self._pending.append((scalars[key], value.detach()))
+        if len(self._pending) >= MAX_PENDING:
+            self.read()
+
+    def read(self) -> None:
+        """Move what is pending into the logs: one wait, however many values there are."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        values = torch.stack([value.reshape(()).double() for _, value in pending]).tolist()
+        for (buffer, _), value in zip(pending, values):
+            buffer.append(value)
+
+
+class DeferredBuffer(HistoryBuffer):
+    """A log of one value that reads what is pending before it tells anything.
+
+    In checkpoints it is a plain :class:`mmengine.logging.HistoryBuffer`.
+    """
+
+    def __init__(self, source: DeferredScalars, log: Any, count: Any) -> None:
+        self._source = source
+        super().__init__(list(log), list(count))
+
+    def append(self, value: float) -> None:
+        """Add a number, without reading others."""
+        self._log = np.append(self._log, value)[-self.max_length :]
+        self._count = np.append(self._count, 1)[-self.max_length :]
+
+    @property
+    def _log_history(self) -> np.ndarray:
+        self._source.read()
+        return self._log
+
+    @_log_history.setter
+    def _log_history(self, values: np.ndarray) -> None:
+        self._log = values
+
+    @property
+    def _count_history(self) -> np.ndarray:
+        self._source.read()
+        return self._count
+
+    @_count_history.setter
+    def _count_history(self, values: np.ndarray) -> None:
+        self._count = values
+
+    def __deepcopy__(self, memo: dict) -> HistoryBuffer:
+        return HistoryBuffer(self._log_history, self._count_history, self.max_length)
