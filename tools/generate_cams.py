@@ -12,6 +12,7 @@ from mmengine.dist import broadcast_object_list
 from mmengine.runner import Runner
 
 from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weights
+from mmwsss.apis.cost import describe, photo_sizes, views_of
 from mmwsss.engine.prediction_writer import PredictionWriter, write_predictions
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
@@ -42,6 +43,12 @@ def parse_args():
         '--dtype',
         choices=('fp32', 'bf16', 'fp16'),
         help='precision of the network; maps stay float32',
+    )
+    parser.add_argument(
+        '--max-side',
+        type=int,
+        metavar='N',
+        help='photos with a longer side are made smaller for the network; maps are scaled back',
     )
     parser.add_argument('--half', action='store_true', help='float16 CAM files')
     parser.add_argument(
@@ -82,6 +89,8 @@ def main():
 def _generate(args: argparse.Namespace, cfg: Config, writer: PredictionWriter) -> None:
     out = writer.out_dir
     config = dataset_of_split(cfg, args.split)
+    if args.max_side is not None:
+        config.max_side = args.max_side
     dataset = DATASETS.build(config)
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
     ids = [info['img_id'] for info in infos]
@@ -110,6 +119,7 @@ def _generate(args: argparse.Namespace, cfg: Config, writer: PredictionWriter) -
             test_cfg=cfg.model.get('test_cfg', {}),
             pipeline=digest_settings(config.pipeline),
             num_images=len(ids),
+            **({} if args.max_side is None else dict(max_side=args.max_side)),
         )
         inputs = {
             info['img_id']: f'{fingerprint(info["img_path"])} '
@@ -118,6 +128,11 @@ def _generate(args: argparse.Namespace, cfg: Config, writer: PredictionWriter) -
         }
         claim_output_folder(out, settings, inputs=inputs, output=writer.path)
         pending = [writer.pending(ids)]
+        if pending[0]:
+            sizes = photo_sizes(dataset.get_subset(pending[0]))
+            line = describe(model, sizes, views_of(model, config.pipeline)) if sizes else ''
+            if line:
+                runner.logger.info(line)
     # one decision for all processes: the first one writes while others still look
     broadcast_object_list(pending)
     pending = pending[0]

@@ -13,7 +13,8 @@ from mmwsss.checkpoints.formats import converted_from
 from mmwsss.checkpoints.released_weights import accept_released_weights, warn_of_origin
 from mmwsss.functional.thresholds import labels_at_threshold
 from mmwsss.registry import MODELS, TRANSFORMS
-from mmwsss.utils.io import read_image
+from mmwsss.utils.image_io import read_image, shrink
+from mmwsss.utils.memory import memory_errors_named
 
 from .config import load_config
 
@@ -133,7 +134,7 @@ def _first_line(text):
     return lines[0] + (f' (and {len(lines) - 1} more)' if len(lines) > 1 else '')
 
 
-def infer_cams(model, image, tags=None, *, scales=None, flip=None, refine=None):
+def infer_cams(model, image, tags=None, *, scales=None, flip=None, refine=None, max_side=None):
     """Class activation maps of one image.
 
     Args:
@@ -144,14 +145,18 @@ def infer_cams(model, image, tags=None, *, scales=None, flip=None, refine=None):
         scales (Sequence[float], optional): Test scales; None: those of the config.
         flip (bool, optional): Add the horizontal flip of each scale; None: as the config says.
         refine (bool, optional): Refine with the patch affinity; None: as the config says.
+        max_side (int, optional): A photo with a longer side is made smaller for the network, and
+            its maps are scaled back; None: as the config says. A file is turned as its EXIF
+            orientation says, and the maps are those of the photo as it is shown.
 
     Returns:
         CAMs
 
     Raises:
-        ValueError: Unknown tag, unreadable image, or an image smaller than a patch.
+        ValueError: Unknown tag, unreadable image, an image smaller than a patch, or one that needs
+            more memory than there is.
     """
-    sample = _predict(model, image, tags, scales, dict(flip=flip, refine=refine))
+    sample = _predict(model, image, tags, scales, dict(flip=flip, refine=refine), max_side)
     keys = np.asarray(sample.cam_keys, np.int64)
     return CAMs(
         keys,
@@ -161,12 +166,22 @@ def infer_cams(model, image, tags=None, *, scales=None, flip=None, refine=None):
     )
 
 
-def infer_masks(model, image, tags=None, *, threshold=None, scales=None, flip=None, refine=None):
+def infer_masks(
+    model,
+    image,
+    tags=None,
+    *,
+    threshold=None,
+    scales=None,
+    flip=None,
+    refine=None,
+    max_side=None,
+):
     """Label map of one image: CAMs cut at a threshold, or the prediction of a segmentation network.
 
     Args:
-        model, image, tags, scales, flip, refine: See :func:`infer_cams`; a network that segments
-            only takes ``model`` and ``image``.
+        model, image, tags, scales, flip, refine, max_side: See :func:`infer_cams`; a network that
+            segments only takes ``model``, ``image`` and ``max_side``.
         threshold (float, optional): Background threshold of CAMs; None: ``cam_threshold`` of the
             config, else 0.4.
 
@@ -174,7 +189,9 @@ def infer_masks(model, image, tags=None, *, threshold=None, scales=None, flip=No
         numpy.ndarray: (H,W) uint8, 0 background, class c is c+1.
     """
     if hasattr(model, 'predict_cams') and not getattr(model, 'segments', False):
-        result = infer_cams(model, image, tags, scales=scales, flip=flip, refine=refine)
+        result = infer_cams(
+            model, image, tags, scales=scales, flip=flip, refine=refine, max_side=max_side
+        )
         threshold = model.cfg.get('cam_threshold', 0.4) if threshold is None else threshold
         return (
             labels_at_threshold(
@@ -185,18 +202,29 @@ def infer_masks(model, image, tags=None, *, threshold=None, scales=None, flip=No
         )
     if tags is not None or scales is not None or flip is not None or refine is not None:
         raise ValueError(f'{type(model).__name__} segments without tags, scales, flip and refine')
-    sample = _predict(model, image, None, None, {})
+    sample = _predict(model, image, None, None, {}, max_side)
     return sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
 
 
 @torch.no_grad()
-def _predict(model, image, tags, scales, options):
-    image = read_image(image) if not isinstance(image, np.ndarray) else image
+def _predict(model, image, tags, scales, options, max_side):
+    dataset = model.cfg.test_dataloader.dataset
+    load = next((step for step in dataset.pipeline if step['type'].endswith('LoadImage')), {})
+    name = 'the image' if isinstance(image, np.ndarray) else str(image)
+    if not isinstance(image, np.ndarray):
+        reading = {key: load[key] for key in ('max_pixels', 'value_range') if key in load}
+        image = read_image(image, **reading)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f'the image must be (H,W,3) uint8 BGR, got {image.shape} {image.dtype}')
     is_classifier = hasattr(model, 'predict_cams')
+    height, width = image.shape[:2]
+    image = shrink(image, max_side or dataset.get('max_side') or load.get('max_side'))
     results = dict(
-        img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2], img_path='', seg_fields=[]
+        img=image,
+        img_shape=image.shape[:2],
+        ori_shape=(height, width),
+        img_path=name,
+        seg_fields=[],
     )
     if is_classifier:
         results.update(
@@ -217,7 +245,8 @@ def _predict(model, image, tags, scales, options):
             )
         model.test_cfg = dict(saved, tags='predicted' if tags is None else 'gt', **changed)
     try:
-        return model.test_step(pseudo_collate([data]))[0]
+        with memory_errors_named(f'{name} ({width}x{height})', 'give max_side, e.g. 1024'):
+            return model.test_step(pseudo_collate([data]))[0]
     finally:
         if is_classifier:
             model.test_cfg = saved

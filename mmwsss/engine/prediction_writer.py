@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from mmwsss.functional.thresholds import labels_at_threshold
 from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.io import write_cam, write_mask
+from mmwsss.utils.memory import memory_errors_named
 from mmwsss.utils.names import output_path
 from mmwsss.utils.output_folder import is_finished
 
@@ -83,7 +84,15 @@ def write_predictions(
     model.eval()
     with torch.no_grad():
         for data in track(dataloader, description=description, disable=not is_main_process()):
-            for sample in model.test_step(data):
+            with memory_errors_named(_photo(data), 'make photos smaller with --max-side 1024'):
+                samples = model.test_step(data)
+            for sample in samples:
                 writer.write(sample)
     model.train(training)
     barrier()
+
+
+def _photo(data: dict) -> str:
+    """Files of a batch, for messages."""
+    samples = data.get('data_samples', ())
+    return ', '.join(str(sample.metainfo.get('img_path', 'an image')) for sample in samples)

@@ -5,8 +5,14 @@ import re
 from collections import Counter
 
 from mmwsss.preparation.file_check import check_image
+from mmwsss.utils.image_io import is_deep_color, open_image, orientation_of, shown_size
 
 SMALLEST_SIDE = 16  # pixels, a patch
+SMALLEST_SCALE = 0.5  # at which configs make maps
+TURNED = 'photos with an EXIF orientation (read as viewers show them; draw masks on that)'
+DEEP = 'photos of more than 8 bits (their 0.5th to 99.5th percentile becomes 0..255)'
+CLEAR = 'photos with transparent pixels (read as white)'
+SMALL = 'photos so small that the smallest scales are skipped, for they have less than a patch'
 FEW = 10  # photos of a class
 NEARLY_ALL = 0.9  # share of the photos
 SIMILAR, SHORTEST = 0.8, 5  # of difflib, for names of so many letters
@@ -98,6 +104,36 @@ def note_balance(table, classes, report):
     return counts
 
 
+def note_photos(paths: list[tuple[str, bool]]) -> list[tuple[str, str, str]]:
+    """What is unusual about photos although they can be read, for worker processes.
+
+    Args:
+        paths: As for :func:`check_photos`.
+
+    Returns:
+        (kind, file, detail) of photos that are turned by their EXIF orientation, have more than 8
+        bits or transparency, or lose scales because they are small.
+    """
+    notes = []
+    for path, _ in paths:
+        try:
+            with open_image(path) as image:
+                turn, size, mode = orientation_of(image), shown_size(image), image.mode
+                deep = mode[:1] in 'IF' or is_deep_color(image)
+                clear = mode in ('LA', 'PA', 'RGBA') or 'transparency' in image.info
+        except (OSError, ValueError):  # reported as a problem
+            continue
+        if turn != 1 and image.format != 'TIFF':
+            notes.append((TURNED, path, f'orientation {turn}, shown as {size[1]}x{size[0]}'))
+        if deep:
+            notes.append((DEEP, path, mode))
+        if clear:
+            notes.append((CLEAR, path, mode))
+        if SMALLEST_SIDE <= min(size) < SMALLEST_SIDE / SMALLEST_SCALE:
+            notes.append((SMALL, path, f'{size[1]}x{size[0]} (width x height)'))
+    return notes
+
+
 def check_photos(paths):
     """Check several images, for worker processes.
 
@@ -121,3 +157,10 @@ def check_photos(paths):
                 )
             )
     return problems
+
+
+def inspect_photos(
+    paths: list[tuple[str, bool]],
+) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
+    """:func:`check_photos` and :func:`note_photos`, for worker processes."""
+    return check_photos(paths), note_photos(paths)

@@ -90,10 +90,26 @@ def orientation_of(image: Image.Image) -> int:
     A TIFF file is turned by Pillow while it is decoded and says 1 from then on.
     """
     try:
+        # Pillow would decode a whole PNG file to look for EXIF behind the pixels
+        if image.format == 'PNG' and not _png_has_exif(image):
+            return 1
         value = image.getexif().get(ORIENTATION, 1)
     except IMAGE_ERRORS:
         return 1
     return value if value in range(1, 9) else 1
+
+
+def _png_has_exif(image: Image.Image) -> bool:
+    """Whether a PNG file has an EXIF block, from the headers of its chunks."""
+    if 'exif' in image.info or 'Raw profile type exif' in image.info:
+        return True
+    with open(image.filename, 'rb') as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            if head[4:] in (b'eXIf', b'IEND'):
+                return head[4:] == b'eXIf'
+            file.seek(int.from_bytes(head[:4], 'big') + 4, 1)
+    return False
 
 
 def shown_size(image: Image.Image) -> tuple[int, int]:
@@ -133,7 +149,7 @@ def read_image(
         ValueError: Not a readable image, or one that is too large; names the file.
     """
     with open_image(path, max_pixels=max_pixels) as image:
-        wide = _is_deep_color(image)
+        wide = is_deep_color(image)
         image.load()
         turn = 1 if raw else orientation_of(image)
         rows, columns = image.height, image.width
@@ -202,7 +218,7 @@ def _fill_colors(
             stored[rows] = np.asarray(plain)[..., ::-1]
 
 
-def _is_deep_color(image: Image.Image) -> bool:
+def is_deep_color(image: Image.Image) -> bool:
     """Whether a colour image holds 16 bits per channel, of which Pillow keeps 8."""
     tiles = getattr(image, 'tile', ()) if image.mode in ('RGB', 'RGBA', 'LA') else ()
     modes = [tile[3] if isinstance(tile[3], str) else tile[3][:1] for tile in tiles[:1]]

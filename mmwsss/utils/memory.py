@@ -4,7 +4,8 @@ CPU.
 
 import resource
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -34,3 +35,42 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
         1 if sys.platform == 'darwin' else 1024
     )
+
+
+def available_memory(device: torch.device) -> float:
+    """Bytes that can still be allocated on a device; infinite where the system does not tell."""
+    if device.type == 'cuda':
+        return float(torch.cuda.mem_get_info(device)[0])
+    free = float('inf')
+    with suppress(OSError):
+        for line in Path('/proc/meminfo').read_text().splitlines():
+            if line.startswith('MemAvailable:'):
+                free = int(line.split()[1]) * 1024.0
+    with suppress(OSError, ValueError):  # a container's own bound; "max" where it has none
+        group = Path('/sys/fs/cgroup')
+        bound = int((group / 'memory.max').read_text())
+        free = min(free, bound - int((group / 'memory.current').read_text()))
+    return free
+
+
+@contextmanager
+def memory_errors_named(subject: str, remedy: str) -> Iterator[None]:
+    """Turn an error about memory into one line that names what was too large.
+
+    Args:
+        subject: What is being worked on, e.g. a file and its size.
+        remedy: What to do; ends the message.
+
+    Raises:
+        ValueError: In the place of :class:`MemoryError`, :class:`torch.OutOfMemoryError` and the
+            allocator's :class:`RuntimeError`; other errors pass.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        about_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+            text in str(error) for text in ('not enough memory', "can't allocate memory")
+        )
+        if not about_memory:
+            raise
+        raise ValueError(f'{subject}: there is not enough memory; {remedy}') from error

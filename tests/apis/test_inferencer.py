@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmwsss.apis import infer_cams, infer_masks, init_model, load_weights
 from mmwsss.functional.thresholds import labels_at_threshold
+from mmwsss.utils.image_io import shrink
 from tests.mctformer_golden import CAM_ARCH, build, inference, model_config
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -204,3 +205,32 @@ def test_segmentation_network(toy_root):
     for options in (dict(tags=['house']), dict(scales=(1.0,)), dict(flip=True), dict(refine=False)):
         with pytest.raises(ValueError, match='segments without tags'):
             infer_masks(model, image, **options)
+
+
+def test_a_large_photo_is_made_smaller_and_its_maps_are_scaled_back(model, tmp_path):
+    image = photo(80, 112)
+    small = infer_cams(model, image, [0, 2], max_side=56)
+    assert small.cams.shape == (2, 80, 112)
+    expected = infer_cams(model, shrink(image, 56), [0, 2])
+    np.testing.assert_allclose(small.scores, expected.scores, atol=1e-6)
+    assert infer_masks(model, image, [0, 2], max_side=56).shape == (80, 112)
+    model.cfg.test_dataloader.dataset.max_side = 56
+    np.testing.assert_array_equal(infer_cams(model, image, [0, 2]).cams, small.cams)
+
+
+def test_a_phone_photo_is_seen_upright(model, tmp_path):
+    image, exif = photo(), Image.Exif()
+    exif[0x0112] = 6
+    stored = np.ascontiguousarray(np.rot90(image)[..., ::-1])
+    Image.fromarray(stored).save(tmp_path / 'a.png', exif=exif)
+    found = infer_cams(model, tmp_path / 'a.png', [0])
+    np.testing.assert_array_equal(found.cams, infer_cams(model, image, [0]).cams)
+
+
+def test_too_little_memory_names_the_photo_and_the_option(model, monkeypatch):
+    def fail(*_):
+        raise RuntimeError('DefaultCPUAllocator: not enough memory: you tried to allocate 18 GB')
+
+    monkeypatch.setattr(model, 'test_step', fail)
+    with pytest.raises(ValueError, match='the image .56x40.: .*not enough memory; give max_side'):
+        infer_cams(model, photo(), [0])

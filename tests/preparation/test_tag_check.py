@@ -1,7 +1,18 @@
 """Checks of tables whose rows can be read."""
 
+import numpy as np
+from PIL import Image
+
 from mmwsss.preparation.check_report import CheckReport
-from mmwsss.preparation.tag_check import near_duplicates, note_balance
+from mmwsss.preparation.tag_check import (
+    CLEAR,
+    DEEP,
+    SMALL,
+    TURNED,
+    inspect_photos,
+    near_duplicates,
+    note_balance,
+)
 from mmwsss.utils.class_lists import COCO_CLASSES, VOC_CLASSES
 
 
@@ -54,3 +65,27 @@ def test_balance():
         '  19',
     ]
     assert note_balance({}, ['a'], CheckReport('tags')) == {}
+
+
+def test_unusual_photos_are_noted(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.fromarray(np.zeros((60, 80, 3), np.uint8))
+    image.save(tmp_path / 'turned.jpg', exif=exif)
+    image.save(tmp_path / 'plain.jpg')
+    image.convert('RGBA').save(tmp_path / 'clear.png')
+    Image.fromarray(np.zeros((60, 80), np.uint16)).save(tmp_path / 'deep.png')
+    image.resize((80, 20)).save(tmp_path / 'small.png', exif=exif)
+    image.resize((80, 8)).save(tmp_path / 'tiny.png')
+    (tmp_path / 'damaged.png').write_bytes(b'x')
+    paths = [(path, False) for path in sorted(tmp_path.iterdir())]
+    problems, notes = inspect_photos(paths)
+    assert [path.name for _, path, _ in problems] == ['damaged.png', 'tiny.png']
+    assert [(path.name, kind) for kind, path, _ in notes] == [
+        ('clear.png', CLEAR),
+        ('deep.png', DEEP),
+        ('small.png', TURNED),
+        ('small.png', SMALL),
+        ('turned.jpg', TURNED),
+    ]
+    assert notes[-1][2] == 'orientation 6, shown as 60x80'

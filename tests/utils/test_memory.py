@@ -5,7 +5,12 @@ import sys
 import pytest
 import torch
 
-from mmwsss.utils.memory import peak_memory, reset_peak_memory
+from mmwsss.utils.memory import (
+    available_memory,
+    memory_errors_named,
+    peak_memory,
+    reset_peak_memory,
+)
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere the peak cannot be forgotten')
@@ -20,3 +25,21 @@ def test_peak_of_a_large_tensor():
         if size * 0.5 < used < size * 3:
             return
     pytest.fail(f'a tensor of {size} bytes raises the peak by {used}')
+
+
+def test_errors_about_memory_become_one_line():
+    for error in (
+        MemoryError(),
+        torch.OutOfMemoryError('CUDA out of memory'),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 18 GB"),
+    ):
+        with pytest.raises(ValueError, match='a.jpg: there is not enough memory; less'):
+            with memory_errors_named('a.jpg', 'less'):
+                raise error
+    with pytest.raises(RuntimeError, match='shapes'):
+        with memory_errors_named('a.jpg', 'less'):
+            raise RuntimeError('shapes do not fit')
+
+
+def test_there_is_memory():
+    assert 1 << 20 < available_memory(torch.device('cpu'))

@@ -23,7 +23,7 @@ from rich.progress import track
 
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, image_id, walk_files
-from mmwsss.preparation.tag_check import check_photos, note_balance
+from mmwsss.preparation.tag_check import inspect_photos, note_balance
 from mmwsss.preparation.tag_readers import read_tag_source
 from mmwsss.preparation.check_report import CheckReport
 from mmwsss.utils.cli import run_main
@@ -186,12 +186,14 @@ def run_checks(args, found, report):
     """Look into every photo."""
     jobs = [(path, args.decode) for _, path in found.values()]
     chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
-    results = bounded_map(check_photos, chunks, args.workers if len(chunks) > FEW_CHUNKS else 0)
-    for problems in track(
+    results = bounded_map(inspect_photos, chunks, args.workers if len(chunks) > FEW_CHUNKS else 0)
+    for problems, notes in track(
         results, 'checking', len(chunks), console=Console(stderr=True), disable=not chunks
     ):
         for problem in problems:
             report.problem(*problem)
+        for note in notes:
+            report.note(*note)
 
 
 def main(argv=None):

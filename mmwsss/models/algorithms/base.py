@@ -1,11 +1,13 @@
 """Base class of classifiers that learn from image tags and yield class activation maps."""
 
+import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from torch import Tensor
 from torch.nn import functional as F
@@ -226,6 +228,7 @@ class TagClassifier(BaseModel):
         scores: Any = None
         keys: Any = None
         sums: Any = None
+        views = self.large_enough(views, [view.shape[-2:] for view in views], data_samples)
         for view in views:
             batch = torch.cat([view, view.flip(-1)]) if self.test_cfg['flip'] else view
             extracted = self._extract_autocast(batch)
@@ -256,6 +259,41 @@ class TagClassifier(BaseModel):
             for image, image_keys in zip(sums, keys)
         ]
         return scores, keys, cams
+
+    def large_enough(
+        self, scales: Sequence[Any], sizes: Sequence[Sequence[int]], data_samples: Sequence[Any]
+    ) -> list[Any]:
+        """Scales at which an image has a patch at least; a note names the image of the others.
+
+        Args:
+            scales: Factors, or views.
+            sizes: (h,w) of the image at each.
+            data_samples: Of images of one size.
+
+        Raises:
+            ValueError: None is large enough; names the image.
+        """
+        patch = getattr(self.backbone, 'patch_size', 1)
+        side = 1 if getattr(self.backbone, 'pad_to_patch', False) else patch
+        kept = [scale for scale, size in zip(scales, sizes) if min(size) >= side]
+        if len(kept) == len(sizes):
+            return kept
+        height, width = max(tuple(size) for size in sizes)
+        names = ', '.join(
+            str(sample.metainfo.get('img_path') or 'an image') for sample in data_samples
+        )
+        if not kept:
+            raise ValueError(
+                f'{names}: {width}x{height} pixels (width x height) at the largest scale, '
+                f'smaller than a patch of {patch}x{patch}; leave the image out or enlarge it'
+            )
+        print_log(
+            f'{names}: {len(sizes) - len(kept)} of {len(sizes)} scales are skipped, at which it '
+            f'has less than a patch of {patch}x{patch} pixels',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return kept
 
     def _extract_autocast(self, batch: Tensor) -> Any:
         dtype = DTYPES[self.test_cfg['dtype']]

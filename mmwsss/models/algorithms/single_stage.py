@@ -606,6 +606,15 @@ class SingleStage(TagClassifier):
                 image, size=tuple(options['size']), mode='bilinear', align_corners=False
             )
         size = tuple(data_samples[0].metainfo.get('ori_shape', image.shape[-2:]))[:2]
+        network.large_enough([1], [image.shape[-2:]], data_samples)
+        cam_scales, seg_scales = (
+            network.large_enough(
+                scales,
+                [[int(scale * side) for side in image.shape[-2:]] for scale in scales],
+                data_samples,
+            )
+            for scales in (options['scales'], options['seg_scales'])
+        )
         dtype = DTYPES[options['dtype']]
         with (
             torch.no_grad(),
@@ -621,11 +630,11 @@ class SingleStage(TagClassifier):
             maps = network.multi_scale_maps(
                 image,
                 classes,
-                scales=options['scales'],
+                scales=cam_scales,
                 flip=options['flip'],
                 features=features,
                 seg_fusion=options['seg_fusion'] if 'seg' in outputs else None,
-                seg_scales=options['seg_scales'],
+                seg_scales=seg_scales,
                 seg_flip=options['seg_flip'],
                 seg_size=None if self.fuse_at_input_size else size,
             )

@@ -29,3 +29,22 @@ def test_bad_images(tmp_path):
         LoadImage()({'img_path': str(tmp_path / 'a.jpg')})
     with pytest.raises(FileNotFoundError, match='b.jpg'):
         LoadImage()({'img_path': str(tmp_path / 'b.jpg')})
+
+
+def test_orientation_raw_pixels_and_size(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path, rgb = tmp_path / 'a.png', np.random.default_rng(0).integers(0, 255, (30, 40, 3))
+    Image.fromarray(rgb.astype(np.uint8)).save(path, exif=exif)
+    shown = LoadImage()({'img_path': str(path)})
+    np.testing.assert_array_equal(shown['img'], np.rot90(rgb, -1)[..., ::-1])
+    raw = LoadImage()({'img_path': str(path), 'raw_pixels': True})
+    np.testing.assert_array_equal(raw['img'], rgb[..., ::-1])
+    for results in (
+        LoadImage(max_side=20)({'img_path': str(path)}),
+        LoadImage()({'img_path': str(path), 'max_side': 20}),
+    ):
+        assert results['img'].shape == (20, 15, 3) and results['img_shape'] == (20, 15)
+        assert results['ori_shape'] == (40, 30)
+    with pytest.raises(ValueError, match='a.png: image of 40x30'):
+        LoadImage(max_pixels=1000)({'img_path': str(path)})

@@ -216,3 +216,24 @@ def test_prediction_keeps_no_graph_and_no_state():
     (sample,) = model.predict(torch.randn(1, 3, 64, 64), samples_with(torch.ones(1, 4)))
     assert not sample.pred_cams.data.requires_grad and not sample.pred_scores.requires_grad
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_scales_of_less_than_a_patch_are_skipped_with_a_note(caplog):
+    model = network().eval()
+    patch = model.backbone.patch_size
+    views = views_of((patch, 3 * patch), (0.75, 1.0, 1.25))
+    samples = samples_with([[0.0, 1, 1, 0]])
+    samples[0].set_metainfo(dict(img_path='thumb.png', ori_shape=(patch, 3 * patch)))
+    logged = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            'mmwsss.models.algorithms.base.print_log', lambda text, **_: logged.append(text)
+        )
+        _, keys, (cams,) = model.predict_cams(views, samples)
+    assert keys == [[1, 2]]
+    torch.testing.assert_close(
+        cams, by_hand(model, views[1:], [1, 2], (patch, 3 * patch)), atol=1e-5, rtol=1e-4
+    )
+    assert len(logged) == 1 and 'thumb.png: 1 of 3 scales are skipped' in logged[0]
+    with pytest.raises(ValueError, match=f'thumb.png: .* smaller than a patch of {patch}x{patch}'):
+        model.predict_cams(views[:1], samples)
