@@ -49,7 +49,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmwsss', 'mmwsss.*']),
-    package_data={'mmwsss': ['py.typed']},
+    package_data={'mmwsss': ['py.typed'], 'mmwsss.visualization': ['report/*']},
     entry_points=dict(console_scripts=['mmwsss = mmwsss.__main__:main']),
     python_requires='>=3.10',
     install_requires=requirements('runtime'),

@@ -63,7 +63,7 @@ def test_content_of_the_wheel(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         found = set(archive.namelist())
         archive.extractall(tmp_path)
-    expected = names('mmwsss', '*.py', 'py.typed') | {
+    expected = names('mmwsss', '*.py', 'py.typed', 'page.*') | {
         f'mmwsss/.mim/{name}'
         for name in (
             *names('configs', '*.py', '*.yml', '*.md'),

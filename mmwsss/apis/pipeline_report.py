@@ -1,8 +1,7 @@
 """The end of a pipeline: one metrics file, one page, one table."""
 
-import glob
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from mmwsss.datasets.class_names import load_class_names
+from mmwsss.utils.class_lists import VOC_CLASSES
 from mmwsss.utils.env import write_environment
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files
 from mmwsss.utils.io import (
     read_cam,
     read_id_list,
@@ -21,17 +22,11 @@ from mmwsss.utils.io import (
     write_json,
 )
 from mmwsss.utils.tables import text_table
-from mmwsss.visualization import (
-    figure_to_png,
-    plot_class_iou,
-    plot_curves,
-    plot_threshold_curve,
-    read_scalars,
-    write_report,
-)
+from mmwsss.visualization import read_scalars, write_report
 
 from .pipeline import Pipeline
 
+MOST_IMAGES = 150  # of a list, unless the config says otherwise
 TITLES = dict(
     seed='seeds: maps of the training images',
     cam='class activation maps',
@@ -73,19 +68,20 @@ def _report(
     metrics: dict[str, Any],
     attempt: Callable[[str, Callable[[], Any], Any], Any],
 ) -> Path:
-    settings = pipeline.report.get('samples')
-    classes = attempt('the class names', lambda: _class_names(settings), None)
-    drawn = {
-        caption: attempt(f'the figure {caption!r}', lambda draw=draw: figure_to_png(draw()), None)
-        for caption, draw in _figures(pipeline, metrics).items()
-    }
+    groups = pipeline.report.get('samples') or []
+    groups = [groups] if isinstance(groups, dict) else list(groups)
+    classes = attempt('the class names', lambda: _class_names(groups), None)
+    samples = attempt('the list of images', lambda: _sample_files(pipeline, groups), [])
     return write_report(
         pipeline.work_dir / 'report.html',
         title=pipeline.values.get('title', pipeline.name),
         metrics=metrics,
         stages=summary,
-        figures={caption: figure for caption, figure in drawn.items() if figure is not None},
-        samples=attempt('the samples', lambda: _samples(pipeline, settings, classes), []),
+        curve=attempt('the threshold curve', lambda: _curve(pipeline), None),
+        training=attempt('the training curves', lambda: _training(pipeline), {}),
+        samples=_samples(samples, classes or [], attempt),
+        num_samples=len(samples),
+        samples_note=_note(groups),
         settings={stage['name']: _stage_settings(pipeline, stage) for stage in pipeline.stages},
         environment=write_environment(pipeline.work_dir),
         classes=classes,
@@ -108,10 +104,12 @@ def _attempt(pipeline: Pipeline, what: str, make: Callable[[], Any], default: An
         return default
 
 
-def _class_names(settings: dict[str, Any] | None) -> list[str] | None:
-    """Names by label; a config gives them, or the file that holds them."""
-    classes = (settings or {}).get('classes')
-    return None if classes is None else list(load_class_names(classes))
+def _class_names(groups: list[dict[str, Any]]) -> list[str] | None:
+    """Names by label: those of the config or of its file, else those of VOC."""
+    if not groups:
+        return None
+    classes = groups[0].get('classes')
+    return list(VOC_CLASSES if classes is None else load_class_names(classes))
 
 
 def _table(metrics):
@@ -131,65 +129,88 @@ def _table(metrics):
     return text_table(('result', 'mIoU %', 'split', 'background'), rows)
 
 
-def _figures(pipeline: Pipeline, metrics: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    """Caption -> function that draws the figure."""
-    figures: dict[str, Callable[[], Any]] = {}
-    curve_stage = pipeline.results.get('cam')
-    curves = pipeline.work_dir / curve_stage / 'curves.json' if curve_stage else None
-    if curves and curves.is_file():
-        figures['mIoU of the maps at every background threshold'] = lambda: plot_threshold_curve(
-            read_json(curves)['cam']
-        )
-    series = {prefix: metrics[f'{prefix}/IoU'] for prefix in TITLES if f'{prefix}/IoU' in metrics}
-    if series:
-        figures['IoU of every class'] = lambda: plot_class_iou(
-            list(next(iter(series.values()))), series
-        )
+def _curve(pipeline: Pipeline) -> dict[str, Any] | None:
+    """Threshold sweep of the maps."""
+    stage = pipeline.results.get('cam')
+    path = pipeline.work_dir / stage / 'curves.json' if stage else None
+    curve: dict[str, Any] | None = read_json(path).get('cam') if path and path.is_file() else None
+    return curve
+
+
+def _training(pipeline: Pipeline) -> dict[str, list[dict[str, Any]]]:
+    """Scalar logs of the training stages."""
+    logs = {}
     for stage in pipeline.stages:
         files = sorted((pipeline.work_dir / stage['name']).glob('*/vis_data/scalars.json'))
-        if stage['tool'] == 'train.py' and any(file.stat().st_size for file in files):
-            figures[f'Training of {stage["name"]}'] = partial(_training_curves, files)
-    return figures
+        if stage['tool'] == 'train.py' and files:
+            logs[stage['name']] = [record for file in files for record in read_scalars(file)]
+    return logs
 
 
-def _training_curves(files: list[Path]) -> Any:
-    return plot_curves([record for file in files for record in read_scalars(file)])
+def _sample_files(pipeline: Pipeline, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Id, tags and files of every image that the report shows; nothing is read yet."""
+    expand = pipeline.expand
+    found = []
+    for group in groups:
+        tag_file = Path(expand(group['tags'])) if 'tags' in group else None
+        tags = read_tags(tag_file) if tag_file and tag_file.is_file() else {}
+        ids = read_id_list(expand(group['list']))[: group.get('num', MOST_IMAGES)]
+        images = find_files(expand(group['images']), ids, IMAGE_SUFFIXES, what='image')
+        folders = {key: expand(group[key]) for key in ('gt', 'mask', 'seg', 'cams') if key in group}
+        for img_id, image in zip(ids, images):
+            found.append(
+                dict(
+                    id=img_id,
+                    image=image,
+                    raw_pixels=group.get('raw_pixels', False),
+                    tags=tags.get(img_id, tags.get(Path(image).name, [])),
+                    **{
+                        key: Path(folder, f'{img_id}{".npz" if key == "cams" else ".png"}')
+                        for key, folder in folders.items()
+                    },
+                )
+            )
+    return found
 
 
 def _samples(
-    pipeline: Pipeline, config: dict[str, Any] | None, classes: list[str] | None
-) -> list[dict[str, Any]]:
-    """First images of a split with whatever the stages wrote for them."""
-    if not config:
-        return []
-    expand = pipeline.expand
-    names = classes or []
-    tags = read_tags(expand(config['tags']))
-    samples = []
-    for img_id in read_id_list(expand(config['list']))[: config.get('num', 12)]:
-        image = next(Path(expand(config['images'])).glob(f'{glob.escape(img_id)}.*'))
-        sample = dict(
-            id=img_id,
-            image=np.ascontiguousarray(
-                read_image(image, raw=config.get('raw_pixels', False))[..., ::-1]
-            ),
-            tags=tags.get(img_id, tags.get(image.name, [])),
-            gt=None,
-            cams=[],
-            mask=None,
-            seg=None,
+    files: list[dict[str, Any]],
+    classes: list[str],
+    attempt: Callable[[str, Callable[[], Any], Any], Any],
+) -> Iterator[dict[str, Any]]:
+    """The images with whatever the stages wrote for them, read one by one."""
+    for entry in files:
+        sample = attempt(
+            f'the picture of {entry["id"]}', lambda entry=entry: _read(entry, classes), None
         )
-        for key in ('gt', 'mask', 'seg'):
-            file = Path(expand(config[key]), f'{img_id}.png') if key in config else None
-            if file is not None and file.is_file():
-                sample[key] = read_mask(file)
-        if 'cams' in config:
-            maps = read_cam(Path(expand(config['cams']), f'{img_id}.npz'))
-            sample['cams'] = [
-                (names[key + 1], cam.astype(np.float32)) for key, cam in zip(maps.keys, maps.cam)
-            ]
-        samples.append(sample)
-    return samples
+        if sample is not None:
+            yield sample
+
+
+def _read(entry: dict[str, Any], classes: list[str]) -> dict[str, Any]:
+    image = read_image(entry['image'], raw=entry['raw_pixels'])
+    sample = dict(entry, image=np.ascontiguousarray(image[..., ::-1]), cams=[])
+    for key in ('gt', 'mask', 'seg'):
+        file = entry.get(key)
+        sample[key] = read_mask(file) if file is not None and file.is_file() else None
+    maps = entry.get('cams')
+    if maps is not None and maps.is_file():
+        content = read_cam(maps)
+        sample['cams'] = [
+            (classes[key + 1], cam.astype(np.float32))
+            for key, cam in zip(content.keys, content.cam)
+        ]
+    return sample
+
+
+def _note(groups: list[dict[str, Any]]) -> str:
+    """Which images the browser shows."""
+    parts = [
+        f'the first {group.get("num", MOST_IMAGES)} of {Path(group["list"]).stem}'
+        + (' with their pseudo masks' if 'mask' in group else '')
+        for group in groups
+    ]
+    return f'Shown are {" and ".join(parts)} (fewer where the list is shorter).' if parts else ''
 
 
 def _stage_settings(pipeline, stage):

@@ -143,7 +143,9 @@ def multi_stage(
     if test_cams and seeds:
         results = dict(seed=seeds, **results)
     cams = '{cam_test}/cams' if test_cams else None
-    return Recipe(chain, results, _report(data, cams=cams, seg='{segmentation_test}/masks'))
+    return Recipe(
+        chain, results, _report(data, cams=cams, seg='{segmentation_test}/masks', masks='{masks}')
+    )
 
 
 @RECIPES.register_module()
@@ -271,20 +273,23 @@ def _initial(weights: str | None) -> dict[str, str]:
     }
 
 
-def _report(data: StageData, *, cams: str | None, seg: str) -> dict[str, Any]:
-    """Pictures of the report: images with tags, ground truth, maps and predicted masks."""
-    if data.sample_split is None or cams is None:
-        return {}
-    return dict(
-        samples=dict(
-            list=data.list(data.sample_split),
-            images=data.images,
-            raw_pixels=data.raw_pixels,
-            tags=f'{data.root}/image_tags.csv',
-            gt=data.gt,
-            cams=cams,
-            seg=seg,
-            classes=data.classes,
-            num=12,
-        )
+def _report(
+    data: StageData, *, cams: str | None, seg: str, masks: str | None = None
+) -> dict[str, Any]:
+    """Pictures of the report: images with tags, ground truth, maps and predictions; beside them
+    training images with the maps and pseudo masks that the network learns from.
+    """
+    common = dict(
+        images=data.images,
+        raw_pixels=data.raw_pixels,
+        tags=f'{data.root}/image_tags.csv',
+        gt=data.gt,
+        classes=data.classes,
     )
+    samples: list[dict[str, Any]] = []
+    if data.sample_split is not None:
+        own = {} if cams is None else dict(cams=cams)
+        samples.append(dict(common, list=data.list(data.sample_split), seg=seg, **own))
+    if masks is not None:
+        samples.append(dict(common, list=data.list(data.eval_split), cams='{cams}', mask=masks))
+    return dict(samples=samples)

@@ -1,22 +1,43 @@
-"""Report of a pipeline run as one HTML file that needs nothing else: pictures are data URIs, the
-style is inline, there is no script.
+"""Report of a run as one HTML file that works from disk: pictures, style, data and the plotting
+library (plotly) are inside, and no script from elsewhere may run.
 """
 
 import base64
+import hashlib
+import json
 import math
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mmwsss.utils.io import atomic_open, voc_palette
-from mmwsss.visualization.overlay import encode_image, sample_tiles
-from mmwsss.visualization.plots import SERIES, figure_to_png
+from mmwsss.visualization.plots import SERIES, figure_to_png, group_scalars
+from mmwsss.visualization.report_samples import picture_side, report_images
 
-TILE_SIDE = 384
 WIDE_INCHES = 8
-# prefix of the metrics -> title of their card
-CARDS = {'cam': 'Class activation maps', 'mask': 'Pseudo masks', 'seg': 'Segmentation'}
+# prefix of the metrics -> title of their card and what the number says
+CARDS = {
+    'cam': (
+        'Class activation maps',
+        'Overlap of the maps, cut at one background threshold, with the ground truth. The maps are '
+        'given the tags of each image.',
+    ),
+    'mask': (
+        'Pseudo masks',
+        'Overlap of the refined masks, on which a segmentation network trains, with the ground '
+        'truth. They were made with the tags of each image.',
+    ),
+    'seg': (
+        'Segmentation',
+        'Overlap of the predictions of the segmentation network with the ground truth. The network '
+        'sees the photo alone.',
+    ),
+}
+TITLES = dict(cam='maps', mask='pseudo mask', seg='segmentation', gt='ground truth')
 CHANCE = {'all_background_mIoU': 'all background', 'painted_tags_mIoU': 'painted with its tags'}
 DETAILS = {
     'best_threshold': 'best threshold',
@@ -26,118 +47,238 @@ DETAILS = {
 }
 PERCENTAGES = ('FP', 'FN', 'pixel_accuracy')
 STATUS_CLASSES = {'done': 'good', 'skipped': 'muted', 'failed': 'bad', 'running': 'busy'}
+STATUS_WORDS = {'skipped': 'done before'}
+DEFAULT_THRESHOLD = 0.4
+# Distinct for colour-blind people (Okabe and Ito, then Tol's muted scheme); VOC's colours follow.
+SAFE_COLORS = (
+    (0, 0, 0),
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+    (51, 34, 136),
+    (136, 204, 238),
+    (68, 170, 153),
+    (17, 119, 51),
+    (153, 153, 51),
+    (221, 204, 119),
+    (204, 102, 119),
+    (136, 34, 85),
+    (170, 68, 153),
+)
 
 
 def write_report(
-    path,
+    path: str | Path,
     *,
-    title,
-    metrics=None,
-    stages=None,
-    figures=None,
-    samples=None,
-    settings=None,
-    environment=None,
-    classes=None,
-):
+    title: str,
+    metrics: Mapping[str, Any] | None = None,
+    stages: Sequence[Mapping[str, Any]] | None = None,
+    curve: Mapping[str, Any] | None = None,
+    training: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    figures: Mapping[str, Any] | None = None,
+    samples: Iterable[Mapping[str, Any]] | None = None,
+    num_samples: int | None = None,
+    samples_note: str = '',
+    runs: Sequence[str] = (),
+    settings: str | Mapping[str, str] | None = None,
+    environment: Mapping[str, Any] | None = None,
+    classes: Sequence[str] | None = None,
+) -> Path:
     """Write the report of a run; whatever is None or empty is left out of the page.
 
     Args:
         path (str | Path): File to write, replaced only when the page is complete.
         title (str): Heading of the page.
         metrics (dict, optional): Content of ``metrics.json``: percentages as ``cam/mIoU``,
-            ``mask/mIoU``, ``seg/mIoU``, the chance levels beside them as
-            ``<prefix>/all_background_mIoU`` and ``<prefix>/painted_tags_mIoU``, further values, and
-            ``protocol``, a dict of settings of the measurement, or of one such dict for each
-            prefix. None or NaN is not shown.
+            ``mask/mIoU``, ``seg/mIoU``, the IoU of each class as ``<prefix>/IoU``, the chance
+            levels as ``<prefix>/all_background_mIoU`` and ``<prefix>/painted_tags_mIoU``, further
+            values, and ``protocol``, a dict of settings of the measurement, or of one such dict for
+            each prefix. None or NaN is not shown.
         stages (list[dict], optional): In order, each ``name`` and, optionally, ``status``
             (``done``, ``skipped``, ``failed``, ``running``), ``seconds`` and ``detail`` (one line
             of text).
+        curve (dict, optional): Threshold sweep: ``thresholds``, ``mIoU``, optionally ``FP`` and
+            ``FN`` (see :func:`~mmwsss.visualization.plots.plot_threshold_curve`). Gives the slider.
+        training (dict, optional): Heading -> records of a scalar log.
         figures (dict, optional): Caption -> :class:`matplotlib.figure.Figure` or PNG bytes, in
             order.
-        samples (list[dict], optional): See :func:`mmwsss.visualization.overlay.sample_tiles`.
+        samples (Iterable[dict], optional): See
+            :func:`mmwsss.visualization.overlay.sample_tiles`; consumed one by one.
+        num_samples (int, optional): Their number where ``samples`` has no length; the more images,
+            the smaller their pictures.
+        samples_note (str): Which images the browser shows.
+        runs (Sequence[str]): Further label maps of the samples, shown under their own names.
         settings (str | dict, optional): Text of the config, or heading -> text.
-        environment (dict, optional): Result of :func:`mmwsss.utils.env.write_environment`; dicts inside
+        environment (dict, optional): From :func:`mmwsss.utils.env.write_environment`; dicts inside
             are shown as ``key subkey``.
-        classes (list[str], optional): Names by label, background first; colours the names of the
-            samples as in their masks.
+        classes (list[str], optional): Names by label, background first.
 
     Returns:
         Path: ``path``.
     """
-    sections = [
-        ('numbers', 'Results', _results(metrics or {})),
-        ('stages', 'Stages', _stages(stages or [])),
-        ('figures', 'Figures', _figures(figures or {})),
-        ('samples', 'Samples', _samples(samples or [], classes or [])),
-        ('settings', 'Settings', _settings(settings or {})),
-        ('environment', 'Environment', _environment(environment or {})),
-    ]
-    sections = [section for section in sections if section[2]]
-    navigation = ''.join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in sections)
-    body = '\n'.join(
-        f'<section id="{anchor}">\n<h2>{name}</h2>\n{content}\n</section>'
-        for anchor, name, content in sections
+    metrics, classes = metrics or {}, list(classes or [])
+    best = metrics.get('cam/best_threshold')
+    threshold = float(best) if _is_number(best) else DEFAULT_THRESHOLD
+    if samples is not None and num_samples is None:
+        samples = list(samples)
+        num_samples = len(samples)
+    images = report_images(
+        samples or (),
+        classes,
+        threshold=threshold,
+        side=picture_side(num_samples or 0),
+        runs=runs,
     )
-    page = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<link rel="icon" href="data:,">
-<title>{escape(title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<header><div class="page">
-<p class="brand">mmwsss <span>run report</span></p>
-<h1>{escape(title)}</h1>
-{_summary(environment or {})}
-<nav>{navigation}</nav>
-</div></header>
-<main class="page">
-{body or '<p class="empty">This run has no results yet.</p>'}
-</main>
-</body>
-</html>
-"""
-    # file names that are not valid text still have to be written
+    class_iou = {
+        prefix: dict(metrics[f'{prefix}/IoU'])
+        for prefix in CARDS
+        if isinstance(metrics.get(f'{prefix}/IoU'), Mapping)
+    }
+    training = {name: records for name, records in (training or {}).items() if records}
+    page = _results(metrics)
+    page.update(
+        title=title,
+        summary=_summary(environment or {}),
+        figures=_figures(figures or {}),
+        note=samples_note,
+        training=list(training),
+        settings=_settings(settings or {}),
+        environment=_environment(environment or {}),
+        **_stages(stages or []),
+    )
+    data = dict(
+        threshold=threshold,
+        curve=_finite(curve) if curve else None,
+        class_iou=_finite(class_iou),
+        titles={**TITLES, **{run: run for run in runs}},
+        colors={prefix: SERIES[prefix][1] for prefix in CARDS},
+        confusion=_confusion(images.confusion, classes),
+        training=[_training(records) for records in training.values()],
+        runs=list(runs),
+        palette=_palette(),
+        samples=_finite(images.entries),
+    )
+    present = dict(
+        numbers=page['cards'] or page['protocol'] or page['rest'],
+        threshold=data['curve'],
+        classes=class_iou,
+        images=images.entries,
+        confusion=data['confusion'],
+        training=training,
+        stages=page['stages'],
+        figures=page['figures'],
+        settings=page['settings'],
+        environment=page['environment'],
+    )
+    sections = [dict(id=name, title=HEADINGS[name]) for name, there in present.items() if there]
+    interactive = any(present[name] for name in INTERACTIVE)
+    plots = any(present[name] for name in INTERACTIVE if name != 'images')
+    text = _render(page, sections, data if interactive else None, plots=plots)
+    # file names that are no valid text still have to be written
     with atomic_open(path, 'w', encoding='utf-8', errors='xmlcharrefreplace') as file:
-        file.write(page)
+        file.write(text)
     return Path(path)
 
 
-def _summary(environment):
+HEADINGS = dict(
+    numbers='Results',
+    threshold='Threshold',
+    classes='Classes',
+    images='Images',
+    confusion='Confusion',
+    training='Training',
+    stages='Stages',
+    figures='Figures',
+    settings='Settings',
+    environment='Environment',
+)
+INTERACTIVE = ('threshold', 'classes', 'images', 'confusion', 'training')
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader('mmwsss.visualization', 'report'),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _render(
+    page: dict[str, Any], sections: list[dict[str, str]], data: Any | None, *, plots: bool
+) -> str:
+    """The page; only scripts of known content may run (Content-Security-Policy by hash)."""
+    from markupsafe import Markup
+
+    folder = Path(__file__).parent / 'report'
+    scripts = []
+    if plots:
+        from plotly.offline import get_plotlyjs
+
+        scripts.append(get_plotlyjs())
+    if data is not None:
+        scripts.append((folder / 'page.js').read_text(encoding='utf-8'))
+    hashes = ' '.join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    )
+    policy = (
+        "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
+        f'script-src {hashes or NONE}'
+    )
+    content = json.dumps(data, separators=(',', ':'))
+    # inside a script element only an end tag or a comment could end the text
+    content = content.replace('<', '\\u003c')
+    return (
+        _templates()
+        .get_template('page.html.j2')
+        .render(
+            page,
+            policy=policy,
+            style=Markup((folder / 'page.css').read_text(encoding='utf-8')),
+            sections=sections,
+            interactive=data is not None,
+            data=Markup(content),
+            scripts=[Markup(script) for script in scripts],
+        )
+    )
+
+
+NONE = "'none'"
+
+
+def _summary(environment: Mapping[str, Any]) -> list[str]:
     """Line below the heading: version, commit, seed and time of the run."""
     versions, git = environment.get('versions') or {}, environment.get('git') or {}
     parts = []
     if versions.get('mmwsss'):
         parts.append(f'version {versions["mmwsss"]}')
     if git.get('commit'):
-        parts.append(
-            f'commit {git["commit"][:10]}' + (' with local changes' if git.get('dirty') else '')
-        )
+        changed = ' with local changes' if git.get('dirty') else ''
+        parts.append(f'commit {git["commit"][:10]}{changed}')
     if environment.get('seed') is not None:
         parts.append(f'seed {environment["seed"]}')
     if environment.get('time'):
         parts.append(str(environment['time']).replace('T', ' '))
-    return (
-        f'<p class="summary">{"".join(f"<span>{escape(part)}</span>" for part in parts)}</p>'
-        if parts
-        else ''
-    )
+    return parts
 
 
-def _results(metrics):
-    """A card for each known mIoU, the protocol they share, and a table of all other values."""
+def _results(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """A card for each known mIoU, the protocol they share, and all other values."""
     protocol = metrics.get('protocol') or {}
     rest = {
-        name: value for name, value in metrics.items() if name != 'protocol' and _is_shown(value)
+        name: value
+        for name, value in metrics.items()
+        if name != 'protocol' and not name.endswith('/IoU') and _is_shown(value)
     }
     cards = []
-    for prefix, title in CARDS.items():
+    for prefix in CARDS:
         values = {
             name.removeprefix(f'{prefix}/'): value
             for name, value in rest.items()
@@ -148,40 +289,26 @@ def _results(metrics):
         if 'mIoU' not in values:
             continue
         own = protocol.get(prefix)
-        cards.append(_card(title, SERIES[prefix][1], values, own if isinstance(own, dict) else {}))
+        cards.append(_card(prefix, values, own if isinstance(own, Mapping) else {}))
         shown = {f'{prefix}/{name}' for name in values}
         rest = {name: value for name, value in rest.items() if name not in shown}
     shared = {
         name: value
         for name, value in protocol.items()
-        if not (name in CARDS and isinstance(value, dict))
+        if not (name in CARDS and isinstance(value, Mapping))
     }
-    parts = [f'<div class="cards">{"".join(cards)}</div>'] if cards else []
-    if shared:
-        parts.append(f'<p class="protocol"><b>Protocol</b>{_chips(shared)}</p>')
-    if rest:
-        rows = ''.join(
-            f'<tr><td>{escape(name)}</td><td class="number">{escape(_value(value))}</td></tr>'
-            for name, value in rest.items()
-        )
-        parts.append(
-            f'<details class="panel"{"" if cards else " open"}><summary>Other metrics '
-            f'<span>{len(rest)}</span></summary>'
-            f'<div class="scroll"><table><tr><th>Metric</th><th '
-            f'class="number">Value</th></tr>{rows}</table></div></details>'
-        )
-    return '\n'.join(parts)
-
-
-def _card(title, color, values, protocol):
-    """Headline mIoU with a meter, chance levels (ticks in the meter), further values and the
-    protocol.
-    """
-    chance = [(label, values[name]) for name, label in CHANCE.items() if name in values]
-    ticks = ''.join(
-        f'<i style="left:{_percent(value)}" title="chance, {label}: {value:.1f} %"></i>'
-        for label, value in chance
+    return dict(
+        cards=cards,
+        protocol=_pairs(shared),
+        rest=[(name, _value(value)) for name, value in rest.items()],
     )
+
+
+def _card(prefix: str, values: dict[str, float], protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """Headline mIoU with a meter, chance levels (ticks in the meter) and the protocol."""
+    title, words = CARDS[prefix]
+    split = protocol.get('split')
+    chance = [(label, values[name]) for name, label in CHANCE.items() if name in values]
     rows = [(f'chance: {label}', f'{value:.1f} %') for label, value in chance]
     rows += [
         (name.replace('_', ' '), f'{value:.1f} %')
@@ -193,169 +320,132 @@ def _card(title, color, values, protocol):
         for name, label in DETAILS.items()
         if name in values
     ]
-    lines = ''.join(
-        f'<div><dt>{escape(label)}</dt><dd>{escape(text)}</dd></div>' for label, text in rows
-    )
-    return (
-        f'<article class="card" style="--accent:{color}"><h3>{title}</h3>'
-        f'<p class="big">{values["mIoU"]:.1f}<span>% mIoU</span></p>'
-        f'<div class="meter"><b style="width:{_percent(values["mIoU"])}"></b>{ticks}</div>'
-        f'{f"<dl>{lines}</dl>" if lines else ""}{f"<p>{_chips(protocol)}</p>" if protocol else ""}</article>'
+    return dict(
+        title=title,
+        color=SERIES[prefix][1],
+        value=f'{values["mIoU"]:.1f}',
+        share=_percent(values['mIoU']),
+        words=words + (f' Measured on the split {split}.' if split else ''),
+        ticks=[
+            dict(left=_percent(value), title=f'chance, {label}: {value:.1f} %')
+            for label, value in chance
+        ],
+        rows=rows,
+        protocol=_pairs(protocol),
     )
 
 
-def _stages(stages):
-    """Table of stages; the bar of a stage is its share of the total time."""
-    if not stages:
-        return ''
+def _stages(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows of the table of stages; the bar of a stage is its share of the total time."""
     total = sum(stage['seconds'] for stage in stages if _is_number(stage.get('seconds')))
     rows = []
-    for number, stage in enumerate(stages, 1):
+    for stage in stages:
         status, seconds = stage.get('status'), stage.get('seconds')
-        badge = (
-            f'<span class="badge '
-            f'{STATUS_CLASSES.get(status, "muted")}">{escape(str(status))}</span>'
-            if status
-            else ''
-        )
-        share = seconds / total if _is_number(seconds) and total > 0 else 0
+        share = seconds / total if seconds is not None and _is_number(seconds) and total else 0
         rows.append(
-            f'<tr><td '
-            f'class="index">{number}</td><td><b>{escape(str(stage["name"]))}</b></td><td>{badge}</td>'
-            f'<td class="number">{_duration(seconds)}</td>'
-            f'<td class="share"><div class="bar"><b '
-            f'style="width:{_percent(100 * share)}"></b></div></td>'
-            f'<td class="detail">{escape(str(stage.get("detail") or ""))}</td></tr>'
+            dict(
+                name=str(stage['name']),
+                status=STATUS_WORDS.get(str(status), str(status)) if status else '',
+                kind=STATUS_CLASSES.get(str(status), 'muted'),
+                duration=_duration(seconds),
+                share=_percent(100 * share),
+                detail=str(stage.get('detail') or ''),
+            )
         )
-    foot = (
-        f'<tr class="total"><td></td><td>Total</td><td></td><td '
-        f'class="number">{_duration(total)}</td><td></td><td></td></tr>'
-    )
-    head = (
-        '<tr><th></th><th>Stage</th><th>Status</th><th '
-        'class="number">Duration</th><th></th><th></th></tr>'
-    )
-    return (
-        '<div class="panel scroll"><table>'
-        f'{head}{"".join(rows)}{foot if total > 0 else ""}</table></div>'
-    )
+    return dict(stages=rows, total=_duration(total) if total > 0 else '')
 
 
-def _figures(figures):
+def _figures(figures: Mapping[str, Any]) -> list[dict[str, str]]:
     """Figures in a grid of two columns; a wide one, and one without a neighbour, takes the whole
     row.
     """
     items = []
     for caption, figure in figures.items():
         given = isinstance(figure, bytes)
-        items.append(
-            (
-                escape(str(caption)),
-                figure if given else figure_to_png(figure, transparent=True),
-                given or figure.get_figwidth() > WIDE_INCHES,
-            )
-        )
-    parts, waiting = [], False
+        png = figure if given else figure_to_png(figure, transparent=True)
+        wide = given or figure.get_figwidth() > WIDE_INCHES
+        items.append((str(caption), png, wide))
+    found, waiting = [], False
     for index, (caption, png, wide) in enumerate(items):
         pair = not wide and (waiting or (index + 1 < len(items) and not items[index + 1][2]))
         waiting = pair and not waiting
-        kind = 'panel' if pair else 'panel wide' if wide else 'panel wide single'
-        parts.append(
-            f'<figure class="{kind}"><figcaption>{caption}</figcaption>'
-            f'<img alt="{caption}" src="{_data_uri(png, "png")}"></figure>'
-        )
-    return f'<div class="figures">{"".join(parts)}</div>' if parts else ''
+        uri = f'data:image/png;base64,{base64.b64encode(png).decode("ascii")}'
+        found.append(dict(caption=caption, kind='panel' if pair else 'panel wide', uri=uri))
+    return found
 
 
-def _samples(samples, classes):
-    """A card for each sample: its tags and its tiles, each with a caption."""
-    if not samples:
-        return ''
-    labels = {name: label for label, name in enumerate(classes)}
-    cards = []
-    for sample in samples:
-        tags = [str(tag) for tag in sample.get('tags') or ()]
-        maps = [
-            np.unique(np.asarray(sample[kind])).tolist()
-            for kind in ('gt', 'mask', 'seg')
-            if sample.get(kind) is not None
-        ]
-        others = [
-            classes[label]
-            for label in sorted({label for values in maps for label in values})
-            if 0 < label < len(classes) and classes[label] not in tags
-        ]
-        chips = ''.join(
-            f'<span class="tag">{_dot(labels.get(tag))}{escape(tag)}</span>' for tag in tags
-        )
-        chips += ''.join(
-            f'<span class="tag other" title="in a mask, not among the '
-            f'tags">{_dot(labels[name])}{escape(name)}</span>'
-            for name in others
-        )
-        tiles = ''.join(
-            f'<figure><img loading="lazy" alt="{escape(caption)}" '
-            f'src="{_data_uri(encode_image(picture, "JPEG"), "jpeg")}">'
-            f'<figcaption class="{kind}">{escape(caption)}</figcaption></figure>'
-            for kind, caption, picture in sample_tiles(sample, side=TILE_SIDE)
-        )
-        cards.append(
-            f'<article class="sample panel"><header><h3>{escape(str(sample.get("id", "")))}</h3>'
-            f'<p>{chips or "<em>no tags</em>"}</p></header><div '
-            f'class="tiles">{tiles}</div></article>'
-        )
-    legend = (
-        '<p class="legend">Activation <span>0</span><i></i><span>1</span></p>'
-        if any(sample.get('cams') for sample in samples)
-        else ''
-    )
-    return legend + '\n'.join(cards)
-
-
-def _settings(settings):
+def _settings(settings: str | Mapping[str, str]) -> list[dict[str, str]]:
     texts = {'Configuration': settings} if isinstance(settings, str) else settings
-    return '\n'.join(
-        f'<details class="panel"><summary>{escape(str(name))} '
-        f'<span>{_lines(str(text))}</span></summary>'
-        f'<pre>{escape(str(text))}</pre></details>'
-        for name, text in texts.items()
-    )
+    found = []
+    for name, text in texts.items():
+        count = len(str(text).splitlines())
+        lines = f'{count} line' if count == 1 else f'{count} lines'
+        found.append(dict(name=str(name), lines=lines, text=str(text)))
+    return [] if settings == '' else found
 
 
-def _environment(environment):
+def _environment(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for name, value in environment.items():
-        entries = value.items() if isinstance(value, dict) else [('', value)]
+        entries = value.items() if isinstance(value, Mapping) else [('', value)]
         rows += [(key if name == 'versions' else f'{name} {key}', entry) for key, entry in entries]
-    items = ''.join(
-        f'<div><dt>{escape(str(name).replace("_", " "))}</dt><dd>{escape(_value(value))}</dd></div>'
-        for name, value in rows
-    )
-    return f'<dl class="panel facts">{items}</dl>' if items else ''
+    return [(str(name).replace('_', ' '), _value(value)) for name, value in rows]
 
 
-def _lines(text):
-    count = len(text.splitlines())
-    return f'{count} line' if count == 1 else f'{count} lines'
-
-
-def _chips(settings):
-    return ''.join(
-        f'<span class="chip">{escape(str(name).replace("_", " "))} '
-        f'<b>{escape(_value(value))}</b></span>'
-        for name, value in settings.items()
+def _confusion(counts: Any | None, classes: Sequence[str]) -> dict[str, Any] | None:
+    """Shares in percent of each true class by predicted class, of the classes that occur."""
+    if counts is None:
+        return None
+    present = np.flatnonzero(counts.sum(0) + counts.sum(1))
+    counts = counts[np.ix_(present, present)].astype(float)
+    totals = counts.sum(1, keepdims=True)
+    shares = np.divide(100 * counts, totals, out=np.zeros_like(counts), where=totals > 0)
+    return dict(
+        names=[classes[label] for label in present.tolist()], shares=shares.round(2).tolist()
     )
 
 
-def _dot(label):
-    return (
-        ''
-        if label is None
-        else '<i style="background:#{:02x}{:02x}{:02x}"></i>'.format(*voc_palette()[label])
-    )
+def _training(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Curves of a scalar log; losses, validation and learning rate have an axis each."""
+    axes = {'Learning rate': 'y3', 'Validation': 'y2'}
+    curves = []
+    for panel, lines in group_scalars(records).items():
+        for name, points in lines.items():
+            steps = sorted(points)
+            curves.append(
+                dict(
+                    name=name,
+                    axis=axes.get(panel, 'y'),
+                    x=steps,
+                    y=_finite([points[step] for step in steps]),
+                )
+            )
+    return dict(curves=curves)
 
 
-def _is_number(value):
+def _palette() -> list[list[int]]:
+    """256 colours: those that colour-blind people can tell apart first."""
+    colors = voc_palette().tolist()
+    colors[: len(SAFE_COLORS)] = [list(color) for color in SAFE_COLORS]
+    return colors
+
+
+def _finite(value: Any) -> Any:
+    """The value with None in the place of what JSON cannot hold."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def _pairs(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(str(name).replace('_', ' '), _value(value)) for name, value in settings.items()]
+
+
+def _is_number(value: Any) -> bool:
     return (
         isinstance(value, (int, float, np.number))
         and not isinstance(value, bool)
@@ -363,11 +453,11 @@ def _is_number(value):
     )
 
 
-def _is_shown(value):
+def _is_shown(value: Any) -> bool:
     return value is not None and (_is_number(value) or not isinstance(value, (float, np.floating)))
 
 
-def _value(value):
+def _value(value: Any) -> str:
     """Short text of a number, a truth value, a list or anything else."""
     if value is None:
         return 'none'
@@ -377,12 +467,12 @@ def _value(value):
         return f'{value:.4g}'
     if isinstance(value, (list, tuple)):
         return ', '.join(_value(item) for item in value) or 'none'
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return ', '.join(f'{key} {_value(item)}' for key, item in value.items()) or 'none'
     return str(value)
 
 
-def _duration(seconds):
+def _duration(seconds: Any) -> str:
     if not _is_number(seconds):
         return '–'
     if seconds < 60:
@@ -392,109 +482,5 @@ def _duration(seconds):
     return f'{hours} h {minutes:02d} min' if hours else f'{minutes} min {seconds:02d} s'
 
 
-def _percent(value):
+def _percent(value: float) -> str:
     return f'{min(max(float(value), 0), 100):.2f}%'
-
-
-def _data_uri(data, kind):
-    return f'data:image/{kind};base64,{base64.b64encode(data).decode("ascii")}'
-
-
-STYLE = """
-:root{--bg:#f5f7fa;--panel:#fff;--ink:#16202e;--soft:#5b6878;--line:#e3e8ef;--fill:#eef2f7;--link:#0b5cad;--head:#0f1e33;
---shadow:0 1px 2px rgba(16,30,54,.05),0 4px 16px rgba(16,30,54,.05)}
-@media (prefers-color-scheme:dark){:root{--bg:#0e131a;--panel:#171e28;--ink:#e6ebf2;--soft:#98a5b5;--line:#28323f;--fill:#222c39;
---link:#7cb7f0;--head:#0a1420;--shadow:none}.figures .panel{background:#f4f6f9;color:#16202e}}
-*{box-sizing:border-box}
-html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
-body{margin:0;background:var(--bg);color:var(--ink);
-font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-.page{max-width:1180px;margin:0 auto;padding:0 24px}
-h1,h2,h3,p,dl,dd,figure{margin:0}
-body>header{background:linear-gradient(120deg,var(--head),#12406b);color:#fff;padding:34px 0 0}
-.brand{font-weight:700;letter-spacing:.02em;opacity:.95}
-.brand span{font-weight:400;opacity:.7;margin-left:6px}
-h1{font-size:30px;line-height:1.2;letter-spacing:-.015em;margin:14px 0 8px;overflow-wrap:anywhere}
-.summary{display:flex;flex-wrap:wrap;gap:4px 22px;color:#c4d4e6;font-size:14px}
-nav{display:flex;flex-wrap:wrap;gap:0 26px;margin-top:22px}
-nav a{color:#dce8f5;text-decoration:none;font-size:14px;font-weight:500;padding:10px 0 12px;border-bottom:2px solid transparent}
-nav a:hover,nav a:focus-visible{color:#fff;border-color:#6cb4f5}
-main{padding-top:8px;padding-bottom:64px}
-section{padding-top:34px}
-h2{font-size:20px;letter-spacing:-.01em;margin-bottom:14px}
-.panel,.card{background:var(--panel);border:1px solid var(--line);border-radius:12px;box-shadow:var(--shadow)}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:18px}
-.card{display:flex;flex-direction:column;padding:20px 22px 18px;border-top:4px solid var(--accent)}
-.card h3{font-size:14px;font-weight:600;color:var(--soft)}
-.big{font-size:46px;font-weight:700;letter-spacing:-.03em;line-height:1.15;font-variant-numeric:tabular-nums}
-.big span{font-size:16px;font-weight:500;letter-spacing:0;color:var(--soft);margin-left:6px}
-.meter{position:relative;height:8px;border-radius:4px;background:var(--fill);margin:8px 0 14px}
-.meter b{display:block;height:100%;border-radius:4px;background:var(--accent)}
-.meter i{position:absolute;top:-4px;width:2px;height:16px;margin-left:-1px;background:var(--ink);box-shadow:0 0 0 1px var(--panel)}
-.card dl>div{display:flex;justify-content:space-between;gap:16px;padding:4px 0;font-size:14px}
-.card dl>div+div{border-top:1px solid var(--line)}
-.card dt{color:var(--soft)}
-.card dd{font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
-.card>p:last-child{margin-top:auto;padding-top:10px}
-.chip{display:inline-block;background:var(--fill);border-radius:6px;padding:2px 8px;margin:3px 6px 3px 0;font-size:13px;color:var(--soft)}
-.chip b{color:var(--ink);font-weight:600}
-.protocol{margin-top:16px}
-.protocol>b{margin-right:10px;font-size:14px}
-details{margin-top:14px}
-summary{cursor:pointer;font-weight:600;padding:11px 18px}
-details[open]>summary{border-bottom:1px solid var(--line)}
-summary span{font-weight:400;color:var(--soft);font-size:13px;margin-left:6px}
-.scroll{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-size:14px}
-th{text-align:left;font-weight:600;font-size:13px;color:var(--soft);padding:11px 14px;border-bottom:1px solid var(--line)}
-td{padding:10px 14px;border-bottom:1px solid var(--line);vertical-align:middle}
-tr:last-child td{border-bottom:0}
-.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.index{color:var(--soft);width:40px;text-align:right;padding-right:0}
-.share{width:22%;min-width:90px}
-.bar{height:6px;border-radius:3px;background:var(--fill)}
-.bar b{display:block;height:100%;min-width:2px;border-radius:3px;background:#3d8bd4}
-.detail{color:var(--soft)}
-.total td{font-weight:700;background:var(--fill)}
-.total td:first-child{border-radius:0 0 0 11px}
-.total td:last-child{border-radius:0 0 11px 0}
-.badge{display:inline-block;padding:1px 9px;border-radius:99px;font-size:12.5px;font-weight:600}
-.good{background:#d8f3e6;color:#0a5f40}
-.bad{background:#fde2dd;color:#a12c12}
-.busy{background:#dcebfb;color:#0b5394}
-.muted{background:var(--fill);color:var(--soft)}
-.figures{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:18px}
-.figures .panel{padding:16px 18px}
-.figures .wide{grid-column:1/-1}
-.figures .single img{max-width:760px;margin:0 auto}
-.figures figcaption{font-weight:600;margin-bottom:10px}
-.figures img{display:block;width:100%;height:auto}
-.legend{display:flex;align-items:center;gap:8px;font-size:13px;color:var(--soft);margin:-6px 0 12px}
-.legend i{width:150px;height:10px;border-radius:5px;
-background:linear-gradient(90deg,#30123b,#4662d7,#36aaf9,#1ae4b6,#72fe5e,#c7ef34,#faba39,#f66b19,#cb2a04,#7a0403)}
-.sample{padding:16px 18px 18px;margin-bottom:18px}
-.sample header{display:flex;flex-wrap:wrap;align-items:center;gap:6px 14px;margin-bottom:12px}
-.sample h3{font:600 15px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
-.sample em{color:var(--soft);font-size:13px}
-.tag{display:inline-flex;align-items:center;gap:6px;
-border:1px solid var(--line);background:var(--fill);border-radius:99px;padding:1px 10px;margin-right:6px;font-size:13px}
-.tag i{width:10px;height:10px;border-radius:50%;box-shadow:0 0 0 1px rgba(128,128,128,.35)}
-.tag.other{background:none;border-style:dashed;color:var(--soft)}
-.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:12px}
-.tiles img{display:block;width:100%;height:auto;border-radius:8px}
-.tiles figcaption{text-align:center;font-size:13px;color:var(--soft);margin-top:5px;overflow-wrap:anywhere}
-.tiles .cam{color:var(--ink);font-weight:600}
-pre{margin:0;padding:16px 18px;max-height:560px;overflow:auto;
-font:12.5px/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;tab-size:4}
-.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(230px,1fr));gap:14px 24px;padding:18px 20px}
-.facts dt{color:var(--soft);font-size:13px}
-.facts dd{font-weight:500;overflow-wrap:anywhere}
-.empty{padding-top:40px;color:var(--soft)}
-@media (max-width:760px){
-.figures{grid-template-columns:minmax(0,1fr)}h1{font-size:24px}.page{padding:0 14px}
-.tiles{grid-template-columns:repeat(auto-fill,minmax(130px,1fr))}
-th:nth-child(n+5),td:nth-child(n+5){display:none}
-.figures .wide:not(.single){overflow-x:auto}.figures .wide:not(.single) img{width:820px}
-}
-@media print{body>header{background:none;color:#000}nav{display:none}.panel,.card{box-shadow:none;break-inside:avoid}.summary{color:#333}}
-"""

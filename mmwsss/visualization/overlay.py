@@ -35,7 +35,7 @@ def overlay_cam(image_rgb, cam, alpha=0.55, *, colormap='turbo'):
         ValueError: Wrong shape or type of ``image_rgb`` or ``cam``, ``alpha`` outside [0,1],
             unknown ``colormap``.
     """
-    image, cam = _check_image(image_rgb), np.asarray(cam, np.float32)
+    image, cam = check_image(image_rgb), np.asarray(cam, np.float32)
     if cam.ndim != 2 or not cam.size:
         raise ValueError(f'a class activation map to draw has shape (h,w), got {cam.shape}')
     if colormap not in colormaps:
@@ -67,7 +67,7 @@ def overlay_mask(image_rgb, mask, palette=None, alpha=0.7):
     Raises:
         ValueError: Wrong shape or type, a label outside the palette, ``alpha`` outside [0,1].
     """
-    image, mask, alpha = _check_image(image_rgb), np.asarray(mask), _check_alpha(alpha)
+    image, mask, alpha = check_image(image_rgb), np.asarray(mask), _check_alpha(alpha)
     if mask.ndim != 2 or not mask.size or mask.dtype.kind not in 'iub':
         raise ValueError(
             f'a label map to draw has integers of shape (h,w), got {mask.dtype} of shape '
@@ -109,7 +109,7 @@ def sample_tiles(sample, *, side=None, palette=None):
         list[tuple[str, str, ndarray]]: Kind (``image``, ``gt``, ``cam``, ``mask`` or ``seg``),
         caption, (H,W,3) uint8 RGB picture.
     """
-    image = _check_image(sample['image'])
+    image = check_image(sample['image'])
     height, width = image.shape[:2]
     if side is not None and max(height, width) != side:
         size = tuple(
@@ -212,7 +212,7 @@ def draw_picture_grid(
             f'{len(rows)} rows, wrong {wrong[:3]}, and {cell} pixels'
         )
     font = ImageFont.truetype(str(Path(get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'), 13)
-    tiles = [[_fit(_check_image(picture), cell) for picture in pictures] for _, pictures in rows]
+    tiles = [[_fit(check_image(picture), cell) for picture in pictures] for _, pictures in rows]
     heights = [max(tile.height for tile in row) + CAPTION_HEIGHT for row in tiles]
     width = len(titles) * (cell + GAP) + GAP
     canvas = Image.new('RGB', (width, CAPTION_HEIGHT + sum(heights) + GAP), 'white')
@@ -249,11 +249,11 @@ def encode_image(image_rgb, kind='PNG'):
     """
     buffer = io.BytesIO()
     options = {'quality': 88, 'subsampling': 0} if kind == 'JPEG' else {'optimize': True}
-    Image.fromarray(_check_image(image_rgb)).save(buffer, kind, **options)
+    Image.fromarray(check_image(image_rgb)).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
-def _check_image(image):
+def check_image(image):
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(

@@ -464,7 +464,7 @@ def plot_curves(records):
     Returns:
         matplotlib.figure.Figure: Says so if nothing was logged.
     """
-    panels = {title: curves for title, curves in _group_scalars(records).items() if curves}
+    panels = {title: curves for title, curves in group_scalars(records).items() if curves}
     columns = min(2, max(1, len(panels)))
     rows = math.ceil(max(1, len(panels)) / columns)
     figure = Figure(
@@ -535,7 +535,7 @@ def plot_curves(records):
     return figure
 
 
-def _group_scalars(records):
+def group_scalars(records):
     """``{panel: {name: {step: value}}}`` of the curves to draw."""
     panels = {
         'Classification losses': {},

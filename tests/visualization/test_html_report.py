@@ -1,5 +1,7 @@
 import base64
+import hashlib
 import io
+import json
 import re
 from html.parser import HTMLParser
 
@@ -14,8 +16,9 @@ from mmwsss.visualization import (
     plot_threshold_curve,
     write_report,
 )
+from mmwsss.visualization.report_samples import picture_side
 
-VOID = {'meta', 'link', 'img', 'br'}
+VOID = {'meta', 'link', 'img', 'br', 'input'}
 METRICS = {
     'cam/mIoU': 45.123,
     'cam/best_threshold': 0.41,
@@ -39,7 +42,8 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.attributes, self.tags, self.text = [], [], [], []
+        self.open, self.attributes, self.tags = [], [], []
+        self.text, self.scripts = [], []
         self.feed(text)
         self.close()
         assert not self.open
@@ -54,8 +58,15 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != 'style':
+        if self.open and self.open[-1] == 'script':
+            self.scripts.append(data)
+        elif self.open and self.open[-1] != 'style':
             self.text.append(data)
+
+    @property
+    def data(self):
+        """What the page hands to its script."""
+        return json.loads(self.scripts[0]) if self.scripts else None
 
 
 def report(tmp_path, **parts):
@@ -63,11 +74,11 @@ def report(tmp_path, **parts):
     text = path.read_text(encoding='utf-8')
     page = Page(text)
     assert [file.name for file in path.parent.iterdir()] == ['report.html']
-    assert 'script' not in page.tags
     assert not [
         value for _, value in page.attributes if value and re.search('https?:|^//|file:', value)
     ]
-    assert not re.search(r'@import|url\(', text)
+    style = re.search('<style>(.*?)</style>', text, re.DOTALL)[1]
+    assert not re.search(r'@import|url\(', style)
     return page, ' '.join(' '.join(page.text).split())
 
 
@@ -79,32 +90,36 @@ def sample_of(name='img', height=20, width=30, num_cams=1, **parts):
     return {'id': name, 'image': image, 'cams': cams, 'tags': [cam[0] for cam in cams], **parts}
 
 
-def pictures(page):
-    uris = [value for name, value in page.attributes if name == 'src']
-    assert all(uri.startswith('data:image/') for uri in uris)
-    return [Image.open(io.BytesIO(base64.b64decode(uri.split(',', 1)[1]))) for uri in uris]
+def picture(uri):
+    assert uri.startswith('data:image/')
+    return Image.open(io.BytesIO(base64.b64decode(uri.split(',', 1)[1])))
+
+
+def figures_of(page):
+    return [picture(value) for name, value in page.attributes if name == 'src']
+
+
+CURVE = {'thresholds': [0.1, 0.2, 0.41], 'mIoU': [1.0, 2.0, 45.1], 'FP': [3.0, float('nan'), 1.0]}
 
 
 def test_full_report_has_everything(tmp_path):
     labels = np.zeros((20, 30), np.uint8)
     labels[5:10, 5:10] = 2
-    figures = {
-        'Threshold curve': plot_threshold_curve({'thresholds': [0.1, 0.2], 'mIoU': [1, 2]}),
-        'IoU of classes': plot_class_iou(['background', 'cat', 'dog'], {'cam': [1, 2, 3]}),
-        'Training': plot_curves([{'loss': 1.0, 'lr': 0.1, 'step': 1}]),
-        'Attention': encode_image(np.zeros((4, 5, 3), np.uint8)),
-    }
     page, text = report(
         tmp_path,
         title='MCTformer+ on toy shapes',
-        metrics=METRICS,
+        metrics={**METRICS, 'cam/IoU': {'background': 80.0, 'cat': 10.0, 'dog': None}},
         stages=[
             {'name': 'train', 'status': 'done', 'seconds': 7540},
             {'name': 'refine', 'status': 'failed', 'seconds': 61.2, 'detail': 'crf'},
+            {'name': 'masks', 'status': 'skipped', 'seconds': 0.5},
             {'name': 'test', 'seconds': None},
         ],
-        figures=figures,
+        curve=CURVE,
+        training={'classifier': [{'loss': 1.0, 'lr': 0.1, 'step': 1}], 'empty': []},
+        figures={'Attention': encode_image(np.zeros((4, 5, 3), np.uint8))},
         samples=[sample_of(gt=labels, mask=labels, seg=labels), sample_of('other')],
+        samples_note='The first two.',
         settings='lr = 0.1\nseed = 3',
         environment={
             'seed': 3,
@@ -125,7 +140,7 @@ def test_full_report_has_everything(tmp_path):
         'best threshold 0.41',
         'false positives 30.0 %',
         'mIoU with image tags 56.1 %',
-        'split train',
+        'Measured on the split train.',
         'scales 1, 0.5',
         'flip yes',
         'crf none',
@@ -133,14 +148,11 @@ def test_full_report_has_everything(tmp_path):
         'wsol/PxAP 55.25',
         '2 h 05 min',
         '1 min 01 s',
+        'done before',
         'Total 2 h 06 min',
         'failed',
-        'Threshold curve',
-        'Training',
         'Attention',
-        'ground truth',
-        'pseudo mask',
-        'segmentation',
+        'The first two.',
         'lr = 0.1',
         '2 lines',
         'seed 3',
@@ -150,24 +162,46 @@ def test_full_report_has_everything(tmp_path):
     ):
         assert expected in text, expected
     assert 'seg/empty' not in text and text.count('wsol/PxAP') == 1 and 'cam/FP' not in text
-    assert len(pictures(page)) == len(figures) + 5 + 2
-    # the label map of the first sample holds a dog that is not a tag
-    assert ('class', 'tag other') in page.attributes
-    assert ('style', 'background:#008000') in page.attributes and (
-        'style',
-        'background:#800000',
-    ) in page.attributes
+    assert [figure.size for figure in figures_of(page)] == [(5, 4)]
+    data = page.data
+    assert data['threshold'] == 0.41 and data['curve']['FP'] == [3.0, None, 1.0]
+    assert data['class_iou'] == {'cam': {'background': 80.0, 'cat': 10.0, 'dog': None}}
+    assert [entry['curves'][0]['name'] for entry in data['training']] == ['total']
+    first, second = data['samples']
+    assert first['names'] == [[1, 'cat', True], [2, 'dog', False]]
+    assert first['iou']['mask'] == 100 and first['error']['mask'] == ''
+    # the maps are 1 everywhere: all of the image is taken for a cat
+    assert first['error']['cam'] == 'spurious' and first['iou']['cam'] == 0
+    assert second['iou'] == {} and 'gt' not in second
+    assert np.array_equal(np.asarray(picture(first['gt'])), labels)
+    assert data['confusion'] == {
+        'names': ['background', 'dog'],
+        'shares': [[100.0, 0.0], [0.0, 100.0]],
+    }
+
+
+def test_only_known_scripts_run(tmp_path):
+    page, _ = report(tmp_path, curve=CURVE)
+    (policy,) = [value for _, value in page.attributes if value and 'default-src' in value]
+    assert "default-src 'none'" in policy and 'unsafe-eval' not in policy
+    executed = page.scripts[1:]
+    assert len(executed) == 2  # the plotting library and our own
+    for script in executed:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    assert len(report(tmp_path, samples=[sample_of()])[0].scripts) == 2  # no plot, no library
 
 
 def test_empty_report(tmp_path):
     page, text = report(tmp_path)
-    assert 'no results yet' in text and 'section' not in page.tags and not pictures(page)
+    assert 'no results yet' in text and 'section' not in page.tags and not page.scripts
     assert (
         report(
             tmp_path,
             metrics={},
             stages=[],
             figures={},
+            training={},
             samples=[],
             settings='',
             environment={},
@@ -183,9 +217,11 @@ def test_empty_report(tmp_path):
         ({'metrics': {'mask/mIoU': 1.0}}, 'Results'),
         ({'stages': [{'name': 'a'}]}, 'Stages'),
         ({'settings': {'a': ''}}, 'Settings'),
-        ({'samples': [sample_of(num_cams=0)]}, 'Samples'),
+        ({'samples': [sample_of(num_cams=0)]}, 'Images'),
         ({'environment': {'seed': None, 'git': None}}, 'Environment'),
         ({'figures': {'curve': plot_curves([])}}, 'Figures'),
+        ({'curve': CURVE}, 'Threshold'),
+        ({'training': {'a': [{'loss': 1.0, 'step': 1}]}}, 'Training'),
     ],
 )
 def test_each_part_stands_alone(tmp_path, parts, heading):
@@ -194,31 +230,33 @@ def test_each_part_stands_alone(tmp_path, parts, heading):
 
 
 def test_sample_without_tags_and_cams(tmp_path):
-    page, text = report(
-        tmp_path,
-        samples=[
-            sample_of('untagged', num_cams=0, gt=None, mask=np.zeros((20, 30), np.uint8), tags=None)
-        ],
-    )
-    assert (
-        'untagged' in text
-        and 'no tags' in text
-        and 'Activation' not in text
-        and len(pictures(page)) == 2
-    )
-
-
-def test_samples_keep_their_proportions_and_are_bounded(tmp_path):
+    mask = np.zeros((20, 30), np.uint8)
     page, _ = report(
-        tmp_path,
-        samples=[sample_of(height=900, width=300), sample_of(height=10, width=40, num_cams=2)],
+        tmp_path, samples=[sample_of('untagged', num_cams=0, gt=None, mask=mask, tags=None)]
     )
-    sizes = [picture.size for picture in pictures(page)]
-    assert sizes == [(128, 384)] * 2 + [(384, 96)] * 3
+    (entry,) = page.data['samples']
+    assert (entry['names'], entry['iou'], 'cam' in entry, 'mask' in entry) == ([], {}, False, True)
+
+
+def test_pictures_are_bounded_and_streamed(tmp_path):
+    page, _ = report(tmp_path, samples=[sample_of(height=900, width=300), sample_of(height=10)])
+    sizes = [picture(entry['photo']).size for entry in page.data['samples']]
+    assert sizes == [(128, 384), (30, 10)]
+    assert [picture_side(count) for count in (1, 300, 1449)] == [384, 224, 120]
+    alive = []
+
+    def samples():
+        for index in range(3):
+            alive.append(index)
+            yield sample_of(str(index), height=600, width=600)
+
+    page, _ = report(tmp_path, samples=samples(), num_samples=1449)
+    assert alive == [0, 1, 2]
+    assert picture(page.data['samples'][0]['photo']).size == (120, 120)
 
 
 def test_text_is_escaped(tmp_path):
-    evil = '<script>alert("x")</script>&\''
+    evil = '</script><script>alert("x")</script>&\''
     sample = sample_of(evil, tags=[evil])
     sample['cams'] = [(evil, np.zeros((20, 30)))]
     page, text = report(
@@ -226,11 +264,13 @@ def test_text_is_escaped(tmp_path):
         title=evil,
         metrics={
             'cam/mIoU': 1.0,
+            'cam/IoU': {evil: 1.0},
             f'x/{evil}': evil,
             'protocol': {evil: evil, 'cam': {evil: [evil]}},
         },
         stages=[{'name': evil, 'status': evil, 'seconds': 1, 'detail': evil}],
         figures={evil: plot_curves([])},
+        training={evil: [{evil: 1.0, 'loss': 2.0, 'step': 1}]},
         samples=[sample],
         settings={evil: evil},
         environment={
@@ -241,9 +281,10 @@ def test_text_is_escaped(tmp_path):
         },
         classes=['background', evil],
     )
-    assert 'script' not in page.tags
+    assert len(page.scripts) == 3 and not any('alert' in text for text in page.scripts[1:])
+    assert page.data['samples'][0]['id'] == evil and evil in page.data['class_iou']['cam']
     assert text.count('alert("x")') > 15
-    assert [value for name, value in page.attributes if name == 'alt'].count(evil) == 2
+    assert [value for name, value in page.attributes if name == 'alt'].count(evil) == 1
 
 
 def test_values_that_are_no_finite_numbers(tmp_path):
@@ -278,8 +319,8 @@ def test_metrics_without_a_headline_are_listed(tmp_path):
 
 
 def test_names_that_are_no_valid_text_and_other_scripts(tmp_path):
-    _, text = report(tmp_path, title='Größe 猫', samples=[sample_of('bad\udcff')])
-    assert 'Größe 猫' in text and 'bad' in text
+    page, text = report(tmp_path, title='Größe 猫', samples=[sample_of('bad\udcff')])
+    assert 'Größe 猫' in text and page.data['samples'][0]['id'] == 'bad\udcff'
 
 
 def test_report_replaces_the_old_one_only_when_complete(tmp_path):
@@ -297,6 +338,8 @@ def test_half_figures_pair_up_and_a_lone_one_takes_the_row(tmp_path):
     wide = plot_class_iou([f'c{index}' for index in range(21)], {'a': [1] * 21})
     page, _ = report(tmp_path, figures={'a': half, 'b': half, 'c': half, 'd': wide, 'e': half})
     kinds = [
-        value for name, value in page.attributes if name == 'class' and value.startswith('panel')
+        value
+        for name, value in page.attributes
+        if name == 'class' and value in ('panel', 'panel wide')
     ]
-    assert kinds == ['panel', 'panel', 'panel wide single', 'panel wide', 'panel wide single']
+    assert kinds == ['panel', 'panel', 'panel wide', 'panel wide', 'panel wide']

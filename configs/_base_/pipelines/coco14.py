@@ -2,4 +2,4 @@
 # both ResNet-38 start from: OUR INFERENCE, nothing is released for COCO.
 data = 'data/coco14'
 resnet38 = 'weights/res38_cls.pth'
-dataset = dict(root='{data}', raw_pixels=True)
+dataset = dict(root='{data}', sample_split='val', raw_pixels=True)

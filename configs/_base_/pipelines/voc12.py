@@ -6,6 +6,7 @@ dataset = dict(
     root='{data}',
     masks='SegmentationClassAug',
     split='train_aug',
+    sample_split='val',
     class_file=False,
     raw_pixels=True,
 )
