@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weights
 from mmwsss.apis.cost import describe, photo_sizes, views_of
-from mmwsss.engine.prediction_writer import PredictionWriter, write_predictions
+from mmwsss.engine.prediction_writer import PredictionWriter, largest_first, write_predictions
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.env import emulates_bf16
@@ -56,6 +56,13 @@ def parse_args():
         type=float,
         metavar='T',
         help='write masks cut at this background threshold instead of CAM files',
+    )
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        metavar='N',
+        help='images of one size that the network sees together; results stay the same (default: '
+        'what the memory of a GPU holds, 1 on a CPU)',
     )
     parser.add_argument('--workers', type=int, help='processes that load images')
     parser.add_argument('--device', help='e.g. cpu or cuda:1 (default: the first accelerator)')
@@ -138,6 +145,8 @@ def _generate(args: argparse.Namespace, cfg: Config, writer: PredictionWriter) -
     pending = pending[0]
     runner.logger.info(f'{out}: {len(ids) - len(pending)} of {len(ids)} images are done')
     if pending:
+        if args.batch_size != 1 or runner.world_size > 1:
+            pending = largest_first(dataset, pending)
         dataset.get_subset_(pending)
         workers = (
             cfg.test_dataloader.get('num_workers', 0) if args.workers is None else args.workers
@@ -150,7 +159,13 @@ def _generate(args: argparse.Namespace, cfg: Config, writer: PredictionWriter) -
                 sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
             )
         )
-        write_predictions(model, loader, writer, description=f'{writer.kind} of {args.split}')
+        write_predictions(
+            model,
+            loader,
+            writer,
+            description=f'{writer.kind} of {args.split}',
+            batch_size=args.batch_size,
+        )
     runner.logger.info(f'{out}: all {len(ids)} images are done')
 
 

@@ -51,6 +51,13 @@ def parse_args():
         'not the published numbers',
     )
     parser.add_argument(
+        '--batch-size',
+        type=int,
+        metavar='N',
+        help='images of one size that the network sees together; results stay the same (default: '
+        'as the config loads them)',
+    )
+    parser.add_argument(
         '--submission',
         action='store_true',
         help='write the masks of the test split (or of --split) into --out as the VOC server '
@@ -78,6 +85,8 @@ def main():
         raise ValueError(
             '--protocol sets scales, CRF and metric: leave out --tta, --crf and --submission'
         )
+    if args.batch_size is not None and (args.crf or args.tta or args.protocol):
+        raise ValueError('--batch-size is for tests without --crf, --tta and --protocol')
     if args.crf_prune is not None and not args.crf:
         raise ValueError('--crf-prune is an option of --crf')
     cfg = load_config(
@@ -131,6 +140,8 @@ def main():
 
 
 def _test(cfg, args, in_tta):
+    if args.batch_size is not None:
+        cfg.test_cfg = dict(type='mmwsss.BucketedTestLoop', batch_size=args.batch_size)
     runner = build_runner(cfg, 'test')
     model = (
         runner.model.module

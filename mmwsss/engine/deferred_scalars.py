@@ -52,6 +52,9 @@ class DeferredBuffer(HistoryBuffer):
     In checkpoints it is a plain :class:`mmengine.logging.HistoryBuffer`.
     """
 
+    _log: np.ndarray
+    _count: np.ndarray
+
     def __init__(self, source: DeferredScalars, log: Any, count: Any) -> None:
         self._source = source
         super().__init__(list(log), list(count))

@@ -1,19 +1,23 @@
 """Writers of predictions: the files that the next stage reads."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import BoundedSemaphore
 
 import numpy as np
 import torch
+from mmengine.dataset import BaseDataset
 from mmengine.dist import barrier, is_main_process
 from mmengine.model import BaseModel
 from rich.progress import track
 from torch.utils.data import DataLoader
 
+from mmwsss.engine.size_buckets import BatchPredictor
 from mmwsss.functional.thresholds import labels_at_threshold
 from mmwsss.structures import WSSSDataSample
+from mmwsss.utils.image_io import open_image, shown_size
 from mmwsss.utils.io import write_cam, write_mask
-from mmwsss.utils.memory import memory_errors_named
 from mmwsss.utils.names import output_path
 from mmwsss.utils.output_folder import is_finished
 
@@ -66,33 +70,125 @@ class PredictionWriter:
             )
 
 
+class ThreadedWriter:
+    """Writes predictions in threads while the network computes the next ones.
+
+    Predictions leave the device without being waited for; at most ``waiting`` images are in memory
+    before :meth:`write` blocks. Leaving the context waits for all files, also after an error, and
+    raises what a thread raised.
+
+    Args:
+        writer (PredictionWriter): Writer of the files.
+        threads (int): Threads; files are compressed and written outside Python's lock.
+        waiting (int): Images that may wait.
+    """
+
+    def __init__(self, writer: PredictionWriter, *, threads: int = 4, waiting: int = 64) -> None:
+        self.writer = writer
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix='writer')
+        self._room = BoundedSemaphore(waiting)
+        self._failed: list[BaseException] = []
+
+    def __enter__(self) -> 'ThreadedWriter':
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._pool.shutdown(wait=True)
+        if kind is None:
+            self._raise()
+
+    def write(self, samples: Sequence[WSSSDataSample]) -> None:
+        """Queue predicted samples."""
+        self._raise()
+        for sample, arrived in _on_host(samples):
+            self._room.acquire()
+            self._pool.submit(self._write, sample, arrived).add_done_callback(self._finish)
+
+    def _write(self, sample: WSSSDataSample, arrived: torch.cuda.Event | None) -> None:
+        if arrived is not None:
+            arrived.synchronize()
+        self.writer.write(sample)
+
+    def _finish(self, job: Future) -> None:
+        self._room.release()
+        error = job.exception()
+        if error is not None:
+            self._failed.append(error)
+
+    def _raise(self) -> None:
+        if self._failed:
+            raise self._failed[0]
+
+
+def _on_host(
+    samples: Sequence[WSSSDataSample],
+) -> list[tuple[WSSSDataSample, torch.cuda.Event | None]]:
+    """Samples with what is written on its way to the host, and an event for its arrival."""
+    moved, arrived = [], None
+    for sample in samples:
+        for field in ('pred_cams', 'pred_sem_seg'):
+            data = sample.get(field)
+            if data is None or data.data.device.type != 'cuda':
+                continue
+            host = torch.empty_like(data.data, device='cpu', pin_memory=True)
+            host.copy_(data.data, non_blocking=True)
+            data.data = host
+            arrived = arrived or torch.cuda.Event()
+        moved.append(sample)
+    if arrived is not None:
+        arrived.record()
+    return [(sample, arrived) for sample in moved]
+
+
 def write_predictions(
     model: BaseModel,
     dataloader: DataLoader,
     writer: PredictionWriter,
     *,
     description: str = 'writing',
+    batch_size: int | None = 1,
 ) -> None:
     """Predict every image of ``dataloader`` and write it; all ranks return when all are done.
 
+    Loading (worker processes of the loader), computing and writing (threads) overlap.
+
     Args:
         model (BaseModel): In evaluation mode during the loop, then as before.
-        dataloader (DataLoader): Unpadded (``round_up=False``), so that no image is predicted twice.
+        dataloader (DataLoader): Unpadded (``round_up=False``), so that no image is predicted twice;
+            one image at a time, for batches to be made of.
         writer (PredictionWriter): Writer of the files.
+        description (str): Of the progress bar.
+        batch_size (int, optional): Images of one size that are predicted together; None: see
+            :class:`BatchPredictor`.
     """
     training = model.training
     model.eval()
-    with torch.no_grad():
-        for data in track(dataloader, description=description, disable=not is_main_process()):
-            with memory_errors_named(_photo(data), 'make photos smaller with --max-side 1024'):
-                samples = model.test_step(data)
-            for sample in samples:
-                writer.write(sample)
+    predictor = BatchPredictor(model, batch_size)
+    images = track(dataloader, description=description, disable=not is_main_process())
+    with torch.no_grad(), ThreadedWriter(writer) as files:
+        for _, samples in predictor.predict(images):
+            files.write(samples)
     model.train(training)
     barrier()
 
 
-def _photo(data: dict) -> str:
-    """Files of a batch, for messages."""
-    samples = data.get('data_samples', ())
-    return ', '.join(str(sample.metainfo.get('img_path', 'an image')) for sample in samples)
+def largest_first(dataset: BaseDataset, indices: Sequence[int]) -> list[int]:
+    """Indices of images, those of the largest images first, by the headers of their files.
+
+    Ranks that take every n-th of them get equal shares of each size, images of one size follow each
+    other, and what needs the most memory comes first. Unreadable files come last.
+
+    Args:
+        dataset (BaseDataset): Data set of images.
+        indices (Sequence[int]): Positions in it.
+    """
+
+    def size(index: int) -> tuple[int, int, int]:
+        try:
+            with open_image(dataset.get_data_info(index)['img_path']) as image:
+                height, width = shown_size(image)
+        except (OSError, ValueError):
+            return 0, 0, 0
+        return -height * width, height, width
+
+    return sorted(indices, key=size)

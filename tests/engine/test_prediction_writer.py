@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import PixelData
+from PIL import Image
 from torch import nn
 
 from mmwsss.engine import prediction_writer
-from mmwsss.engine.prediction_writer import PredictionWriter, write_predictions
+from mmwsss.engine.prediction_writer import (
+    PredictionWriter,
+    ThreadedWriter,
+    largest_first,
+    write_predictions,
+)
 from mmwsss.structures import WSSSDataSample
 from mmwsss.utils import io
 from mmwsss.utils.io import read_cam, read_mask
@@ -143,3 +149,25 @@ def test_only_the_main_process_shows_progress(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(prediction_writer, 'is_main_process', lambda: False)
     write_predictions(Model(), [['a']], PredictionWriter(tmp_path), description='cams of train')
     assert 'cams of train' not in capsys.readouterr().out
+
+
+def test_an_error_of_a_writing_thread_is_raised(tmp_path):
+    writer = PredictionWriter(tmp_path)
+    with pytest.raises(ValueError, match='3 keys'):
+        with ThreadedWriter(writer, threads=1, waiting=1) as files:
+            broken = sample_with((0, 1), img_id='a')
+            broken.set_metainfo(dict(cam_keys=(1, 2, 3)))
+            files.write([broken])
+            files.write([sample_with((), img_id='b')])
+            files.write([sample_with((), img_id='c')])
+
+
+def test_the_largest_images_come_first(tmp_path):
+    class Images:
+        def get_data_info(self, index):
+            return dict(img_path=str(tmp_path / f'{index}.png'))
+
+    for index, size in enumerate([(8, 4), (4, 8), (16, 16), (8, 4)]):
+        Image.new('RGB', size).save(tmp_path / f'{index}.png')
+    (tmp_path / '4.png').write_text('no image')
+    assert largest_first(Images(), [4, 3, 2, 1, 0]) == [2, 3, 0, 1, 4]

@@ -12,6 +12,8 @@ from torch.optim import Optimizer
 
 from mmwsss.registry import HOOKS
 
+FOUND_INF = 'found_inf'  # attribute that fused optimizers read, set by gradient scalers too
+
 
 @HOOKS.register_module()
 class SkipNonFiniteHook(Hook):
@@ -65,15 +67,14 @@ class SkipNonFiniteHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Look at the counts on the device, if it is time."""
-        if self._counts is not None and self.every_n_train_iters(runner, self.interval):
+        if self.every_n_train_iters(runner, self.interval):
             self._read_counts(runner)
 
     def after_train(self, runner: Runner) -> None:
         """Leave the optimizer alone."""
         for handle in self._handles:
             handle.remove()
-        if self._counts is not None:
-            self._read_counts(runner)
+        self._read_counts(runner)
 
     def _before_step(self, runner: Runner, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         parameters = [
@@ -107,10 +108,10 @@ class SkipNonFiniteHook(Hook):
         """Tell a fused optimizer, and count: left out, in a row now, longest row since the last
         look.
         """
-        if getattr(optimizer, 'found_inf', None) is not None:  # the gradient scaler has
+        if getattr(optimizer, FOUND_INF, None) is not None:  # the gradient scaler has
             return
         bad = (~finite).float()
-        optimizer.found_inf = bad
+        setattr(optimizer, FOUND_INF, bad)
         if self._counts is None:
             self._counts = torch.zeros(3, device=bad.device)
         skipped, row, longest = self._counts.unbind()
@@ -118,10 +119,12 @@ class SkipNonFiniteHook(Hook):
         self._counts = torch.stack([skipped + bad, row, torch.maximum(longest, row)])
 
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if self._counts is not None and hasattr(optimizer, 'found_inf'):
-            del optimizer.found_inf
+        if self._counts is not None and hasattr(optimizer, FOUND_INF):
+            delattr(optimizer, FOUND_INF)
 
     def _read_counts(self, runner: Runner) -> None:
+        if self._counts is None:
+            return
         skipped, self.in_a_row, longest = (int(count) for count in self._counts.tolist())
         self._counts[2] = 0
         new, self.skipped = skipped - self.skipped, skipped

@@ -1,5 +1,6 @@
 """Loops."""
 
+from .bucketed_test_loop import BucketedTestLoop
 from .crf_test_loop import CRFTestLoop
 
-__all__ = ['CRFTestLoop']
+__all__ = ['BucketedTestLoop', 'CRFTestLoop']

@@ -16,7 +16,7 @@ from mmwsss.functional.cam import minmax_normalize, upsample_cams
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
-from mmwsss.utils.transfer import select, send
+from mmwsss.utils.transfer import send
 
 DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 
@@ -238,7 +238,8 @@ class TagClassifier(BaseModel):
                 ].float()
                 keys = self._keys(scores, data_samples)
                 union = sorted({key for image_keys in keys for key in image_keys})
-                sums = view.new_zeros(len(view), len(union), *size)
+                slots = _slots(keys, union, view.device)
+                sums = view.new_zeros(len(view), max(map(len, keys)), *size)
             if not union:
                 break
             maps = (
@@ -246,16 +247,16 @@ class TagClassifier(BaseModel):
                 if self.cam is None
                 else self.cam.maps_of(self, extracted, union)
             )
+            if slots is not None:  # of each image only its own maps are enlarged
+                index = slots.repeat(len(maps) // len(slots), 1)[:, :, None, None]
+                maps = maps.gather(1, index.expand(-1, -1, *maps.shape[-2:]))
             maps = self.to_image_size(maps.float(), view.shape[-2:], size)
             sums += maps[: len(view)]
             if self.test_cfg['flip']:
                 sums += maps[len(view) :].flip(-1)
-        column = {key: index for index, key in enumerate(union)}
         eps = self.test_cfg['eps']
         cams = [
-            minmax_normalize(select(image, [column[key] for key in image_keys]), eps)
-            if image_keys
-            else image[:0]
+            minmax_normalize(image[: len(image_keys)], eps) if image_keys else image[:0]
             for image, image_keys in zip(sums, keys)
         ]
         return scores, keys, cams
@@ -347,3 +348,18 @@ def _equal_sizes(
         size = tuple(sample.metainfo.get('ori_shape', ()))
         groups.setdefault((size, *(view.shape for view in views)), []).append(index)
     return groups.values()
+
+
+def _slots(keys: list[list[int]], union: list[int], device: torch.device) -> Tensor | None:
+    """For each image the places (B,K) of its classes in ``union``, filled up with 0; None where
+    every image has all of them.
+    """
+    if all(image_keys == union for image_keys in keys):
+        return None
+    column = {key: index for index, key in enumerate(union)}
+    longest = max(map(len, keys))
+    places = [
+        [column[key] for key in image_keys] + [0] * (longest - len(image_keys))
+        for image_keys in keys
+    ]
+    return send(torch.tensor(places, dtype=torch.long), device)

@@ -1,0 +1,158 @@
+"""Batches of images of one size, from a stream of images of any size."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from mmengine.device import get_device
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mmwsss.utils.memory import memory_errors_named
+
+FREE_SHARE = 0.6  # of the free memory that a batch may take
+LARGEST = 32  # images of an automatic batch
+
+
+class SizeBuckets:
+    """Collects collated batches of one image until as many as a batch has have the same sizes.
+
+    Images of other sizes wait in buckets of their own; only exact sizes meet, so that an image gets
+    the numbers that it gets alone. At most ``waiting`` images are kept: beyond that the fullest
+    bucket becomes a batch.
+
+    Args:
+        batch_size (int): Images of a batch; may be changed at any time.
+        waiting (int, optional): Default four batches.
+        by_tags (bool): Images of a batch also have the same tags (for maps whose cost grows with
+            all classes of a batch).
+    """
+
+    def __init__(
+        self, batch_size: int, *, waiting: int | None = None, by_tags: bool = False
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f'a batch has one image or more, got a batch size of {batch_size}')
+        self.batch_size = batch_size
+        self.waiting = waiting
+        self.by_tags = by_tags
+        self._buckets: dict[Any, list[dict]] = {}
+
+    def batches(self, stream: Iterable) -> Iterator[Any]:
+        """Batches of the images of ``stream``, every image once; order changes within a few
+        batches.
+        """
+        for data in stream:
+            if self.batch_size == 1 or not _is_single(data):
+                yield data
+                continue
+            bucket = self._buckets.setdefault(self._key(data), [])
+            bucket.append(data)
+            limit = 4 * self.batch_size if self.waiting is None else self.waiting
+            if len(bucket) >= self.batch_size:
+                yield self._take(bucket)
+            elif sum(map(len, self._buckets.values())) > limit:
+                yield self._take(max(self._buckets.values(), key=len))
+        for bucket in self._buckets.values():
+            while bucket:
+                yield self._take(bucket)
+
+    def _take(self, bucket: list[dict]) -> dict:
+        chosen = bucket[: self.batch_size]
+        del bucket[: self.batch_size]
+        return merge(chosen)
+
+    def _key(self, data: dict) -> tuple:
+        views, sample = data['inputs'], data['data_samples'][0]
+        shapes = tuple(
+            tuple((view if isinstance(view, Tensor) else view[0]).shape) for view in views
+        )
+        tags = (
+            tuple(sample.gt_tags.nonzero().flatten().tolist())
+            if self.by_tags and 'gt_tags' in sample
+            else None
+        )
+        return shapes, tuple(sample.metainfo.get('ori_shape', ())), tags
+
+
+def merge(items: list[dict]) -> dict:
+    """One collated batch of several collated batches of one image."""
+    samples = [sample for item in items for sample in item['data_samples']]
+    first = items[0]['inputs'][0]
+    if isinstance(first, Tensor):
+        inputs = [image for item in items for image in item['inputs']]
+    else:
+        inputs = [[view[0] for view in views] for views in zip(*(item['inputs'] for item in items))]
+    return dict(items[0], inputs=inputs, data_samples=samples)
+
+
+def split(data: dict) -> list[dict]:
+    """The two halves of a batch of images of one size."""
+    middle = len(data['data_samples']) // 2
+    parts = []
+    for part in (slice(middle), slice(middle, None)):
+        inputs = data['inputs']
+        inputs = inputs[part] if isinstance(inputs[0], Tensor) else [view[part] for view in inputs]
+        parts.append(dict(data, inputs=inputs, data_samples=data['data_samples'][part]))
+    return parts
+
+
+def _is_single(data: Any) -> bool:
+    return isinstance(data, dict) and len(data.get('data_samples') or ()) == 1
+
+
+def _is_batch(data: Any) -> bool:
+    return isinstance(data, dict) and len(data.get('data_samples') or ()) > 1
+
+
+def _photos(data: Any) -> str:
+    """Files of a batch, for messages."""
+    samples = data.get('data_samples', ()) if isinstance(data, dict) else ()
+    return ', '.join(str(sample.metainfo.get('img_path', 'an image')) for sample in samples)
+
+
+class BatchPredictor:
+    """Predicts the images of a loader in batches of one size, within the memory of the device.
+
+    Args:
+        model (BaseModel): In evaluation mode.
+        batch_size (int, optional): Images of a batch. None: 1 on a CPU, where batches gain little;
+            else as many as fit into :data:`FREE_SHARE` of the memory that is free after the first
+            image. A batch that does not fit is halved, and so are all that follow.
+    """
+
+    def __init__(self, model: BaseModel, batch_size: int | None = None) -> None:
+        self.model = model
+        self.automatic = batch_size is None and get_device() == 'cuda'
+        by_tags = getattr(model, 'cam', None) is not None
+        self.buckets = SizeBuckets(1 if batch_size is None else batch_size, by_tags=by_tags)
+
+    def predict(self, loader: Iterable) -> Iterator[tuple[Any, list]]:
+        """Batches and their predicted samples."""
+        for data in self.buckets.batches(loader):
+            if self.automatic:
+                yield data, self._measure(data)
+            else:
+                yield data, self._predict(data)
+
+    def _predict(self, data: Any) -> list:
+        if self.buckets.batch_size == 1 or not _is_batch(data):
+            with memory_errors_named(_photos(data), 'make photos smaller with --max-side 1024'):
+                return list(self.model.test_step(data))
+        try:
+            return list(self.model.test_step(data))
+        except torch.OutOfMemoryError:
+            pass  # outside the handler: the error holds what did not fit
+        torch.cuda.empty_cache()
+        self.buckets.batch_size = max(1, len(data['data_samples']) // 2)
+        return [sample for part in split(data) for sample in self._predict(part)]
+
+    def _measure(self, data: Any) -> list:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        samples = self._predict(data)
+        used = max(1, torch.cuda.max_memory_allocated() - before)
+        free = torch.cuda.mem_get_info()[0]
+        self.buckets.batch_size = int(min(max(FREE_SHARE * free / used, 1), LARGEST))
+        self.automatic = False
+        return samples
