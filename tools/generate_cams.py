@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weights
 from mmwsss.apis.cost import describe, photo_sizes, views_of
 from mmwsss.engine.prediction_writer import PredictionWriter, largest_first, write_predictions
+from mmwsss.engine.size_buckets import makes_batches
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.env import emulates_bf16
@@ -145,7 +146,7 @@ def _generate(args: argparse.Namespace, cfg: Config, writer: PredictionWriter) -
     pending = pending[0]
     runner.logger.info(f'{out}: {len(ids) - len(pending)} of {len(ids)} images are done')
     if pending:
-        if args.batch_size != 1 or runner.world_size > 1:
+        if makes_batches(args.batch_size) or runner.world_size > 1:
             pending = largest_first(dataset, pending)
         dataset.get_subset_(pending)
         workers = (

@@ -75,6 +75,11 @@ class SizeBuckets:
         return shapes, tuple(sample.metainfo.get('ori_shape', ())), tags
 
 
+def makes_batches(batch_size: int | None) -> bool:
+    """Whether images are predicted together; None: on a GPU."""
+    return get_device() == 'cuda' if batch_size is None else batch_size > 1
+
+
 def merge(items: list[dict]) -> dict:
     """One collated batch of several collated batches of one image."""
     samples = [sample for item in items for sample in item['data_samples']]
@@ -123,7 +128,7 @@ class BatchPredictor:
 
     def __init__(self, model: BaseModel, batch_size: int | None = None) -> None:
         self.model = model
-        self.automatic = batch_size is None and get_device() == 'cuda'
+        self.automatic = batch_size is None and makes_batches(batch_size)
         by_tags = getattr(model, 'cam', None) is not None
         self.buckets = SizeBuckets(1 if batch_size is None else batch_size, by_tags=by_tags)
 

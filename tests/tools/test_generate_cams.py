@@ -68,6 +68,16 @@ def test_files(cams, toy_root):
     )
 
 
+def test_batches_give_the_same_maps(generate, cams, tmp_path):
+    result = generate(tmp_path / 'batched', '--batch-size', 4)
+    assert result.code == 0, result
+    for path in sorted(cams.glob('*.npz')):
+        single, batched = read_cam(path), read_cam(tmp_path / 'batched' / path.name)
+        assert (single.keys == batched.keys).all() and single.size == batched.size
+        np.testing.assert_allclose(batched.cam, single.cam, atol=1e-5)
+    assert one_line(generate(tmp_path / 'none', '--batch-size', 0), 'a batch size of 0')
+
+
 def test_an_interrupted_run_continues(generate, cams, tmp_path, monkeypatch):
     """The files that are there stay untouched, and in the end all are as if nothing had
     happened.
