@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mmwsss.functional.affinity import ir_labels
 from mmwsss.functional.crf import background_alpha
@@ -51,7 +52,7 @@ class AffinityLabelMaker:
     num_classes: int | None = None
     raw_pixels: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.method not in SUFFIXES:
             raise ValueError(f'method must be psa or irn, got {self.method!r}')
         if not 0 < self.low_alpha < self.high_alpha:
@@ -66,12 +67,12 @@ class AffinityLabelMaker:
             )
 
     @property
-    def suffix(self):
-        """Of the files that are written."""
+    def suffix(self) -> str:
+        """File name suffix of the files that are written."""
         return SUFFIXES[self.method]
 
-    def __call__(self, job):
-        """Make the file of one image.
+    def __call__(self, job: tuple[str, Path, Path]) -> str:
+        """Compute the file of one image.
 
         Args:
             job (tuple): Image id, CAM file, image file.
@@ -84,10 +85,10 @@ class AffinityLabelMaker:
                 range. The message names the file.
         """
         img_id, cam_path, image_path = job
-        cams, keys, image = read_cam_and_image(
+        maps, keys, image = read_cam_and_image(
             cam_path, image_path, self.num_classes, raw=self.raw_pixels
         )
-        cams = torch.from_numpy(cams)
+        cams = torch.from_numpy(maps)
         if self.method == 'psa':
             la, ha = self.crf_maps(image, cams)
             write_crf_maps(output_path(self.out, img_id, '.npz'), keys, la.numpy(), ha.numpy())
@@ -96,14 +97,14 @@ class AffinityLabelMaker:
             write_mask(output_path(self.out, img_id, '.png'), label.numpy().astype(np.uint8))
         return img_id
 
-    def crf_maps(self, image, cams):
+    def crf_maps(self, image: np.ndarray, cams: Tensor) -> list[Tensor]:
         """CRF probabilities (K+1,H,W) under the low and under the high exponent, for an image
         (H,W,3) BGR and maps (K,H,W).
         """
         scores = [background_alpha(cams, alpha) for alpha in (self.low_alpha, self.high_alpha)]
         return DenseCRF(**self.crf).refine_many(_rgb(image), scores)
 
-    def ir_label(self, image, cams, keys):
+    def ir_label(self, image: np.ndarray, cams: Tensor, keys: Tensor) -> Tensor:
         """Label map (H,W): 0 background, class id + 1, 255 uncertain, for an image (H,W,3) BGR and
         the maps (K,H,W) of ``keys`` (K,).
         """
@@ -121,5 +122,5 @@ class AffinityLabelMaker:
         return ir_labels(table[fg.argmax(0)], table[bg.argmax(0)])
 
 
-def _rgb(image):
+def _rgb(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[..., ::-1])

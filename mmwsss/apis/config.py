@@ -1,6 +1,6 @@
 """Reading a config the same way from every tool."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def load_config(
     return config
 
 
-def read_config(path):
+def read_config(path: Path | str) -> Config:
     """Read a config file as it is.
 
     Raises:
@@ -84,7 +84,7 @@ def read_config(path):
         raise ValueError(f'{path}: not a valid config ({type(error).__name__}: {error})') from error
 
 
-def override(config, options):
+def override(config: Config, options: Mapping[str, Any]) -> None:
     """Merge ``{'a.b': value}`` overrides into a config.
 
     Raises:
@@ -121,7 +121,7 @@ def _apply_options(
             )
 
 
-def _run_without_gpu(config):
+def _run_without_gpu(config: Config) -> None:
     if config.launcher != 'none':
         config.merge_from_dict(dict(env_cfg=dict(dist_cfg=dict(backend='gloo'))))
         config._cfg_dict.setdefault(
@@ -133,7 +133,7 @@ def _run_without_gpu(config):
                 find_unused_parameters=config.get('find_unused_parameters', False),
             ),
         )
-    wrapper = config.get('optim_wrapper') or {}
+    wrapper: Any = config.get('optim_wrapper') or {}
     if str(wrapper.get('type', '')).endswith('AmpOptimWrapper'):
         wrapper.type = 'mmengine.OptimWrapper'
         for key in ('loss_scale', 'dtype', 'use_fsdp'):
@@ -166,7 +166,7 @@ def _move_data_root(node: Any, before: str | None, after: str) -> int:
     return 0
 
 
-def dataset_of_split(config, split, *, masks=False):
+def dataset_of_split(config: Config, split: str, *, masks: bool = False) -> ConfigDict:
     """The test data set of a config, moved to another split and prepared for prediction.
 
     Args:
@@ -198,7 +198,7 @@ def dataset_of_split(config, split, *, masks=False):
     return dataset
 
 
-def without_masks(pipeline):
+def without_masks(pipeline: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """A pipeline without the steps that read masks, also inside ``TestTimeAug``."""
     steps = []
     for step in pipeline:

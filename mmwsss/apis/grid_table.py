@@ -204,7 +204,7 @@ def _plot(grid: Grid, values: Sequence[Mapping[str, Value]]) -> Any:
         for column in chosen
         if _has_published(grid, column)
     }
-    numbers = [row.get('x') for row in grid.rows]
+    numbers: list[Any] = [row.get('x') for row in grid.rows]
     by_number = all(isinstance(x, (int, float)) and math.isfinite(x) for x in numbers)
     return plot_study(
         numbers if by_number else [row['name'] for row in grid.rows],

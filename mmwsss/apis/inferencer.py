@@ -1,10 +1,13 @@
 """A trained model applied to a photo: CAMs, tag scores, label maps."""
 
 import re
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from mmengine import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
@@ -34,10 +37,15 @@ class CAMs(NamedTuple):
     classes: np.ndarray
     cams: np.ndarray
     scores: np.ndarray
-    names: list
+    names: list[str]
 
 
-def init_model(config, checkpoint=None, device='cpu', cfg_options=None):
+def init_model(
+    config: str | Path | Config,
+    checkpoint: str | None = None,
+    device: str | torch.device = 'cpu',
+    cfg_options: dict[str, Any] | None = None,
+) -> Any:
     """Build a model in evaluation mode, with the weights of a checkpoint.
 
     Args:
@@ -72,7 +80,7 @@ def init_model(config, checkpoint=None, device='cpu', cfg_options=None):
     return model.to(device).eval()
 
 
-def load_weights(model, checkpoint, *, partial=False):
+def load_weights(model: Any, checkpoint: str | Path, *, partial: bool = False) -> dict[str, Any]:
     """Load a checkpoint into a model, in full: the loaders of MMEngine would leave what does not
     fit at random values.
 
@@ -93,7 +101,7 @@ def load_weights(model, checkpoint, *, partial=False):
     """
     accept_released_weights(model)
     try:
-        content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+        content: Any = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
         state = content.get('state_dict', content)
         keys = model.load_state_dict(
             {key.removeprefix('module.'): value for key, value in state.items()}, strict=False
@@ -129,7 +137,7 @@ def load_weights(model, checkpoint, *, partial=False):
     return content
 
 
-def _first_line(text):
+def _first_line(text: str) -> str:
     lines = text.splitlines() or ['']
     return lines[0] + (f' (and {len(lines) - 1} more)' if len(lines) > 1 else '')
 
@@ -194,9 +202,7 @@ def infer_masks(
         )
         threshold = model.cfg.get('cam_threshold', 0.4) if threshold is None else threshold
         return (
-            labels_at_threshold(
-                torch.from_numpy(result.cams), torch.from_numpy(result.classes), threshold
-            )
+            labels_at_threshold(torch.from_numpy(result.cams), result.classes.tolist(), threshold)
             .numpy()
             .astype(np.uint8)
         )
@@ -231,7 +237,7 @@ def _predict(model, image, tags, scales, options, max_side):
             num_tags=model.num_classes, gt_tags=[] if tags is None else _tag_ids(model, tags)
         )
     data = _inference_pipeline(model.cfg, scales)(results)
-    saved = getattr(model, 'test_cfg', None)
+    saved: Any = getattr(model, 'test_cfg', None)
     if is_classifier:
         changed = {
             key: value
@@ -252,7 +258,7 @@ def _predict(model, image, tags, scales, options, max_side):
             model.test_cfg = saved
 
 
-def _tag_ids(model, tags):
+def _tag_ids(model: Any, tags: Iterable[str | int]) -> list[int]:
     ids = []
     for tag in tags:
         if isinstance(tag, str):
@@ -267,7 +273,7 @@ def _tag_ids(model, tags):
     return ids
 
 
-def _inference_pipeline(config, scales):
+def _inference_pipeline(config: Config, scales: Sequence[float] | None) -> Compose:
     """The test pipeline of the config without loading, at other scales if asked."""
     steps = []
     for step in config.test_dataloader.dataset.pipeline:

@@ -2,10 +2,11 @@
 Figures 1, 3, 6, 7 and Table III).
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from mmwsss.functional.attention import AttentionRequest, DeferredAttention
@@ -27,6 +28,9 @@ from mmwsss.functional.thresholds import (
 )
 
 THRESHOLDS = tuple(step / 100 for step in range(100))
+
+
+Rows = list[list[float]]  # of each image, a value per layer
 
 
 class ImageLayers(NamedTuple):
@@ -78,15 +82,15 @@ class LayerAnalysis:
 
     def __init__(
         self,
-        model,
-        class_names,
+        model: Any,
+        class_names: Sequence[str],
         *,
-        mode='softmax_all',
-        hellinger_mode='softmax_patch',
-        form='max',
-        size=None,
-        thresholds=THRESHOLDS,
-    ):
+        mode: str = 'softmax_all',
+        hellinger_mode: str = 'softmax_patch',
+        form: str = 'max',
+        size: Sequence[int] | None = None,
+        thresholds: Sequence[float] = THRESHOLDS,
+    ) -> None:
         if not hasattr(model, 'grid_maps') or not hasattr(model.backbone, 'num_class_tokens'):
             raise ValueError(
                 f'{type(model).__name__} is not a classifier on a vision transformer, which the '
@@ -106,7 +110,7 @@ class LayerAnalysis:
         self.limits = make_thresholds(thresholds)
         self.num_layers = model.backbone.num_layers
         self.num_images = 0
-        self._statistics = {
+        self._statistics: dict[str, Rows] = {
             name: []
             for name in (
                 'hellinger',
@@ -120,10 +124,10 @@ class LayerAnalysis:
                 'from_background',
             )
         }
-        self._counts = {}
+        self._counts: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def add(self, data, layers=()):
+    def add(self, data: dict[str, Any], layers: Sequence[int] = ()) -> ImageLayers:
         """Count one image.
 
         Args:
@@ -169,7 +173,7 @@ class LayerAnalysis:
             cams[0], keys, attended, [attention[layer].affinity(self.mode)[0] for layer in layers]
         )
 
-    def _maps(self, view, keys, grid):
+    def _maps(self, view: Tensor, keys: Sequence[int], grid: Sequence[int]) -> Tensor:
         """Maps (1,K,h,w) of the model, not refined."""
         if not keys:
             return view.new_zeros(1, 0, *grid)
@@ -180,7 +184,9 @@ class LayerAnalysis:
         finally:
             self.network.test_cfg = saved
 
-    def _read_attention(self, attention, grid):
+    def _read_attention(
+        self, attention: Sequence[DeferredAttention], grid: Sequence[int]
+    ) -> Tensor:
         """Hellinger statistics of every layer; returns attended patches (L,h,w)."""
         attended, means, deviations = [], [], []
         for layer in attention:
@@ -192,8 +198,8 @@ class LayerAnalysis:
         self._statistics['spread'].append(deviations)
         return torch.stack(attended)
 
-    def _read_entropy(self, features, refined, keys):
-        """Entropy and weight of every layer; an image without tags says nothing."""
+    def _read_entropy(self, features: Any, refined: Tensor, keys: Sequence[int]) -> None:
+        """Entropy and weight of every layer; an image without tags is left out."""
         if not keys:
             return
         if self.form == 'sum':
@@ -205,7 +211,7 @@ class LayerAnalysis:
         self._statistics['gap'].append((flat - entropy)[0].tolist())
         self._statistics['w_hat'].append(layer_weights(entropy)[0][0].tolist())
 
-    def _refinements(self, refined):
+    def _refinements(self, refined: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Maps refined by each layer alone, and by the mean of the first ones; not normalised
         before, as in the network at test.
         """
@@ -214,7 +220,13 @@ class LayerAnalysis:
             yield f'layer_{layer + 1}', refined[:, layer]
             yield f'first_{layer + 1}', total[:, layer]
 
-    def _count_maps(self, mask, view_size, keys, variants):
+    def _count_maps(
+        self,
+        mask: Tensor,
+        view_size: Sequence[int],
+        keys: Sequence[int],
+        variants: dict[str, Tensor],
+    ) -> None:
         """Counts of the threshold sweep of each kind of maps."""
         size = tuple(mask.shape)
         for name, maps in variants.items():
@@ -226,7 +238,7 @@ class LayerAnalysis:
             counts = sweep_counts(maps, keys, mask, self.limits, len(self.class_names)).cpu()
             self._counts[name] = self._counts[name] + counts if name in self._counts else counts
 
-    def _read_foreground(self, mask, view_size, attended):
+    def _read_foreground(self, mask: Tensor, view_size: Sequence[int], attended: Tensor) -> None:
         """Share of the attention on the foreground, and of the foreground in the image."""
         known, foreground = mask != IGNORE, (mask != IGNORE) & (mask > 0)
         if foreground.any():
@@ -250,7 +262,7 @@ class LayerAnalysis:
         missing = [max(0, cover - side) for cover, side in zip(covered, sides)]
         both = torch.stack([chosen & known, known]).float()
         both = F.pad(both, (0, missing[1], 0, missing[0]))[..., : covered[0], : covered[1]]
-        part, whole = F.adaptive_avg_pool2d(both, tuple(grid))
+        part, whole = F.adaptive_avg_pool2d(both, (grid[0], grid[1]))
         return torch.where(whole > 0, part / whole.clamp(min=1e-12), torch.zeros_like(part))
 
     def _read_queries(self, attention: Sequence[DeferredAttention], objects: torch.Tensor) -> None:
@@ -281,7 +293,7 @@ class LayerAnalysis:
         variants = {f'truth_{name}': item for name, item in refined}
         self._count_maps(mask, view_size, keys, dict(variants, truth_unrefined=maps))
 
-    def results(self):
+    def results(self) -> dict[str, Any]:
         """Everything as plain numbers.
 
         Returns:
@@ -321,9 +333,9 @@ class LayerAnalysis:
             layers.append(
                 dict(
                     layer=index + 1,
-                    hellinger=mean['hellinger'][index],
-                    hellinger_std=deviation['hellinger'][index],
-                    hellinger_spread=mean['spread'][index],
+                    hellinger=_at(mean['hellinger'], index),
+                    hellinger_std=_at(deviation['hellinger'], index),
+                    hellinger_spread=_at(mean['spread'], index),
                     entropy=_at(mean['entropy'], index),
                     entropy_gap=_at(mean['gap'], index),
                     entropy_gap_std=_at(deviation['gap'], index),
@@ -362,20 +374,20 @@ class LayerAnalysis:
             num_images=self.num_images,
         )
 
-    def _quality(self, counts):
+    def _quality(self, counts: Tensor) -> tuple[float, float]:
         """Best mIoU in percent, and its threshold."""
         curves = curves_from_counts(counts)
         index = select_threshold(curves.miou)
         return 100 * float(curves.miou[index]), round(float(self.limits[index]), 6)
 
 
-def _mean(rows):
+def _mean(rows: Rows) -> list[float] | None:
     return torch.tensor(rows, dtype=torch.float64).mean(0).tolist() if rows else None
 
 
-def _deviation(rows):
+def _deviation(rows: Rows) -> list[float] | None:
     return torch.tensor(rows, dtype=torch.float64).std(0, correction=0).tolist() if rows else None
 
 
-def _at(values, index):
+def _at(values: list[float] | None, index: int) -> float | None:
     return None if values is None else values[index]

@@ -2,16 +2,19 @@
 
 import importlib.util
 import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from mmseg.models.segmentors import EncoderDecoder
-from torch import nn
+from torch import Tensor, nn
 
 from mmwsss.models.algorithms import SingleStage, TagClassifier
+from mmwsss.models.algorithms.mctformer_plus import MCTformerPlus
+from mmwsss.models.segmentors.msc_segmentor import MSCSegmentor
 from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.io import atomic_open
 
@@ -48,8 +51,12 @@ class ExportedNetwork(nn.Module):
         ValueError: Neither classifier nor segmentation network, or maps that need gradients.
     """
 
-    def __init__(self, model):
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, model: Any) -> None:
         super().__init__()
+        self.output_names: tuple[str, ...]
         self.is_single_stage = isinstance(model, SingleStage)
         if self.is_single_stage:
             self.output_names = (*TAG_OUTPUTS, *SEG_OUTPUTS)
@@ -77,7 +84,7 @@ class ExportedNetwork(nn.Module):
         self.register_buffer('mean', preprocessor.mean.detach().clone().view(1, -1, 1, 1))
         self.register_buffer('std', preprocessor.std.detach().clone().view(1, -1, 1, 1))
 
-    def forward(self, image):
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Outputs in the order of ``output_names``, from RGB images (B,3,H,W), float32 in
         0..255.
         """
@@ -107,7 +114,15 @@ class ExportedNetwork(nn.Module):
 
 
 @torch.no_grad()
-def export_onnx(model, path, size, *, batch_size=1, tolerance=1e-3, opset=18):
+def export_onnx(
+    model: MCTformerPlus | MSCSegmentor | SingleStage,
+    path: str | Path,
+    size: Sequence[int],
+    *,
+    batch_size: int = 1,
+    tolerance: float = 1e-3,
+    opset: int = 18,
+) -> Export:
     """Write a model as ONNX and compare it with PyTorch on random images; the file appears only if
     they agree.
 
@@ -143,7 +158,7 @@ def export_onnx(model, path, size, *, batch_size=1, tolerance=1e-3, opset=18):
     with _all_classes(model):
         # also fills what the network caches, which the exporter must not do
         expected = network(images[1])
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             network,
             (images[0],),
             dynamo=True,
@@ -174,7 +189,9 @@ def export_onnx(model, path, size, *, batch_size=1, tolerance=1e-3, opset=18):
     return Export({name: value.shape for name, value in outputs.items()}, differences)
 
 
-def compare_outputs(expected, results):
+def compare_outputs(
+    expected: dict[str, np.ndarray], results: Sequence[np.ndarray]
+) -> dict[str, float]:
     """Largest absolute difference of each output, of logits relative to the largest of them; the
     share of pixels for labels.
 
@@ -196,9 +213,9 @@ def compare_outputs(expected, results):
 
 
 @contextmanager
-def _all_classes(model):
+def _all_classes(model: Any) -> Iterator[Any]:
     """Within it, a classifier makes maps of all classes in float32."""
-    saved = getattr(model, 'test_cfg', None)
+    saved: Any = getattr(model, 'test_cfg', None)
     if isinstance(model, TagClassifier):
         model.test_cfg = dict(saved, tags='all', dtype='fp32')
     try:
@@ -208,7 +225,7 @@ def _all_classes(model):
             model.test_cfg = saved
 
 
-def _run(content, image):
+def _run(content: bytes, image: np.ndarray) -> list[np.ndarray]:
     """Outputs of ONNX Runtime on the CPU."""
     from onnxruntime import InferenceSession
 

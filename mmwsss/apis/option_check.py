@@ -138,7 +138,7 @@ def _parameters(kind: type | None) -> set[str] | None:
     for level in kind.__mro__:
         if '__init__' not in vars(level):
             continue
-        parameters = inspect.signature(level.__init__).parameters.values()
+        parameters = inspect.signature(vars(level)['__init__']).parameters.values()
         names |= {item.name for item in parameters}
         if all(item.kind is not inspect.Parameter.VAR_KEYWORD for item in parameters):
             return names

@@ -237,7 +237,7 @@ def constructor_options(component: Any) -> set[str] | None:
             continue
         if parent is object:
             return None
-        own, passes_on = _parameters(parent.__init__)
+        own, passes_on = _parameters(vars(parent)['__init__'])
         names |= own
         if not passes_on:
             return names

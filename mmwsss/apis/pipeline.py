@@ -11,6 +11,8 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
+from re import Match
+from typing import Any
 
 from mmengine.config import Config
 from rich.console import Console
@@ -55,7 +57,14 @@ class Pipeline:
         ValueError: Malformed stages.
     """
 
-    def __init__(self, config, *, work_dir=None, gpus=1, options=None):
+    def __init__(
+        self,
+        config: str | Path,
+        *,
+        work_dir: str | Path | None = None,
+        gpus: int = 1,
+        options: dict[str, str] | None = None,
+    ) -> None:
         self.config, self.stages, self.results, self.report, self.values = read_pipeline(
             config, options
         )
@@ -72,7 +81,7 @@ class Pipeline:
                 )
         self.console = Console(highlight=False)
 
-    def run(self, *, start=None, dry_run=False):
+    def run(self, *, start: str | None = None, dry_run: bool = False) -> list[dict[str, Any]]:
         """Run what is not done.
 
         Args:
@@ -128,12 +137,13 @@ class Pipeline:
             summary.append(dict(name=name, status='done', seconds=seconds))
         return summary
 
-    def metrics(self):
+    def metrics(self) -> dict[str, Any]:
         """Numbers of all stages named in ``results``: flat, with the protocol of each prefix.
 
         ``seed`` is the CAM sweep of the training images, which the stage itself calls ``cam``.
         """
-        merged, protocol = {}, {}
+        merged: dict[str, Any] = {}
+        protocol: dict[str, Any] = {}
         for prefix, stage in self.results.items():
             numbers = read_json(self.work_dir / stage / 'metrics.json')
             own = 'cam' if prefix == 'seed' else prefix
@@ -148,7 +158,7 @@ class Pipeline:
             protocol[prefix] = recorded.get(own, recorded)
         return {**merged, 'protocol': protocol}
 
-    def _command(self, stage):
+    def _command(self, stage: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
         """Command of a stage, and what its results depend on: tool, arguments, processes and the
         content of configs.
         """
@@ -171,10 +181,10 @@ class Pipeline:
             command += ['--launcher', 'pytorch']
         return command, settings
 
-    def expand(self, text):
+    def expand(self, text: str) -> str:
         """Replace placeholders; a stage that a number is asked of has run by then."""
 
-        def value(match):
+        def value(match: Match[str]) -> str:
             name, checkpoint, key = match.groups()
             if name in RESERVED:
                 return str(getattr(self, name))
@@ -193,7 +203,15 @@ class Pipeline:
 
         return PLACEHOLDER.sub(value, text)
 
-    def _run_stage(self, title, stage, command, settings, folder, before):
+    def _run_stage(
+        self,
+        title: str,
+        stage: dict[str, Any],
+        command: list[str],
+        settings: dict[str, Any],
+        folder: Path,
+        before: dict[str, Any],
+    ) -> float:
         spent = before.get('seconds', 0.0)
         resume = (
             ['--resume']
@@ -203,7 +221,7 @@ class Pipeline:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / 'stage.json', dict(status='running', settings=settings, seconds=spent))
         began = time.monotonic()
-        last_lines = deque(maxlen=30)
+        last_lines: deque[str] = deque(maxlen=30)
         with (
             open(folder / 'stage.log', 'ab', buffering=0) as log,
             self.console.status(title) as status,
@@ -212,7 +230,7 @@ class Pipeline:
                 command + resume, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )
             try:
-                for line in process.stdout:
+                for line in process.stdout or ():
                     log.write(line)
                     text = line.decode(errors='replace').strip()
                     if text:
@@ -240,7 +258,7 @@ class Pipeline:
         return seconds
 
     @staticmethod
-    def _read_state(folder):
+    def _read_state(folder: Path) -> dict[str, Any]:
         path = folder / 'stage.json'
         return json.loads(path.read_text()) if path.is_file() else {}
 
@@ -279,7 +297,7 @@ def best_checkpoint(folder: Path) -> Path:
     return next(iter(found.values()))[1]
 
 
-def find_folders(config):
+def find_folders(config: str | Path) -> tuple[Path, Path]:
     """Folders of configs and tools: those the pipeline config lies in, else those of the
     package.
     """
@@ -295,7 +313,7 @@ def find_folders(config):
     return root / 'configs', root / 'tools'
 
 
-def _short(text, width):
+def _short(text: str, width: int) -> str:
     text = (
         re.sub(r'^\d\d/\d\d \d\d:\d\d:\d\d - mmengine - \w+ - ', '', text)
         .split('\r')[-1]

@@ -67,7 +67,7 @@ def read_pipeline(path: str | Path, options: Mapping[str, Any] | None = None) ->
         override(config, options)
     pipeline = _build(config, path)
     for key in options or ():
-        _check_effect(original, options, key, pipeline, path)
+        _check_effect(original, options or {}, key, pipeline, path)
     return pipeline
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.utils.class_lists import VOC_CLASSES
@@ -112,7 +113,11 @@ def _class_names(groups: list[dict[str, Any]]) -> list[str] | None:
     return list(VOC_CLASSES if classes is None else load_class_names(classes))
 
 
-def _table(metrics):
+def _draw(draw: Callable[[], Figure]) -> bytes:
+    return figure_to_png(draw())
+
+
+def _table(metrics: dict[str, Any]) -> str:
     rows = []
     for prefix, title in TITLES.items():
         if f'{prefix}/mIoU' not in metrics:
@@ -213,7 +218,7 @@ def _note(groups: list[dict[str, Any]]) -> str:
     return f'Shown are {" and ".join(parts)} (fewer where the list is shorter).' if parts else ''
 
 
-def _stage_settings(pipeline, stage):
+def _stage_settings(pipeline: Pipeline, stage: dict[str, Any]) -> str:
     """Config of a stage that has one, else its command."""
     used = sorted((pipeline.work_dir / stage['name']).glob('*/vis_data/config.py'))
     return used[-1].read_text() if used else f'{stage["tool"]} {" ".join(map(str, stage["args"]))}'

@@ -1,16 +1,24 @@
 """A published protocol applied to the test part of a config."""
 
+from mmengine import Config
 from mmengine.config import ConfigDict
 from mmseg.models.segmentors import EncoderDecoder
 
-from mmwsss.evaluation.protocols import DATA, SECOND_NUMBER, TASKS, find_protocol, metric_options
+from mmwsss.evaluation.protocols import (
+    DATA,
+    SECOND_NUMBER,
+    TASKS,
+    Protocol,
+    find_protocol,
+    metric_options,
+)
 from mmwsss.models.algorithms import SingleStage, TagClassifier
 from mmwsss.registry import MODELS
 
 from .config import dataset_of_split
 
 
-def apply_protocol(config, name):
+def apply_protocol(config: Config, name: str) -> bool:
     """Let a config test as a paper did: split, scales, flip, size, fusion, CRF and metric. What
     makes the maps stays as the config says.
 
@@ -74,7 +82,7 @@ def apply_protocol(config, name):
     return inside
 
 
-def _class_of(model):
+def _class_of(model: ConfigDict) -> type:
     """Class of a model config; names inherited from MMSegmentation's configs have their scope
     beside them.
     """
@@ -89,25 +97,22 @@ def _class_of(model):
     return kind
 
 
-def _num_classes(model):
+def _num_classes(model: ConfigDict) -> int | None:
     """With background."""
     head = model.get('decode_head')
     if 'num_classes' in model:
         return model.num_classes + 1
-    return (
-        None
-        if head is None
-        else head[0].num_classes
-        if isinstance(head, (list, tuple))
-        else head.num_classes
-    )
+    if head is None:
+        return None
+    first = head[0] if isinstance(head, list | tuple) else head
+    return first.num_classes
 
 
-def _options(config):
+def _options(config: Config) -> ConfigDict:
     return config.model.setdefault('test_cfg', ConfigDict())
 
 
-def segment_alone(config):
+def segment_alone(config: Config) -> None:
     """Let a single-stage network predict label maps and nothing else, for which images need no
     tags; others stay as they are.
     """
@@ -115,7 +120,7 @@ def segment_alone(config):
         _options(config).update(outputs=('seg',), tags='predicted')
 
 
-def _segment_in_one_stage(config, protocol):
+def _segment_in_one_stage(config: Config, protocol: Protocol) -> None:
     segment_alone(config)
     _options(config).update(
         size=protocol.size,
@@ -125,13 +130,13 @@ def _segment_in_one_stage(config, protocol):
     )
 
 
-def _map_in_one_stage(config, protocol):
+def _map_in_one_stage(config: Config, protocol: Protocol) -> None:
     _options(config).update(outputs=('cam',), tags='gt')
     if protocol.scales:
         _options(config).update(size=protocol.size, scales=protocol.scales, flip=protocol.flip)
 
 
-def _map_views(config, protocol):
+def _map_views(config: Config, protocol: Protocol) -> None:
     """Scales and flip of a classifier; images are resized before masks are loaded, which stay at
     the size of the photograph.
     """
@@ -153,7 +158,7 @@ def _map_views(config, protocol):
     config.test_dataloader.dataset.pipeline = pipeline
 
 
-def _augment_segmentor(config, protocol):
+def _augment_segmentor(config: Config, protocol: Protocol) -> None:
     """Test-time augmentation around a segmentation network."""
     if protocol.size is None:
         sizes = [

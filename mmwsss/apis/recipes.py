@@ -254,7 +254,7 @@ def _compared(
 ) -> list[Stage]:
     """Masks by another refiner, which are only evaluated."""
     if method == 'par':
-        options = dict(rule=par_rule, low=threshold, high=threshold)
+        options: dict[str, Any] = dict(rule=par_rule, low=threshold, high=threshold)
     else:
         options = dict(background=threshold)
     return [

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mmwsss.functional.crf import background_alpha
 from mmwsss.functional.pseudo_labels import labels_eq16, labels_two_pass
@@ -43,20 +45,20 @@ class MaskMaker:
 
     out: Path
     method: str
-    background: float | tuple = 0.4
+    background: Any = 0.4
     unsure: float = 0.0
-    crf: dict = field(default_factory=lambda: dict(preset='psa'))
+    crf: dict[str, Any] = field(default_factory=lambda: dict(preset='psa'))
     par_rule: str = 'two_pass'
     high: float = 0.7
     low: float = 0.25
     num_classes: int | None = None
-    model: torch.nn.Module | None = None
-    walk: dict = field(default_factory=dict)
+    model: Any = None
+    walk: dict[str, Any] = field(default_factory=dict)
     then_crf: bool = False
     raw_pixels: bool = False
 
-    def __call__(self, job):
-        """Make the mask of one image.
+    def __call__(self, job: tuple[str, Path, Path]) -> str:
+        """Compute the mask of one image.
 
         Args:
             job (tuple): Image id, CAM file, image file.
@@ -76,7 +78,7 @@ class MaskMaker:
         write_mask(output_path(self.out, img_id, '.png'), mask.numpy().astype(np.uint8))
         return img_id
 
-    def labels(self, image, cams, keys):
+    def labels(self, image: np.ndarray, cams: Tensor, keys: Tensor) -> Tensor:
         """Label map (H,W) of an image (H,W,3) BGR with the maps (K,H,W) of the classes ``keys``
         (K,).
         """
@@ -86,7 +88,8 @@ class MaskMaker:
             return self._par_labels(image, cams, keys)
         if self.method == 'threshold' and not isinstance(self.background, tuple):
             maps = [
-                labels_at_threshold(cams, keys, background) for background in self._backgrounds()
+                labels_at_threshold(cams, keys.tolist(), background)
+                for background in self._backgrounds()
             ]
         else:
             maps = [
@@ -96,7 +99,7 @@ class MaskMaker:
         low, high = maps[0], maps[-1]
         return low if len(maps) == 1 else torch.where(low == high, low, 255)
 
-    def _refined_scores(self, image, cams):
+    def _refined_scores(self, image: np.ndarray, cams: Tensor) -> list[Tensor]:
         """[background, maps] after refinement, one (K+1,H,W) for each background score."""
         if self.method in ('psa', 'irn'):
             stacks = [self._walk_scores(image, cams)]
@@ -111,21 +114,19 @@ class MaskMaker:
             )
         return stacks
 
-    def _backgrounds(self):
-        return (
-            (max(self.background - self.unsure, 0.0), self.background + self.unsure)
-            if self.unsure
-            else (self.background,)
-        )
+    def _backgrounds(self) -> tuple[Any, ...]:
+        if not self.unsure:
+            return (self.background,)
+        return max(self.background - self.unsure, 0.0), self.background + self.unsure
 
     @staticmethod
-    def _scores(cams, background):
+    def _scores(cams: Tensor, background: float | tuple[str, float]) -> Tensor:
         """[background, maps]"""
         if isinstance(background, tuple):
             return background_alpha(cams, background[1])
         return torch.cat([torch.full_like(cams[:1], background), cams])
 
-    def _par_labels(self, image, cams, keys):
+    def _par_labels(self, image: np.ndarray, cams: Tensor, keys: Tensor) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))[
             None
         ].float()
@@ -139,7 +140,7 @@ class MaskMaker:
         table[0], table[1 : len(keys) + 1] = 0, keys + 1
         return table[label[0]]
 
-    def _walk_scores(self, image, cams):
+    def _walk_scores(self, image: np.ndarray, cams: Tensor) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         batch = self.model.data_preprocessor(dict(inputs=[tensor]), False)['inputs']
         return self.model.propagate(

@@ -1,7 +1,9 @@
 """Building a runner the same way from every tool."""
 
 import os
+from typing import Any
 
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.model import is_model_wrapper
@@ -14,7 +16,7 @@ from mmwsss.models.algorithms.base import TagClassifier
 LOOPS = {'train': ('train_loop', 'val_loop'), 'test': ('test_loop',), None: ()}
 
 
-def build_runner(config, loop=None):
+def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
     """Build a runner and what it is going to run, so that a mistake in the config ends it before
     anything is computed.
 
@@ -60,16 +62,15 @@ def build_runner(config, loop=None):
     return runner
 
 
-def _check_batches(dataloader, file):
+def _check_batches(dataloader: Any, file: str) -> None:
     if len(dataloader) == 0:
         raise ValueError(
             f'{file}: the training set has {len(dataloader.dataset)} images, fewer than a batch: '
-            f'lower '
-            'train_dataloader.batch_size, or set train_dataloader.drop_last=False'
+            f'lower train_dataloader.batch_size, or set train_dataloader.drop_last=False'
         )
 
 
-def _check_classes(model, dataset, file):
+def _check_classes(model: Any, dataset: Any, file: str) -> None:
     """A wrong number of classes would show as an index error inside a loss, or not at all."""
     model = model.module if is_model_wrapper(model) else model
     classes = dataset.metainfo.get('classes')

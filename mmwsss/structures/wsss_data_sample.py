@@ -21,7 +21,7 @@ class WSSSDataSample(SegDataSample):
     - ``pred_aux_cams``: the same of an auxiliary classifier, for the same classes.
     """
 
-    def set_gt_tags(self, tags: list[int] | np.ndarray) -> 'WSSSDataSample':
+    def set_gt_tags(self, tags: Sequence[int] | np.ndarray | Tensor) -> 'WSSSDataSample':
         """Set the multi-hot tags (C,). Returns self."""
         self.set_field(torch.as_tensor(tags, dtype=torch.float32), 'gt_tags', dtype=torch.Tensor)
         return self
