@@ -6,8 +6,8 @@
 #     --cfg-options train_dataloader.dataset.data_prefix.affinity_path=LABELS
 # Initialise with PSA's classifier of VOC, not with ImageNet weights: --cfg-options
 # model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint=res38_cls.pth The
-# optimizer is the one that the released code really ran: its weight decay of 5e-4 also landed in
-# the place of the momentum. psa_voc_momentum.py is the usual SGD.
+# optimizer is the one that the released code really ran: its weight decay of 5e-4 was also passed
+# as the momentum. psa_voc_momentum.py is the usual SGD.
 _base_ = ['_base_/datasets/voc12_affinity.py', '_base_/default_runtime.py']
 model = dict(
     type='mmwsss.AffinityNet',

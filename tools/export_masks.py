@@ -40,7 +40,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True, metavar='D', help='folder to write to')
     parser.add_argument('--list', type=Path, metavar='F', help='image ids (default: every mask)')
     parser.add_argument(
-        '--polygons', action='store_true', help='coco: polygons in the place of encoded masks'
+        '--polygons', action='store_true', help='coco: polygons instead of encoded masks'
     )
     parser.add_argument(
         '--tolerance',

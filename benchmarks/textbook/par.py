@@ -8,7 +8,7 @@ from torch import nn
 
 
 class PlainPAR(nn.Module):
-    """Copies of all neighbours, then their weighted sum; the weights are made anew in every call.
+    """Copies of all neighbours, then their weighted sum; the weights are recomputed in every call.
 
     ``(images (B,3,H,W), masks (B,K,h,w)) -> (B,K,H,W)``.
     """

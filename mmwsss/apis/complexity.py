@@ -46,7 +46,7 @@ def measure_complexity(
         size: (H,W) of the image.
         repeats: Predictions that are timed, after one that is not; 0 for none.
         crf: Preset of :class:`DenseCRF`, also timed behind the predictions.
-        num_tags: Tags of the image whose maps are made.
+        num_tags: Tags of the image whose maps are computed.
 
     Returns:
         Complexity

@@ -40,7 +40,7 @@ class ImageLayers(NamedTuple):
         cams (Tensor): (K,h,w) in [0,1], not refined.
         keys (list[int]): K class ids.
         attended (Tensor): (L,h,w) attention that each patch receives in each layer.
-        affinity (list[Tensor]): (N,N) of the layers asked for.
+        affinity (list[Tensor]): (N,N) of the requested layers.
     """
 
     cams: torch.Tensor
@@ -69,7 +69,7 @@ class LayerAnalysis:
         class_names (Sequence[str]): Background first.
         mode (str): Affinity that refines, see :meth:`DeferredAttention.affinity`.
         hellinger_mode (str): Affinity of the Hellinger distance; by default its rows sum to 1, as
-            the distance wants.
+            the distance requires.
         form (str): Entropy, ``'max'`` or ``'sum'`` (version 1, of the patch head's signed maps
             alone); see :func:`layer_entropy`.
         size (tuple[int], optional): (H,W) that images are resized to without keeping the aspect
@@ -297,7 +297,7 @@ class LayerAnalysis:
         """Everything as plain numbers.
 
         Returns:
-            dict: None stands where no image had a mask or tags.
+            dict: None where no image had a mask or tags.
 
             - ``layers``: a dict per layer: ``layer`` from 1; ``hellinger`` (mean over images of the
                 mean over pairs of rows),

@@ -76,7 +76,7 @@ class ExportedNetwork(nn.Module):
             )
         self.model = model
         preprocessor = model.data_preprocessor
-        # ours and MMEngine's name it differently; without conversion the network wants BGR
+        # ours and MMEngine's name it differently; without conversion the network expects BGR
         converts = getattr(
             preprocessor, '_channel_conversion', getattr(preprocessor, 'channel_conversion', False)
         )

@@ -1,4 +1,4 @@
-"""Runs the stages of an experiment one after the other, each in a process of its own, and picks up
+"""Runs the stages of an experiment in order, each in a process of its own, and picks up
 where it was stopped.
 """
 

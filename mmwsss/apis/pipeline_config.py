@@ -57,8 +57,8 @@ def read_pipeline(path: str | Path, options: Mapping[str, Any] | None = None) ->
 
     Raises:
         FileNotFoundError: No such config.
-        ValueError: The config is malformed, or an override changes nothing; names the file, the
-            key, and the key that is nearest to it.
+        ValueError: The config is malformed, or an override changes nothing. The message names the
+            file, the key, and the key that is nearest to it.
     """
     config = read_config(path)
     original = copy.deepcopy(config)

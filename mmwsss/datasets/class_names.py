@@ -10,7 +10,7 @@ def load_class_names(classes, data_root=''):
     """Class names, background first.
 
     Args:
-        classes (Sequence[str] | str | Path): Names, or a text file with one name a line (relative
+        classes (Sequence[str] | str | Path): Names, or a text file with one name per line (relative
             to ``data_root`` if it is found there).
         data_root (str | Path): Root of the data set.
 

@@ -17,7 +17,7 @@ class COCO14TagDataset(ImageTagDataset):
         kwargs: See :class:`ImageTagDataset`. Masks are read in test mode only.
 
     Raises:
-        FileNotFoundError: Something is missing; says what is expected where.
+        FileNotFoundError: Something is missing. The message says what is expected where.
     """
 
     METAINFO = {'classes': COCO_CLASSES, 'palette': voc_palette()[: len(COCO_CLASSES)].tolist()}

@@ -1,4 +1,4 @@
-"""Images with tags: a folder of pictures and a table that says what each of them shows."""
+"""Images with tags: a folder of pictures and a table of the classes that each of them shows."""
 
 import difflib
 from pathlib import Path
@@ -37,7 +37,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
         seg_map_suffix (str): Suffix of the masks.
         raw_pixels (bool): Read images without their EXIF orientation, as the annotations of VOC,
             SBD and COCO were drawn; other photos are read as viewers show them.
-        max_side (int, optional): Photos with a longer side are made smaller when they are read;
+        max_side (int, optional): Photos with a longer side are downscaled when they are read;
             maps are scaled back to the photo. Keeps memory and time of large photos in bounds.
         pipeline (Sequence[dict | Callable]): Transforms.
         test_mode (bool): Whether the data set serves evaluation or inference.
@@ -47,8 +47,8 @@ class ImageTagDataset(SeededItems, BaseDataset):
         setup_hint (str): How to get the data; ends the message when files are missing.
 
     Raises:
-        FileNotFoundError: A folder, list, image or mask (test mode) does not exist; names up to 20
-            files.
+        FileNotFoundError: A folder, list, image or mask (test mode) does not exist. The message
+            names up to 20 files.
         ValueError: Unknown tag, image listed twice, image without a row in the tag file, bad class
             names. The message names file and value.
     """
@@ -122,7 +122,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
             ``seg_map_path`` of each image.
         """
         if self.ann_file:
-            self._require(self.ann_file, 'image list (one id a line)')
+            self._require(self.ann_file, 'image list (one id per line)')
         rows = self._load_tag_ids()
         if self.ann_file:
             names = self._by_id(read_id_list(self.ann_file), self.ann_file)
@@ -191,7 +191,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
         return info
 
     def get_cat_ids(self, idx):
-        """Tags of item ``idx``, 0-based (asked for by
+        """Tags of item ``idx``, 0-based (requested by
         :class:`mmengine.dataset.ClassBalancedDataset`).
         """
         return self.get_data_info(idx)['gt_tags']

@@ -38,7 +38,8 @@ class OpenImagesWSOLDataset(ImageTagDataset):
         kwargs: See :class:`ImageTagDataset`.
 
     Raises:
-        FileNotFoundError: A list, image or mask is missing; says what is expected where.
+        FileNotFoundError: A list, image or mask is missing. The message says what is expected
+            where.
         ValueError: Unknown split, or a line that is not as expected. The message names file and
             line.
     """

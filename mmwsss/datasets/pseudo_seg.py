@@ -1,4 +1,4 @@
-"""Segmentation data with pseudo masks in the place of human ones."""
+"""Segmentation data with pseudo masks instead of human ones."""
 
 from pathlib import Path
 

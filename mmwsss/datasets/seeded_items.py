@@ -13,7 +13,7 @@ class SeededItems:
 
     Attributes:
         raw_pixels: Images are read without their EXIF orientation.
-        max_side: Images with a longer side, pixels, are made smaller; None: they are not.
+        max_side: Longest allowed side in pixels; larger images are downscaled. None: no limit.
     """
 
     raw_pixels: bool = False

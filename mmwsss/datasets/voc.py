@@ -34,7 +34,8 @@ class VOC12TagDataset(ImageTagDataset):
         kwargs: See :class:`ImageTagDataset`.
 
     Raises:
-        FileNotFoundError: Something is missing; says what to download and where to put it.
+        FileNotFoundError: Something is missing. The message says what to download and where to put
+            it.
         ValueError: Unknown split or source, or ``source='mask'`` in training.
     """
 
@@ -131,7 +132,7 @@ def find_voc_annotations(root, ids, source, *, masks=None):
         list[str]: One path per id.
 
     Raises:
-        FileNotFoundError: The folder or some files are missing; says how to get them.
+        FileNotFoundError: The folder or some files are missing. The message says how to get them.
     """
     hint = voc_setup_hint(root)
     if source == 'mask':

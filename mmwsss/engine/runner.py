@@ -26,7 +26,7 @@ class WSSSRunner(Runner):
     """:class:`mmengine.runner.Runner` that goes on exactly where a run was stopped.
 
     - ``resume=True`` takes the newest checkpoint of the work directory that is whole and says
-      which; without one it says so and starts from the beginning.
+      which; without one it logs this and starts from the beginning.
     - The config that a checkpoint carries is compared as text and never executed.
     - What the config now says about learning rate, schedule, weight decay and momentum is what the
       resumed run does, and every difference is logged.
@@ -44,7 +44,7 @@ class WSSSRunner(Runner):
     _batch: Any = None
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """As the parent, with the checkpoint hook that survives a kill in the place of the plain
+        """As the parent, with the checkpoint hook that survives a kill instead of the plain
         one.
         """
         hooks = dict(hooks or {})
@@ -79,12 +79,12 @@ class WSSSRunner(Runner):
             raise
 
     def load_or_resume(self) -> None:
-        """Load weights, or go on from a checkpoint, as ``load_from`` and ``resume`` say."""
+        """Load weights, or resume from a checkpoint, by ``load_from`` and ``resume``."""
         if self._has_loaded or not (self._resume and self._load_from is None):
             super().load_or_resume()
             return
         found: list[Any] = [newest_checkpoint(self.work_dir) if self.rank == 0 else None]
-        broadcast_object_list(found)  # every process goes on from the same one
+        broadcast_object_list(found)  # every process resumes from the same one
         path, notes = found[0]
         for note in notes:
             self.logger.warning(note)
@@ -270,7 +270,7 @@ def _other_optimizer(filename: str, problem: str) -> str:
 
 
 def images_of_batch(batch: Any) -> list[str]:
-    """Files, or else ids, of the images of a batch; empty where it does not say."""
+    """Files, or else ids, of the images of a batch; empty where it has neither."""
     samples = batch.get('data_samples') if isinstance(batch, Mapping) else None
     samples = samples if isinstance(samples, (list, tuple)) else [samples]
     metas = [getattr(sample, 'metainfo', {}) for sample in samples]

@@ -36,8 +36,8 @@ class CounterMetric(BaseMetric):
     ``dataset_meta['classes']`` (background first) gives the classes, ``dataset_meta['split']``,
     where present, the split named in :attr:`protocol`.
 
-    After an evaluation, :attr:`table` is the report as text, :attr:`curve` whatever goes with the
-    numbers, and :attr:`protocol` how they were obtained.
+    After an evaluation, :attr:`table` is the report as text, :attr:`curve` the data that belong to
+    the numbers, and :attr:`protocol` how they were obtained.
 
     Args:
         ignore_index (int): Label that is left out.

@@ -49,7 +49,7 @@ class Protocol(NamedTuple):
         rates (str): Definition of FP and FN.
         ignored_prediction (str): Treatment of a predicted 255.
         tags (str): ``'ground truth'``, ``'not used'``, or ``'second number'``: the published number
-            removes classes that the image does not have, here it stands beside the one without
+            removes classes that the image does not have; here it is reported beside the one without
             tags.
     """
 
@@ -261,7 +261,7 @@ PROTOCOLS = {
         crf='deeplabv2_test',
         source='released code of deeplab-pytorch',
         paper='DeepLab-V2 with ResNet-101 as deeplab-pytorch tests it; likely that of ACR and '
-        'AReAM, who do not say',
+        'AReAM, which do not state it',
     ),
     'deeplabv2-coco-val': Protocol(
         task='seg',
@@ -271,7 +271,7 @@ PROTOCOLS = {
         crf='deeplabv2_test',
         source='released code of deeplab-pytorch',
         paper='DeepLab-V2 with ResNet-101 as deeplab-pytorch tests it; likely that of ACR and '
-        'AReAM, who do not say',
+        'AReAM, which do not state it',
     ),
     'toco-voc-val': Protocol(**_TOCO_VOC, crf='toco_test', paper='ToCo, Table I'),
     'toco-coco-val': Protocol(**_TOCO_COCO, crf='toco_test', paper='ToCo, Table I'),
@@ -330,8 +330,8 @@ PROTOCOLS = {
         tags=GROUND_TRUTH,
         rule='best',
         source='released evaluation code of WSOL (Choe et al., CVPR 2020)',
-        paper='OpenImages-WSOL: pIoU and PxAP, pooled over all images; papers do not say at which '
-        'scales',
+        paper='OpenImages-WSOL: pIoU and PxAP, pooled over all images; the papers do not '
+        'state at which scales',
     ),
 }
 

@@ -36,7 +36,7 @@ class AttentionRequest:
             except ``layers`` are then ignored).
         heads (str): ``'mean'`` over heads, or ``'all'`` to keep them.
         reduce (str): ``'sum'`` or ``'mean'`` over layers, ``'stack'`` for a leading layer axis, or
-            ``'list'`` for a tuple with a map per layer, which takes no copy.
+            ``'list'`` for a tuple with a map per layer, which needs no copy.
     """
 
     part: str
@@ -83,7 +83,7 @@ def attend(
     key_mask: Tensor | None = None,
     dropout: float = 0.0,
 ) -> tuple[Tensor, list[Any]]:
-    """Scaled dot-product attention and the maps asked for.
+    """Scaled dot-product attention and the requested maps.
 
     Without requests the fused kernel runs. With requests, only one block of query rows of the
     scores is alive at a time, and no map larger than the ones returned; where gradients are kept,
@@ -224,7 +224,7 @@ def _attend_in_blocks(
     whole images where they are small.
     """
     batch, num_heads, num_tokens, width = query_scaled.shape
-    # heads side by side, as the projection wants them
+    # heads side by side, as the projection reads them
     output = value.new_empty(batch, num_tokens, num_heads, width).transpose(1, 2)
     slices = {request: request.slices(num_class_tokens) for request in requests}
     maps = {}
@@ -414,7 +414,7 @@ class DeferredAttention(NamedTuple):
         results = [values.new_empty(len(values), query.shape[2], 0, dtype=dtype)]
         with torch.autocast(query.device.type, enabled=False):
             for part in values.to(query.dtype).transpose(1, 2).split(query.shape[-1], 2):
-                # the fused kernel wants values as wide as the keys; class tokens carry nothing
+                # the fused kernel needs values as wide as the keys; class tokens carry zeros
                 padded = F.pad(part, (0, query.shape[-1] - part.shape[-1], skipped, 0))[
                     :, None
                 ].expand(-1, query.shape[1], -1, -1)

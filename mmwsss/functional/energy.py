@@ -66,8 +66,8 @@ def dense_energy(
         scores (Tensor): S, (B,K,h,w) float32 probabilities, 0 outside the image.
         gate (Tensor): G, (B,h,w) in [0,1].
         images (Tensor): (B,3,h,w) RGB in 0..255.
-        sigma_rgb (float): Grey levels.
-        sigma_xy (float): Pixels of (h,w).
+        sigma_rgb (float): Standard deviation in grey levels.
+        sigma_xy (float): Standard deviation in pixels of (h,w).
         kernel (str): ``'exact'`` sums over all pairs of pixels, ``'lattice'`` filters on the
             permutohedral lattice in linear time.
         block (int, optional): See :func:`mmwsss.functional.gaussian_filter.gaussian_filter`.

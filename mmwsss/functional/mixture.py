@@ -49,10 +49,10 @@ def fit_threshold(
     Args:
         values (Tensor): Scores in [0,1], any shape; those at most ``floor`` are left out.
         mode (str): See above.
-        counts (Tensor, optional): How often each value occurs, for ascending values such as
+        counts (Tensor, optional): Number of occurrences of each value, for ascending values such as
             :func:`bin_centres`: a histogram of 1024 bins gives thresholds within 1e-3, at a small
             part of the cost.
-        floor (float): Scores at most this are background anyway.
+        floor (float): Scores up to this value are background anyway.
         components (int, optional): ``'released'`` with 2 returns one threshold, the largest value
             of the first component.
         max_iters (int, optional): Iterations of EM; default 100, for ``'mle2'`` 10,000.
@@ -139,10 +139,10 @@ def fit_mixture(
 
     Args:
         values (Tensor): (N,) float64.
-        start (Mixture): Where to begin.
+        start (Mixture): Initial mixture.
         counts (Tensor, optional): (N,) how often each value occurs.
         tol (float): See above.
-        max_iters (int): Give up after so many.
+        max_iters (int): Maximum number of iterations.
 
     Returns:
         Mixture: With the number of iterations and whether they converged; components stay in the

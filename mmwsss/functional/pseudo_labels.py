@@ -114,7 +114,8 @@ def present_slots(tags: Tensor, num_slots: int | None = None) -> tuple[Tensor, T
 
     Args:
         tags (Tensor): (B,C) multi-hot.
-        num_slots (int, optional): K, where the host knows it; else the device is asked.
+        num_slots (int, optional): K, if it is known on the host; otherwise it is read from the
+            device.
 
     Returns:
         tuple[Tensor, Tensor]: Class ids (B,K) int64, ascending, with K the largest number of tags
@@ -150,12 +151,12 @@ def labels_two_pass(
     with ``par=None``).
 
     For each threshold: softmax over [threshold, present classes], refinement, argmax. Class where
-    the high run says so, background where both runs do, else ignore. The weights of PAR depend on
-    the image only and it treats all channels equally, so that both runs of all images are one call;
-    channels of absent classes are left out, shorter images are filled up with zeros.
+    the high run predicts one, background where both runs do, else ignore. The weights of PAR depend
+    on the image only and it treats all channels equally, so that both runs of all images are one
+    call; channels of absent classes are left out, shorter images are filled up with zeros.
 
     Args:
-        images (Tensor | None): (B,3,H,W), any linear scale; only ``par`` looks at them.
+        images (Tensor | None): (B,3,H,W), any linear scale; only ``par`` reads them.
         cams (Tensor): (B,C,h,w) in [0,1]; (h,w) gives the size of the labels, usually (H,W).
         tags (Tensor): (B,C) multi-hot; an image without tags becomes background.
         high, low (float): The two background scores.

@@ -46,7 +46,7 @@ def random_walk(
         Tensor: Like ``x``.
 
     Raises:
-        ValueError: Shapes do not fit each other.
+        ValueError: The shapes are inconsistent.
     """
     offsets = pair_offsets(radius) if offsets is None else offsets
     if (

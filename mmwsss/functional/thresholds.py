@@ -5,7 +5,8 @@ With scores >= 0 and a background plane of constant value t, a pixel is labelled
 class if that score exceeds t, else background (a tie goes to background). Raising t therefore
 switches a pixel once, from its class to background. It is enough to know for each pixel the
 strongest class and the number b of thresholds below its score: at the j-th threshold (from 0) the
-class stands iff b > j. A histogram over (label, class, b) holds every quantity at every threshold.
+class is predicted iff b > j. A histogram over (label, class, b) holds every quantity at every
+threshold.
 """
 
 from collections.abc import Sequence

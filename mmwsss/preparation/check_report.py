@@ -20,7 +20,7 @@ class CheckReport:
         """Add a problem.
 
         Args:
-            kind (str): What is wrong and how to mend it; entries of one kind are listed together.
+            kind (str): What is wrong and how to fix it; entries of one kind are listed together.
             where (str | Path): The file, or file and line.
             detail (str): What exactly.
         """

@@ -351,7 +351,7 @@ def rle_module():
     """The module ``pycocotools.mask``.
 
     Raises:
-        ValueError: pycocotools is not installed; says how to get it.
+        ValueError: pycocotools is not installed. The message says how to get it.
     """
     try:
         from pycocotools import mask

@@ -56,7 +56,7 @@ def check_image(path, decode=False, *, raw=False):
 
 
 def check_mask(path, num_classes, size=None):
-    """Read a label map whatever it is stored as, and say what is wrong with the file.
+    """Read a label map in any storage format, and report what is wrong with the file.
 
     Args:
         path (str | Path): PNG file.
@@ -150,7 +150,7 @@ def _palette_difference(palette, values):
     for value in values:
         if value != 255 and (colors[value] != expected[value]).any():
             return (
-                f'value {value} has colour {tuple(colors[value].tolist())} in the place of '
+                f'value {value} has colour {tuple(colors[value].tolist())} instead of '
                 f'{tuple(expected[value].tolist())}'
             )
     return ''

@@ -73,7 +73,7 @@ class JSONArrays:
         found = self._peek()
         if found != character:
             raise ValueError(
-                f'{self.path}: not a JSON object of arrays, {found!r} in the place of '
+                f'{self.path}: not a JSON object of arrays, {found!r} instead of '
                 f'{character!r} at byte '
                 f'{self._base + self._at}'
             )
@@ -127,7 +127,7 @@ class JSONArrays:
             )
 
     def _more(self):
-        """Read on; whatever lies behind is forgotten. False at the end of the file."""
+        """Read on and forget the text before the current position; False at the end."""
         data = self._file.read(CHUNK)
         # a character per byte
         self._text, self._base, self._at = (

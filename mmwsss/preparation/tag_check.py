@@ -54,7 +54,7 @@ def _similar(one, two):
 
 
 def note_balance(table, classes, report):
-    """Note whatever makes classes hard to learn from tags.
+    """Note everything that makes classes hard to learn from tags.
 
     Args:
         table (dict[str, list[str]]): Tags of each image.
@@ -94,7 +94,7 @@ def note_balance(table, classes, report):
     for names in together.values():
         if len(names) > 1 and len(members[names[0]]) < len(table):
             report.note(
-                'classes that always occur together cannot be told apart',
+                'classes that always occur together cannot be distinguished',
                 ', '.join(names),
                 f'{counts[names[0]]} photos',
             )

@@ -12,7 +12,7 @@ from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, is_hidden
 from mmwsss.utils.io import read_json, tag_rows
 from mmwsss.utils.limits import check_regular_file, read_bytes
 
-# a column of one tag a row, whatever blanks are in it
+# a column with one tag per row, which may contain blanks
 ONE_TAG_HEADERS = ('tag', 'label', 'class', 'category')
 UNTAGGED_FOLDERS = ('background', 'untagged')
 # of a data set, so no tags
@@ -23,7 +23,7 @@ DATA_FOLDERS = (
     'SegmentationClassAug',
     'Annotations',
 )
-TAG_TABLE = 'image_tags.csv'  # marks a folder as a data set that was made inside the source
+TAG_TABLE = 'image_tags.csv'  # marks a folder as a data set that was created inside the source
 YES, NO = ('1', '1.0', 'true', 'yes', 'x'), ('0', '0.0', 'false', 'no', '', '-1')
 MALFORMED = 'a row that cannot be read'
 TWICE = 'image listed twice'

@@ -39,7 +39,7 @@ def check_voc_image(files):
     """Check the files of one image.
 
     Args:
-        files (VOCFiles): What to look at.
+        files (VOCFiles): Files to check.
 
     Returns:
         VOCFinding
@@ -146,7 +146,7 @@ def check_inflated_size(path: str | Path) -> None:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a regular file, or too large; names it.
+        ValueError: Not a regular file, or too large. The message names it.
     """
     data = memoryview(read_bytes(path, 'annotation of SBD'))
     allowed = limit('MMWSSS_MAX_MAPS_MB') * MIB

@@ -1,5 +1,5 @@
-"""Files of dense CRF probabilities that PSA's training labels are made from: written atomically,
-read with clear errors, no pickle.
+"""Files of dense CRF probabilities from which PSA's training labels are computed: written
+atomically, read with clear errors, no pickle.
 
 File ``<id>.npz``: ``keys`` (K,) int16 0-based foreground class ids; ``la`` and ``ha`` (K+1,H,W)
 float16 in [0,1], background first: the probabilities under a strong and under a weak background. An
@@ -35,7 +35,7 @@ def write_crf_maps(path: str | Path, keys: ArrayLike, la: ArrayLike, ha: ArrayLi
         ha (array): (K+1,H,W) in [0,1], weak background.
 
     Raises:
-        ValueError: The shapes do not fit each other. The message names the file.
+        ValueError: The shapes are inconsistent. The message names the file.
     """
     maps = CRFMaps(
         np.asarray(keys, np.int16).reshape(-1),

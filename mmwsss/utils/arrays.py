@@ -60,7 +60,8 @@ def read_arrays(
     Raises:
         FileNotFoundError: No such file.
         ValueError: Not a regular file, damaged, without one of the arrays, with objects instead of
-            numbers, or larger than ``MMWSSS_MAX_MAPS_MB`` when unpacked; names the file.
+            numbers, or larger than ``MMWSSS_MAX_MAPS_MB`` when unpacked. The message names the
+            file.
     """
     allowed = limit('MMWSSS_MAX_MAPS_MB') * MIB
     size = check_regular_file(path, what).st_size

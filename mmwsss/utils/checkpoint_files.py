@@ -1,4 +1,4 @@
-"""Checkpoint files of a training: whether one is whole, and which one a run goes on from."""
+"""Checkpoint files of a training: whether one is complete, and which one a run resumes from."""
 
 import re
 import zipfile
@@ -67,7 +67,7 @@ def pointed_checkpoint(folder: str | Path) -> Path | None:
 
 
 def newest_checkpoint(folder: str | Path) -> tuple[str | None, list[str]]:
-    """The checkpoint that a stopped training goes on from.
+    """The checkpoint from which a stopped training resumes.
 
     That is the one ``last_checkpoint`` names, unless it is damaged or missing, or a later one was
     finished before the pointer could be moved.

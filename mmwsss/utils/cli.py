@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def run_main(main: Callable[[], int | None]) -> int:
-    """Run ``main()`` and turn an error that the user can mend into one line on stderr.
+    """Run ``main()`` and turn an error that the user can fix into one line on stderr.
 
     ``ValueError`` and ``OSError`` (missing or unreadable files among them) are such errors; any
     other exception is a defect and keeps its traceback. The line of a ``ValueError`` that a library

@@ -40,7 +40,7 @@ def prepare_dependencies() -> None:
     Nothing heavy is imported here: ``import mmwsss`` stays light.
 
     Raises:
-        ImportError: A package is not installed; says which, in one line.
+        ImportError: A package is not installed. The message says which, in one line.
     """
     warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
     for module, fork in DEPENDENCIES.items():
@@ -122,7 +122,7 @@ def _read_weights_only(checkpoint: Any) -> None:
 
 def _write_checkpoints_atomically(runner: Any) -> None:
     """Let MMEngine write a checkpoint beside the old one and put it in its place when it is on the
-    disk; of itself it overwrites the file.
+    disk; by default it overwrites the file.
     """
     import torch
     from mmengine.runner import checkpoint as module
@@ -172,7 +172,7 @@ def load_weights_only(file: str | Path | IO[bytes], map_location: Any = None) ->
 
 
 def _check_archive(file: str | Path) -> None:
-    """PyTorch reads changed bits without a word: compare the checksums of the archive."""
+    """Compare the checksums of the archive: PyTorch reads corrupted data without an error."""
     damage = archive_damage(file)
     if damage is not None:
         raise ValueError(
@@ -244,8 +244,8 @@ def restart_workers(dataloader: 'DataLoader[Any]') -> None:
 
 
 def count_accuracy_on_device() -> None:
-    """Let the decode heads of MMSegmentation log their accuracy without reading it: of itself the
-    number of labelled pixels is asked for in every step.
+    """Let the decode heads of MMSegmentation log their accuracy without reading it: by default the
+    number of labelled pixels is read from the device in every step.
     """
     import torch
     from mmseg.models.decode_heads import decode_head

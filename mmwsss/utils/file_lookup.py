@@ -75,9 +75,9 @@ def find_files(
         list[str]: One path per name.
 
     Raises:
-        FileNotFoundError: The folder or some files are missing; names up to 20 of them.
-        ValueError: Names that could lead out of the folder (:func:`mmwsss.utils.names.check_name`);
-            names up to 20 of them.
+        FileNotFoundError: The folder or some files are missing. The message names up to 20 of them.
+        ValueError: Names that could lead out of the folder (:func:`mmwsss.utils.names.check_name`).
+            The message names up to 20 of them.
     """
     folder, hint = Path(folder), hint and f'. {hint}'
     unfit = {name: problem for name in names if (problem := name_problem(name))}

@@ -2,7 +2,7 @@
 
 Cameras store photos on their side and note the turn in EXIF; scanners, microscopes and satellites
 store more than 8 bits; drawing programs store colours below transparent pixels.
-:func:`read_image` gives what a viewer shows, unless the raw pixels are asked for.
+:func:`read_image` returns the image as a viewer shows it, unless the raw pixels are requested.
 """
 
 import struct
@@ -59,7 +59,8 @@ def open_image(
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a regular file, too large, or damaged, while decoding too; names the file.
+        ValueError: Not a regular file, too large, or damaged, while decoding too. The message names
+            the file.
     """
     check_regular_file(path, what)
     try:
@@ -146,7 +147,7 @@ def read_image(
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a readable image, or one that is too large; names the file.
+        ValueError: Not a readable image, or one that is too large. The message names the file.
     """
     with open_image(path, max_pixels=max_pixels) as image:
         wide = is_deep_color(image)

@@ -81,7 +81,7 @@ def atomic_open(
             files that others depend on: checkpoints and notes of what is done.
 
     Raises:
-        OSError: The disk is full, or the folder cannot be written to; names the file.
+        OSError: The disk is full, or the folder cannot be written to. The message names the file.
     """
     path = Path(path)
     temporary = None
@@ -163,7 +163,7 @@ def read_json(path: str | Path, repeated: list[str] | None = None) -> Any:
     Raises:
         FileNotFoundError: No such file.
         ValueError: The file is not JSON, nested beyond Python's limit, or larger than
-            ``MMWSSS_MAX_JSON_MB``; names the file and the position.
+            ``MMWSSS_MAX_JSON_MB``. The message names the file and the position.
     """
 
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -192,8 +192,8 @@ def write_cam(path: str | Path, keys: Any, cam: Any, size: Sequence[int] | None 
         size (tuple, optional): (H,W), needed when K is 0.
 
     Raises:
-        ValueError: Shapes that do not fit each other, or values that are not finite or not in
-            [0,1]; names the file.
+        ValueError: Inconsistent shapes, or values that are not finite or not in
+            [0,1]. The message names the file.
     """
     keys = np.asarray(keys, np.int16).reshape(-1)
     cam = np.asarray(cam)
@@ -220,7 +220,7 @@ def read_cam(path: str | Path) -> CAMFile:
     Raises:
         FileNotFoundError: No such file.
         ValueError: The file is damaged or is no CAM file, is larger than ``MMWSSS_MAX_MAPS_MB``, or
-            holds values that are not finite or not in [0,1]; says to generate it again.
+            holds values that are not finite or not in [0,1]. The message says to generate it again.
     """
     data = read_arrays(path, ('keys', 'cam', 'size'), 'CAM file', 'delete it and generate it again')
     keys, cam, size = data['keys'], data['cam'], data['size']
@@ -269,8 +269,8 @@ def read_cam_and_image(
         tuple: Maps (K,H,W) float32 in [0,1], class ids (K,) int64, image (H,W,3) uint8 BGR.
 
     Raises:
-        ValueError: Damaged file, size of the maps other than the image's, class id out of range;
-            names the file.
+        ValueError: Damaged file, size of the maps other than the image's, class id out of range.
+            The message names the file.
     """
     maps = read_cam(cam_path)
     image = read_image(image_path, raw=raw)
@@ -325,14 +325,15 @@ def read_mask(
 
     Args:
         path (str | Path): PNG file.
-        num_classes (int, optional): Number of classes with background; larger values but 255 raise.
+        num_classes (int, optional): Number of classes with background; larger values except 255
+            raise an error.
         size (tuple, optional): Expected (H,W).
         max_pixels (float, optional): Largest width x height; default ``MMWSSS_MAX_MEGAPIXELS``.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Damaged file, colour image, lossy format, wrong size, or class id out of range;
-            names the file and the value.
+        ValueError: Damaged file, colour image, lossy format, wrong size, or class id out of range.
+            The message names the file and the value.
     """
     mask = _read_plain_png(path, max_pixels)
     if mask is None:
@@ -372,7 +373,7 @@ def _read_plain_png(path: str | Path, max_pixels: int | None = None) -> np.ndarr
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a regular file, or too many pixels; names the file.
+        ValueError: Not a regular file, or too many pixels. The message names the file.
     """
     check_regular_file(path, 'mask')
     with open(path, 'rb') as file:
@@ -417,7 +418,7 @@ def read_id_list(path: str | Path) -> list[str]:
     Raises:
         FileNotFoundError: No such file.
         ValueError: Empty list, an id that appears twice, or one that could lead out of a folder
-            (:func:`mmwsss.utils.names.check_name`); names file and line.
+            (:func:`mmwsss.utils.names.check_name`). The message names file and line.
     """
     ids: list[str] = []
     lines: dict[str, int] = {}
@@ -452,7 +453,8 @@ def read_tags(path: str | Path) -> dict[str, list[str]]:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: No header, an image listed twice, a malformed row; names file and line.
+        ValueError: No header, an image listed twice, a malformed row. The message names file and
+            line.
     """
     path = Path(path)
     check_regular_file(path, 'tag file (CSV with the header "image,tags", or JSON)')

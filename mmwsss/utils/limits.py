@@ -30,7 +30,7 @@ def limit(name: str) -> float:
     """Value of a bound: the environment variable ``name``, else its default.
 
     Raises:
-        ValueError: The variable is not a positive number; names it.
+        ValueError: The variable is not a positive number. The message names it.
     """
     text = os.environ.get(name)
     if text is None:
@@ -83,7 +83,7 @@ def check_pixels(
         max_pixels: Default: ``MMWSSS_MAX_MEGAPIXELS``.
 
     Raises:
-        ValueError: Too many pixels; names the file, its size and the option.
+        ValueError: Too many pixels. The message names the file, its size and the option.
     """
     allowed = limit('MMWSSS_MAX_MEGAPIXELS') * 1e6 if max_pixels is None else max_pixels
     if width * height > allowed:
@@ -108,7 +108,8 @@ def read_text(
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a regular file, too large, or not UTF-8; names the file and the remedy.
+        ValueError: Not a regular file, too large, or not UTF-8. The message names the file and the
+            remedy.
     """
     try:
         return read_bytes(path, what, option=option).decode(encoding)

@@ -53,7 +53,7 @@ def check_name(name: str, what: str, *, origin: str | Path = '', folders: bool =
         folders: Whether ``/`` may separate folders.
 
     Raises:
-        ValueError: An unfit name; names origin and name.
+        ValueError: An unfit name. The message names origin and name.
     """
     problem = name_problem(name, folders=folders)
     if problem:
@@ -76,7 +76,7 @@ def output_path(folder: str | Path, name: str, suffix: str = '', *, what: str = 
 
     Raises:
         ValueError: An unfit name (:func:`check_name`), or a subfolder that is a link to a place
-            outside ``folder``; names both.
+            outside ``folder``. The message names both.
     """
     folder = Path(folder)
     path = folder / (check_name(name, what) + suffix)

@@ -34,7 +34,7 @@ def bounded_map(
 
     Args:
         function (callable): Importable by its name (no lambda) unless ``workers`` is 0; so must be
-            whatever jobs and results consist of.
+            everything that jobs and results consist of.
         jobs (iterable): May be endless.
         workers (int): Processes; 0 runs everything inline.
         max_in_flight (int, optional): Default ``2 * workers``.
@@ -130,7 +130,7 @@ class _Pool:
             thread.start()
 
     def close(self) -> None:
-        """End all workers, whatever they are doing."""
+        """End all workers immediately."""
         self.stopped.set()
         for _ in self.threads:
             self.tasks.put(None)
@@ -146,7 +146,7 @@ class _Pool:
             error: Exception | None = None
             try:
                 result, error = self._run(slot, job)
-            except Exception as failure:  # noqa: BLE001  whatever goes wrong in this thread belongs to the consumer
+            except Exception as failure:  # noqa: BLE001 every error of this thread is raised in the consumer
                 failure.__cause__ = RuntimeError(
                     f'job {self.name(job)} could not be passed to or from a worker process'
                 )

@@ -133,7 +133,7 @@ def draw_cam_grid(rows, *, cell=224, palette=None):
     mask | segmentation.
 
     Columns line up: a part that one sample lacks leaves its cell blank, a part that all of them
-    lack takes no column.
+    lack has no column.
 
     Args:
         rows (list[dict]): Samples as in :func:`sample_tiles`; sizes and K differ freely, K may be

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with every common form of colour
+# Okabe and Ito, "Color Universal Design" (2008): distinguishable with every common form of colour
 # blindness
 COLORS = ('#0072b2', '#e69f00', '#009e73', '#d55e00', '#cc79a7', '#56b4e9', '#7f7f7f', '#b8a900')
 # key of a series in plot_class_iou -> label and colour; the report gives its cards the same

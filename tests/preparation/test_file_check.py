@@ -87,7 +87,7 @@ def test_bad_masks(tmp_path):
     image.save(path)
     checked = check_mask(path, 21)
     assert 'palette of other colours' in checked.problem[0]
-    assert checked.problem[1] == 'value 3 has colour (0, 0, 128) in the place of (128, 128, 0)'
+    assert checked.problem[1] == 'value 3 has colour (0, 0, 128) instead of (128, 128, 0)'
     np.testing.assert_array_equal(checked.labels, LABELS)
     path.write_bytes(path.read_bytes()[:-30])
     assert check_mask(path, 21).problem[0] == 'truncated or unreadable mask'

@@ -42,8 +42,8 @@ def test_elements_and_their_places(chunk, indent, ascii_only, tmp_path, monkeypa
         ('', 'not a complete JSON file, it ends at byte 0'),
         ('{"images": [{"id": 1}, {"id"', 'not a complete JSON file'),
         ('{"images": [{"id": 1}', 'not a complete JSON file'),
-        ('[1, 2]', r"not a JSON object of arrays, '\[' in the place of '\{' at byte 0"),
-        ('{"images" 3}', "'3' in the place of ':' at byte 10"),
+        ('[1, 2]', r"not a JSON object of arrays, '\[' instead of '\{' at byte 0"),
+        ('{"images" 3}', "'3' instead of ':' at byte 10"),
         ('{"images": [{id: 1}]}', 'at byte 13'),
     ],
 )

@@ -59,7 +59,7 @@ def test_balance():
         '  sky: 19 of 20',
         'note: class without a photo',
         '  bird',
-        'note: classes that always occur together cannot be told apart',
+        'note: classes that always occur together cannot be distinguished',
         '  boat, water: 12 photos',
         'note: images without tags (they count as background)',
         '  19',

@@ -43,7 +43,7 @@ def classifier(toy_root, tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def segmentor(toy_root, tmp_path_factory):
-    """Two iterations of the toy segmentation network, on true masks in the place of pseudo
+    """Two iterations of the toy segmentation network, on true masks instead of pseudo
     masks.
     """
     options = {

@@ -6,7 +6,7 @@
 
 A folder of masks (<id>.png) gives a column of label maps, a folder of CAM files (<id>.npz) one of
 heat maps: of the class of the row with --per-class, else of the largest map at every pixel. The
-qualitative figures of the papers are made in this way (MCTformer+ 6 to 8 and 10, AReAM 9, ACR 4 to
+qualitative figures of the papers use this layout (MCTformer+ 6 to 8 and 10, AReAM 9, ACR 4 to
 7, MCC 4 to 6, CoSA 6 and 7).
 """
 

@@ -1,6 +1,6 @@
-# SGD as ACR's released code really runs it: the weight decay meant for it lands in the place of the
-# momentum (5e-4), so there is none; and its four processes never average their gradients, so the
-# saved one saw batches of one image.
+# SGD as ACR's released code really runs it: the weight decay meant for it lands in the argument of
+# the momentum (5e-4), so there is none; and its four processes never average their gradients, so
+# the saved one saw batches of one image.
 max_iters = 26450  # a quarter of 10 epochs of 10,582 images
 optim_wrapper = dict(
     type='mmengine.OptimWrapper',

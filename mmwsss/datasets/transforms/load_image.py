@@ -13,7 +13,7 @@ class LoadImage(BaseTransform):
     Sets ``img``, ``img_shape``, ``ori_shape`` (H,W) and, if there is none, an empty ``seg_fields``:
     what the transforms of MMCV, MMSegmentation and MMPretrain start from. Grey, palette and CMYK
     images become colour images. Photos are turned as their EXIF orientation says, unless the item
-    has ``raw_pixels``. With ``max_side`` of the item or of this transform, ``img`` is made smaller;
+    has ``raw_pixels``. With ``max_side`` of the item or of this transform, ``img`` is downscaled;
     ``ori_shape`` stays that of the photo, to which maps are scaled back.
 
     Args:

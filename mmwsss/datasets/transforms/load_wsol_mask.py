@@ -22,8 +22,8 @@ class LoadWSOLMask(BaseTransform):
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Unreadable mask, or an image with another number of classes than one; names the
-            file.
+        ValueError: Unreadable mask, or an image with another number of classes than one. The
+            message names the file.
     """
 
     def __init__(self, *, size=224):

@@ -13,8 +13,8 @@ class MultiViews(BaseTransform):
     """Make ``views``, several versions of an image (ToCo, MCC, CoSA).
 
     First come the transforms ``base``, whose result, tags and box included, goes on in the
-    pipeline. Each view then is made from a copy of it by transforms of its own, of which only the
-    image is kept: views without geometric transforms share their geometry. A view with
+    pipeline. Each view is then created from a copy of it by transforms of its own, of which only
+    the image is kept: views without geometric transforms share their geometry. A view with
     ``source='original'`` starts from the image as it was before ``base``.
 
     Args:

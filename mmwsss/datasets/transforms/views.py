@@ -22,7 +22,7 @@ class TwoViews(BaseTransform):
             composition of steps: :data:`mmwsss.functional.views.VIEW_STEPS`.
         ratio_range (tuple[float]): Factor of ``'resize'``, drawn uniformly.
         divisor (int): Sides are multiples of it, at least one: the patch size. Other images are
-            padded with black at the bottom and the right before the view is made, since padding
+            padded with black at the bottom and the right before the view is created, since padding
             after it would be on another side.
 
     Raises:

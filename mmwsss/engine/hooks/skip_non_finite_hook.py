@@ -21,8 +21,8 @@ class SkipNonFiniteHook(Hook):
     stops a run that has too many in a row.
 
     Gradients are those after the exchange between processes, so that all of them skip the same
-    steps. Steps that the gradient scaler of fp16 leaves out by itself, as it does while it looks
-    for its scale, are neither seen nor counted here.
+    steps. Steps that the gradient scaler of fp16 skips by itself, as it does while it searches its
+    scale, are not counted here.
 
     A fused optimizer on an accelerator is told by a value on the device (its ``found_inf``) to
     leave the step out, so that nobody waits for the gradients; the counts are then read, logged and

@@ -26,8 +26,8 @@ class CRFTestLoop(TestLoop):
     """A test loop whose predictions pass through a dense CRF before they are evaluated.
 
     The network runs here, the CRF in worker processes behind a bounded queue; no score map is ever
-    stored. The CRF sees the original image and the softmax of ``seg_logits``, of which all channels
-    are kept.
+    stored. The CRF reads the original image and the softmax of ``seg_logits``, of which all
+    channels are kept.
 
     Args:
         runner, dataloader, evaluator: As in :class:`mmengine.runner.TestLoop`.

@@ -103,7 +103,7 @@ class IRNet(AffinityPropagator):
         return logits, None if self.displacement is None else self.displacement(taps)
 
     def loss(self, inputs: Tensor, data_samples: list[WSSSDataSample]) -> dict[str, Tensor]:
-        """Boundary loss, and displacement losses if asked for, normalised over
+        """Boundary loss, and displacement losses if configured, normalised over
         the whole batch of all ranks.
 
         Args:

@@ -87,7 +87,7 @@ class ACRClassifier(TagClassifier):
     def training_features(
         self, inputs: Tensor, attention: Sequence[AttentionRequest] = ()
     ) -> TokenFeatures:
-        """Features of one view, with the attention asked for."""
+        """Features of one view, with the requested attention."""
         return self.backbone(inputs, attention=attention)
 
     def classification_losses(self, features: TokenFeatures, tags: Tensor) -> dict[str, Tensor]:

@@ -36,13 +36,13 @@ class TagClassifier(BaseModel):
             ``'fp16'``: autocast of the network, maps stay float32), ``score_threshold`` (a class is
             predicted above it where no tags are given; the best class always is), ``tags``
             (``'gt'`` the sample's tags, ``'predicted'`` or ``'all'`` classes), ``cam`` (config of a
-            CAM method of :mod:`mmwsss.models.cams` in the place of the method's own maps),
+            CAM method of :mod:`mmwsss.models.cams` instead of the method's own maps),
             ``align_corners`` (how maps are resized to the image), ``eps`` (of the min-max
             normalisation), and the options of the subclass.
         data_preprocessor (dict, optional): Config.
     """
 
-    # what a training sees; every metrics.json names it where it is not the rule
+    # supervision of a training; metrics.json records it where it differs from image tags
     supervision = 'image tags'
     default_test_cfg = dict(
         flip=True,
@@ -124,7 +124,7 @@ class TagClassifier(BaseModel):
         return features
 
     def set_cam(self, cam: dict[str, Any] | None) -> None:
-        """Choose how maps are made: the config of a CAM method, or None for the method's own."""
+        """Choose the CAM method of the maps: its config, or None for the method's own."""
         self.test_cfg['cam'] = cam
         self.cam = None if cam is None else MODELS.build(cam)
 

@@ -38,9 +38,10 @@ class CoSA(SingleStage):
     """An online network that learns and an assignment network, its moving average, that makes the
     labels.
 
-    The assignment network sees the weak view of an image at several scales. Its class maps label
-    the segmentation of the online network (CPL), its segmentation labels the class maps of the
-    online network (SPL): the assignments are swapped. The online network sees the strong view,
+    The assignment network processes the weak view of an image at several scales. Its class maps
+    label the segmentation of the online network (CPL), its segmentation labels the class maps of
+    the
+    online network (SPL): the assignments are swapped. The online network processes the strong view,
     which has the same geometry. Losses (weighted as returned): ``loss_cls``, ``loss_aux_cls``,
     ``loss_seg`` (both CPL), ``loss_cam`` (and ``loss_aux_cam``), ``loss_energy``,
     ``loss_separation``.
@@ -86,7 +87,7 @@ class CoSA(SingleStage):
         test_cfg (dict, optional): As :class:`SingleStage`, and ``network``: ``'assignment'`` or
             ``'online'``; ``export``: which maps are ``pred_cams``, ``'main'``, ``'aux'`` or their
             mean ``'ensemble'``.
-        options: Everything else is of :class:`SingleStage`.
+        options: All other options are those of :class:`SingleStage`.
 
     Raises:
         ValueError: An unknown option; options that contradict each other; a crop whose scales are
@@ -323,7 +324,8 @@ class CoSA(SingleStage):
         """Maps and segmentation of the assignment network: :class:`MultiScaleMaps` of the classes
         of the batch, from its tags (B,C) on the host, at the size of the crop.
 
-        Only the tagged classes are made, segmentation included, unless ``after_softmax`` needs all.
+        Only the tagged classes are computed, segmentation included, unless ``after_softmax`` needs
+        all.
         """
         options = self.pseudo_label
         patch = self.backbone.patch_size

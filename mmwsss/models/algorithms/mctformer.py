@@ -104,7 +104,7 @@ class MCTformer(TagClassifier):
     def training_features(
         self, inputs: Tensor, attention: Sequence[AttentionRequest] = ()
     ) -> TokenFeatures:
-        """Features that :meth:`classification_losses` reads, with the attention asked for."""
+        """Features that :meth:`classification_losses` reads, with the requested attention."""
         return self.backbone(inputs, attention=attention)
 
     def classification_losses(self, features: TokenFeatures, tags: Tensor) -> dict[str, Tensor]:

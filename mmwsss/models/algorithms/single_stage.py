@@ -42,7 +42,7 @@ class MultiScaleMaps(NamedTuple):
         cams (Tensor): (B,U,H,W) float32 in [0,1), maps of the main classifier.
         aux_cams (Tensor): (B,U,H,W), of the auxiliary classifier.
         seg_logits (Tensor | None): (B,C+1,H,W), fused.
-        num_slots (int | None): Largest number of tags of an image, where the host knows it.
+        num_slots (int | None): Largest number of tags of an image, if it is known on the host.
     """
 
     classes: torch.Tensor
@@ -270,9 +270,9 @@ class SingleStage(TagClassifier):
                 saves a pass.
             size (tuple[int], optional): Size of the maps; (H,W) by default.
             seg_fusion (str, optional): Rule of :class:`ScoreFusion` for the segmentation logits;
-                None: none are made.
-            seg_labels (Tensor, optional): Labels (0 background) whose segmentation logits are made,
-                in this order; all C+1 by default.
+                None: none are computed.
+            seg_labels (Tensor, optional): Labels (0 background) whose segmentation logits are
+                computed, in this order; all C+1 by default.
             seg_scales, seg_flip, seg_size (optional): Options of the segmentation, where they are
                 not those of the maps. A scale that both need is computed once.
             aux_scales (str, optional): ``'last'`` keeps the auxiliary maps of the last scale only
@@ -626,7 +626,7 @@ class SingleStage(TagClassifier):
             if set(outputs) == {'seg'}:
                 keys = [[] for _ in keys]
             classes = send(torch.tensor(_union(keys), dtype=torch.long), image.device)
-            # maps are made and normalised at the size of the input, then resized
+            # maps are computed and normalised at the size of the input, then resized
             maps = network.multi_scale_maps(
                 image,
                 classes,

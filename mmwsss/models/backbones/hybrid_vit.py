@@ -9,7 +9,7 @@ from .token_vit import TokenViT
 
 @MODELS.register_module()
 class HybridViT(TokenViT):
-    """:class:`TokenViT` with :class:`ResNetStem` in the place of the patch embedding
+    """:class:`TokenViT` with :class:`ResNetStem` instead of the patch embedding
     (``vit_base_r50_s16_384``, the backbone of ACR).
 
     Weights of timm and of the released ACR are translated while they load. The grid is that of

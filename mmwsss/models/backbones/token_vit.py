@@ -373,7 +373,7 @@ class TokenViT(VisionTransformer):
         requests: Sequence[AttentionRequest],
         key_mask: Tensor | None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """One layer of mmpretrain's, with the attention maps asked for."""
+        """One layer of mmpretrain's network, with the requested attention maps."""
         query, key, value = self._query_key_value(layer, layer.ln1(x))
         output, maps = attend(
             query,

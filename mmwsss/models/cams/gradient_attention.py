@@ -23,7 +23,7 @@ class GradientAttention(CAMMethod):
         relu (str): ``'head'``, of each head and layer before they are averaged (released code), or
             ``'final'``, of the average.
         affinity (str): ``'Am'`` (released code) or ``'mA'`` (Eq. 8 as printed).
-        affinity_layers (int, optional): None for all, whatever ``grad_layers`` is.
+        affinity_layers (int, optional): None for all, regardless of ``grad_layers``.
     """
 
     def __init__(

@@ -27,10 +27,10 @@ def attention_gradients(
     The attention of each layer is a free variable; what depends on it later is differentiated
     through. The layers below are not differentiated, and no weight is: of every layer only its
     input was kept, and its attention is recomputed when its turn comes. One pass serves all images
-    of the batch, since no image sees another: the score of a class is summed over them.
+    of the batch, since images do not interact: the score of a class is summed over them.
 
     After the last layer the scores read class tokens alone, and the first differentiated layer is
-    not followed downwards: where only class rows are asked for, both need no more than these, which
+    not followed downwards: where only class rows are requested, both need only these, which
     leaves a vector-matrix product per head of the usual two layers.
 
     Args:

@@ -19,8 +19,8 @@ class BalancedSegLoss(nn.Module):
     Args:
         foreground_weight (float): a in [0,1].
         reduction (str): ``'image'`` takes the means within each image, then the mean over images:
-            what one image per GPU gives, whatever the batch is. ``'batch'`` takes them over all
-            pixels of the batch.
+            the result of one image per GPU, regardless of the batch size. ``'batch'`` takes them
+            over all pixels of the batch.
         ignore_index (int): Label that is left out.
 
     Raises:

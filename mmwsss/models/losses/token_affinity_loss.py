@@ -17,8 +17,8 @@ class TokenAffinityLoss(nn.Module):
     value is 0.5 and the gradient 0. Computed in float32 also under AMP.
 
     Args:
-        reduction (str): ``'image'``: mean over images of the loss of each, whatever the batch is;
-            ``'batch'`` pools the pairs of the batch (still within images).
+        reduction (str): ``'image'``: mean over images of the loss of each, regardless of the batch
+            size; ``'batch'`` pools the pairs of the batch (still within images).
         ignore_index (int): Label of tokens that are left out.
 
     Raises:

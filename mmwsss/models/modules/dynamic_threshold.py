@@ -29,7 +29,7 @@ class DynamicThreshold(nn.Module):
         start (float | Sequence[float]): Thresholds before the first fit.
         capacity (int): Images in the buffer.
         grid (tuple[int]): (h,w) of the confidences of an image.
-        bins (int): The fit sees a histogram of so many bins; 0: the values themselves.
+        bins (int): Bins of the histogram that is fitted; 0: the values themselves.
         floor (float): Confidences at most this are left out.
         momentum (float): ``threshold <- momentum threshold + (1 - momentum) fit``.
         interval (int): Updates between fits.

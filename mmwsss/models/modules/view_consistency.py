@@ -95,7 +95,7 @@ class ViewConsistency(nn.Module):
         losses: dict[str, Tensor] = {}
         if isinstance(others, Tensor) and others.shape == images.shape:
             features = model.training_features(torch.cat([images, others]), requests)
-            # a mean over both, where a sum is asked for
+            # a mean over both, where a sum is needed
             _add(losses, model.classification_losses(features, tags.repeat(2, 1)), 2)
             maps, grid = (
                 [list(layers) for layers in features.attention],

@@ -233,7 +233,7 @@ def _strong_channels(probs: Any, limit: float | None) -> Any:
 
 
 def _all_channels(refined: Any, channels: Any) -> Any:
-    """Zeros in the place of pruned channels."""
+    """Zeros instead of pruned channels."""
     if channels is None:
         return refined
     shape = (len(channels), *refined.shape[1:])

@@ -18,7 +18,7 @@ class COCOFormat(MaskFormat):
     """``annotations.json`` with one annotation per connected region; categories count from 1.
 
     Args:
-        polygons (bool): Polygons, which most annotation tools can edit, in the place of run-length
+        polygons (bool): Polygons, which most annotation tools can edit, instead of run-length
             encoded masks, which are exact.
         options: See :class:`~mmwsss.preparation.exports.base.MaskFormat`.
     """

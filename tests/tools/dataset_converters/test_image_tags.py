@@ -195,7 +195,7 @@ def test_notes(photos, tmp_path):
         f'photos without a row (they are not used)\n  {photos}/c.jpg',
         'class that every photo shows: there is nothing to tell it from\n  car',
         'class of fewer than 10 photos',
-        'classes that always occur together cannot be told apart',
+        'classes that always occur together cannot be distinguished',
     ):
         assert text in result.err, (text, result.err)
     assert '| car         |      3 | 100.0% |' in result.out and (
