@@ -104,7 +104,7 @@ class SkipNonFiniteHook(Hook):
         fused = all(group.get('fused') for group in optimizer.param_groups)
         return fused and parameter.device.type != 'cpu'
 
-    def _mark(self, optimizer: Optimizer, finite: Tensor) -> None:
+    def _mark(self, optimizer: Any, finite: Tensor) -> None:
         """Tell a fused optimizer, and count: left out, in a row now, longest row since the last
         look.
         """
