@@ -151,7 +151,7 @@ def describe(
     )
     if max(height, width) > SUGGESTED_SIDE:
         small = [_shrunk(size, SUGGESTED_SIDE) for size in sizes.values()]
-        less = estimate(model, small, views, rate)
+        less = estimate(model, small, views, rate) or cost
         text += (
             f'; {option} {SUGGESTED_SIDE} needs about {_memory(less.bytes)} and '
             f'{_duration(less.seconds)} (maps are scaled back to the photos)'

@@ -142,7 +142,16 @@ def _first_line(text: str) -> str:
     return lines[0] + (f' (and {len(lines) - 1} more)' if len(lines) > 1 else '')
 
 
-def infer_cams(model, image, tags=None, *, scales=None, flip=None, refine=None, max_side=None):
+def infer_cams(
+    model: Any,
+    image: str | Path | np.ndarray,
+    tags: Iterable[str | int] | None = None,
+    *,
+    scales: Sequence[float] | None = None,
+    flip: bool | None = None,
+    refine: bool | None = None,
+    max_side: int | None = None,
+) -> CAMs:
     """Class activation maps of one image.
 
     Args:
@@ -175,16 +184,16 @@ def infer_cams(model, image, tags=None, *, scales=None, flip=None, refine=None, 
 
 
 def infer_masks(
-    model,
-    image,
-    tags=None,
+    model: Any,
+    image: str | Path | np.ndarray,
+    tags: Iterable[str | int] | None = None,
     *,
-    threshold=None,
-    scales=None,
-    flip=None,
-    refine=None,
-    max_side=None,
-):
+    threshold: float | None = None,
+    scales: Sequence[float] | None = None,
+    flip: bool | None = None,
+    refine: bool | None = None,
+    max_side: int | None = None,
+) -> np.ndarray:
     """Label map of one image: CAMs cut at a threshold, or the prediction of a segmentation network.
 
     Args:
@@ -213,9 +222,18 @@ def infer_masks(
 
 
 @torch.no_grad()
-def _predict(model, image, tags, scales, options, max_side):
+def _predict(
+    model: Any,
+    image: str | Path | np.ndarray,
+    tags: Iterable[str | int] | None,
+    scales: Sequence[float] | None,
+    options: dict[str, Any],
+    max_side: int | None,
+) -> Any:
     dataset = model.cfg.test_dataloader.dataset
-    load = next((step for step in dataset.pipeline if step['type'].endswith('LoadImage')), {})
+    load: dict[str, Any] = next(
+        (step for step in dataset.pipeline if step['type'].endswith('LoadImage')), {}
+    )
     name = 'the image' if isinstance(image, np.ndarray) else str(image)
     if not isinstance(image, np.ndarray):
         reading = {key: load[key] for key in ('max_pixels', 'value_range') if key in load}

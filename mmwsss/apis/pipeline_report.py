@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.utils.class_lists import VOC_CLASSES
@@ -113,10 +112,6 @@ def _class_names(groups: list[dict[str, Any]]) -> list[str] | None:
     return list(VOC_CLASSES if classes is None else load_class_names(classes))
 
 
-def _draw(draw: Callable[[], Figure]) -> bytes:
-    return figure_to_png(draw())
-
-
 def _table(metrics: dict[str, Any]) -> str:
     rows = []
     for prefix, title in TITLES.items():
@@ -155,7 +150,7 @@ def _training(pipeline: Pipeline) -> dict[str, list[dict[str, Any]]]:
 def _sample_files(pipeline: Pipeline, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Id, tags and files of every image that the report shows; nothing is read yet."""
     expand = pipeline.expand
-    found = []
+    found: list[dict[str, Any]] = []
     for group in groups:
         tag_file = Path(expand(group['tags'])) if 'tags' in group else None
         tags = read_tags(tag_file) if tag_file and tag_file.is_file() else {}
@@ -185,9 +180,7 @@ def _samples(
 ) -> Iterator[dict[str, Any]]:
     """The images with whatever the stages wrote for them, read one by one."""
     for entry in files:
-        sample = attempt(
-            f'the picture of {entry["id"]}', lambda entry=entry: _read(entry, classes), None
-        )
+        sample = attempt(f'the picture of {entry["id"]}', partial(_read, entry, classes), None)
         if sample is not None:
             yield sample
 

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -100,7 +101,7 @@ def orientation_of(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _png_has_exif(image: Image.Image) -> bool:
+def _png_has_exif(image: Any) -> bool:
     """Whether a PNG file has an EXIF block, from the headers of its chunks."""
     if 'exif' in image.info or 'Raw profile type exif' in image.info:
         return True
