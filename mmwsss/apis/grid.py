@@ -18,7 +18,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
 from mmwsss.apis.config import override, read_config
-from mmwsss.apis.option_check import check_options, nearest_name
+from mmwsss.apis.option_check import check_options
+from mmwsss.apis.overrides import nearest
 from mmwsss.apis.pipeline import Pipeline, find_folders
 from mmwsss.registry import MODELS
 from mmwsss.utils.io import atomic_open, read_json, write_json
@@ -307,8 +308,8 @@ class Grid:
         for column in self.columns:
             if column.test and column.test not in known:
                 raise ValueError(
-                    f'{self.path}: column {column.name!r}: no such test: {column.test!r}; '
-                    f'{nearest_name(column.test, known)}'
+                    f'{self.path}: column {column.name!r}: no such test: {column.test!r}'
+                    f'{nearest(column.test, known)}'
                 )
 
     def _join_plans(self, plans: Sequence[_Plan]) -> list[Cell]:
@@ -409,12 +410,7 @@ class Grid:
                 [f'{{work_dir}}/{Path(own).name}' if arg == own else arg for arg in stage['args']],
                 by_config[own],
             )
-        kept = {
-            key: pipeline.config._cfg_dict.to_dict()[key]
-            for key in ('results', 'report')
-            if key in pipeline.config
-        }
-        return stages, files, kept
+        return stages, files, dict(results=pipeline.results, report=pipeline.report)
 
     def _tests(
         self,
@@ -511,7 +507,7 @@ class Grid:
 def _check_keys(entry: Mapping[str, Any], known: Sequence[str], where: str) -> None:
     for key in entry:
         if key not in known:
-            raise ValueError(f'{where}: unknown entry {key!r}; {nearest_name(key, known)}')
+            raise ValueError(f'{where}: unknown entry {key!r}{nearest(key, known)}')
 
 
 def _config_of(stage: Mapping[str, Any]) -> str | None:

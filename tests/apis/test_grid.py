@@ -29,17 +29,24 @@ for stage in spec['stages']:
     config = {}
     name = next(arg for arg in stage['args'] if arg.endswith('.py'))
     exec(open(name.replace('{work_dir}', str(folder))).read(), config)
+    steps = config['train_cfg']['max_iters']
     with open('calls.txt', 'a') as file:
-        file.write(f"{stage['tool']} {stage['name'].partition('-')[0]} {config['lr']}\\n")
+        file.write(f"{stage['tool']} {stage['name'].partition('-')[0]} {steps}\\n")
     while pathlib.Path('wait').exists():
         time.sleep(0.01)
-    if pathlib.Path('fail').exists() and config['lr'] == 3:
+    if pathlib.Path('fail').exists() and steps == 3:
         sys.exit(4)
-    value = 10 * config['lr'] + config['randomness']['seed'] + 100 * ('--tta' in stage['args'])
-    (place / 'metrics.json').write_text(json.dumps({'seg/mIoU': value, 'size': config['size']}))
+    value = 10 * steps + config['randomness']['seed'] + 100 * ('--tta' in stage['args'])
+    (place / 'metrics.json').write_text(json.dumps({'seg/mIoU': value}))
 (folder / 'metrics.json').write_text('{"total": 7}')
 """
-BASE = 'lr = 1\nsize = 8\nrandomness = dict(seed=0)\nhead = dict(width=3, depth=[dict(a=1)])\n'
+BASE = """
+train_cfg = dict(max_iters=1)
+log_level = 8
+randomness = dict(seed=0)
+env_cfg = dict(cudnn_benchmark=3)
+custom_hooks = [dict(a=1)]
+"""
 GRID = """
 grid = dict(
     title='A study', source='Some paper, Table 1', note='Short.',
@@ -48,8 +55,8 @@ grid = dict(
     columns=dict(seg=dict(title='mIoU', test='val', key='seg/mIoU')),
     rows=[
         dict(name='plain', published=dict(seg=11.5), x=1),
-        dict(name='larger & faster', options={{'lr': 2}}, x=2),
-        dict(name='with tta', options={{'lr': 2}}, test_args=['--tta'], x=3),
+        dict(name='larger & faster', options={{'train_cfg.max_iters': 2}}, x=2),
+        dict(name='with tta', options={{'train_cfg.max_iters': 2}}, test_args=['--tta'], x=3),
         {more}
     ],
 )
@@ -140,12 +147,14 @@ def test_what_is_done_is_not_run_again(home):
         f'{name}, seed {seed}: done before' for name in ('plain', 'larger & faster')
         for seed in (0, 1)
     ]  # fmt: skip
-    change(home, "'lr': 2}, x=2", "'lr': 4}, x=2")  # of one row; its training is a new one
+    change(
+        home, "'train_cfg.max_iters': 2}, x=2", "'train_cfg.max_iters': 4}, x=2"
+    )  # of one row; its training is a new one
     run(Grid('configs/study.py'))
     again = [line for line in calls(home) if line.endswith(' 4')]
     assert again == 2 * ['test.py val 4'] + 2 * ['train.py training 4']
     assert len(calls(home)) >= len(before) + 4
-    change(home, 'size = 8', 'size = 9', 'base.py')  # of the content that all rows share
+    change(home, 'log_level = 8', 'log_level = 9', 'base.py')  # of the content that all rows share
     assert not any(one.is_done() for one in Grid('configs/study.py').runs)
 
 
@@ -164,7 +173,7 @@ def test_a_new_seed_costs_its_own_runs(home):
 
 
 def test_a_failure_does_not_stop_the_others(home):
-    change(home, 'x=3),', "x=3),\n dict(name='bad', options={'lr': 3}),")
+    change(home, 'x=3),', "x=3),\n dict(name='bad', options={'train_cfg.max_iters': 3}),")
     (home / 'fail').touch()
     grid = Grid('configs/study.py')
     with pytest.raises(RunsFailed, match=r'2 of 6 runs failed: bad, seed 0 \(.*run\.log\)'):
@@ -186,6 +195,7 @@ run_grid(Grid('configs/study.py'), jobs=2, report=print, finished=lambda: None)
 """
 
 
+@pytest.mark.slow
 def test_stopping_ends_the_runs(home):
     (home / 'wait').touch()
     process = subprocess.Popen([sys.executable, '-c', PROGRAM], env=environment(), cwd=home)
@@ -213,19 +223,23 @@ def test_prepare_runs_once_before_everything(home):
     'old, new, message',
     [
         (
-            "'lr': 2}, x=2",
-            "'sise': 2}, x=2",
-            "row 'larger & faster': unknown option 'sise'.*'size'",
+            "'train_cfg.max_iters': 2}, x=2",
+            "'log_levle': 2}, x=2",
+            "row 'larger & faster': .*log_levle changes nothing.*'log_level'",
         ),
-        ("'lr': 2}, x=2", "'head.widht': 2}, x=2", "head has no 'widht'; did you mean 'width'"),
-        ("'lr': 2}, x=2", "'head.depth.1.a': 2}, x=2", 'a list of 1 entries'),
-        ("test='val'", "test='vall'", "column 'seg': no such test: 'vall'; did you mean 'val'"),
+        (
+            "'train_cfg.max_iters': 2}, x=2",
+            "'env_cfg.cudnn_bench': 2}, x=2",
+            "env_cfg has no option 'cudnn_bench'",
+        ),
+        ("'train_cfg.max_iters': 2}, x=2", "'custom_hooks.1.a': 2}, x=2", 'custom_hooks.1.a'),
+        ("test='val'", "test='vall'", "column 'seg': no such test: 'vall'; the nearest is 'val'"),
         ('seeds=[0, 1]', 'seeds=[0, 0]', 'different integers'),
         ('seeds=[0, 1]', "seeds=[0, 'a']", 'different integers'),
         ('seeds=[0, 1]', 'seeds=[-1]', 'of at least 0'),
-        ('note=', 'notes=', "unknown entry 'notes'; did you mean 'note'"),
+        ('note=', 'notes=', "unknown entry 'notes'; the nearest is 'note'"),
         ("name='with tta'", "name='plain'", "two rows have the name 'plain'"),
-        ('published=dict(seg', 'published=dict(segg', "unknown entry 'segg'; did you mean 'seg'"),
+        ('published=dict(seg', 'published=dict(segg', "unknown entry 'segg'; the nearest is 'seg'"),
         ('/base.py', '/bose.py', 'config not found'),
         ("name='val'", "name='val', tool='tast.py'", 'no such tool'),
         ('x=1', "checkpoint='weights_{seed}.pth'", 'seed 0: checkpoint not found'),
@@ -253,14 +267,14 @@ def test_options_of_components_that_the_config_leaves_out(home):
         '_base_ = [{!r}]\ntrain_cfg = dict(max_iters=1)\n'.format(str(ROOT / 'configs/mcc_toy.py'))
     )
     change(home, '{configs}/base.py', '{configs}/model.py')
-    change(home, "'lr': 2}, x=2", "'model.loss_weights.contrast': 0.0}, x=2")
-    change(home, "'lr': 2}, test", "'model.affinity_loss': dict()}, test")
+    change(home, "'train_cfg.max_iters': 2}, x=2", "'model.loss_weights.contrast': 0.0}, x=2")
+    change(home, "'train_cfg.max_iters': 2}, test", "'model.affinity_loss': dict()}, test")
     assert len(Grid('configs/study.py').runs) == 6
     for option, message in (
-        ('model.loss_weights.contrst', "model.loss_weights has no 'contrst'.*'contrast'"),
-        ('model.pseudo_label.hihg', "did you mean 'high'"),
-        ('model.bakbone.depth', "model has no 'bakbone'; did you mean 'backbone'"),
-        ('model.backbone.drop_path', "model.backbone has no 'drop_path'; did you mean"),
+        ('model.loss_weights.contrst', "model.loss_weights has no option 'contrst'.*contrast'"),
+        ('model.pseudo_label.hihg', "the nearest is 'model.pseudo_label.high'"),
+        ('model.bakbone.depth', "has no option 'bakbone'; the nearest is 'model.backbone'"),
+        ('model.backbone.drop_path', "has no option 'drop_path'; the nearest is"),
     ):
         change(home, 'model.loss_weights.contrast', option)
         with pytest.raises(ValueError, match=message):
@@ -275,7 +289,8 @@ def test_options_of_components_that_the_config_leaves_out(home):
 PIPELINE = """
 stages = [
     dict(name='training', tool='train.py',
-         args=['{configs}/base.py', '--work-dir', '{training}', '--cfg-options', 'lr=9', 'size=2']),
+         args=['{configs}/base.py', '--work-dir', '{training}',
+               '--cfg-options', 'train_cfg.max_iters=9', 'log_level=2']),
     dict(name='eval', tool='test.py', args=['{configs}/base.py', '--tta']),
     dict(name='plain', tool='make.py', args=['--out', '{plain}']),
 ]
@@ -288,22 +303,24 @@ def test_options_of_a_pipeline_go_by_stage(home):
     change(home, '{configs}/base.py', '{configs}/pipe.py')
     change(home, "tests=[dict(name='val', args=['--split', 'val'])],", '')
     change(home, "test='val'", "test='eval'")
-    change(home, "{'lr': 2}, x=2", "{'training': {'lr': 5}}, x=2")
-    change(home, "{'lr': 2}, test_args=['--tta']", "{'eval': {'size': 3}}")
+    change(home, "{'train_cfg.max_iters': 2}, x=2", "{'training': {'train_cfg.max_iters': 5}}, x=2")
+    change(home, "{'train_cfg.max_iters': 2}, test_args=['--tta']", "{'eval': {'log_level': 3}}")
     grid = Grid('configs/study.py', seeds=[4])
     stages, config = {}, {}
     exec(grid.runs[1].files['pipeline.py'], stages)
     exec(grid.runs[1].files['base.py'], config)
     assert stages['stages'][0]['args'] == [
-        '{work_dir}/base.py', '--work-dir', '{training}', '--cfg-options', 'size=2'
+        '{work_dir}/base.py', '--work-dir', '{training}', '--cfg-options', 'log_level=2'
     ]  # fmt: skip
     assert stages['stages'][1]['args'] == ['{work_dir}/base.py', '--tta']
-    assert (config['lr'], config['randomness']) == (5, dict(seed=4))
+    assert (config['train_cfg']['max_iters'], config['randomness']) == (5, dict(seed=4))
     assert stages['results'] == dict(seg='eval')
-    change(home, "{'training': {'lr': 5}}", "{'trainig': {'lr': 5}}")
-    with pytest.raises(ValueError, match="unknown entry 'trainig'; did you mean 'training'"):
+    change(
+        home, "{'training': {'train_cfg.max_iters': 5}}", "{'trainig': {'train_cfg.max_iters': 5}}"
+    )
+    with pytest.raises(ValueError, match="unknown entry 'trainig'; the nearest is 'training'"):
         Grid('configs/study.py')
-    change(home, "{'trainig': {'lr': 5}}", "{'plain': {'lr': 5}}")
+    change(home, "{'trainig': {'train_cfg.max_iters': 5}}", "{'plain': {'train_cfg.max_iters': 5}}")
     with pytest.raises(ValueError, match="stage 'plain' has no config"):
         Grid('configs/study.py')
 

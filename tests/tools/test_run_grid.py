@@ -64,6 +64,8 @@ def test_dry_run_and_bad_input(study, tmp_path, monkeypatch):
     assert result.code == 0 and '2 rows, 2 seeds, 2 runs' in result.out
     assert '(unrefined; refined): to run' in result.out and not (tmp_path / 'work_dirs').exists()
     study.write_text(study.read_text().replace('test_cfg.refine', 'test_cfg.refin'))
-    assert one_line(run_tool('run_grid.py', study), "'refin'", "did you mean 'refine'?", 'row')
+    assert one_line(
+        run_tool('run_grid.py', study), "'refin'", "the nearest is 'model.test_cfg.refine'", 'row'
+    )
     assert one_line(run_tool('run_grid.py', CONFIGS / 'mcc_toy.py'), 'has no entry grid')
     assert one_line(run_tool('run_grid.py', study, '--seeds', 1, 1), 'different integers')
