@@ -54,6 +54,8 @@ ROW_KEYS = (
     'published',
     'x',
     'source',
+    'keys',
+    'reference',
 )
 TEST_KEYS = ('name', 'tool', 'args', 'options')
 COLUMN_KEYS = ('title', 'test', 'key', 'digits')
@@ -129,11 +131,11 @@ class Cell(NamedTuple):
     run: Run
     stages: dict[str, str]
 
-    def metrics(self, test: str) -> dict[str, Any] | None:
-        """Numbers of a test, or None as long as there are none."""
+    def file_of(self, test: str) -> Path | None:
+        """Numbers of a test; None if the row has no such test or its run has not ended."""
         if not self.run.is_done() or (test and test not in self.stages):
             return None
-        return read_json(self.run.folder / self.stages.get(test, '') / 'metrics.json')
+        return self.run.folder / self.stages.get(test, '') / 'metrics.json'
 
 
 class _Plan(NamedTuple):
@@ -158,15 +160,17 @@ class Grid:
     - ``rows``: a list of dicts with a ``name`` and, as needed, ``base``; ``options``;
       ``test_options`` and ``test_args``, which change the tests alone; ``published``, values of the
       columns; ``x``, a number for the axis of the plot; ``checkpoint``, tested instead of a
-      training (``{seed}`` in it is replaced); ``train=False``: nothing is trained
+      training (``{seed}`` in it is replaced); ``train=False``: nothing is trained;
+      ``keys={'cam': 'stage:cam/mIoU'}``, other places of a column's number;
+      ``reference=True``: published values alone, nothing runs
     - ``options`` of all rows. Of a config ``{'model.momentum': 0.9}``; of a pipeline by stage,
       ``{'classifier': {...}}``: they reach every stage with that stage's config.
       ``pipeline_options`` are overrides of the pipeline config itself
     - ``seeds`` (default 0, 1, 2), ``train_args`` of ``tools/train.py``
     - ``tests``: stages after the training, dicts with ``name``, ``tool`` (``test.py``), ``args``
       and ``options``. ``test.py`` is given config, checkpoint and work dir; other tools find
-      ``{config}``, ``{checkpoint}`` and ``{here}``, their folder, in their ``args``. Default: one
-      ``test``, for a pipeline none
+      ``{config}``, ``{checkpoint}``, ``{here}``, their folder, and the folders of earlier tests by
+      name in their ``args``. Default: one ``test``, for a pipeline none
     - ``columns``: ``{'seg': dict(title=..., test='test', key='seg/mIoU', digits=1)}``; without
       ``test`` the number is in the ``metrics.json`` of the pipeline
     - ``prepare``: tools that run once before everything, ``dict(tool=..., args=[...])``
@@ -211,7 +215,12 @@ class Grid:
             self._check_tool(entry.get('tool'), 'prepare')
         self._built: set[str] = set()
         self._read_before: dict[str, Config] = {}
-        plans = [self._plan(index, seed) for index in range(len(self.rows)) for seed in self.seeds]
+        plans = [
+            self._plan(index, seed)
+            for index, row in enumerate(self.rows)
+            for seed in self.seeds
+            if not row.get('reference')
+        ]
         self._check_tests(plans)
         self.cells = self._join_plans(plans)
 
@@ -264,11 +273,20 @@ class Grid:
             raise ValueError(f'{self.path}: grid has no columns')
         names = [column.name for column in columns]
         for row in self.rows:
-            _check_keys(row.get('published', {}), names, f'{self._where(row)}: published')
+            for entry in ('published', 'keys'):
+                _check_keys(row.get(entry, {}), names, f'{self._where(row)}: {entry}')
         plot = self.spec.get('plot') or {}
         _check_keys(plot, PLOT_KEYS, f'{self.path}: plot')
         _check_keys(dict.fromkeys(plot.get('columns', [])), names, f'{self.path}: plot.columns')
         return columns
+
+    def place_of(self, row: int, column: Column) -> tuple[str, str]:
+        """Test and key of a number: those of the column, unless the row has others."""
+        given = self.rows[row].get('keys', {}).get(column.name)
+        if given is None:
+            return column.test, column.key
+        test, _, key = given.rpartition(':')
+        return test, key
 
     def _where(self, row: Mapping[str, Any]) -> str:
         return f'{self.path}: row {row["name"]!r}'
@@ -306,10 +324,12 @@ class Grid:
         """A column that no row measures is misspelt; a row may leave columns out."""
         known = {name for plan in plans for name in plan.tests}
         for column in self.columns:
-            if column.test and column.test not in known:
+            tests = {self.place_of(plan.row, column)[0] for plan in plans}
+            wrong = sorted(tests - known - {''})
+            if wrong:
                 raise ValueError(
-                    f'{self.path}: column {column.name!r}: no such test: {column.test!r}'
-                    f'{nearest(column.test, known)}'
+                    f'{self.path}: column {column.name!r}: no such test: {wrong[0]!r}'
+                    f'{nearest(wrong[0], known)}'
                 )
 
     def _join_plans(self, plans: Sequence[_Plan]) -> list[Cell]:
@@ -465,6 +485,9 @@ class Grid:
                 '{here}': f'{{{stage}}}',
                 '{configs}': str(self.configs),
             }
+            for earlier, own in result:  # folders and numbers of the tests before
+                for end in '}:':
+                    places[f'{{{earlier["name"]}{end}'] = f'{{{own["name"]}{end}'
             for place, value in places.items():
                 args = [arg.replace(place, value) for arg in args]
             result.append((test, dict(name=stage, tool=tool, args=args)))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmwsss.apis.grid import Column, Grid
-from mmwsss.utils.io import atomic_open, write_json
+from mmwsss.utils.io import atomic_open, read_json, write_json
 from mmwsss.utils.tables import latex_table, text_table
 from mmwsss.visualization import figure_to_png, plot_study
 
@@ -66,16 +66,14 @@ def collect_values(grid: Grid) -> list[dict[str, Value]]:
     ]
     for cell in grid.cells:
         for column in grid.columns:
-            metrics = cell.metrics(column.test)
-            if metrics is None:
+            test, key = grid.place_of(cell.row, column)
+            file = cell.file_of(test)
+            if file is None:
                 continue
-            if not isinstance(metrics.get(column.key), (int, float)):
-                stage = cell.stages.get(column.test, column.test)
-                raise ValueError(
-                    f'{cell.run.folder / stage / "metrics.json"}: has no number {column.key!r} '
-                    f'for column {column.name!r}'
-                )
-            found[cell.row][column.name][cell.seed] = float(metrics[column.key])
+            value = read_json(file).get(key) if file.is_file() else None
+            if not isinstance(value, (int, float)):
+                raise ValueError(f'{file}: has no number {key!r} for column {column.name!r}')
+            found[cell.row][column.name][cell.seed] = float(value)
     return [{name: _summary(seeds) for name, seeds in row.items()} for row in found]
 
 
@@ -104,7 +102,8 @@ def _cells(
     rows = []
     for row, found in zip(grid.rows, values):
         finished = max(len(value.seeds) for value in found.values())
-        cells: list[str | None] = [row['name'], f'{finished}/{len(grid.seeds)}']
+        runs = None if row.get('reference') else f'{finished}/{len(grid.seeds)}'
+        cells: list[str | None] = [row['name'], runs]
         for column in grid.columns:
             cells.append(_number(found[column.name], column.digits))
             if _has_published(grid, column):

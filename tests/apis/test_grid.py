@@ -367,6 +367,41 @@ def test_without_slurm_the_scripts_are_written(home, monkeypatch):
     assert (home / 'work_dirs/grids/study/slurm/array.sh').is_file()
 
 
+def test_reference_rows_and_numbers_from_elsewhere(home):
+    change(
+        home,
+        'x=3),',
+        "x=3),\n dict(name='authors', reference=True, published=dict(seg=70.1)),\n"
+        "dict(name='whole', keys=dict(seg=':total')),",
+    )
+    grid = Grid('configs/study.py', seeds=[0])
+    run(grid)
+    text = write_tables(grid)
+    assert len(grid.runs) == 2  # "whole" trains as "plain" does
+    rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in text.splitlines()[6:8]]
+    assert rows == [['authors', '-', '-', '70.1'], ['whole', '1/1', '7.0', '-']]
+    change(home, "':total'", "'vall:total'")
+    with pytest.raises(ValueError, match="no such test: 'vall'; the nearest is 'val'"):
+        Grid('configs/study.py')
+
+
+def test_tests_find_the_folders_of_earlier_ones(home):
+    change(
+        home,
+        "args=['--split', 'val'])],",
+        "args=['--split', 'val']),\n dict(name='sum', tool='make.py', "
+        "args=['{config}', '{checkpoint}', '{val}/x', '{val:seg/mIoU}', '{here}/m', '{configs}']"
+        ')],',
+    )
+    content = {}
+    exec(Grid('configs/study.py').runs[0].files['pipeline.py'], content)
+    val, last = content['stages'][1]['name'], content['stages'][2]
+    assert last['args'] == [
+        '{work_dir}/base.py', '{training.checkpoint}', f'{{{val}}}/x', f'{{{val}:seg/mIoU}}',
+        f'{{{last["name"]}}}/m', str(home / 'configs'),
+    ]  # fmt: skip
+
+
 def test_a_missing_number_is_named(home):
     change(home, "key='seg/mIoU'", "key='seg/miou'")
     grid = Grid('configs/study.py', seeds=[0])

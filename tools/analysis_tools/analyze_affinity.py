@@ -306,6 +306,11 @@ def write_results(args, results, others, pictures, matrices, class_names):
         'truth_refined/mIoU': maps['truth_mean']['mIoU'],
         'foreground_area': results['foreground_area'],
     }
+    for row in layers:
+        metrics[f'layer_{row["layer"]}/mIoU'] = row['cam_mIoU']
+        metrics[f'first_{row["layer"]}/mIoU'] = row['first_mIoU']
+        metrics[f'layer_{row["layer"]}/object_to_object'] = row['object_to_object']
+        metrics[f'layer_{row["layer"]}/background_to_object'] = row['background_to_object']
     metrics = {key: value for key, value in metrics.items() if value is not None}
     write_json(args.out / 'metrics.json', dict(metrics, protocol=protocol))
     figures = draw(name, results, others, unit='bits' if args.form == 'sum' else 'nats')

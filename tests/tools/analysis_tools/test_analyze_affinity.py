@@ -89,6 +89,8 @@ def test_files(report):
     metrics = read_json(report / 'metrics.json')
     assert metrics['protocol']['images'] == 3 and metrics['protocol']['split'] == 'val'
     assert metrics['cam/mIoU'] == pytest.approx(float(rows[1]['first_mIoU']))
+    assert metrics['first_1/mIoU'] == pytest.approx(float(rows[0]['first_mIoU']))
+    assert metrics['layer_2/mIoU'] == pytest.approx(float(rows[1]['cam_mIoU']))
     assert len(read_json(report / 'layer_weights.json')['w_hat']) == 2
     for name in PLOTS:
         assert min(Image.open(report / f'{name}.png').size) > 100, name
