@@ -334,6 +334,20 @@ def plot_matrices(matrices, *, colormap='turbo'):
     return figure
 
 
+def plot_picture(image_rgb: np.ndarray) -> Figure:
+    """A picture as a figure of its own size, for pages that show figures.
+
+    Args:
+        image_rgb: (H,W,3) uint8.
+    """
+    height, width = image_rgb.shape[:2]
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(image_rgb)
+    axes.set_axis_off()
+    return figure
+
+
 def plot_study(
     positions: Sequence[float] | Sequence[str],
     series: Mapping[str, Sequence[tuple[float | None, float | None]]],

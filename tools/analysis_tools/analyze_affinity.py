@@ -37,6 +37,7 @@ from mmwsss.visualization import (
     figure_to_png,
     plot_layers,
     plot_matrices,
+    plot_picture,
     write_report,
 )
 
@@ -317,8 +318,11 @@ def write_results(args, results, others, pictures, matrices, class_names):
     for file, (_, figure) in figures.items():
         write_bytes(args.out / f'{file}.png', figure_to_png(figure))
     if pictures:
-        write_bytes(
-            args.out / 'attended_tokens.png', encode_image(draw_cam_grid(pictures, cell=THUMBNAIL))
+        grid = draw_cam_grid(pictures, cell=THUMBNAIL)
+        write_bytes(args.out / 'attended_tokens.png', encode_image(grid))
+        figures['attended_tokens'] = (
+            'Class activation maps, and the patches that layers attend to (Figure 7)',
+            plot_picture(grid),
         )
     if matrices:
         figures['affinity'] = (
@@ -335,7 +339,10 @@ def write_results(args, results, others, pictures, matrices, class_names):
         title=f'Attention of {name}, layer by layer',
         metrics=dict(metrics, protocol=protocol),
         figures=dict(figures.values()),
-        samples=pictures,
+        samples=[
+            dict(sample, cams=[pair for pair in sample['cams'] if pair[0] in class_names])
+            for sample in pictures
+        ],
         classes=list(class_names),
         settings={'layers.csv': table, 'command': ' '.join(sys.argv)},
         environment=write_environment(args.out),

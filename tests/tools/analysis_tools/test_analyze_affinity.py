@@ -101,7 +101,7 @@ def test_files(report):
         'Table III',
         'Eq. 8',
         'Figure 7',
-        'attended in layer 2',
+        'patches that layers attend to',
         'reactivated/mIoU',
     ):
         assert text in page, text
@@ -291,7 +291,7 @@ def test_comparison(classifier, report, tmp_path):
         f'before={report}',
     )
     assert result.code == 0, result
-    assert 'attended in layer 2' in (tmp_path / 'report.html').read_text()
+    assert 'patches that layers attend to' in (tmp_path / 'report.html').read_text()
 
 
 def test_images_without_tags(classifier, toy_root, tmp_path):
