@@ -25,6 +25,12 @@ def parse_args():
     parser.add_argument(
         '--from', dest='start', metavar='STAGE', help='run this stage and all later ones again'
     )
+    parser.add_argument(
+        '--redo-changed',
+        action='store_true',
+        help='delete finished stages that were made with other settings or inputs and run them '
+        'again (default: such a stage is an error)',
+    )
     parser.add_argument('--dry-run', action='store_true', help='only print the stages')
     parser.add_argument(
         '--cfg-options',
@@ -43,7 +49,9 @@ def main():
         args.config, work_dir=args.work_dir, gpus=args.gpus, options=args.cfg_options
     )
     try:
-        summary = pipeline.run(start=args.start, dry_run=args.dry_run)
+        summary = pipeline.run(
+            start=args.start, dry_run=args.dry_run, redo_changed=args.redo_changed
+        )
     except StageFailed as error:
         raise ValueError(str(error)) from error
     if not args.dry_run:

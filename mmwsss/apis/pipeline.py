@@ -2,10 +2,8 @@
 where it was stopped.
 """
 
-import hashlib
-import json
 import re
-import shutil
+import shlex
 import subprocess
 import sys
 import time
@@ -14,12 +12,14 @@ from pathlib import Path
 from re import Match
 from typing import Any
 
-from mmengine.config import Config
 from rich.console import Console
 
 import mmwsss
 from mmwsss.apis.pipeline_config import PLACEHOLDER, RESERVED, read_pipeline
-from mmwsss.utils.io import read_json, write_json
+from mmwsss.apis.stage_state import Settings, StageNotes, changed_parts, needed_of
+from mmwsss.utils.checkpoint_files import newest_checkpoint
+from mmwsss.utils.io import read_json
+from mmwsss.utils.locks import FolderLock
 
 DISTRIBUTED_TOOLS = ('train.py', 'test.py', 'generate_cams.py')
 
@@ -40,10 +40,14 @@ class Pipeline:
     the config, overrides included. ``results`` maps a metric prefix to the stage that its numbers
     come from.
 
-    A stage is done when ``<work_dir>/<stage>/stage.json`` says so and neither its arguments nor its
-    config has changed; else it runs again, and every later stage with it. One with ``always=True``
-    runs every time (a tool that itself finds nothing to do). An interrupted stage continues:
-    training from its last checkpoint, tools from the files that are there.
+    A stage is done when its process ended well, what later stages ask of it is there and whole,
+    and neither its arguments, its config nor the content of the files it reads has changed since:
+    ``<work_dir>/<stage>/stage.json``. One with ``always=True`` runs every time (a tool that itself
+    finds nothing to do). An interrupted stage, or one whose files were damaged since, continues:
+    training from its last whole checkpoint, tools from the files that are there. A finished stage
+    is never deleted unless it is asked for.
+
+    A work directory belongs to one job at a time, and can be moved.
 
     Args:
         config (str | Path): Pipeline config.
@@ -79,14 +83,19 @@ class Pipeline:
                 raise ValueError(
                     f'{config}: stage {stage["name"]}: no such tool: {self.tools / stage["tool"]}'
                 )
+        self.notes = StageNotes(self.work_dir, self.configs)
         self.console = Console(highlight=False)
 
-    def run(self, *, start: str | None = None, dry_run: bool = False) -> list[dict[str, Any]]:
+    def run(
+        self, *, start: str | None = None, dry_run: bool = False, redo_changed: bool = False
+    ) -> list[dict[str, Any]]:
         """Run what is not done.
 
         Args:
             start (str, optional): Run this stage and all later ones again from scratch.
             dry_run (bool): Only print what would run.
+            redo_changed (bool): Delete finished stages that were made with other settings or
+                inputs, and run them again.
 
         Returns:
             list[dict]: ``name``, ``status`` (``done`` or ``skipped``) and ``seconds`` of every
@@ -94,48 +103,101 @@ class Pipeline:
 
         Raises:
             StageFailed: A stage failed.
-            ValueError: ``start`` is not a stage.
+            ValueError: ``start`` is not a stage, a finished stage was made with other settings, or
+                another job holds the work directory.
         """
         names = [stage['name'] for stage in self.stages]
         if start is not None and start not in names:
             raise ValueError(f'--from {start}: no such stage; stages are {", ".join(names)}')
-        summary, rerun = [], False
-        for number, stage in enumerate(self.stages, 1):
-            name, folder = stage['name'], self.work_dir / stage['name']
-            title = f'[{number}/{len(self.stages)}] {name}'
-            if dry_run:
+        if dry_run:
+            for number, stage in enumerate(self.stages, 1):
+                command = shlex.join([stage['tool'], *map(str, stage['args'])])
                 self.console.print(
-                    f'{title}: {stage["tool"]} {" ".join(map(str, stage["args"]))}',
+                    f'{self._title(number)}: {command}',
                     soft_wrap=True,
                     markup=False,
                 )
+            return []
+        with FolderLock(self.work_dir, 'run_pipeline.py'):
+            self.notes.finish_removals()
+            again = set(names[names.index(start) :]) if start is not None else set()
+            self._refuse_changed([] if redo_changed else names, again)
+            return [
+                self._advance(number, stage, stage['name'] in again, redo_changed)
+                for number, stage in enumerate(self.stages, 1)
+            ]
+
+    def _title(self, number: int) -> str:
+        return f'[{number}/{len(self.stages)}] {self.stages[number - 1]["name"]}'
+
+    def _refuse_changed(self, names: list[str], again: set[str]) -> None:
+        """Name every finished stage whose command or config has changed, before anything runs."""
+        for stage in self.stages:
+            state = self.notes.read(stage['name'])
+            before = state.get('settings', {})
+            if (
+                stage['name'] not in names
+                or stage['name'] in again
+                or stage.get('always')
+                or state.get('status') not in ('done', 'unknown')
+            ):
                 continue
-            command, settings = self._command(stage)
-            state = self._read_state(folder)
-            rerun = rerun or name == start
-            unchanged = state.get('settings') == settings and not rerun
-            if unchanged and state.get('status') == 'done' and not stage.get('always'):
-                self.console.print(f'{title}: done before ({state["seconds"]:.0f} s)', markup=False)
-                summary.append(dict(name=name, status='skipped', seconds=state['seconds']))
-                continue
-            if not unchanged and folder.exists():  # what is there belongs to other settings
-                if any(folder.iterdir()) and not (folder / 'stage.json').is_file():
-                    raise ValueError(
-                        f'{folder}: holds files that no pipeline has made; choose another '
-                        f'--work-dir'
-                    )
-                shutil.rmtree(folder)
-            rerun = rerun or not stage.get('always')
-            seconds = self._run_stage(
-                title,
-                stage,
-                command,
-                settings,
-                folder,
-                state if unchanged and state.get('status') != 'done' else {},
-            )
-            summary.append(dict(name=name, status='done', seconds=seconds))
-        return summary
+            try:
+                after = self._settings(stage)
+            except (FileNotFoundError, ValueError):
+                continue  # asks for results of a stage that has to run first
+            early = ('tool', 'args', 'processes', 'configs')
+            if any(before.get(key) != after[key] for key in early):
+                raise ValueError(self._changed_message(stage['name'], before, after))
+
+    def _changed_message(self, name: str, before: dict, after: dict) -> str:
+        return (
+            f'{self.work_dir / name}: this finished stage was made with another '
+            f'{changed_parts(before, after)}; --from {name} runs it and all later ones again, '
+            f'--redo-changed runs it and whatever depends on it again, or choose another --work-dir'
+        )
+
+    def _advance(
+        self, number: int, stage: dict[str, Any], again: bool, redo_changed: bool
+    ) -> dict[str, Any]:
+        """Run one stage if it is not done."""
+        name, title = stage['name'], self._title(number)
+        if again:
+            self.notes.remove(name)
+        settings = self._settings(stage)
+        state = self.notes.read(name)
+        finished = state.get('status') in ('done', 'unknown')
+        unchanged = state.get('settings') == settings or (bool(state) and stage.get('always'))
+        if unchanged and finished and not stage.get('always') and self._is_whole(stage, state):
+            self.console.print(f'{title}: done before ({state["seconds"]:.0f} s)', markup=False)
+            return dict(name=name, status='skipped', seconds=state['seconds'])
+        if not unchanged:
+            if finished and not redo_changed:
+                raise ValueError(self._changed_message(name, state.get('settings', {}), settings))
+            self.notes.remove(name)
+            state = {}
+        elif finished and not stage.get('always'):
+            self.console.print(f'{title}: files are missing or damaged, made again', markup=False)
+        seconds = self._run_stage(title, stage, settings, state.get('seconds', 0.0))
+        return dict(name=name, status='done', seconds=seconds)
+
+    def _is_whole(self, stage: dict[str, Any], state: dict[str, Any]) -> bool:
+        return self._missing(stage) is None and self.notes.outputs_are_whole(stage['name'], state)
+
+    def _missing(self, stage: dict[str, Any]) -> str | None:
+        """What later stages will ask of a stage and it does not have; None if all is there."""
+        name = stage['name']
+        try:
+            for need in needed_of(name, self.stages, self.results):
+                if need != 'metrics':
+                    self.expand(need)
+                elif not isinstance(read_json(self.work_dir / name / 'metrics.json'), dict):
+                    return f'{self.work_dir / name / "metrics.json"}: holds no metrics'
+        except FileNotFoundError as error:
+            return str(error) if error.errno is None else f'{error.filename}: not written'
+        except ValueError as error:
+            return str(error)
+        return None
 
     def metrics(self) -> dict[str, Any]:
         """Numbers of all stages named in ``results``: flat, with the protocol of each prefix.
@@ -158,18 +220,15 @@ class Pipeline:
             protocol[prefix] = recorded.get(own, recorded)
         return {**merged, 'protocol': protocol}
 
-    def _command(self, stage: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
-        """Command of a stage, and what its results depend on: tool, arguments, processes and the
-        content of configs.
-        """
+    def _processes(self, stage: dict[str, Any]) -> int:
+        return self.gpus if stage['tool'] in DISTRIBUTED_TOOLS else 1
+
+    def _settings(self, stage: dict[str, Any]) -> Settings:
+        return self.notes.settings(stage, self._processes(stage), self.expand)
+
+    def _command(self, stage: dict[str, Any]) -> list[str]:
         args = [self.expand(str(arg)) for arg in stage['args']]
-        processes = self.gpus if stage['tool'] in DISTRIBUTED_TOOLS else 1
-        configs = {
-            arg: hashlib.sha256(Config.fromfile(arg).text.encode()).hexdigest()
-            for arg in args
-            if arg.endswith('.py') and Path(arg).is_file()
-        }
-        settings = dict(tool=stage['tool'], args=args, processes=processes, configs=configs)
+        processes = self._processes(stage)
         command = [sys.executable, str(self.tools / stage['tool']), *args]
         if processes > 1:
             command[1:1] = [
@@ -179,7 +238,12 @@ class Pipeline:
                 f'--nproc_per_node={processes}',
             ]
             command += ['--launcher', 'pytorch']
-        return command, settings
+        folder = self.work_dir / stage['name']
+        if stage['tool'] == 'train.py' and (
+            (folder / 'last_checkpoint').is_file() or any(folder.glob('*.pth'))
+        ):
+            command.append('--resume')
+        return command
 
     def expand(self, text: str) -> str:
         """Replace placeholders; a stage that a number is asked of has run by then."""
@@ -204,31 +268,24 @@ class Pipeline:
         return PLACEHOLDER.sub(value, text)
 
     def _run_stage(
-        self,
-        title: str,
-        stage: dict[str, Any],
-        command: list[str],
-        settings: dict[str, Any],
-        folder: Path,
-        before: dict[str, Any],
+        self, title: str, stage: dict[str, Any], settings: Settings, spent: float
     ) -> float:
-        spent = before.get('seconds', 0.0)
-        resume = (
-            ['--resume']
-            if stage['tool'] == 'train.py' and (folder / 'last_checkpoint').is_file()
-            else []
-        )
+        """Run the process of a stage; returns the seconds of all tries together."""
+        name, folder = stage['name'], self.work_dir / stage['name']
+        command = self._command(stage)
+        if folder.exists() and not (folder / 'stage.json').is_file():
+            self.notes.remove(name)  # half removed by an earlier run; refuses files of others
+        self.notes.own(name)
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / 'stage.json', dict(status='running', settings=settings, seconds=spent))
+        self.notes.write(name, 'running', settings, spent)
+        self.notes.forget(everything=bool(stage.get('always')))
         began = time.monotonic()
         last_lines: deque[str] = deque(maxlen=30)
         with (
             open(folder / 'stage.log', 'ab', buffering=0) as log,
             self.console.status(title) as status,
         ):
-            process = subprocess.Popen(
-                command + resume, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             try:
                 for line in process.stdout or ():
                     log.write(line)
@@ -245,34 +302,29 @@ class Pipeline:
                 process.wait()
                 raise
         seconds = spent + time.monotonic() - began
-        if code:
-            write_json(
-                folder / 'stage.json', dict(status='failed', settings=settings, seconds=seconds)
-            )
+        problem = f'failed with exit code {code}' if code else None
+        missing = None if code else self._missing(stage)
+        if missing is not None:
+            problem = f'ended without an error but is not complete: {missing}'
+        if problem is not None:
+            self.notes.write(name, 'failed', settings, seconds)
             self.console.print('\n'.join(last_lines), markup=False)
-            raise StageFailed(
-                f'stage {stage["name"]} failed with exit code {code}; log: {folder / "stage.log"}'
-            )
-        write_json(folder / 'stage.json', dict(status='done', settings=settings, seconds=seconds))
+            raise StageFailed(f'stage {name} {problem}; log: {folder / "stage.log"}')
+        self.notes.write(name, 'done', settings, seconds)
         self.console.print(f'{title}: done in {seconds:.0f} s', markup=False)
         return seconds
 
-    @staticmethod
-    def _read_state(folder: Path) -> dict[str, Any]:
-        path = folder / 'stage.json'
-        return json.loads(path.read_text()) if path.is_file() else {}
-
 
 def last_checkpoint(folder: Path) -> Path:
-    """Checkpoint that a training saved last.
+    """The newest whole checkpoint of a training.
 
     Raises:
         FileNotFoundError: There is none.
     """
-    pointer = folder / 'last_checkpoint'
-    if not pointer.is_file():
-        raise FileNotFoundError(f'{pointer}: stage {folder.name} has saved no checkpoint')
-    return Path(pointer.read_text().strip())
+    path, _ = newest_checkpoint(folder)
+    if path is None:
+        raise FileNotFoundError(f'{folder}: stage {folder.name} has saved no whole checkpoint')
+    return Path(path)
 
 
 def best_checkpoint(folder: Path) -> Path:

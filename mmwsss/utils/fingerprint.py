@@ -10,7 +10,7 @@ from typing import Any
 
 from mmwsss.utils.io import LEFTOVER_SUFFIX
 
-SAMPLE_BYTES = 1 << 14
+SAMPLE_BYTES = 1 << 12
 # written anew at each run, or notes about it; the content of a folder does not depend on them
 NOTES = {'settings.json', 'inputs.json', 'stage.json', 'environment.json', 'stage.log'}
 
@@ -20,7 +20,7 @@ def fingerprint_file(path: str | Path) -> str:
 
     Archives (checkpoints, CAM files) are told by the checksums of what they hold, so that nothing
     is read but their directory, and neither the time of saving nor the name of the file counts. Of
-    other files up to 48 KiB everything counts, of larger ones size, beginning, middle and end: a
+    other files up to 12 KiB everything counts, of larger ones size, beginning, middle and end: a
     photo of the same size and the same three pieces is taken for the same photo.
 
     Args:

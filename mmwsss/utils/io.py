@@ -121,18 +121,21 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def remove_leftovers(folder: str | Path) -> list[str]:
-    """Remove the temporary files that a killed process left in a folder and its subfolders.
+def remove_leftovers(folder: str | Path, *, below: bool = True) -> list[str]:
+    """Remove the temporary files that a killed process left in a folder.
 
     Only for the process that holds the folder (:class:`mmwsss.utils.locks.FolderLock`).
 
     Args:
         folder (str | Path): May be missing.
+        below (bool): In its subfolders too; they may belong to other jobs.
 
     Returns:
         list[str]: The files, relative to the folder.
     """
-    removed = [path for path in Path(folder).rglob(f'.*{LEFTOVER_SUFFIX}') if path.is_file()]
+    pattern = f'.*{LEFTOVER_SUFFIX}'
+    found = Path(folder).rglob(pattern) if below else Path(folder).glob(pattern)
+    removed = [path for path in found if path.is_file()]
     for path in removed:
         path.unlink(missing_ok=True)
     return sorted(path.relative_to(folder).as_posix() for path in removed)

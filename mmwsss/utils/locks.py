@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
+from mmwsss.utils.io import remove_leftovers
+
 LOCK_NAME = '.lock'
 LEASE_S = 600.0
 HEARTBEAT_S = 30.0
@@ -22,7 +24,8 @@ RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
 class FolderLock:
     """Holds a folder for one job, as a context manager.
 
-    The lock is a file ``.lock`` with host, process, start of the process and tool; it is made with
+    What a killed job left unfinished in the folder itself is removed. The lock is a file ``.lock``
+    with host, process, start of the process and tool; it is made with
     a hard link, which is atomic on NFS too, and does not rely on ``flock``. The holder renews its
     time every half minute. A lock is taken over, and that is said, when its process is gone (same
     host), or when it has not been renewed for ten minutes (another host or container). A job that
@@ -68,6 +71,7 @@ class FolderLock:
         except BaseException:
             self._remove_folders()
             raise
+        remove_leftovers(self.folder, below=False)
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._thread.start()
         return self

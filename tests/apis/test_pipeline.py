@@ -7,24 +7,29 @@ import pytest
 
 from mmwsss.apis.pipeline import Pipeline, StageFailed
 from mmwsss.utils.io import read_json
+from mmwsss.utils.locks import FolderLock
 
 # The two tools append a line to <out>/runs.txt and write what later stages ask for. `train.py`
 # stops after "epoch 1" with exit code 3 if there is a file `stop` in the working directory, and
 # continues with --resume.
 TRAIN = """
-import pathlib, sys
+import pathlib, sys, zipfile
 arguments = sys.argv[1:]
 folder = pathlib.Path(arguments[arguments.index('--out') + 1])
 folder.mkdir(exist_ok=True, parents=True)
+def save(name):
+    with zipfile.ZipFile(folder / name, 'w') as archive:
+        archive.writestr('x/data/0', name + ' '.join(a for a in arguments[3:] if a != '--resume'))
+    (folder / 'last_checkpoint').write_text(str(folder / name) + '\\n')
 resume = '--resume' in arguments
 with open(folder / 'runs.txt', 'a') as file:
     file.write('resumed\\n' if resume else 'started\\n')
 print('epoch', 2 if resume else 1, flush=True)
-(folder / 'last_checkpoint').write_text(str(folder / 'epoch_1.pth') + '\\n')
+save('epoch_1.pth')
 if pathlib.Path('stop').exists():
     print('no memory left', file=sys.stderr)
     sys.exit(3)
-(folder / 'last_checkpoint').write_text(str(folder / 'epoch_2.pth') + '\\n')
+save('epoch_2.pth')
 numbers = '"cam/mIoU": 50.0, "cam/best_threshold": 0.25'
 protocol = '"protocol": {"cam": {"split": "val"}, "loop": "val"}'
 (folder / 'metrics.json').write_text(f'{{{numbers}, {protocol}}}')
@@ -161,18 +166,115 @@ def change_config(home):
 
 @pytest.mark.parametrize('change', [change_arguments, change_config])
 def test_changed_settings(home, change):
-    """The stage starts anew, without --resume, and so do all later ones."""
+    """A finished stage is deleted only if it is asked for; it then starts without --resume."""
     pipeline(home).run()
+    before = snapshot(home / 'work' / 'classifier')
     change(home)
-    assert statuses(pipeline(home).run()) == ['done'] * 4
+    message = r'work/classifier: this finished stage was made with another (arguments|config); --fr'
+    with pytest.raises(ValueError, match=message):
+        pipeline(home).run()
+    assert snapshot(home / 'work' / 'classifier') == before
+    assert len(runs(home, 'data')) == 1  # refused before anything ran
+    expected = ['done', 'done', 'done' if change is change_arguments else 'skipped', 'skipped']
+    assert statuses(pipeline(home).run(redo_changed=True)) == expected
     assert runs(home, 'classifier') == ['started'] and len(runs(home, 'evaluation')) == 1
+    assert statuses(pipeline(home).run(start='classifier')) == ['done'] * 4
+
+
+def snapshot(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_overrides(home):
     pipeline(home).run()
     options = {'stages.3.args': ['--out', '{evaluation}', 'new']}
-    assert statuses(pipeline(home, options=options).run()) == ['done', 'skipped', 'skipped', 'done']
+    with pytest.raises(ValueError, match='work/evaluation: this finished stage'):
+        pipeline(home, options=options).run()
+    assert statuses(pipeline(home, options=options).run(redo_changed=True)) == [
+        'done',
+        'skipped',
+        'skipped',
+        'done',
+    ]
     assert runs(home, 'evaluation') == [f'--out {home}/work/evaluation new']
+
+
+def test_input_files_count_by_their_content(home):
+    photos = home / 'photos'
+    photos.mkdir()
+    (photos / 'a.jpg').write_bytes(b'a')
+    text = CONFIG.replace("'x={data}/y'", f"'x={photos}'")
+    write_config(home, text)
+    pipeline(home).run()
+    (photos / 'a.jpg').touch()
+    assert statuses(pipeline(home).run())[1:] == ['skipped'] * 3
+    (photos / 'a.jpg').write_bytes(b'b')
+    with pytest.raises(ValueError, match='work/masks: .* another input files; --from masks'):
+        pipeline(home).run()
+    assert statuses(pipeline(home).run(redo_changed=True))[1:] == ['skipped', 'done', 'skipped']
+
+
+def test_a_moved_checkout_keeps_its_finished_stages(home, tmp_path_factory, monkeypatch):
+    (home / 'photos').mkdir()
+    (home / 'photos' / 'a.jpg').write_bytes(b'a')
+    write_config(home, CONFIG.replace("'x={data}/y'", "'x={configs}/../photos'"))
+    pipeline(home).run()
+    moved = tmp_path_factory.mktemp('moved') / 'checkout'
+    shutil.copytree(home, moved)
+    shutil.rmtree(home)
+    moved.joinpath('cwd').mkdir()
+    monkeypatch.chdir(moved)
+    assert statuses(pipeline(moved).run()) == ['done', 'skipped', 'skipped', 'skipped']
+
+
+@pytest.mark.parametrize('damage', ['epoch_2.pth', 'metrics.json', 'both'])
+def test_a_stage_whose_files_are_damaged_is_not_done(home, damage):
+    pipeline(home).run()
+    folder = home / 'work' / 'classifier'
+    for name in ('epoch_2.pth', 'metrics.json') if damage == 'both' else (damage,):
+        (folder / name).write_bytes((folder / name).read_bytes()[:-9])
+    assert statuses(pipeline(home).run()) == ['done', 'done', 'skipped', 'skipped']
+    assert runs(home, 'classifier') == ['started', 'resumed']  # continued, not deleted
+    assert statuses(pipeline(home).run()) == ['done', 'skipped', 'skipped', 'skipped']
+
+
+def test_a_stage_that_ends_well_without_its_files_is_not_done(home):
+    tool = home / 'tools' / 'train.py'
+    tool.write_text(TRAIN.replace("(folder / 'metrics.json')", "(folder / 'other.json')"))
+    message = 'stage classifier ended without an error but is not complete: .*metrics.json'
+    with pytest.raises(StageFailed, match=message):
+        pipeline(home).run()
+    tool.write_text(TRAIN)
+    assert statuses(pipeline(home).run()) == ['done'] * 4
+    assert runs(home, 'classifier') == ['started', 'resumed']
+
+
+def test_half_removed_folders(home):
+    """A kill inside a removal is no obstacle, whenever it came."""
+    pipeline(home).run()
+    (home / 'work' / 'masks' / 'stage.json').unlink()
+    (home / 'work' / 'masks' / 'stage.log').unlink()
+    (home / 'work' / '.removed-classifier-ab').mkdir()
+    (home / 'work' / '.removed-classifier-ab' / 'x').touch()
+    (home / 'work' / '.metrics.json.ab.part').touch()
+    assert statuses(pipeline(home).run()) == ['done', 'skipped', 'done', 'skipped']
+    assert not [path for path in (home / 'work').iterdir() if path.name.startswith('.')]
+
+
+@pytest.mark.parametrize('content', ['', '[1]', '{"status": "done"}', '{'])
+def test_damaged_notes(home, content):
+    pipeline(home).run()
+    (home / 'work' / 'masks' / 'stage.json').write_text(content)
+    with pytest.raises(ValueError, match='work/masks: this finished stage .*--from masks'):
+        pipeline(home).run()
+    assert statuses(pipeline(home).run(start='masks'))[2:] == ['done', 'done']
+
+
+def test_one_job_per_work_dir(home):
+    with FolderLock(home / 'work', 'run_pipeline.py'):
+        with pytest.raises(ValueError, match='work: in use by run_pipeline.py on host'):
+            pipeline(home).run()
+    assert not (home / 'work').exists()
 
 
 def test_several_processes(home, monkeypatch):
@@ -266,7 +368,7 @@ def test_bad_configs(home, text, message):
 def test_a_number_that_is_not_there(home):
     file = home / 'configs' / 'pipelines' / 'test.py'
     file.write_text(CONFIG.replace('cam/best_threshold', 'cam/best'))
-    with pytest.raises(ValueError, match=r"classifier/metrics\.json: has no 'cam/best'"):
+    with pytest.raises(StageFailed, match=r"classifier/metrics\.json: has no 'cam/best'"):
         pipeline(home).run()
     with pytest.raises(FileNotFoundError, match='nowhere.py: config not found'):
         Pipeline('nowhere.py')
