@@ -71,7 +71,7 @@ class FolderLock:
         except BaseException:
             self._remove_folders()
             raise
-        remove_leftovers(self.folder, below=False)
+        self._clean()
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._thread.start()
         return self
@@ -89,6 +89,15 @@ class FolderLock:
             self.path.unlink(missing_ok=True)
         self._remove_folders()
 
+    def _clean(self) -> None:
+        """Remove what killed jobs left; drafts of locks only when no living job can own them."""
+        remove_leftovers(self.folder, below=False)
+        now = self._file_time()
+        for draft in self.folder.glob(f'{LOCK_NAME}-*'):
+            with suppress(FileNotFoundError):
+                if now - draft.stat().st_mtime > self.lease:
+                    draft.unlink()
+
     def _make_folder(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f'{self.folder}: is a file, expected a folder to write into')
@@ -105,7 +114,7 @@ class FolderLock:
     def _create(self) -> bool:
         """Make the lock file; False if there is one."""
         content = json.dumps(dict(describe_process(), tool=self.tool, token=self.token))
-        draft = self.folder / f'{LOCK_NAME}.{self.token}.part'
+        draft = self.folder / f'{LOCK_NAME}-{self.token}'
         try:
             with open(draft, 'x', encoding='utf-8') as file:
                 file.write(content)
@@ -141,7 +150,7 @@ class FolderLock:
                 f'{self.folder}: in use by {_name(holder)}; wait for it, stop it, or choose '
                 f'another folder'
             )
-        moved = self.folder / f'{LOCK_NAME}.{self.token}.part'
+        moved = self.folder / f'{LOCK_NAME}-{self.token}'
         try:
             os.rename(self.path, moved)
         except FileNotFoundError:
@@ -157,7 +166,7 @@ class FolderLock:
 
     def _file_time(self) -> float:
         """Now, by the clock of the file system: clocks of two hosts may differ."""
-        probe = self.folder / f'{LOCK_NAME}.{self.token}.part'
+        probe = self.folder / f'{LOCK_NAME}-{self.token}'
         try:
             probe.touch()
             return probe.stat().st_mtime

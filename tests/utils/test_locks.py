@@ -163,3 +163,14 @@ def test_process_start(dead_pid):
     assert process_start(os.getpid()) == process_start(os.getpid()) is not None
     assert process_start(dead_pid) is None
     assert void_reason(describe_process(), 1e9, 600) is None  # alive, if silent
+
+
+def test_what_killed_jobs_left_is_removed(tmp_path):
+    for name in ('.metrics.json.x1.part', '.lock-old', '.lock-new'):
+        (tmp_path / name).touch()
+    os.utime(tmp_path / '.lock-old', (1, 1))
+    (tmp_path / 'stage').mkdir()
+    (tmp_path / 'stage' / '.a.part').touch()  # of another job, perhaps
+    with FolderLock(tmp_path, 'x'):
+        pass
+    assert sorted(path.name for path in tmp_path.rglob('.*')) == ['.a.part', '.lock-new']
