@@ -3,13 +3,21 @@ PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# processes that run tests (each holds about 1.5 GiB), and more arguments of pytest
+JOBS ?= 2
+PYTEST_ARGS ?=
+# what is pure or small, and one config per method; no command line, no second process
+FAST_TESTS := tests/functional tests/structures tests/evaluation tests/models/losses tests/models/heads \
+	tests/test_import_graph.py tests/test_layout.py tests/test_registry.py tests/test_configs.py
+FAST := -m "not slow and not tools and not dist and not gpu"
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test test-fast lint clean
 
 help:
 	@echo 'make setup  create $(VENV) with the tested versions'
 	@echo 'make demo   toy data -> classifier -> CAMs -> pseudo masks -> DeepLab -> work_dirs/demo/report.html'
 	@echo 'make test   the test suite'
+	@echo 'make test-fast  its fast part, for every change: minutes instead of ten'
 	@echo 'make lint   static checks'
 
 setup: $(STAMP)
@@ -27,7 +35,10 @@ demo: $(STAMP)
 	$(PY) tools/run_pipeline.py configs/pipelines/mctformer_plus_toy_demo.py --work-dir work_dirs/demo
 
 test: $(STAMP)
-	$(PY) -m pytest tests
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+test-fast: $(STAMP)
+	OMP_NUM_THREADS=1 $(PY) -m pytest $(FAST_TESTS) $(FAST) -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

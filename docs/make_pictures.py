@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.io import atomic_open, read_cam, read_image, read_json, read_mask, read_tags
+from mmwsss.utils.io import atomic_open, read_cam, read_json, read_mask, read_rgb, read_tags
 from mmwsss.visualization import (
     draw_cam_grid,
     encode_image,
@@ -101,9 +101,7 @@ def read_samples(args, ids):
                 tags=tags[img_id],
                 labels=[int(key) + 1 for key in maps.keys],
                 mask=masks[img_id],
-                image=np.ascontiguousarray(
-                    read_image(args.data / 'JPEGImages' / f'{img_id}.jpg')[..., ::-1]
-                ),
+                image=read_rgb(args.data / 'JPEGImages' / f'{img_id}.jpg'),
                 cams=[
                     (names[key + 1], cam.astype(np.float32))
                     for key, cam in zip(maps.keys, maps.cam)

@@ -33,6 +33,8 @@ WEIGHT_INITIALIZERS = Registry(
     locations=['mmwsss.checkpoints.packaged_weights'],
 )
 METRICS = Registry('metric', parent=root.METRICS, scope='mmwsss', locations=['mmwsss.evaluation'])
+# Without a parent: refiners are an idea of this package. Their names are short (``par``, ``crf``).
+REFINERS = Registry('refiner', scope='mmwsss', locations=['mmwsss.models.refiners'])
 
 # Chains of a pipeline: functions of mmwsss.apis.recipes.
 RECIPES = Registry('recipe', scope='mmwsss', locations=['mmwsss.apis.recipes'])

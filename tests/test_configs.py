@@ -36,7 +36,35 @@ FILES = sorted(
     - {*STUDIES}
 )
 PIPELINES = sorted((CONFIGS / 'pipelines').glob('*.py'))
-EVERY = pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
+# what `make test-fast` looks at
+ONE_PER_METHOD = {
+    'mctformer_v1_voc',
+    'mctformer_v2_voc',
+    'mctformer_plus_toy',
+    'aream_toy',
+    'acr_toy',
+    'mcc_toy',
+    'toco_voc',
+    'cosa_toy',
+    'cosa-paper_toy',
+    'psa_toy',
+    'irn_toy',
+    'deeplabv3plus_r18_toy_pseudo',
+    'upernet_swin-b_voc_pseudo',
+}
+
+
+def each(paths):
+    """Parameters of a test that looks at configs; all but one per method are slow."""
+    return [
+        pytest.param(
+            path, id=path.stem, marks=() if path.stem in ONE_PER_METHOD else pytest.mark.slow
+        )
+        for path in paths
+    ]
+
+
+EVERY = pytest.mark.parametrize('path', each(FILES))
 WITHOUT_SCOPE = {'Pretrained', *(name for name in dir(torch.optim) if name[0].isupper())}
 # 4 images of 64x64 instead of batches at 448: what does not fit these sizes
 TINY_VIT = dict(embed_dims=32, num_layers=2, num_heads=2, feedforward_channels=64)
@@ -258,9 +286,7 @@ def network_of(path):
 
 
 @pytest.mark.parametrize(
-    'path',
-    {network_of(path): path for path in reversed(FILES)}.values(),
-    ids=lambda path: path.stem,
+    'path', each({network_of(path): path for path in reversed(FILES)}.values())
 )
 def test_training_step(path):
     """Finite losses, and weights that move, with optimizer and augmentation of the config."""
@@ -488,6 +514,7 @@ def test_random_augment(name):
 # Pipelines ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', PIPELINES, ids=lambda path: path.stem)
 def test_pipelines(path, capsys):
     """Every stage is a command that its tool understands, of a config that exists and takes the

@@ -9,7 +9,6 @@
 import argparse
 import math
 import multiprocessing
-import os
 import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -29,6 +28,7 @@ from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import read_cam, read_id_list, read_mask
 from mmwsss.utils.limits import read_text
 from mmwsss.utils.names import check_name
+from mmwsss.utils.pool import available_cores
 
 CHUNK = 16  # images per task: few enough for a smooth bar, many enough to forget the cost of a task
 MOST_NAMED = 20
@@ -318,8 +318,7 @@ def main(argv=None):
         make_metric = partial(make_mask_metric, meta, args.json, options)
         read_sample = partial(read_mask_sample, args.gt, args.masks, len(names))
     metric = make_metric()
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    workers = workers if args.workers is None else args.workers
+    workers = available_cores() if args.workers is None else args.workers
     count_all(metric, partial(count_images, make_metric, read_sample), ids, workers)
     results = metric.summarize(len(ids))
     print(metric.table)

@@ -8,7 +8,6 @@ stopped.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from mmwsss.utils.io import read_id_list
 from mmwsss.utils.locks import lock_folders
 from mmwsss.utils.names import output_path
 from mmwsss.utils.output_folder import claim_output_folder, is_finished
-from mmwsss.utils.pool import bounded_map
+from mmwsss.utils.pool import available_cores, bounded_map
 
 OPTIONS = dict(psa=('low_alpha', 'high_alpha'), irn=('foreground', 'background'))
 
@@ -97,7 +96,7 @@ def parse_args(argv=None):
         help='class names, background first: class ids are checked against it',
     )
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count(), help='processes; 0: none (default: cores)'
+        '--workers', type=int, default=available_cores(), help='processes; 0: none (default: cores)'
     )
     args = parser.parse_args(argv)
     other = OPTIONS['irn' if args.method == 'psa' else 'psa']

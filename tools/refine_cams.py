@@ -1,18 +1,31 @@
-"""CAM files to pseudo masks; a rerun continues where an interrupted one stopped."""
+"""CAM files to pseudo masks; a rerun continues where an interrupted one stopped.
+
+``--method`` is the name of a registered refiner. One of your own is imported by ``custom_imports``
+of a ``--config`` file, or by ``--cfg-options custom_imports=my_module``; options of a refiner that
+have no flag are given as ``--cfg-options refiner.<option>=<value>``.
+"""
 
 import argparse
-import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
+from mmengine.config import Config, DictAction
 from rich.progress import track
 
-from mmwsss.apis import init_model
-from mmwsss.apis.config import read_config
-from mmwsss.apis.refine import MaskMaker
+from mmwsss.apis import load_config
+from mmwsss.apis.config import import_custom, read_config
+from mmwsss.apis.refine import (
+    MaskMaker,
+    build_refiner,
+    refiner_class,
+    refiner_options,
+    refiners_with,
+)
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.models.refiners.dense_crf import PRESETS
+from mmwsss.models.refiners.par_refiner import RULES
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
 from mmwsss.utils.fingerprint import digest_settings, fingerprint, fingerprint_checkpoint
@@ -20,15 +33,25 @@ from mmwsss.utils.io import read_id_list
 from mmwsss.utils.locks import lock_folders
 from mmwsss.utils.names import output_path
 from mmwsss.utils.output_folder import claim_output_folder, is_finished
-from mmwsss.utils.pool import bounded_map
+from mmwsss.utils.pool import available_cores, bounded_map
 
-# of the methods' released code
-BACKGROUNDS = dict(threshold=0.4, crf=0.4, par=None, psa=0.39, irn=0.25)
-NETWORKS = dict(psa='AffinityNet', irn='IRNet')
+# flag of the command line -> option of the refiner
+OPTIONS = dict(
+    background='background',
+    unsure='uncertain',
+    preset='preset',
+    rule='rule',
+    high='high',
+    low='low',
+    beta='beta',
+    then_crf='then_crf',
+)
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         '--cams', type=Path, required=True, metavar='D', help='folder of CAM files <id>.npz'
     )
@@ -46,17 +69,22 @@ def parse_args(argv=None):
         action='store_true',
         help='ignore the EXIF orientation of images (VOC, SBD, COCO: their annotations do)',
     )
-    parser.add_argument('--method', choices=tuple(BACKGROUNDS), required=True)
+    parser.add_argument(
+        '--method',
+        metavar='M',
+        help='registered name of a refiner: threshold, crf, par, psa, irn, or one of your own '
+        '(default: refiner.type of --config)',
+    )
     parser.add_argument(
         '--background',
         type=background,
         metavar='T|alpha:A',
-        help='score of the background in [0,1], or alpha:A for (1 - max cam)^A; not for par',
+        help='score of the background in [0,1], or alpha:A for (1 - max cam)^A (default: that of '
+        'the released code of the method)',
     )
     parser.add_argument(
         '--unsure',
         type=float,
-        default=0.0,
         metavar='D',
         help='threshold, crf: pixels whose label differs between background scores T-D and T+D '
         'become 255',
@@ -64,41 +92,43 @@ def parse_args(argv=None):
     parser.add_argument(
         '--preset',
         choices=tuple(PRESETS),
-        default='psa',
-        help='crf, --then-crf: parameters (default %(default)s)',
+        help='crf, --then-crf: parameters (default psa)',
     )
     parser.add_argument(
         '--rule',
-        choices=('two_pass', 'eq16'),
-        default='two_pass',
-        help='par: label rule (default %(default)s)',
+        choices=RULES,
+        help='par: label rule (default two_pass)',
     )
     parser.add_argument(
         '--high',
         type=float,
-        default=0.7,
-        help='par: labels above it are sure (default %(default)s)',
+        help='par: foreground where a map is above it (default 0.7)',
     )
     parser.add_argument(
         '--low',
         type=float,
-        default=0.25,
-        help='par: background below it is sure (default %(default)s)',
+        help='par: background where all maps are below it (default 0.25)',
     )
     parser.add_argument(
-        '--config', type=Path, metavar='F', help='psa, irn: config of the affinity network'
+        '--config',
+        type=Path,
+        metavar='F',
+        help='config of the affinity network (psa, irn), of custom_imports and refiner',
     )
     parser.add_argument(
         '--checkpoint', type=Path, metavar='F', help='psa, irn: its trained weights'
     )
     parser.add_argument('--beta', type=float, help='psa, irn: exponent of the affinities')
     parser.add_argument(
-        '--then-crf', action='store_true', help='psa, irn: dense CRF on the scores of the walk'
+        '--then-crf',
+        action='store_true',
+        default=None,
+        help='psa, irn: dense CRF on the scores of the walk',
     )
     parser.add_argument(
         '--device',
         default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='psa, irn (default %(default)s)',
+        help='of the network (default %(default)s)',
     )
     parser.add_argument(
         '--classes',
@@ -109,9 +139,10 @@ def parse_args(argv=None):
     parser.add_argument(
         '--workers',
         type=int,
-        default=os.cpu_count(),
-        help='processes of threshold, crf and par; 0: none (default: cores)',
+        default=available_cores(),
+        help='processes of a method without a network; 0: none (default: cores)',
     )
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     return parser.parse_args(argv)
 
 
@@ -120,19 +151,45 @@ def background(text):
     return ('alpha', float(text[6:])) if text.startswith('alpha:') else float(text)
 
 
+def read_settings(args: argparse.Namespace) -> Config:
+    """Config with everything that ``--config`` and ``--cfg-options`` say; custom modules are
+    imported.
+    """
+    if args.config is not None:
+        return load_config(args.config, cfg_options=args.cfg_options, extra_keys=('refiner',))
+    config, options = Config(), dict(args.cfg_options or {})
+    import_custom(config, options)
+    config.merge_from_dict(options)
+    return config
+
+
+def refiner_of(args: argparse.Namespace, config: Config) -> dict[str, Any]:
+    """``dict(type=..., options)`` of the config and, above it, of the flags that are given."""
+    refiner = dict(config.get('refiner') or {})
+    if args.method is not None and refiner.get('type', args.method) != args.method:
+        refiner = {}  # of another method
+    refiner['type'] = args.method or refiner.get('type')
+    if refiner['type'] is None:
+        raise ValueError('choose a refiner: --method, or refiner = dict(type=...) in --config')
+    known = refiner_options(refiner_class(refiner['type']))
+    for flag, option in OPTIONS.items():
+        value = getattr(args, flag)
+        if value is None:
+            continue
+        if option not in known:
+            raise ValueError(
+                f'--{flag.replace("_", "-")} is for --method {" and ".join(refiners_with(option))}'
+                f', not {refiner["type"]}'
+            )
+        refiner[option] = value
+    return refiner
+
+
 def main():
     args = parse_args()
-    walks = args.method in ('psa', 'irn')
-    if walks and (args.config is None or args.checkpoint is None):
-        raise ValueError(
-            f'--method {args.method} needs --config and --checkpoint of a trained affinity network'
-        )
-    if args.then_crf and not walks:
-        raise ValueError(f'--then-crf is for --method psa and irn, not {args.method}')
-    if args.unsure and (
-        args.method not in ('threshold', 'crf') or isinstance(args.background, tuple)
-    ):
-        raise ValueError('--unsure is for --method threshold and crf with a constant --background')
+    config = read_settings(args)
+    refiner = refiner_of(args, config)
+    kind = refiner_class(refiner['type'])
     if not args.cams.is_dir():
         raise FileNotFoundError(
             f'{args.cams}: folder of CAM files not found; write it with tools/generate_cams.py'
@@ -152,68 +209,59 @@ def main():
         args.cams, ids, ('.npz',), what='CAM file', hint='Write them with tools/generate_cams.py'
     )
     images = find_files(args.images, ids, IMAGE_SUFFIXES, what='image')
-    maker = MaskMaker(
-        args.out,
-        args.method,
-        background=BACKGROUNDS[args.method] if args.background is None else args.background,
-        unsure=args.unsure,
-        crf=dict(preset=args.preset),
-        par_rule=args.rule,
-        high=args.high,
-        low=args.low,
-        raw_pixels=args.raw_pixels,
-        num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1,
-        walk={} if args.beta is None else dict(beta=args.beta),
-        then_crf=args.then_crf,
-    )
+    if kind.uses_network and (args.config is None or args.checkpoint is None):
+        raise ValueError(
+            f'--method {refiner["type"]} needs --config and --checkpoint of a trained network'
+        )
     with lock_folders(args.out, tool='refine_cams.py'):
-        _refine(args, maker, ids, cams, images)
+        write_masks(args, config, refiner, list(zip(ids, cams, images)))
 
 
-def _refine(
-    args: argparse.Namespace, maker: MaskMaker, ids: list[str], cams: list[str], images: list[str]
+def write_masks(
+    args: argparse.Namespace, config: Config, refiner: dict[str, Any], entries: list[tuple]
 ) -> None:
-    walks = args.method in NETWORKS
+    """Make the masks of ``(image id, CAM file, image file)`` that are not there yet."""
+    kind = refiner_class(refiner['type'])
+    maker = None
+    if not kind.uses_network:  # a wrong option is an error before the folder is claimed
+        maker = make_maker(args, config, refiner)
+    options = {name: refiner.get(name, value) for name, value in refiner_options(kind).items()}
+    network = {}
+    if kind.uses_network:
+        network = dict(
+            checkpoint=fingerprint_checkpoint(args.checkpoint),
+            model=digest_settings(read_config(args.config).model),
+        )
     claim_output_folder(
         args.out,
-        dict(
-            method=args.method,
-            background=maker.background,
-            unsure=args.unsure,
-            then_crf=args.then_crf,
-            preset=args.preset if args.method == 'crf' or args.then_crf else None,
-            par=[args.rule, args.high, args.low] if args.method == 'par' else None,
-            walk=maker.walk,
-            checkpoint=fingerprint_checkpoint(args.checkpoint) if walks else None,
-            model=digest_settings(read_config(args.config).model) if walks else None,
-        ),
+        dict(method=refiner['type'], **options, **network),
         inputs={
-            img_id: f'{fingerprint(cam)} {fingerprint(image)}'
-            for img_id, cam, image in zip(ids, cams, images)
+            img_id: f'{fingerprint(cam)} {fingerprint(image)}' for img_id, cam, image in entries
         },
         output=lambda img_id: output_path(args.out, img_id, '.png'),
     )
-    jobs = [
-        (img_id, cam, image)
-        for img_id, cam, image in zip(ids, cams, images)
-        if not is_finished(output_path(args.out, img_id, '.png'))
-    ]
-    if walks and jobs:
-        maker.model = init_model(args.config, args.checkpoint, args.device)
-        found = type(maker.model).__name__
-        if found != NETWORKS[args.method]:
-            raise ValueError(
-                f'{args.config}: --method {args.method} needs an {NETWORKS[args.method]}, this is '
-                f'a {found}'
-            )
-    workers = 0 if walks or len(jobs) < 2 else args.workers
+    jobs = [entry for entry in entries if not is_finished(output_path(args.out, entry[0], '.png'))]
+    if jobs and maker is None:
+        maker = make_maker(args, config, refiner)
+    workers = 0 if kind.uses_network or len(jobs) < 2 else args.workers
     for _ in track(
         bounded_map(maker, jobs, workers, name=lambda job: job[0]),
         total=len(jobs),
-        description=f'masks by {args.method}',
+        description=f'masks by {refiner["type"]}',
     ):
         pass
-    print(f'{args.out}: {len(ids)} masks ({len(ids) - len(jobs)} were there)')
+    print(f'{args.out}: {len(entries)} masks ({len(entries) - len(jobs)} were there)')
+
+
+def make_maker(args: argparse.Namespace, config: Config, refiner: dict[str, Any]) -> MaskMaker:
+    """What turns a CAM file into a mask."""
+    network = config if args.config else None
+    return MaskMaker(
+        args.out,
+        build_refiner(refiner, config=network, checkpoint=args.checkpoint, device=args.device),
+        raw_pixels=args.raw_pixels,
+        num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1,
+    )
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ custom_hooks = [
     dict(type='mmwsss.MetricsFileHook'),
     dict(type='mmwsss.ValidationTableHook'),
     dict(type='mmwsss.TrainingPictureHook', interval=500),
+    dict(type='mmwsss.TeacherEMAHook'),
 ]
 log_processor = dict(by_epoch=False)
 find_unused_parameters = True  # decoder and projector learn nothing until their losses start

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from mmwsss.functional.affinity import ir_labels
 from mmwsss.functional.crf import background_alpha
+from mmwsss.functional.pseudo_labels import to_class_ids
 from mmwsss.models.refiners import DenseCRF
 from mmwsss.utils.affinity_io import write_crf_maps
-from mmwsss.utils.io import read_cam_and_image, write_mask
+from mmwsss.utils.io import read_cam_and_image, swap_channels, write_mask
 from mmwsss.utils.names import output_path
 
 SUFFIXES = dict(psa='.npz', irn='.png')
@@ -102,7 +103,7 @@ class AffinityLabelMaker:
         (H,W,3) BGR and maps (K,H,W).
         """
         scores = [background_alpha(cams, alpha) for alpha in (self.low_alpha, self.high_alpha)]
-        return DenseCRF(**self.crf).refine_many(_rgb(image), scores)
+        return DenseCRF(**self.crf).refine_many(swap_channels(image), scores)
 
     def ir_label(self, image: np.ndarray, cams: Tensor, keys: Tensor) -> Tensor:
         """Label map (H,W): 0 background, class id + 1, 255 uncertain, for an image (H,W,3) BGR and
@@ -116,11 +117,6 @@ class AffinityLabelMaker:
             for score in (self.foreground, self.background)
         ]
         fg, bg = crf.refine_many(
-            _rgb(image), [crf.from_labels(label, len(keys) + 1) for label in hard]
+            swap_channels(image), [crf.from_labels(label, len(keys) + 1) for label in hard]
         )
-        table = torch.cat([keys.new_zeros(1), keys + 1])
-        return ir_labels(table[fg.argmax(0)], table[bg.argmax(0)])
-
-
-def _rgb(image: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(image[..., ::-1])
+        return ir_labels(*(to_class_ids(scores.argmax(0), keys) for scores in (fg, bg)))

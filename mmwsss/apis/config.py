@@ -1,13 +1,14 @@
 """Reading a config the same way from every tool."""
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
-from mmengine.utils import import_modules_from_strings
 
 from mmwsss.utils.compat import revert_sync_batchnorm_off_ddp
 from mmwsss.utils.package_files import PREFIX, find_config
@@ -46,6 +47,8 @@ def load_config(
     """
     if not isinstance(config, Config):
         config = read_config(config)
+    cfg_options = dict(cfg_options or {})
+    import_custom(config, cfg_options)
     if cfg_options:
         _apply_options(config, cfg_options, extra_keys)
     config.launcher = launcher
@@ -79,9 +82,61 @@ def read_config(path: Path | str) -> Config:
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: config not found; the configs are listed in configs/')
     try:
-        return Config.fromfile(path)
+        # `import_custom` finds modules beside the config too
+        config = Config.fromfile(path, import_custom_modules=False)
     except (SyntaxError, NameError, TypeError, AttributeError, KeyError, ImportError) as error:
         raise ValueError(f'{path}: not a valid config ({type(error).__name__}: {error})') from error
+    import_custom(config, {})
+    return config
+
+
+def import_custom(config: Config, options: dict[str, Any]) -> None:
+    """Import the modules of ``custom_imports``, which register components from outside the
+    package.
+
+    ``custom_imports`` is MMEngine's ``dict(imports=[...], allow_failed_imports=False)`` or, for
+    short, the name of a module or a list of names. Modules are found on the Python path, in the
+    current folder and in that of the config.
+
+    Args:
+        config: Its ``custom_imports`` are completed with those of the options, so that the config
+            of a run names all of them.
+        options: Overrides ``{'a.b': value}``; entries for ``custom_imports`` are taken out.
+
+    Raises:
+        ValueError: A module cannot be imported; the message names it and the error.
+    """
+    given = {
+        key: options.pop(key) for key in list(options) if key.partition('.')[0] == 'custom_imports'
+    }
+    entries = [config.get('custom_imports'), *given.values()]
+    modules = list(dict.fromkeys(name for entry in entries for name in _module_names(entry)))
+    if not modules:
+        return
+    if given:
+        config.custom_imports = dict(imports=modules, allow_failed_imports=False)
+    folders = [Path.cwd(), *([Path(config.filename).resolve().parent] if config.filename else [])]
+    sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
+    optional = getattr(config.get('custom_imports'), 'allow_failed_imports', False)
+    for name in modules:
+        try:
+            import_module(name)
+        except ImportError as error:
+            if not optional:
+                raise ValueError(
+                    f'{config.filename or "--cfg-options"}: custom_imports: {name} cannot be '
+                    f'imported ({error}); it is looked for on the Python path, in '
+                    f'{" and in ".join(map(str, folders))}'
+                ) from error
+
+
+def _module_names(entry: Any) -> list[str]:
+    """Names in ``custom_imports`` in one of its forms."""
+    if isinstance(entry, dict):
+        entry = entry.get('imports')
+    if isinstance(entry, str):
+        return [entry]
+    return list(entry or ())
 
 
 def override(config: Config, options: Mapping[str, Any]) -> None:
@@ -103,11 +158,6 @@ def _apply_options(
     config: Config, cfg_options: Mapping[str, Any], extra_keys: Collection[str]
 ) -> None:
     """Overrides of the command line, each of which has an effect."""
-    if any(key.partition('.')[0] == 'custom_imports' for key in cfg_options):
-        override(
-            config, {key: cfg_options[key] for key in cfg_options if key.startswith('custom_')}
-        )
-        import_modules_from_strings(**config.custom_imports)
     before = config.get('data_root')
     check_overrides(config, cfg_options, extra_keys=extra_keys)
     override(config, cfg_options)

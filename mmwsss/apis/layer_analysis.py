@@ -147,8 +147,10 @@ class LayerAnalysis:
                 view, self.size, mode='bilinear', align_corners=False, antialias=True
             )
         keys = self.model.gt_tags([sample], view)[0].nonzero().flatten().tolist()
-        features = self.network.backbone(view, attention=[AttentionRequest('all', kind='deferred')])
-        grid, attention = features.patch_map.shape[-2:], features.attention[0]
+        features = self.network.backbone(
+            view, attention={'layers': AttentionRequest('all', kind='deferred')}
+        )
+        grid, attention = features.patch_map.shape[-2:], features.attention['layers']
         maps = self._maps(view, keys, grid)
         cams = minmax_normalize(maps)
         refined = refine_by_layer(attention, cams, self.mode)  # (1,L,K,h,w)
@@ -204,7 +206,7 @@ class LayerAnalysis:
             return
         if self.form == 'sum':
             head = self.network.patch_head(features.patch_map)[:, keys]
-            refined = refine_by_layer(features.attention[0], head.float(), self.mode)
+            refined = refine_by_layer(features.attention['layers'], head.float(), self.mode)
         entropy = layer_entropy(refined, self.form)
         self._statistics['entropy'].append(entropy[0].tolist())
         flat = layer_entropy(torch.zeros_like(refined[:, :1]), self.form)

@@ -15,9 +15,9 @@ from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files
 from mmwsss.utils.io import (
     read_cam,
     read_id_list,
-    read_image,
     read_json,
     read_mask,
+    read_rgb,
     read_tags,
     write_json,
 )
@@ -186,8 +186,8 @@ def _samples(
 
 
 def _read(entry: dict[str, Any], classes: list[str]) -> dict[str, Any]:
-    image = read_image(entry['image'], raw=entry['raw_pixels'])
-    sample = dict(entry, image=np.ascontiguousarray(image[..., ::-1]), cams=[])
+    image = read_rgb(entry['image'], raw=entry['raw_pixels'])
+    sample = dict(entry, image=image, cams=[])
     for key in ('gt', 'mask', 'seg'):
         file = entry.get(key)
         sample[key] = read_mask(file) if file is not None and file.is_file() else None

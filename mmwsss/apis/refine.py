@@ -1,19 +1,21 @@
-"""From a CAM file and its image to a pseudo mask, by any of the refinement methods."""
+"""From a CAM file and its image to a pseudo mask, by any registered refiner."""
 
-from dataclasses import dataclass, field
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from mmengine.config import Config
 
-from mmwsss.functional.crf import background_alpha
-from mmwsss.functional.pseudo_labels import labels_eq16, labels_two_pass
-from mmwsss.functional.thresholds import labels_at_threshold
-from mmwsss.models.refiners import PAR, DenseCRF
-from mmwsss.utils.io import read_cam_and_image, write_mask
+from mmwsss.models.refiners import Refiner
+from mmwsss.registry import REFINERS
+from mmwsss.utils.io import read_cam_and_image, swap_channels, write_mask
 from mmwsss.utils.names import output_path
+
+from .inferencer import init_model
 
 
 @dataclass
@@ -23,48 +25,24 @@ class MaskMaker:
 
     Attributes:
         out (Path): Folder of the masks.
-        method (str): ``'threshold'``; ``'crf'``: dense CRF on [background, maps]; ``'par'``:
-            pixel-adaptive refinement and two thresholds, uncertain pixels 255; ``'psa'``,
-            ``'irn'``: random walk of a trained affinity network.
-        background (float | tuple): Constant score of the background, or ``('alpha', a)`` for ``(1 -
-            max_k cam_k)^a``.
-        unsure (float): Pixels whose label depends on whether the background score is this much
-            lower or higher become 255; for ``'threshold'`` and ``'crf'`` with a constant
-            background.
-        crf (dict): Arguments of :class:`DenseCRF`.
-        par_rule (str): ``'two_pass'`` (AFA, ToCo, MCC) or ``'eq16'`` (AReAM).
-        high, low (float): Thresholds of ``'par'``.
+        refiner (Refiner): Makes the labels.
         num_classes (int | None): C, to check class ids against.
-        model (AffinityNet | IRNet | None): Network of ``'psa'`` and ``'irn'``, in evaluation mode,
-            with a data preprocessor.
-        walk (dict): Options of the network's ``propagate``.
-        then_crf (bool): Dense CRF on the scores of ``'psa'`` and ``'irn'``, made to sum to 1 at
-            each pixel.
         raw_pixels (bool): Ignore the EXIF orientation of images, as the maps of VOC and COCO do.
     """
 
     out: Path
-    method: str
-    background: Any = 0.4
-    unsure: float = 0.0
-    crf: dict[str, Any] = field(default_factory=lambda: dict(preset='psa'))
-    par_rule: str = 'two_pass'
-    high: float = 0.7
-    low: float = 0.25
+    refiner: Refiner
     num_classes: int | None = None
-    model: Any = None
-    walk: dict[str, Any] = field(default_factory=dict)
-    then_crf: bool = False
     raw_pixels: bool = False
 
     def __call__(self, job: tuple[str, Path, Path]) -> str:
-        """Compute the mask of one image.
+        """Make the mask of one image.
 
         Args:
-            job (tuple): Image id, CAM file, image file.
+            job: Image id, CAM file, image file.
 
         Returns:
-            str: Image id.
+            Image id.
 
         Raises:
             ValueError: Damaged file, size of the maps other than the image's, class id out of
@@ -74,75 +52,102 @@ class MaskMaker:
         cams, keys, image = read_cam_and_image(
             cam_path, image_path, self.num_classes, raw=self.raw_pixels
         )
-        mask = self.labels(image, torch.from_numpy(cams), torch.from_numpy(keys))
-        write_mask(output_path(self.out, img_id, '.png'), mask.numpy().astype(np.uint8))
+        order = keys.argsort()
+        (label,) = self.refiner.labels(
+            [torch.from_numpy(swap_channels(image)).permute(2, 0, 1)],
+            [torch.from_numpy(cams[order])],
+            [torch.from_numpy(keys[order])],
+            [image.shape[:2]],
+        )
+        write_mask(output_path(self.out, img_id, '.png'), label.cpu().numpy().astype(np.uint8))
         return img_id
 
-    def labels(self, image: np.ndarray, cams: Tensor, keys: Tensor) -> Tensor:
-        """Label map (H,W) of an image (H,W,3) BGR with the maps (K,H,W) of the classes ``keys``
-        (K,).
-        """
-        if not len(keys):
-            return torch.zeros(cams.shape[-2:], dtype=torch.long)
-        if self.method == 'par':
-            return self._par_labels(image, cams, keys)
-        if self.method == 'threshold' and not isinstance(self.background, tuple):
-            maps = [
-                labels_at_threshold(cams, keys.tolist(), background)
-                for background in self._backgrounds()
-            ]
-        else:
-            maps = [
-                torch.cat([keys.new_zeros(1), keys + 1])[scores.argmax(0)]
-                for scores in self._refined_scores(image, cams)
-            ]
-        low, high = maps[0], maps[-1]
-        return low if len(maps) == 1 else torch.where(low == high, low, 255)
 
-    def _refined_scores(self, image: np.ndarray, cams: Tensor) -> list[Tensor]:
-        """[background, maps] after refinement, one (K+1,H,W) for each background score."""
-        if self.method in ('psa', 'irn'):
-            stacks = [self._walk_scores(image, cams)]
-            if self.then_crf:
-                stacks = [scores / scores.sum(0).clamp_min(1e-5) for scores in stacks]
-        else:
-            stacks = [self._scores(cams, background) for background in self._backgrounds()]
-        if self.method == 'crf' or self.then_crf:
-            # one lattice for all
-            stacks = DenseCRF(**self.crf).refine_many(
-                np.ascontiguousarray(image[..., ::-1]), stacks
-            )
-        return stacks
+def refiner_class(name: str) -> type[Refiner]:
+    """The refiner of a registered name.
 
-    def _backgrounds(self) -> tuple[Any, ...]:
-        if not self.unsure:
-            return (self.background,)
-        return max(self.background - self.unsure, 0.0), self.background + self.unsure
+    Raises:
+        ValueError: No such refiner; the message lists those there are.
+    """
+    found = REFINERS.get(name)
+    if found is None:
+        raise ValueError(
+            f'{name!r} is not a known refiner; known: {", ".join(sorted(REFINERS.module_dict))}. '
+            f'One of your own needs custom_imports in --config or --cfg-options'
+        )
+    return found
 
-    @staticmethod
-    def _scores(cams: Tensor, background: float | tuple[str, float]) -> Tensor:
-        """[background, maps]"""
-        if isinstance(background, tuple):
-            return background_alpha(cams, background[1])
-        return torch.cat([torch.full_like(cams[:1], background), cams])
 
-    def _par_labels(self, image: np.ndarray, cams: Tensor, keys: Tensor) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))[
-            None
-        ].float()
-        tags = torch.ones(1, len(keys))
-        if self.par_rule == 'eq16':
-            label = labels_eq16(PAR()(tensor, cams[None]), tags, self.low, self.high)
-        else:
-            label = labels_two_pass(tensor, cams[None], tags, self.high, self.low, par=PAR())
-        # positions among the present classes -> class labels; 255 stays
-        table = torch.full((256,), 255)
-        table[0], table[1 : len(keys) + 1] = 0, keys + 1
-        return table[label[0]]
+def refiner_options(kind: type[Refiner]) -> dict[str, Any]:
+    """Options of a refiner and their defaults, without its network; where a constructor hands on
+    ``**options``, those of its parents too.
+    """
+    options: dict[str, Any] = {}
+    for parent in kind.__mro__:
+        if '__init__' not in vars(parent):
+            continue
+        parameters = list(inspect.signature(parent.__init__).parameters.values())[1:]
+        named = [entry for entry in parameters if entry.kind is not entry.VAR_KEYWORD]
+        for entry in named:
+            options.setdefault(entry.name, entry.default)
+        if len(named) == len(parameters):
+            break
+    options.pop('network', None)
+    return options
 
-    def _walk_scores(self, image: np.ndarray, cams: Tensor) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-        batch = self.model.data_preprocessor(dict(inputs=[tensor]), False)['inputs']
-        return self.model.propagate(
-            batch[0], cams.to(batch.device), background=self.background, **self.walk
-        ).cpu()
+
+def refiners_with(option: str) -> list[str]:
+    """Names of the registered refiners that have an option."""
+    refiner_class('threshold')  # imports those of the package
+    return sorted(
+        name for name, kind in REFINERS.module_dict.items() if option in refiner_options(kind)
+    )
+
+
+def build_refiner(
+    refiner: dict[str, Any],
+    *,
+    config: str | Path | Config | None = None,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device = 'cpu',
+) -> Refiner:
+    """Build a refiner, with its trained network where it uses one.
+
+    Args:
+        refiner: ``dict(type=<registered name>, ...)`` with the options of the refiner.
+        config: Config of the network.
+        checkpoint: Weights of the network.
+        device: Where the network runs.
+
+    Returns:
+        The refiner, ready for :meth:`Refiner.refine`.
+
+    Raises:
+        FileNotFoundError: No such config or checkpoint.
+        ValueError: Unknown refiner or option, or a network of another kind; the message names it.
+    """
+    kind = refiner_class(refiner['type'])
+    options = {name: value for name, value in refiner.items() if name != 'type'}
+    _check_options(refiner['type'], kind, options)
+    if not kind.uses_network:
+        return kind(**options)
+    if config is None or checkpoint is None:
+        raise ValueError(
+            f'--method {refiner["type"]} needs --config and --checkpoint of a trained network'
+        )
+    network = init_model(config, checkpoint, device)
+    try:
+        return kind(network=network, **options)
+    except ValueError as error:
+        file = config.filename if isinstance(config, Config) else config
+        raise ValueError(f'{file}: --method {refiner["type"]}: {error}') from error
+
+
+def _check_options(name: str, kind: type[Refiner], options: Sequence[str]) -> None:
+    known = refiner_options(kind)
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(
+            f'the refiner {name} has no option {", ".join(unknown)}; options: '
+            f'{", ".join(known) or "none"}'
+        )

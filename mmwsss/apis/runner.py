@@ -10,9 +10,16 @@ from mmengine.model import is_model_wrapper
 from torch import distributed
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
+from mmwsss.engine.hooks import LossScheduleHook, TeacherEMAHook
 from mmwsss.engine.runner import WSSSRunner
 from mmwsss.models.algorithms.base import TagClassifier
 
+# method of an algorithm -> the hook that calls it in training
+NEEDED_HOOKS = dict(
+    update_schedule=LossScheduleHook,
+    update_teacher=TeacherEMAHook,
+    update_thresholds=TeacherEMAHook,
+)
 LOOPS = {'train': ('train_loop', 'val_loop'), 'test': ('test_loop',), None: ()}
 
 
@@ -49,6 +56,7 @@ def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
             runner.model.module if is_model_wrapper(runner.model) else runner.model
         )
         if loop == 'train':
+            _check_hooks(runner, file)
             _check_batches(runner.train_loop.dataloader, file)
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         loops = [getattr(runner, name) for name in LOOPS[loop]]
@@ -60,6 +68,17 @@ def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
     for built in filter(None, loops):
         _check_classes(runner.model, built.dataloader.dataset, file)
     return runner
+
+
+def _check_hooks(runner: WSSSRunner, file: str) -> None:
+    """A teacher that is never updated would show in the results alone."""
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    for method, kind in NEEDED_HOOKS.items():
+        if hasattr(model, method) and not any(isinstance(hook, kind) for hook in runner.hooks):
+            raise ValueError(
+                f'{file}: {type(model).__name__} has {method}(), which nothing calls: add '
+                f"dict(type='mmwsss.{kind.__name__}') to custom_hooks"
+            )
 
 
 def _check_batches(dataloader: Any, file: str) -> None:

@@ -60,8 +60,6 @@ def translate_single_stage_keys(state: dict[str, Tensor]) -> tuple[dict[str, Ten
                 'last_layer.weight_v', 'last_layer.weight'
             )
         ] = value
-    if any(key.startswith('teacher.module.') for key in translated):
-        translated['teacher.steps'] = torch.tensor(1)  # the average has begun
     return translated, left_out
 
 

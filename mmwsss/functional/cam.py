@@ -61,9 +61,29 @@ def refine_with_affinity(cams: Tensor, affinity: Tensor, *, side: str = 'Am') ->
     ).view_as(cams)
 
 
-def upsample_cams(cams: Tensor, size: Sequence[int], *, align_corners: bool = False) -> Tensor:
-    """Bilinear resize of (B,K,h,w) to ``size`` (H,W)."""
-    return F.interpolate(cams, size=tuple(size), mode='bilinear', align_corners=align_corners)
+def resize_maps(
+    maps: Tensor,
+    size: Sequence[int],
+    *,
+    mode: str = 'bilinear',
+    align_corners: bool = False,
+) -> Tensor:
+    """Resize any number of maps, none included.
+
+    Args:
+        maps: (B,K,h,w); K may be 0, which :func:`torch.nn.functional.interpolate` refuses.
+        size: (H,W); maps of that size are returned as they are.
+        mode: ``'bilinear'`` or ``'bicubic'``.
+        align_corners: See :func:`torch.nn.functional.interpolate`.
+
+    Returns:
+        (B,K,H,W).
+    """
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    if not maps.numel():
+        return maps.new_zeros(*maps.shape[:2], *size)
+    return F.interpolate(maps, size=tuple(size), mode=mode, align_corners=align_corners)
 
 
 def minmax_normalize(cams: Tensor, eps: float = 1e-8) -> Tensor:

@@ -11,7 +11,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .cam import resize_maps
+
 IGNORE = 255
+
+
+def class_labels(classes: Tensor) -> Tensor:
+    """Labels of [background, classes].
+
+    Args:
+        classes: (...,K) 0-based class ids.
+
+    Returns:
+        (...,K+1): 0, then class id + 1.
+    """
+    return F.pad(classes + 1, (1, 0))
+
+
+def to_class_ids(slots: Tensor, classes: Tensor) -> Tensor:
+    """Labels that count the maps of a stack (0, 1..K, 255) as labels of the data set.
+
+    Args:
+        slots: Integers: of any shape, or (B,...) where every image has classes of its own.
+        classes: 0-based class of each map: (K,), or (B,K).
+
+    Returns:
+        Like ``slots``: 0 background, class id + 1, 255 ignored.
+    """
+    names = class_labels(classes)
+    table = names.new_full((*names.shape[:-1], IGNORE + 1), IGNORE)
+    table[..., : names.shape[-1]] = names
+    if table.dim() == 1:
+        return table[slots]
+    return table.gather(1, slots.flatten(1)).view_as(slots)
 
 
 def box_mask(boxes: Tensor, size: Sequence[int]) -> Tensor:
@@ -187,23 +219,16 @@ def labels_two_pass(
             raise ValueError('the refinement needs the images')
         images = images.float()
         scores = par(_shrink(images, downscale) if downscale > 1 else images, scores)
-    if scores.shape[-2:] != size:
-        scores = F.interpolate(scores, size=size, mode='bilinear', align_corners=False)
+    scores = resize_maps(scores, size)
     label_high, label_low = (
-        F.pad(classes + 1, (1, 0)).gather(1, part.max(1)[1].flatten(1)).view(-1, *size)
-        for part in scores.split(num_slots + 1, 1)
+        to_class_ids(part.max(1)[1], classes) for part in scores.split(num_slots + 1, 1)
     )
     label = label_high.masked_fill((label_high == 0) & (label_low != 0), IGNORE)
     return _ignore_outside(label, boxes)
 
 
 def _shrink(maps: Tensor, factor: int) -> Tensor:
-    size = [max(1, side // factor) for side in maps.shape[-2:]]
-    return (
-        F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
-        if maps.shape[1]
-        else maps.new_zeros(len(maps), 0, *size)
-    )
+    return resize_maps(maps, [max(1, side // factor) for side in maps.shape[-2:]])
 
 
 def _ignore_outside(label: Tensor, boxes: Tensor | None) -> Tensor:

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .attention import DeferredAttention
-from .cam import minmax_normalize, upsample_cams
+from .cam import minmax_normalize, resize_maps
 from .pseudo_labels import IGNORE, labels_eq16, labels_two_pass
 
 MIN_RANGE = 1e-12  # layers whose entropies differ by less than this count as equal
@@ -152,14 +152,14 @@ def token_labels(
     )
     if mode == 'two_pass':
         label = labels_two_pass(
-            images, upsample_cams(cams, size), filled, high, low, par=par, downscale=downscale
+            images, resize_maps(cams, size), filled, high, low, par=par, downscale=downscale
         )
         label = label[:, rows[:, None], columns]
     else:
         small = [max(1, side // downscale) for side in size]
-        cams = upsample_cams(cams, small)
+        cams = resize_maps(cams, small)
         if par is not None:
-            cams = par(upsample_cams(images, small), cams)
+            cams = par(resize_maps(images, small), cams)
         label = labels_eq16(_sample(cams, rows, columns, size), filled, low, high)
     return label.masked_fill(~filled.any(1)[:, None, None], IGNORE)
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from mmwsss.utils.io import write_json
+from mmwsss.utils.pool import available_cores
 
 MODULES = ('mmwsss', 'torch', 'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'numpy')
 GIT_TIMEOUT_S = 20
@@ -25,7 +26,6 @@ def collect_environment() -> dict[str, Any]:
             built with, or None), ``gpus`` (names of the visible ones), ``git``
             (:func:`git_state`).
     """
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return {
         'time': datetime.now().astimezone().isoformat(timespec='seconds'),
         'platform': platform.platform(),
@@ -33,7 +33,7 @@ def collect_environment() -> dict[str, Any]:
             python=platform.python_version(),
             **{name: import_module(name).__version__ for name in MODULES},
         ),
-        'cpu_count': cpus,
+        'cpu_count': available_cores(),
         'cuda': torch.version.cuda,
         'gpus': [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         'git': git_state(Path(__file__).parents[1]),

@@ -568,3 +568,20 @@ def write_tags(path: str | Path, tags: Mapping[str, Sequence[str]]) -> None:
                 ';'.join(names) + (';' if len(names) == 1 else '') if special else ' '.join(names)
             )
             writer.writerow([name, field])
+
+
+def swap_channels(image: np.ndarray) -> np.ndarray:
+    """RGB image of a BGR one, and the other way round.
+
+    Args:
+        image: (H,W,3).
+
+    Returns:
+        (H,W,3), contiguous.
+    """
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def read_rgb(path: str | Path, *, raw: bool = False) -> np.ndarray:
+    """:func:`read_image` as (H,W,3) uint8 RGB."""
+    return swap_channels(read_image(path, raw=raw))

@@ -3,6 +3,7 @@ die.
 """
 
 import multiprocessing
+import os
 import queue
 import signal
 import threading
@@ -12,6 +13,15 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+
+def available_cores() -> int:
+    """Number of cores that this process may use: fewer than the machine has under Slurm or in a
+    container.
+    """
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def bounded_map(
@@ -67,8 +77,8 @@ def bounded_map(
         raise ValueError("start_method 'fork' may hang beside threads, use 'forkserver' or 'spawn'")
     context = multiprocessing.get_context(start_method)
     if start_method == 'forkserver':
-        # the server imports PyTorch once, for all workers
-        context.set_forkserver_preload([__name__])
+        # the server imports PyTorch and the code of the function once, for all workers
+        context.set_forkserver_preload([__name__, *_module_of(function)])
     return _ordered_results(
         _Pool(context, function, workers, name or _short_repr, threads_per_worker), jobs, limit
     )
@@ -225,6 +235,13 @@ def _work(connection: Connection, function: Callable[[Any], Any], threads: int) 
                     f'({type(failure).__name__}: {failure})'
                 )
                 connection.send((None, RuntimeError(text), answer[2] or ''))
+
+
+def _module_of(function: Any) -> list[str]:
+    """Name of the module that a function, a partial one or a callable object comes from."""
+    function = getattr(function, 'func', function)
+    name = getattr(function, '__module__', None)
+    return [] if name in (None, '__main__') else [name]
 
 
 def _short_repr(job: Any) -> str:

@@ -39,6 +39,7 @@ def evaluate_share(rank, world_size, folder, num_images):
     return results
 
 
+@pytest.mark.dist
 def test_two_processes_equal_one(tmp_path):
     both = run_distributed(evaluate_share, 2, tmp_path, tmp_path, NUM_IMAGES, start_method='fork')
     text = (tmp_path / 'cam.json').read_text()

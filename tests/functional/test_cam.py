@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmwsss.functional.cam import fuse_cams, minmax_normalize, refine_with_affinity, upsample_cams
+from mmwsss.functional.cam import fuse_cams, minmax_normalize, refine_with_affinity, resize_maps
 from tests.mctformer_golden import close, golden
 
 
@@ -67,7 +67,7 @@ def test_refinement_is_a_sum_over_keys():
 def test_upsampling_keeps_half_pixel_centres():
     cams = torch.tensor([[[[0.0, 1.0]]]])
     torch.testing.assert_close(
-        upsample_cams(cams, (1, 4)), torch.tensor([[[[0.0, 0.25, 0.75, 1.0]]]])
+        resize_maps(cams, (1, 4)), torch.tensor([[[[0.0, 0.25, 0.75, 1.0]]]])
     )
 
 

@@ -79,3 +79,14 @@ def test_float32_whatever_the_input_and_the_context():
     assert torch.equal(
         global_weighted_ranking_pool(half), global_weighted_ranking_pool(half.float())
     )
+
+
+def test_weights_made_in_inference_mode_serve_training():
+    """A prediction before the first training step of that size."""
+    maps = torch.rand(1, 2, 7, 11, requires_grad=True)
+    with torch.inference_mode():
+        expected = global_weighted_ranking_pool(maps, 0.9871)
+    result = global_weighted_ranking_pool(maps, 0.9871)
+    result.sum().backward()
+    torch.testing.assert_close(result, expected)
+    assert maps.grad.any()

@@ -183,7 +183,7 @@ def test_random_walks(method, network, options, refine, cams, toy_root, tmp_path
     )
     other = dict(psa='irn', irn='psa')[method]
     result, _ = refine('--method', other, *args[2:], out='other')
-    one_line(result, config, f'--method {other} needs an', network)
+    one_line(result, config, f'--method {other}: ', 'needs an', f'this is a {network}')
     one_line(
         refine('--method', method, out='none')[0],
         f'--method {method} needs --config and --checkpoint',
@@ -206,15 +206,15 @@ def test_unsure_pixels(method, refine, cams, toy_root):
     assert any((mask == 255).any() for mask in masks.values())
     one_line(
         refine('--method', 'par', '--unsure', '0.1', out='none')[0],
-        '--unsure is for --method threshold and crf',
+        '--unsure is for --method crf and threshold, not par',
     )
     one_line(
         refine('--method', method, '--background', 'alpha:4', '--unsure', '0.1', out='none')[0],
-        '--unsure is for',
+        '(--unsure) must be at least 0 and needs a constant background',
     )
     one_line(
         refine('--method', method, '--then-crf', out='none')[0],
-        f'--then-crf is for --method psa and irn, not {method}',
+        f'--then-crf is for --method irn and psa, not {method}',
     )
 
 
@@ -303,9 +303,13 @@ def test_bad_input(refine, cams, toy_root, tmp_path):
             'train_00000.npz',
             message,
         )
-    assert (
-        refine('--method', 'watershed')[0].code
-        == refine('--method', 'crf', '--preset', 'none')[0].code
-        == 2
+    one_line(
+        refine('--method', 'watershed')[0], "'watershed' is not a known refiner", 'crf, irn, par'
     )
+    one_line(refine()[0], 'choose a refiner: --method')
+    one_line(
+        refine('--method', 'crf', '--cfg-options', 'refiner.steps=3')[0],
+        'the refiner crf has no option steps; options: preset, num_iters',
+    )
+    assert refine('--method', 'crf', '--preset', 'none')[0].code == 2
     assert refine('--method', 'threshold', '--background', 'much')[0].code == 2

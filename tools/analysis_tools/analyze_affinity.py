@@ -15,7 +15,6 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from mmengine.config import DictAction
 from mmengine.runner import Runner
@@ -29,7 +28,7 @@ from mmwsss.functional.attention import AFFINITY_MODES
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.env import write_environment
-from mmwsss.utils.io import atomic_open, read_image, write_json
+from mmwsss.utils.io import atomic_open, read_rgb, write_json
 from mmwsss.utils.tables import text_table
 from mmwsss.visualization import (
     draw_cam_grid,
@@ -247,8 +246,7 @@ def picture(sample, seen, drawn, class_names):
     """An image with its ground truth, maps, and the patches that some layers attend to, each
     stretched to [0,1].
     """
-    raw = sample.metainfo.get('raw_pixels', False)
-    image = np.ascontiguousarray(read_image(sample.img_path, raw=raw)[..., ::-1])
+    image = read_rgb(sample.img_path, raw=sample.metainfo.get('raw_pixels', False))
     heat = seen.attended.cpu().numpy()
     maps = [(class_names[key + 1], cam.cpu().numpy()) for key, cam in zip(seen.keys, seen.cams)]
     for layer in drawn:

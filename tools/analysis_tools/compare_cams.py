@@ -18,27 +18,15 @@ from rich.console import Console
 from rich.progress import track
 
 import mmwsss.evaluation  # noqa: F401  registers the metric
-from mmwsss.apis import dataset_of_split, init_model
+from mmwsss.apis import dataset_of_split, init_model, load_config
+from mmwsss.models.cams import cam_methods
 from mmwsss.registry import DATASETS, METRICS
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.io import atomic_open, read_image, write_json
+from mmwsss.utils.io import atomic_open, read_rgb, write_json
 from mmwsss.utils.memory import peak_memory, reset_peak_memory
 from mmwsss.utils.tables import text_table
 from mmwsss.visualization import draw_cam_grid, encode_image
 
-METHODS = {
-    'class_attention': dict(type='mmwsss.ClassAttention'),
-    'cam': dict(type='mmwsss.CAM'),
-    'ts_cam': dict(type='mmwsss.TSCAM'),
-    'ts_cam_relu': dict(type='mmwsss.TSCAM', relu=True),
-    'grad_cam': dict(type='mmwsss.GradCAM'),
-    'grad_cam_token': dict(type='mmwsss.GradCAM', features='token'),
-    'generic': dict(type='mmwsss.GenericAttention'),
-    'cam_grad': dict(type='mmwsss.GETAM', form='cam_grad'),
-    'grad_s': dict(type='mmwsss.GETAM', form='grad_s'),
-    'cam_grad_s': dict(type='mmwsss.GETAM', form='cam_grad_s'),
-    'acr_star': dict(type='mmwsss.GradientAttention'),
-}
 DEFAULT = (
     'config',
     'class_attention',
@@ -69,8 +57,8 @@ def parse_args(argv=None):
         nargs='+',
         default=list(DEFAULT),
         metavar='M',
-        help=f'of config, acr (= acr_star+aff), {", ".join(METHODS)}, each also with +aff '
-        f'(default: {" ".join(DEFAULT)})',
+        help=f'of config, acr (= acr_star+aff), {", ".join(cam_methods())}, or the registered name '
+        f'of a CAM method of your own, each also with +aff (default: {" ".join(DEFAULT)})',
     )
     parser.add_argument(
         '--split',
@@ -110,11 +98,12 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
+    config = load_config(args.config, cfg_options=args.cfg_options)
+    # the config may import CAM methods of its own
     methods = {name: method_of(name) for name in dict.fromkeys(args.methods)}
-    model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
+    model = init_model(config, args.checkpoint, args.device)
     if not hasattr(model, 'set_cam'):
         raise ValueError(f'{args.config}: {type(model).__name__} makes no class activation maps')
-    config = model.cfg
     dataset = DATASETS.build(
         dataset_of_split(config, args.split, masks=True)
         if args.split
@@ -177,12 +166,13 @@ def method_of(name):
     if name == 'config':
         return None
     base, plus, suffix = ('acr_star+aff' if name == 'acr' else name).partition('+')
-    if base not in METHODS or (plus and suffix != 'aff'):
+    methods = cam_methods()
+    if base not in methods or (plus and suffix != 'aff'):
         raise ValueError(
-            f'--methods: unknown {name!r}; methods: config, acr, {", ".join(METHODS)}, each also '
+            f'--methods: unknown {name!r}; methods: config, acr, {", ".join(methods)}, each also '
             f'with +aff'
         )
-    return dict(cam=METHODS[base], refine=bool(plus))
+    return dict(cam=methods[base], refine=bool(plus))
 
 
 def metric_of(config, dataset):
@@ -243,9 +233,7 @@ def collect(sample, classes, pictures, num_pictures, name):
         if place not in pictures and len(pictures) < num_pictures:
             pictures[place] = dict(
                 id=f'{sample.img_id}: {classes[key + 1]}',
-                image=read_image(sample.img_path, raw=sample.metainfo.get('raw_pixels', False))[
-                    ..., ::-1
-                ],
+                image=read_rgb(sample.img_path, raw=sample.metainfo.get('raw_pixels', False)),
                 gt=sample.gt_sem_seg.data[0].cpu().numpy(),
                 cams=[],
             )

@@ -5,6 +5,7 @@ from mmcv.transforms import BaseTransform
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from mmwsss.registry import TRANSFORMS
+from mmwsss.utils.io import swap_channels
 
 
 @TRANSFORMS.register_module()
@@ -57,7 +58,7 @@ class RandomPhotometry(BaseTransform):
 
     def transform(self, results):
         """Change ``img``."""
-        image = Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
+        image = Image.fromarray(swap_channels(results['img']))
         if np.random.random() < self.jitter_prob:
             image = self._jitter(image)
         if np.random.random() < self.gray_prob:
@@ -66,7 +67,7 @@ class RandomPhotometry(BaseTransform):
             image = image.filter(ImageFilter.GaussianBlur(np.random.uniform(*self.blur_radius)))
         if np.random.random() < self.solarize_prob:
             image = ImageOps.solarize(image, self.solarize_threshold)
-        results['img'] = np.asarray(image)[..., ::-1]
+        results['img'] = swap_channels(np.asarray(image))
         return results
 
     def _jitter(self, image):

@@ -5,6 +5,7 @@ from mmcv.transforms import BaseTransform
 from PIL import Image, ImageEnhance, ImageOps
 
 from mmwsss.registry import TRANSFORMS
+from mmwsss.utils.io import swap_channels
 
 ENHANCERS = dict(
     color=ImageEnhance.Color,
@@ -42,10 +43,9 @@ class StrongView(BaseTransform):
         """Change ``img``."""
         operation = self.operations[np.random.randint(len(self.operations))]
         magnitude = int(np.random.randint(1, self.max_magnitude + 1))
-        image = Image.fromarray(np.ascontiguousarray(results['img'][..., ::-1]))
-        results['img'] = np.ascontiguousarray(
-            np.asarray(apply_operation(image, operation, magnitude))[..., ::-1]
-        )
+        image = Image.fromarray(swap_channels(results['img']))
+        image = apply_operation(image, operation, magnitude)
+        results['img'] = swap_channels(np.asarray(image))
         return results
 
 

@@ -1,4 +1,4 @@
-"""Moving averages of weights after each training step."""
+"""State of an algorithm that changes once per training step."""
 
 from typing import Any
 
@@ -8,13 +8,16 @@ from mmengine.runner import Runner
 
 from mmwsss.registry import HOOKS
 
+UPDATES = ('update_teacher', 'update_thresholds')
+
 
 @HOOKS.register_module()
 class TeacherEMAHook(Hook):
-    """Calls ``update_teacher()`` of the algorithm after every training iteration: after the
-    optimizer, before checkpoints and validation.
+    """Calls ``update_teacher()`` and ``update_thresholds()`` of the algorithm, as far as it has
+    them, after every training iteration: after the optimizer, before checkpoints and validation.
 
-    The average itself is part of the algorithm, and so of its checkpoints.
+    The averages and thresholds themselves are part of the algorithm, and so of its checkpoints; its
+    ``loss`` leaves them as they are.
     """
 
     priority = 'VERY_HIGH'
@@ -22,6 +25,8 @@ class TeacherEMAHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Average the weights of the finished step."""
+        """Update what belongs to the finished step."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        model.update_teacher()
+        for name in UPDATES:
+            if hasattr(model, name):
+                getattr(model, name)()

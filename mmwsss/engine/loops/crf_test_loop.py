@@ -1,6 +1,5 @@
 """Testing with a dense CRF on the scores of a segmentation network."""
 
-import os
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -15,8 +14,8 @@ from torch.utils.data import DataLoader
 
 from mmwsss.models.refiners import DenseCRF
 from mmwsss.registry import LOOPS
-from mmwsss.utils.io import read_image
-from mmwsss.utils.pool import bounded_map
+from mmwsss.utils.io import read_rgb
+from mmwsss.utils.pool import available_cores, bounded_map
 
 Job = tuple[str, list[np.ndarray]]  # image file, score maps (K,H,W)
 
@@ -52,7 +51,7 @@ class CRFTestLoop(TestLoop):
         self.crf = dict(crf)
         self.use_image_tags = use_image_tags
         DenseCRF(**self.crf)  # a wrong preset fails before the first image
-        self.workers = (os.cpu_count() or 1) if workers is None else workers
+        self.workers = available_cores() if workers is None else workers
 
     def run(self) -> dict[str, Any]:
         """Test the whole data set.
@@ -114,7 +113,7 @@ def apply_crf(job: Job, crf: dict[str, Any], raw: bool = False) -> list[np.ndarr
     of an image share its kernels. ``raw``: without EXIF orientation.
     """
     path, maps = job
-    image = np.ascontiguousarray(read_image(path, raw=raw)[..., ::-1])
+    image = read_rgb(path, raw=raw)
     return [refined.argmax(0) for refined in DenseCRF(**crf).refine_many(image, maps)]
 
 

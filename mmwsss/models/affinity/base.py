@@ -13,6 +13,7 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from mmwsss.functional.affinity import pair_counts
+from mmwsss.functional.pseudo_labels import to_class_ids
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.transfer import send
@@ -127,12 +128,12 @@ class AffinityPropagator(BaseModel):
             scores = self.propagate(
                 image[:, :height, :width], sample.pred_cams.data, **self.test_cfg
             )
-            ids = torch.tensor([0, *(key + 1 for key in sample.metainfo['cam_keys'])])
-            ids = send(ids, scores.device)
+            keys = torch.tensor(sample.metainfo['cam_keys'], dtype=torch.long)
+            keys = send(keys, scores.device)
             sample.set_data(
                 dict(
                     walk_scores=PixelData(data=scores),
-                    pred_sem_seg=PixelData(data=ids[scores.argmax(0, keepdim=True)]),
+                    pred_sem_seg=PixelData(data=to_class_ids(scores.argmax(0, keepdim=True), keys)),
                 )
             )
         return data_samples

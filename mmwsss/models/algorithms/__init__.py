@@ -9,6 +9,7 @@ from .mctformer import MCTformer
 from .mctformer_plus import MCTformerPlus
 from .single_stage import SingleStage
 from .toco import ToCo
+from .token_contrast import TokenContrast
 
 __all__ = [
     'ACRClassifier',
@@ -20,4 +21,5 @@ __all__ = [
     'SingleStage',
     'TagClassifier',
     'ToCo',
+    'TokenContrast',
 ]

@@ -2,11 +2,10 @@
 of attention (arXiv 2308.04321).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.attention import AttentionRequest
@@ -35,6 +34,7 @@ class ACRClassifier(TagClassifier):
             ``affinity_weight``, ``view``, ``reference_patches``.
         test_cfg (dict): Options of :class:`TagClassifier`; ``cam`` is ``GradientAttention``, maps
             are resized with ``align_corners`` and normalised with 1e-6, as released.
+        options: Everything else is of :class:`TagClassifier`.
     """
 
     default_test_cfg: dict[str, Any] = dict(
@@ -50,16 +50,12 @@ class ACRClassifier(TagClassifier):
         num_classes: int,
         *,
         consistency: dict[str, Any] | None = None,
-        test_cfg: dict[str, Any] | None = None,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(
             backbone,
             num_classes,
-            test_cfg=test_cfg,
-            data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg,
+            **options,
         )
         if self.backbone.num_class_tokens != 1:
             raise ValueError(
@@ -85,18 +81,14 @@ class ACRClassifier(TagClassifier):
         return self.consistency.loss(self, inputs, data_samples)
 
     def training_features(
-        self, inputs: Tensor, attention: Sequence[AttentionRequest] = ()
+        self, inputs: Tensor, attention: Mapping[str, AttentionRequest] | None = None
     ) -> TokenFeatures:
         """Features of one view, with the requested attention."""
         return self.backbone(inputs, attention=attention)
 
     def classification_losses(self, features: TokenFeatures, tags: Tensor) -> dict[str, Tensor]:
-        """Multi-label soft margin loss of one view, mean over classes and batch."""
-        return dict(
-            loss_cls=F.multilabel_soft_margin_loss(
-                self.class_logits(features.class_tokens).float(), tags
-            )
-        )
+        """Loss of the tag scores of one view."""
+        return dict(loss_cls=self.tag_loss(self.class_logits(features.class_tokens), tags))
 
     def class_logits(self, class_tokens: Tensor) -> Tensor:
         return self.class_head(class_tokens[:, 0])

@@ -15,8 +15,10 @@ from mmwsss.functional.pseudo_labels import (
     IGNORE,
     box_mask,
     boxes_on_grid,
+    class_labels,
     most_tags,
     present_slots,
+    to_class_ids,
 )
 from mmwsss.functional.reactivation import (
     layer_entropy,
@@ -67,6 +69,7 @@ class AReAM(MCTformerPlus):
             pass at no cost.
         test_cfg (dict): As :class:`MCTformer`; ``attention_layers`` and ``fuse_sqrt`` also define
             the maps of the training step. By default 3 layers and no root, as MCTformer V2.
+        options: Everything else is of :class:`TagClassifier`.
     """
 
     default_test_cfg: dict[str, Any] = dict(
@@ -92,10 +95,10 @@ class AReAM(MCTformerPlus):
         par: dict[str, Any] | bool = True,
         labels: dict[str, Any] | None = None,
         cam_flip: bool = False,
-        test_cfg: dict[str, Any] | None = None,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        **options: Any,
     ) -> None:
+        if options.get('consistency') is not None:
+            raise ValueError('AReAM trains on single views: it has no option consistency')
         super().__init__(
             backbone,
             num_classes,
@@ -103,9 +106,7 @@ class AReAM(MCTformerPlus):
             patch_head=patch_head,
             contrast_loss=contrast_loss,
             contrast_weight=contrast_weight,
-            test_cfg=test_cfg,
-            data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg,
+            **options,
         )
         num_layers = self.backbone.num_layers
         if affinity_mode not in AFFINITY_MODES:
@@ -169,8 +170,8 @@ class AReAM(MCTformerPlus):
             num_slots=most_tags(host_tags),
         )
         present = (host_tags > 0).any(0).nonzero().flatten()
-        names = send(torch.cat([present.new_zeros(1), present + 1]), inputs.device)
-        layers = features.attention[0][self.supervised]
+        names = send(class_labels(present), inputs.device)
+        layers = features.attention['layers'][self.supervised]
         losses['loss_affinity'] = self.affinity_weight * self.affinity_loss(
             layers, labels, w_hat[:, self.supervised], names
         )
@@ -205,7 +206,7 @@ class AReAM(MCTformerPlus):
         if self.cam_flip:
             cams, layers = self._flipped_maps(inputs, classes, filled)
         else:
-            cams, layers = self._maps(features, classes, filled), features.attention[0]
+            cams, layers = self._maps(features, classes, filled), features.attention['layers']
         with torch.autocast(inputs.device.type, enabled=False):
             refined = refine_by_layer(layers, cams, self.affinity_mode)
             if self.cam_flip:
@@ -219,9 +220,7 @@ class AReAM(MCTformerPlus):
             slots = slots.masked_fill(
                 ~box_mask(boxes_on_grid(boxes, images.shape[-2:], grid), grid), IGNORE
             )
-        names = torch.cat([classes.new_zeros(len(classes), 1), classes + 1], 1)
-        labels = names.gather(1, slots.clamp(max=classes.shape[1]).flatten(1)).view_as(slots)
-        return labels.masked_fill_(slots == IGNORE, IGNORE), w_hat
+        return to_class_ids(slots, classes), w_hat
 
     def _layer_weights(self, refined: Tensor) -> tuple[Tensor, Tensor]:
         """w_hat and w (B,L)."""
@@ -235,15 +234,8 @@ class AReAM(MCTformerPlus):
         w_hat = send(self.fixed_weights, refined.device).expand(len(refined), -1)
         return w_hat, 1 - w_hat
 
-    def _requests(self) -> list[AttentionRequest]:
-        requests = [AttentionRequest('all', kind='deferred')]
-        if self.test_cfg['map_type'] != 'patchcam':
-            requests.append(
-                AttentionRequest(
-                    'class_to_patch', layers=self.test_cfg['attention_layers'], reduce='mean'
-                )
-            )
-        return requests
+    def _requests(self) -> dict[str, AttentionRequest]:
+        return {'layers': AttentionRequest('all', kind='deferred'), **self.class_requests()}
 
     def _maps(self, features: TokenFeatures, classes: Tensor, filled: Tensor) -> Tensor:
         """Maps (B,K,h,w) of the present classes, min-max normalised, 0 in empty slots; not
@@ -253,8 +245,8 @@ class AReAM(MCTformerPlus):
         index = classes[:, :, None].expand(-1, -1, grid[0] * grid[1])
         attention: Any = None
         patch_cams = self.patch_head(features.patch_map).float()
-        if len(features.attention) > 1:
-            attention = features.attention[1].gather(1, index).unflatten(2, grid)
+        if 'class' in features.attention:
+            attention = features.attention['class'].gather(1, index).unflatten(2, grid)
         patch_cams = patch_cams.flatten(2).gather(1, index).unflatten(2, grid)
         cams = fuse_cams(
             attention, patch_cams, self.test_cfg['map_type'], sqrt=self.test_cfg['fuse_sqrt']
@@ -277,7 +269,7 @@ class AReAM(MCTformerPlus):
             self.backbone.train(training)
         image, mirrored = self._maps(features, classes.repeat(2, 1), filled.repeat(2, 1)).chunk(2)
         cams = minmax_normalize(image + mirrored.flip(-1))
-        return torch.cat([cams, cams.flip(-1)]), features.attention[0]
+        return torch.cat([cams, cams.flip(-1)]), features.attention['layers']
 
 
 def _read_layer_weights(file: str | Path, num_layers: int) -> Tensor:

@@ -12,7 +12,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmwsss.functional.cam import minmax_normalize, upsample_cams
+from mmwsss.functional.cam import minmax_normalize, resize_maps
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
@@ -39,6 +39,8 @@ class TagClassifier(BaseModel):
             CAM method of :mod:`mmwsss.models.cams` instead of the method's own maps),
             ``align_corners`` (how maps are resized to the image), ``eps`` (of the min-max
             normalisation), and the options of the subclass.
+        tag_loss (dict, optional): Config of the loss of tag scores, ``(logits (B,C), tags (B,C)) ->
+            scalar``; :class:`TagLoss` by default.
         data_preprocessor (dict, optional): Config.
     """
 
@@ -60,6 +62,7 @@ class TagClassifier(BaseModel):
         backbone: dict[str, Any],
         num_classes: int,
         *,
+        tag_loss: dict[str, Any] | None = None,
         test_cfg: dict[str, Any] | None = None,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
@@ -67,6 +70,7 @@ class TagClassifier(BaseModel):
         super().__init__(data_preprocessor or dict(type='mmwsss.ViewsDataPreprocessor'), init_cfg)
         self.backbone: Any = MODELS.build(backbone)
         self.num_classes = num_classes
+        self.tag_loss = MODELS.build(dict(type='mmwsss.TagLoss') | dict(tag_loss or {}))
         unknown = set(test_cfg or ()) - set(self.default_test_cfg)
         if unknown:
             raise ValueError(
@@ -318,13 +322,13 @@ class TagClassifier(BaseModel):
         """
         align_corners = self.test_cfg.get('align_corners', False)
         if not getattr(self.backbone, 'pad_to_patch', False):
-            return upsample_cams(maps, size, align_corners=align_corners)
+            return resize_maps(maps, size, align_corners=align_corners)
         # the map covers the padded view: upsample the padded map, then crop
         covered = [
             round(cells * self.backbone.patch_size * side / view_side)
             for cells, side, view_side in zip(maps.shape[-2:], size, view_size)
         ]
-        return upsample_cams(maps, covered, align_corners=align_corners)[..., : size[0], : size[1]]
+        return resize_maps(maps, covered, align_corners=align_corners)[..., : size[0], : size[1]]
 
     def _keys(self, scores: Tensor, data_samples: list[WSSSDataSample]) -> list[list[int]]:
         """Class ids of each image: its tags, the predicted ones, or all."""

@@ -11,17 +11,22 @@ from mmengine.logging import print_log
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmwsss.functional.cam import resize_maps
 from mmwsss.functional.pseudo_labels import (
     IGNORE,
     box_mask,
     boxes_on_grid,
+    class_labels,
     gated_maximum,
     labels_two_pass,
     most_tags,
+    to_class_ids,
 )
 from mmwsss.functional.reliability import XI_RANGE, single_threshold_label
-from mmwsss.models.algorithms.single_stage import MultiScaleMaps, SingleStage, to_class_ids
+from mmwsss.models.algorithms.single_stage import MultiScaleMaps, SingleStage
 from mmwsss.models.backbones.token_vit import TokenFeatures
+from mmwsss.models.modules import TeacherStudent
+from mmwsss.models.modules.dynamic_threshold import ThresholdUpdate
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.transfer import send
@@ -31,6 +36,7 @@ NETWORKS = ('assignment', 'online')
 EXPORTS = ('main', 'aux', 'ensemble')
 GUIDANCES = ('spl', 'ground_truth', 'noise')
 ORACLE = 'pixel masks in training (oracle experiment, not weak supervision)'
+AVERAGED = ('backbone', 'classifier', 'aux_classifier', 'decode_head')
 
 
 @MODELS.register_module()
@@ -50,8 +56,9 @@ class CoSA(SingleStage):
     ``pseudo_label.labels='single'`` with ``dynamic_threshold``, ``reliability_loss``,
     ``c2s_weights=(1, 1)`` and loss weights ``energy=0`` and ``separation=0.1``.
 
-    ``update_teacher()`` averages the online network into the assignment network;
-    :class:`TeacherEMAHook` calls it after every step.
+    ``update_teacher()`` averages the online network into the assignment network, and
+    ``update_thresholds()`` takes over the dynamic thresholds of the last batch;
+    :class:`TeacherEMAHook` calls both after every step.
 
     Args:
         momentum (float): m of the moving average, ``assignment = m assignment + (1 - m) online``
@@ -149,9 +156,9 @@ class CoSA(SingleStage):
             decode_head=decode_head,
             **options,
         )
-        self._check(momentum, detach, aux_reliability, c2s_weights)
+        self._check(detach, aux_reliability, c2s_weights)
         self._set_guidance(guidance, oracle)
-        self.momentum, self.detach, self.aux_reliability = momentum, detach, aux_reliability
+        self.detach, self.aux_reliability = detach, aux_reliability
         self.c2s_weights = tuple(c2s_weights)
         self.cam_loss = MODELS.build(dict(type='mmwsss.SegToCAMLoss') | dict(cam_loss or {}))
         self.reliability_loss: Any = (
@@ -164,6 +171,8 @@ class CoSA(SingleStage):
         )
         self.threshold: Any = None
         self.aux_threshold: Any = None
+        # of the batch that was labelled last, until `update_thresholds`
+        self.proposed: tuple[ThresholdUpdate, ...] | None = None
         if dynamic_threshold is not None:
             self.threshold, self.aux_threshold = self._build_thresholds(dynamic_threshold)
         network = {key: value for key, value in dict(backbone).items() if key != 'init_cfg'}
@@ -175,9 +184,10 @@ class CoSA(SingleStage):
             data_preprocessor=options.get('data_preprocessor'),
         )
         self.aux_scales = self.assignment.aux_scales = self.pseudo_label['aux_scales']
-        self.assignment.requires_grad_(False).eval()
-        self.reset_assignment()
-        self.register_load_state_dict_pre_hook(_assign_single_network)
+        self.assignment.eval()
+        self.average = TeacherStudent(
+            self, {f'assignment.{name}': name for name in AVERAGED}, momentum
+        )
         self.register_load_state_dict_pre_hook(_refuse_oracle_weights)
 
     def _set_guidance(self, guidance: str, oracle: bool) -> None:
@@ -195,9 +205,7 @@ class CoSA(SingleStage):
             self.register_buffer('oracle_guidance', torch.ones((), dtype=torch.bool))
             print_log(f'CoSA: {ORACLE.upper()}', 'current', logging.WARNING)
 
-    def _check(
-        self, momentum: float, detach: str, aux_reliability: str, c2s_weights: Sequence[float]
-    ) -> None:
+    def _check(self, detach: str, aux_reliability: str, c2s_weights: Sequence[float]) -> None:
         labels = self.pseudo_label
         for name, value, allowed in (
             ('detach', detach, DETACH),
@@ -209,8 +217,6 @@ class CoSA(SingleStage):
         ):
             if value not in allowed:
                 raise ValueError(f'{name} must be one of {allowed}, got {value!r}')
-        if not 0 <= momentum <= 1:
-            raise ValueError(f'momentum must be between 0 and 1, got {momentum}')
         if len(c2s_weights) != 2:
             raise ValueError(
                 f'c2s_weights are two numbers, of the main and the auxiliary labels, got '
@@ -246,34 +252,14 @@ class CoSA(SingleStage):
 
     # Two networks ---------------------------------------------------------------------------------
 
-    def online_parts(self) -> list[tuple[Any, Any]]:
-        """Pairs of modules (of the assignment, of the online network)."""
-        return [
-            (getattr(self.assignment, name), getattr(self, name))
-            for name in ('backbone', 'classifier', 'aux_classifier', 'decode_head')
-        ]
-
-    @torch.no_grad()
     def update_teacher(self, momentum: float | None = None) -> None:
         """Move the assignment network towards the online network; ``momentum=0`` copies it."""
-        momentum = self.momentum if momentum is None else momentum
-        pairs = [
-            pair
-            for ours, theirs in self.online_parts()
-            for pair in zip(ours.parameters(), theirs.parameters(), strict=True)
-        ]
-        assigned, online = zip(*pairs)
-        torch._foreach_lerp_(list(assigned), list(online), 1 - momentum)
-
-    def reset_assignment(self) -> None:
-        """Make the assignment network a copy of the online network."""
-        for ours, theirs in self.online_parts():
-            ours.load_state_dict(theirs.state_dict())
+        self.average.update(momentum)
 
     def init_weights(self) -> None:
         """As every module; then both networks start from the same weights."""
         super().init_weights()
-        self.reset_assignment()
+        self.average.reset()
 
     def train(self, mode: bool = True) -> 'CoSA':
         """The assignment network never trains."""
@@ -306,8 +292,7 @@ class CoSA(SingleStage):
         maps: Any = None
         if acting or self.threshold is not None:
             maps = self.assign(weak, host_tags)
-        if self.threshold is not None:
-            self.update_thresholds(maps, tags)
+        self.proposed = None if self.threshold is None else self.propose_thresholds(maps, tags)
         features = self.features(strong)
         losses = self.classification_losses(features, tags)
         if acting:
@@ -317,7 +302,6 @@ class CoSA(SingleStage):
                     self.decoder_losses(strong, features, maps, tags, boxes, (labels, aux_labels))
                 )
             losses.update(self.guidance_losses(features, maps, tags, boxes, data_samples))
-        self.advance()
         return losses
 
     def assign(self, weak: Tensor, tags: Tensor) -> MultiScaleMaps:
@@ -341,9 +325,7 @@ class CoSA(SingleStage):
                 f'it; change the crop or pseudo_label.scales'
             )
         classes = send(self.present_classes(tags), weak.device)
-        seg_labels = (
-            None if options['after_softmax'] else torch.cat([classes.new_zeros(1), classes + 1])
-        )
+        seg_labels = None if options['after_softmax'] else class_labels(classes)
         return self.assignment.multi_scale_maps(
             weak,
             classes,
@@ -400,12 +382,13 @@ class CoSA(SingleStage):
         options, allowed = self.pseudo_label, F.pad(tags > 0, (1, 0), value=True)
         with torch.autocast(tags.device.type, enabled=False):
             logits: Any = maps.seg_logits
+            size = logits.shape[-2:] if size is None else size
             logits = logits.float() / options['temperature']
             if options['after_softmax']:
-                return _resized(logits.softmax(1) * allowed[:, :, None, None], size)
-            kept = torch.cat([maps.classes.new_zeros(1), maps.classes + 1])
+                return resize_maps(logits.softmax(1) * allowed[:, :, None, None], size)
+            kept = class_labels(maps.classes)
             probs = logits.masked_fill(~allowed[:, kept, None, None], -torch.inf).softmax(1)
-            probs = _resized(probs, size)
+            probs = resize_maps(probs, size)
             return probs.new_zeros(len(probs), self.num_classes + 1, *probs.shape[-2:]).index_copy_(
                 1, kept, probs
             )
@@ -532,7 +515,7 @@ class CoSA(SingleStage):
         """CSC of the raw maps (B,C,h,w) of the online network, on their grid."""
         grid = cams.shape[-2:]
         xi = self.current_thresholds()[1]['xi']
-        confidence, winner = gated_maximum(_resized(maps.aux_cams, grid), tags[:, maps.classes])
+        confidence, winner = gated_maximum(resize_maps(maps.aux_cams, grid), tags[:, maps.classes])
         boxes = boxes_on_grid(boxes, maps.aux_cams.shape[-2:], grid)
         return self.separation_loss(
             cams, single_threshold_label(confidence, winner, xi), confidence, xi, boxes
@@ -553,24 +536,42 @@ class CoSA(SingleStage):
     # Thresholds -----------------------------------------------------------------------------------
 
     def current_thresholds(self) -> tuple[dict[str, float], dict[str, float]]:
-        """``low``, ``high`` and ``xi`` of the main and of the auxiliary maps."""
+        """``low``, ``high`` and ``xi`` of the main and of the auxiliary maps: those that the batch
+        being labelled leads to, else the state.
+        """
         options = self.pseudo_label
         result: list[dict[str, float]] = []
-        for prefix, dynamic in (('', self.threshold), ('aux_', self.aux_threshold)):
+        dynamics: Any = (self.threshold, self.aux_threshold)
+        if self.proposed is not None:
+            dynamics = self.proposed
+        for prefix, dynamic in zip(('', 'aux_'), dynamics):
             values = {name: options[prefix + name] for name in ('low', 'high', 'xi')}
             if dynamic is not None:
-                names = ('low', 'high') if dynamic.mode == 'released' else ('xi',)
+                names = ('low', 'high') if self.threshold.mode == 'released' else ('xi',)
                 values.update(zip(names, dynamic.thresholds.tolist()))
             # labels at the threshold that weighs them
             values['xi'] = min(max(values['xi'], XI_RANGE[0]), XI_RANGE[1])
             result.append(values)
         return result[0], result[1]
 
-    def update_thresholds(self, maps: MultiScaleMaps, tags: Tensor) -> None:
-        """Update the dynamic thresholds with the maps of a batch, also during warm-up."""
+    def propose_thresholds(self, maps: MultiScaleMaps, tags: Tensor) -> tuple[ThresholdUpdate, ...]:
+        """What the maps of a batch do to the dynamic thresholds, in warm-up too: a
+        :class:`ThresholdUpdate` of the main and of the auxiliary maps.
+        """
         tags = tags[:, maps.classes]
-        for dynamic, cams in ((self.threshold, maps.cams), (self.aux_threshold, maps.aux_cams)):
-            dynamic.update(gated_maximum(_resized(cams, dynamic.grid), tags)[0])
+        pairs = ((self.threshold, maps.cams), (self.aux_threshold, maps.aux_cams))
+        return tuple(
+            dynamic.propose(gated_maximum(resize_maps(cams, dynamic.grid), tags)[0])
+            for dynamic, cams in pairs
+        )
+
+    def update_thresholds(self) -> None:
+        """Take over the thresholds that the last batch led to."""
+        if self.proposed is None:
+            return
+        for dynamic, update in zip((self.threshold, self.aux_threshold), self.proposed):
+            dynamic.commit(update)
+        self.proposed = None
 
     # Prediction -----------------------------------------------------------------------------------
 
@@ -585,33 +586,6 @@ class CoSA(SingleStage):
         exported = dict(main=maps.cams, aux=maps.aux_cams)
         exported['ensemble'] = (maps.cams + maps.aux_cams) / 2
         return scores, keys, maps._replace(cams=exported[self.test_cfg['export']])
-
-
-def _resized(maps: Tensor, size: Sequence[int] | None) -> Tensor:
-    """Bilinear resize (align_corners=False) of any number of maps; None leaves them."""
-    if size is None or tuple(maps.shape[-2:]) == tuple(size):
-        return maps
-    return (
-        F.interpolate(maps, size=tuple(size), mode='bilinear', align_corners=False)
-        if maps.shape[1]
-        else maps.new_zeros(len(maps), 0, *size)
-    )
-
-
-def _assign_single_network(
-    model: CoSA, state_dict: dict[str, Tensor], prefix: str, *unused_arguments: Any
-) -> None:
-    """Weights of one network, such as released ones, are those of both."""
-    names = ('backbone.', 'classifier.', 'aux_classifier.', 'decode_head.')
-    own = [key.removeprefix(prefix) for key in state_dict if key.startswith(prefix)]
-    if not any(key.startswith('assignment.') for key in own):
-        state_dict.update(
-            {
-                f'{prefix}assignment.{key}': state_dict[prefix + key]
-                for key in own
-                if key.startswith(names)
-            }
-        )
 
 
 def _refuse_oracle_weights(

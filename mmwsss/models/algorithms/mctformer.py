@@ -2,11 +2,10 @@
 III-C).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.attention import AttentionRequest
@@ -38,6 +37,7 @@ class MCTformer(TagClassifier):
             ``'mct'``, ``'patchcam'``), ``attention_layers`` (class attention is averaged over the
             last K layers; None for all), ``affinity_layers`` (patch affinity is summed over the
             last layers; None for all), ``fuse_sqrt``.
+        options: Everything else is of :class:`TagClassifier`.
     """
 
     default_test_cfg: dict[str, Any] = dict(
@@ -56,18 +56,14 @@ class MCTformer(TagClassifier):
         class_head: dict[str, Any] | None = None,
         patch_head: dict[str, Any] | None = None,
         consistency: dict[str, Any] | None = None,
-        test_cfg: dict[str, Any] | None = None,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        **options: Any,
     ) -> None:
         backbone = dict(backbone)
         backbone.setdefault('num_class_tokens', num_classes)
         super().__init__(
             backbone,
             num_classes,
-            test_cfg=test_cfg,
-            data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg,
+            **options,
         )
         if self.backbone.num_class_tokens != num_classes:
             raise ValueError(
@@ -102,39 +98,34 @@ class MCTformer(TagClassifier):
         return self.classification_losses(self.training_features(inputs), tags)
 
     def training_features(
-        self, inputs: Tensor, attention: Sequence[AttentionRequest] = ()
+        self, inputs: Tensor, attention: Mapping[str, AttentionRequest] | None = None
     ) -> TokenFeatures:
         """Features that :meth:`classification_losses` reads, with the requested attention."""
         return self.backbone(inputs, attention=attention)
 
     def classification_losses(self, features: TokenFeatures, tags: Tensor) -> dict[str, Tensor]:
         """``loss_cls`` and ``loss_patch`` (MCTformer+ Eq. 5 and 9)."""
-        losses = dict(
-            loss_cls=F.multilabel_soft_margin_loss(
-                self.class_head(features.class_tokens).float(), tags
-            )
-        )
+        losses = dict(loss_cls=self.tag_loss(self.class_head(features.class_tokens), tags))
         if self.patch_head is not None:
             patch_logits = self.patch_head.pool(self.patch_head(features.patch_map))
-            losses['loss_patch'] = F.multilabel_soft_margin_loss(patch_logits.float(), tags)
+            losses['loss_patch'] = self.tag_loss(patch_logits, tags)
         return losses
 
     def extract(self, inputs: Tensor) -> tuple[TokenFeatures, Tensor | None]:
         """Features with the attention that the maps need, and the patch class maps."""
-        requests = []
-        if self.test_cfg['map_type'] != 'patchcam':
-            requests.append(
-                AttentionRequest(
-                    'class_to_patch', layers=self.test_cfg['attention_layers'], reduce='mean'
-                )
-            )
+        requests = self.class_requests()
         if self.test_cfg['refine']:
-            requests.append(
-                AttentionRequest(
-                    'patch_to_patch', layers=self.test_cfg['affinity_layers'], reduce='sum'
-                )
+            requests['affinity'] = AttentionRequest(
+                'patch_to_patch', layers=self.test_cfg['affinity_layers'], reduce='sum'
             )
         return self.gather(self.backbone(inputs, attention=requests))
+
+    def class_requests(self) -> dict[str, AttentionRequest]:
+        """The attention ``'class'`` of the class tokens, where maps are made from it."""
+        if self.test_cfg['map_type'] == 'patchcam':
+            return {}
+        layers = self.test_cfg['attention_layers']
+        return {'class': AttentionRequest('class_to_patch', layers=layers, reduce='mean')}
 
     def gather(self, features: TokenFeatures) -> tuple[TokenFeatures, Tensor | None]:
         """Features and, with a patch head, patch class maps."""
@@ -164,10 +155,10 @@ class MCTformer(TagClassifier):
     ) -> Tensor:
         """Fused maps, refined by the patch affinity (MCTformer+ sections III-B, III-C)."""
         features, patch_cams = extracted
-        attention = list(features.attention)
+        attention = features.attention
         class_attention: Any = None
-        if self.test_cfg['map_type'] != 'patchcam':
-            class_attention = select(attention.pop(0), keys, 1).unflatten(
+        if 'class' in attention:
+            class_attention = select(attention['class'], keys, 1).unflatten(
                 2, features.patch_map.shape[-2:]
             )
         if patch_cams is not None:
@@ -175,4 +166,6 @@ class MCTformer(TagClassifier):
         cams = fuse_cams(
             class_attention, patch_cams, self.test_cfg['map_type'], sqrt=self.test_cfg['fuse_sqrt']
         )
-        return refine_with_affinity(cams, attention.pop(0)) if self.test_cfg['refine'] else cams
+        return (
+            refine_with_affinity(cams, attention['affinity']) if self.test_cfg['refine'] else cams
+        )

@@ -2,7 +2,7 @@
 2308.03005).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -31,6 +31,7 @@ class MCTformerPlus(MCTformer):
         consistency (dict, optional): As :class:`MCTformer`.
         test_cfg (dict): As :class:`MCTformer`; all layers' class attention, square root of the
             fused maps.
+        options: Everything else is of :class:`TagClassifier`.
     """
 
     default_test_cfg = dict(MCTformer.default_test_cfg, attention_layers=None, fuse_sqrt=True)
@@ -45,9 +46,7 @@ class MCTformerPlus(MCTformer):
         contrast_loss: dict[str, Any] | None = None,
         contrast_weight: float = 1.0,
         consistency: dict[str, Any] | None = None,
-        test_cfg: dict[str, Any] | None = None,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(
             backbone,
@@ -55,9 +54,7 @@ class MCTformerPlus(MCTformer):
             class_head=class_head,
             patch_head=dict(patch_head or {}),
             consistency=consistency,
-            test_cfg=test_cfg,
-            data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg,
+            **options,
         )
         self.contrast_loss = MODELS.build(
             dict(type='mmwsss.ClassTokenContrastLoss') | dict(contrast_loss or {})
@@ -65,7 +62,7 @@ class MCTformerPlus(MCTformer):
         self.contrast_weight = contrast_weight
 
     def training_features(
-        self, inputs: Tensor, attention: Sequence[AttentionRequest] = ()
+        self, inputs: Tensor, attention: Mapping[str, AttentionRequest] | None = None
     ) -> TokenFeatures:
         """As V2, with the class tokens of every layer for their contrast (Eq. 12)."""
         return self.backbone(

@@ -14,15 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
-from mmwsss.functional.cam import minmax_normalize, upsample_cams
+from mmwsss.functional.cam import minmax_normalize, resize_maps
 from mmwsss.functional.fusion import ScoreFusion
 from mmwsss.functional.images import denormalize
 from mmwsss.functional.pseudo_labels import (
-    IGNORE,
     boxes_on_grid,
     cam_to_label,
     labels_two_pass,
     most_tags,
+    to_class_ids,
 )
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
@@ -132,16 +132,12 @@ class SingleStage(TagClassifier):
         loss_weights: dict[str, Any] | None = None,
         loss_starts: dict[str, Any] | None = None,
         pseudo_label: dict[str, Any] | None = None,
-        test_cfg: dict[str, Any] | None = None,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(
             backbone,
             num_classes,
-            test_cfg=test_cfg,
-            data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg,
+            **options,
         )
         self.loss_weights = self._options('loss_weights', self.default_loss_weights, loss_weights)
         self.loss_starts = self._options(
@@ -400,7 +396,6 @@ class SingleStage(TagClassifier):
                         image, features, boxes, self.pseudo_labels(image, tags, boxes, maps)
                     )
                 )
-        self.advance()
         return losses
 
     def classification_losses(self, features: TokenFeatures, tags: Tensor) -> dict[str, Tensor]:
@@ -409,9 +404,8 @@ class SingleStage(TagClassifier):
         """
         logits, aux_logits = self.tag_logits(features)
         return dict(
-            loss_cls=self.loss_weights['cls'] * F.multilabel_soft_margin_loss(logits.float(), tags),
-            loss_aux_cls=self.loss_weights['aux_cls']
-            * F.multilabel_soft_margin_loss(aux_logits.float(), tags),
+            loss_cls=self.loss_weights['cls'] * self.tag_loss(logits, tags),
+            loss_aux_cls=self.loss_weights['aux_cls'] * self.tag_loss(aux_logits, tags),
         )
 
     def segmentation_losses(
@@ -454,7 +448,7 @@ class SingleStage(TagClassifier):
         if not self.pseudo_label['legacy_box']:
             boxes = boxes_on_grid(boxes, cams.shape[-2:], grid)
         labels = cam_to_label(
-            _resize(cams, grid),
+            resize_maps(cams, grid),
             tags[:, maps.classes],
             high=self.pseudo_label['high'],
             low=self.pseudo_label['low'],
@@ -494,13 +488,9 @@ class SingleStage(TagClassifier):
         """Whether a loss acts at the present iteration."""
         return self.loss_weights[name] != 0 and self.iteration >= self.loss_starts[name]
 
-    def advance(self) -> None:
-        """Count a training iteration."""
-        self.iteration += 1
-
     def update_schedule(self, *, epoch: int, iteration: int) -> None:
-        """Set the count of training iterations, which a resumed run begins at
-        (:class:`LossScheduleHook` does before each).
+        """Set the training iteration, from 0; :class:`LossScheduleHook` does so before each, and
+        nothing else does.
         """
         self.iteration = iteration
 
@@ -638,13 +628,13 @@ class SingleStage(TagClassifier):
                 seg_flip=options['seg_flip'],
                 seg_size=None if self.fuse_at_input_size else size,
             )
-        seg_logits = None if maps.seg_logits is None else _resize(maps.seg_logits, size)
+        seg_logits = None if maps.seg_logits is None else resize_maps(maps.seg_logits, size)
         return (
             scores,
             keys,
             maps._replace(
-                cams=_resize(maps.cams, size),
-                aux_cams=_resize(maps.aux_cams, size),
+                cams=resize_maps(maps.cams, size),
+                aux_cams=resize_maps(maps.aux_cams, size),
                 seg_logits=seg_logits,
             ),
         )
@@ -673,30 +663,10 @@ def cam_schedule(name: str, value: Any) -> list[tuple[int, str]]:
     return schedule
 
 
-def to_class_ids(labels: Tensor, classes: Tensor) -> Tensor:
-    """Labels of a stack of maps (0, 1..U, 255) as labels of the data set (0, class + 1, 255).
-
-    Args:
-        labels (Tensor): Integers of any shape.
-        classes (Tensor): (U,) 0-based class of each map.
-    """
-    table = labels.new_full((IGNORE + 1,), IGNORE)
-    table[0] = 0
-    table[1 : len(classes) + 1] = classes + 1
-    return table[labels]
-
-
 def _class_maps(maps: Tensor, weight: Tensor, classes: Tensor | None) -> Tensor:
     """Maps (B,U,h,w) of ``classes`` (U,), by default all, from features (B,D,h,w)."""
     weight = weight if classes is None else weight[classes]
     return F.conv2d(maps, weight) if len(weight) else maps[:, :0]
-
-
-def _resize(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """:func:`upsample_cams` for any number of maps, none included."""
-    if maps.shape[-2:] == tuple(size):
-        return maps
-    return upsample_cams(maps, size) if maps.shape[1] else maps.new_zeros(len(maps), 0, *size)
 
 
 def _union(keys: Any) -> Any:

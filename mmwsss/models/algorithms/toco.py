@@ -9,13 +9,13 @@ from mmwsss.functional.crops import sample_uncertain_crops, take_crops
 from mmwsss.models.algorithms.single_stage import MultiScaleMaps
 from mmwsss.registry import MODELS
 
-from .mcc import MCC
+from .token_contrast import TokenContrast
 
 
 @MODELS.register_module()
-class ToCo(MCC):
-    """:class:`MCC` whose local views are small crops of the third view, around pixels that are no
-    certain object.
+class ToCo(TokenContrast):
+    """:class:`TokenContrast` whose local tokens are those of small crops of the third view, around
+    pixels that are not confidently foreground.
 
     A crop is negative if its mean region of interest (0 background, 1 uncertain, 2 object, by the
     CAMs at full size) is at most ``min_object``. Its tokens get the whole position embedding,
@@ -24,7 +24,7 @@ class ToCo(MCC):
     Args:
         num_crops (int): Crops of an image.
         crop_size (int): Side of a crop in pixels.
-        options: All other options are those of :class:`MCC`; the options of masks do not apply.
+        options: All other options are those of :class:`TokenContrast` and :class:`SingleStage`.
     """
 
     def __init__(

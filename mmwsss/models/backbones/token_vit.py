@@ -1,6 +1,6 @@
 """Vision transformer with one or several class tokens, attention on request and a key mask."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.error import URLError
 from urllib.parse import urlparse
@@ -34,7 +34,8 @@ class TokenFeatures(NamedTuple):
         class_embeddings (Tensor | None): (L,B,T,D), class rows of the residual stream after every
             layer, not normalised.
         aux_map (Tensor | None): (B,D,h,w), patch tokens after layer ``aux_layer``, not normalised.
-        attention (tuple): One map per request: a tensor, or a tuple with one entry per layer.
+        attention (dict): The map of each request by its name: a tensor, or a tuple with one entry
+            per layer.
         layer_inputs (tuple[Tensor]): (B,T+N,D) each, inputs of the last layers, as many as
             requested.
     """
@@ -43,7 +44,7 @@ class TokenFeatures(NamedTuple):
     patch_map: Tensor
     class_embeddings: Any
     aux_map: Any
-    attention: tuple[Any, ...]
+    attention: Mapping[str, Any]
     layer_inputs: tuple[Tensor, ...] = ()
 
 
@@ -218,7 +219,7 @@ class TokenViT(VisionTransformer):
         self,
         x: Tensor,
         *,
-        attention: Sequence[AttentionRequest] = (),
+        attention: Mapping[str, AttentionRequest] | None = None,
         class_embeddings: bool = False,
         key_mask: Tensor | None = None,
         layer_inputs: int | None = 0,
@@ -227,7 +228,8 @@ class TokenViT(VisionTransformer):
 
         Args:
             x (Tensor): (B,3,H,W) normalised images of any size >= one patch.
-            attention (Sequence[AttentionRequest]): Maps to return; layers that none of them reads
+            attention (Mapping[str, AttentionRequest], optional): Maps to return, by a name that the
+                caller chooses and reads them by; layers that none of them reads
                 run fused.
             class_embeddings (bool): Whether to return the class rows after every layer.
             key_mask (Tensor, optional): (B,N) bool, True for patches that no token may attend to.
@@ -242,7 +244,8 @@ class TokenViT(VisionTransformer):
             key_mask = torch.cat(
                 [key_mask.new_zeros(len(key_mask), self.num_class_tokens), key_mask], 1
             )
-        collector = AttentionCollector(attention, self.num_layers)
+        requests = dict(attention or {})
+        collector = AttentionCollector(list(requests.values()), self.num_layers)
         embeddings, aux, inputs = [], None, []
         first_input = 0 if layer_inputs is None else self.num_layers - layer_inputs
         for index, layer in enumerate(self.layers):
@@ -261,7 +264,7 @@ class TokenViT(VisionTransformer):
             patch_map=self._to_map(x, grid),
             class_embeddings=torch.stack(embeddings) if class_embeddings else None,
             aux_map=aux,
-            attention=collector.result(),
+            attention=dict(zip(requests, collector.result(), strict=True)),
             layer_inputs=tuple(inputs),
         )
 

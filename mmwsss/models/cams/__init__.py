@@ -1,6 +1,6 @@
 """Methods that compute class activation maps from a trained network, one per file."""
 
-from .base import CAMMethod
+from .base import CAMMethod, cam_methods
 from .cam import CAM
 from .class_attention import ClassAttention
 from .generic_attention import GenericAttention
@@ -18,4 +18,5 @@ __all__ = [
     'GradCAM',
     'GradientAttention',
     'TSCAM',
+    'cam_methods',
 ]

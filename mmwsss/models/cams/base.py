@@ -1,8 +1,8 @@
 """Interface of CAM methods, which compute maps from a trained network."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from mmwsss.models.algorithms.acr import ACRClassifier
 from mmwsss.models.algorithms.mctformer import MCTformer
 from mmwsss.models.algorithms.mctformer_plus import MCTformerPlus
 from mmwsss.models.backbones.token_vit import TokenFeatures
+from mmwsss.registry import MODELS
 
 
 class CAMMethod(ABC):
@@ -27,7 +28,11 @@ class CAMMethod(ABC):
         affinity_layers (int, optional): The affinity is the sum over the last layers; None for all.
     """
 
-    requests: tuple[AttentionRequest, ...] = ()  # attention that the maps are computed from
+    #: Short names in tables and on the command line, and the options that each stands for.
+    variants: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    #: Attention that the maps are computed from, by the name that :meth:`maps` reads it by.
+    requests: Mapping[str, AttentionRequest] = {}
     # number of last layers whose inputs the maps are computed from; None for all
     layer_inputs: int | None = 0
 
@@ -62,10 +67,9 @@ class CAMMethod(ABC):
                 f'the CAM method {type(self).__name__} needs a backbone with class tokens, such '
                 f'as mmwsss.TokenViT, not {type(backbone).__name__}'
             )
-        requests = [
-            *self.requests,
-            *([self.affinity_request] if model.test_cfg.get('refine') else []),
-        ]
+        requests = dict(self.requests)
+        if model.test_cfg.get('refine'):
+            requests['affinity'] = self.affinity_request
         return backbone(inputs, attention=requests, layer_inputs=self.layer_inputs)
 
     def maps_of(
@@ -85,10 +89,25 @@ class CAMMethod(ABC):
                 .unflatten(2, features.patch_map.shape[-2:])
             )
             return (
-                refine_with_affinity(maps, features.attention[-1], side=self.affinity)
+                refine_with_affinity(maps, features.attention['affinity'], side=self.affinity)
                 if model.test_cfg.get('refine')
                 else maps
             )
+
+
+def cam_methods() -> dict[str, dict[str, Any]]:
+    """Every registered CAM method: its short names, or its registered name where it has none, and
+    the config that each stands for. Those that a user's modules registered are among them.
+    """
+    MODELS.import_from_location()
+    methods = {}
+    for name, kind in MODELS.module_dict.items():
+        if isinstance(kind, type) and issubclass(kind, CAMMethod):
+            own = vars(kind).get('variants') or {name: {}}
+            methods.update(
+                {short: dict(type=f'mmwsss.{name}', **options) for short, options in own.items()}
+            )
+    return methods
 
 
 def token_rows(model: ACRClassifier | MCTformer | MCTformerPlus, keys: Sequence[int]) -> list[int]:

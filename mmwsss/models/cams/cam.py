@@ -1,7 +1,7 @@
 """Class activation maps of patch scores."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -20,6 +20,8 @@ class CAM(CAMMethod):
         relu (bool): Cut negative scores off.
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
+
+    variants: ClassVar[dict[str, dict[str, Any]]] = {'cam': {}}
 
     def __init__(
         self, relu: bool = True, *, affinity: str = 'Am', affinity_layers: int | None = None

@@ -1,7 +1,7 @@
 """Class attention as a map."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -25,12 +25,15 @@ class ClassAttention(CAMMethod):
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
 
+    variants: ClassVar[dict[str, dict[str, Any]]] = {'class_attention': {}}
+
     def __init__(
         self, layers: int | None = None, *, affinity: str = 'Am', affinity_layers: int | None = None
     ) -> None:
         super().__init__(affinity=affinity, affinity_layers=affinity_layers)
-        self.requests = (AttentionRequest('class_to_patch', layers=layers, reduce='mean'),)
+        request = AttentionRequest('class_to_patch', layers=layers, reduce='mean')
+        self.requests = {'class': request}
 
     def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
-        return features.attention[0][:, token_rows(model, keys)]
+        return features.attention['class'][:, token_rows(model, keys)]

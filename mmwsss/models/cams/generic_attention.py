@@ -25,6 +25,8 @@ class GenericAttention(CAMMethod):
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
 
+    variants = {'generic': {}}
+
     layer_inputs = None
 
     def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:

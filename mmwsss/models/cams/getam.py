@@ -1,7 +1,7 @@
 """GETAM: element-wise products of attention and its gradient."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ class GETAM(CAMMethod):
         grad_layers (int): Number of last layers.
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
+
+    variants: ClassVar[dict[str, dict[str, Any]]] = {form: dict(form=form) for form in FORMS}
 
     def __init__(
         self,

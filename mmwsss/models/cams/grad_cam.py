@@ -28,6 +28,8 @@ class GradCAM(CAMMethod):
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
 
+    variants = {'grad_cam': {}, 'grad_cam_token': dict(features='token')}
+
     layer_inputs = 1
 
     def __init__(

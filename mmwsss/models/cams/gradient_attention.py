@@ -1,7 +1,7 @@
 """ACR's maps: gradients of class scores with respect to class attention."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ class GradientAttention(CAMMethod):
         affinity (str): ``'Am'`` (released code) or ``'mA'`` (Eq. 8 as printed).
         affinity_layers (int, optional): None for all, regardless of ``grad_layers``.
     """
+
+    variants: ClassVar[dict[str, dict[str, Any]]] = {'acr_star': {}}
 
     def __init__(
         self,

@@ -24,7 +24,9 @@ class TSCAM(CAMMethod):
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
 
-    requests = (AttentionRequest('class_to_patch', reduce='sum'),)
+    variants = {'ts_cam': {}, 'ts_cam_relu': dict(relu=True)}
+
+    requests = {'class': AttentionRequest('class_to_patch', reduce='sum')}
 
     def __init__(
         self, relu: bool = False, *, affinity: str = 'Am', affinity_layers: int | None = None
@@ -40,6 +42,6 @@ class TSCAM(CAMMethod):
     ) -> Tensor:
         """(B,K,N)."""
         scores = model.patch_logits(features.patch_map.float())[:, keys].flatten(2)
-        return features.attention[0][:, token_rows(model, keys)] * (
+        return features.attention['class'][:, token_rows(model, keys)] * (
             scores.relu() if self.relu else scores
         )

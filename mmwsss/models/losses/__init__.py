@@ -10,6 +10,7 @@ from .masked_contrast_loss import MaskedContrastLoss
 from .pixel_cross_entropy_loss import PixelCrossEntropyLoss
 from .reliability_weighted_loss import ReliabilityWeightedLoss
 from .seg_to_cam_loss import SegToCAMLoss
+from .tag_loss import TagLoss
 from .token_affinity_loss import TokenAffinityLoss
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     'PixelCrossEntropyLoss',
     'ReliabilityWeightedLoss',
     'SegToCAMLoss',
+    'TagLoss',
     'TokenAffinityLoss',
 ]

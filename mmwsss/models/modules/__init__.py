@@ -1,9 +1,7 @@
-"""Parts that several methods share: consistency of two views, dynamic thresholds, moving
-averages.
-"""
+"""Parts that several methods share: consistency of two views, dynamic thresholds, teachers."""
 
 from .dynamic_threshold import DynamicThreshold
-from .moving_average import MovingAverage
+from .teacher_student import TeacherStudent
 from .view_consistency import ViewConsistency
 
-__all__ = ['DynamicThreshold', 'MovingAverage', 'ViewConsistency']
+__all__ = ['DynamicThreshold', 'TeacherStudent', 'ViewConsistency']

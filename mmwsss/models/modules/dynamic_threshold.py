@@ -1,7 +1,7 @@
 """Background thresholds that follow the scores of a network while it trains."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.dist import all_gather, all_reduce, get_world_size
@@ -11,6 +11,18 @@ from mmwsss.functional.mixture import MODES, bin_centres, fit_threshold, histogr
 from mmwsss.registry import MODELS
 
 HOST_STATE = ('thresholds', 'pushed', 'updates')
+
+
+class ThresholdUpdate(NamedTuple):
+    """What a batch does to a dynamic threshold.
+
+    Attributes:
+        rows (Tensor): (B,h*w) confidences.
+        thresholds (Tensor): (1,) or (2,) float64, after the batch.
+    """
+
+    rows: Tensor
+    thresholds: Tensor
 
 
 @MODELS.register_module()
@@ -82,55 +94,91 @@ class DynamicThreshold(nn.Module):
         self.register_buffer('queue', torch.zeros(capacity, self.grid[0] * self.grid[1]))
         self.register_buffer('counts', torch.zeros(bins, dtype=torch.int64))
         if noise_start:
-            self.push(torch.rand(capacity, *self.grid))
+            self.push(torch.rand_like(self.queue))
 
-    @torch.no_grad()
     def update(self, confidence: Tensor) -> Tensor:
-        """Take the confidences of a batch, and fit if it is time.
+        """Take the confidences of a batch, and fit if it is time: :meth:`propose` and
+        :meth:`commit` in one.
 
         Args:
-            confidence (Tensor): nu, (B,h,w) in [0,1], of the size ``grid``.
+            confidence: nu, (B,h,w) in [0,1], of the size ``grid``.
 
         Returns:
-            Tensor: The thresholds (1,), or (2,) low and high, float64.
+            The thresholds (1,), or (2,) low and high, float64.
         """
-        self.push(confidence)
-        self.updates += 1
-        updates = int(self.updates)
-        if updates >= self.min_updates and updates % self.interval == 0:
-            fit = self.fit()
-            if fit is not None:
-                self.thresholds.lerp_(self.thresholds.new_tensor(fit), 1 - self.momentum)
+        self.commit(self.propose(confidence))
         return self.thresholds
 
-    def push(self, confidence: Tensor) -> None:
-        """Write confidences (B,h,w) over the oldest in the buffer.
+    @torch.no_grad()
+    def propose(self, confidence: Tensor) -> ThresholdUpdate:
+        """What :meth:`update` would do; nothing changes here.
+
+        All processes have to call it alike: a fit sums over them.
+
+        Args:
+            confidence: nu, (B,h,w) in [0,1], of the size ``grid``.
+
+        Returns:
+            The thresholds that the batch leads to, for :meth:`commit`.
 
         Raises:
-            ValueError: They are on another grid.
+            ValueError: The confidences are on another grid.
         """
         if tuple(confidence.shape[-2:]) != self.grid:
             raise ValueError(
                 f'confidences on a grid of {tuple(confidence.shape[-2:])} do not fit a buffer of '
                 f'{self.grid}'
             )
-        rows = confidence.flatten(1).to(self.queue)[-len(self.queue) :]
-        place = (int(self.pushed) + torch.arange(len(rows), device=rows.device)) % len(self.queue)
+        rows = confidence.detach().flatten(1).to(self.queue)[-len(self.queue) :]
+        thresholds, updates = self.thresholds.clone(), int(self.updates) + 1
+        if updates >= self.min_updates and updates % self.interval == 0:
+            fit = self.fit(rows)
+            if fit is not None:
+                thresholds.lerp_(thresholds.new_tensor(fit), 1 - self.momentum)
+        return ThresholdUpdate(rows, thresholds)
+
+    @torch.no_grad()
+    def commit(self, update: ThresholdUpdate) -> None:
+        """Make the result of :meth:`propose` the state."""
+        self.push(update.rows)
+        self.updates += 1
+        self.thresholds.copy_(update.thresholds)
+
+    def push(self, rows: Tensor) -> None:
+        """Write confidences (B,h*w) or (B,h,w) over the oldest in the buffer."""
+        rows = rows.flatten(1).to(self.queue)[-len(self.queue) :]
         if self.bins:
-            overwritten = self.queue[place[max(len(self.queue) - int(self.pushed), 0) :]]
-            self.counts += histogram(rows, self.bins) - histogram(overwritten, self.bins)
-        self.queue[place] = rows
+            self.counts += self._change_of_counts(rows)
+        self.queue[self._places(len(rows))] = rows
         self.pushed += len(rows)
 
-    def fit(self) -> tuple[float, ...] | None:
-        """Thresholds that fit the buffers of all processes, or None where the fit fails."""
+    def _places(self, number: int) -> Tensor:
+        """Rows of the buffer that the next ``number`` images take."""
+        steps = torch.arange(number, device=self.queue.device)
+        return (int(self.pushed) + steps) % len(self.queue)
+
+    def _change_of_counts(self, rows: Tensor) -> Tensor:
+        """By how much the histogram changes when rows are pushed."""
+        empty = max(len(self.queue) - int(self.pushed), 0)
+        overwritten = self.queue[self._places(len(rows))[empty:]]
+        return histogram(rows, self.bins) - histogram(overwritten, self.bins)
+
+    def fit(self, rows: Tensor | None = None) -> Sequence[float] | None:
+        """Thresholds that fit the buffers of all processes, or None where the fit fails.
+
+        Args:
+            rows: (B,h*w), counted as if they had been pushed.
+        """
+        rows = self.queue[:0] if rows is None else rows
         if self.bins:
-            counts = self.counts.clone()
+            counts = self.counts + self._change_of_counts(rows)
             all_reduce(counts)
             return fit_threshold(
                 bin_centres(self.bins), self.mode, counts=counts.cpu(), floor=self.floor
             )
-        filled = self.queue[: min(int(self.pushed), len(self.queue))]
+        queue = self.queue.clone()
+        queue[self._places(len(rows))] = rows
+        filled = queue[: min(int(self.pushed) + len(rows), len(queue))]
         # processes see batches of one size, so that their buffers are equally full
         values = torch.cat(all_gather(filled.contiguous())) if get_world_size() > 1 else filled
         return fit_threshold(values, self.mode, floor=self.floor)

@@ -1,6 +1,6 @@
 """Training on two views of each image whose attention has to agree (ACR sections 3.1-3.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from mmwsss.functional.views import View, make_view, view_steps
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
 
-Maps = list[list[Tensor]]  # for each term, the maps of the layers
+Maps = dict[str, list[Tensor]]  # for each term, the maps of the layers
 
 
 @MODELS.register_module()
@@ -85,29 +85,20 @@ class ViewConsistency(nn.Module):
         """
         images, others, views = self._pair(model, inputs, data_samples)
         tags = model.gt_tags(data_samples, images)
-        requests = [
-            AttentionRequest(
-                'class_to_patch' if term == 'activation' else 'patch_to_patch', reduce='list'
-            )
-            for term in self.terms
-        ]
+        requests = self.requests()
         batch = len(images)
         losses: dict[str, Tensor] = {}
         if isinstance(others, Tensor) and others.shape == images.shape:
             features = model.training_features(torch.cat([images, others]), requests)
             # a mean over both, where a sum is needed
             _add(losses, model.classification_losses(features, tags.repeat(2, 1)), 2)
-            maps, grid = (
-                [list(layers) for layers in features.attention],
-                features.patch_map.shape[-2:],
-            )
+            grid = features.patch_map.shape[-2:]
+            attention = features.attention
             del features
-            halves = (
-                [[layer[:batch] for layer in layers] for layers in maps],
-                [[layer[batch:] for layer in layers] for layers in maps],
-            )
-            del maps
-            _add(losses, self._differences(*halves, grid, views, grid), 1)
+            image_maps = _layers(attention, slice(batch))
+            view_maps = _layers(attention, slice(batch, None))
+            del attention
+            _add(losses, self._differences(image_maps, view_maps, grid, views, grid), 1)
             return losses
         first = model.training_features(images, requests)
         _add(losses, model.classification_losses(first, tags), 1)
@@ -115,12 +106,11 @@ class ViewConsistency(nn.Module):
             second = model.training_features(group, requests)
             share = len(indices) / batch
             _add(losses, model.classification_losses(second, tags[indices]), share)
-            maps = [[layer[indices] for layer in layers] for layers in first.attention]
             _add(
                 losses,
                 self._differences(
-                    maps,
-                    [list(layers) for layers in second.attention],
+                    _layers(first.attention, indices),
+                    _layers(second.attention, slice(None)),
                     first.patch_map.shape[-2:],
                     [views[index] for index in indices],
                     second.patch_map.shape[-2:],
@@ -128,6 +118,11 @@ class ViewConsistency(nn.Module):
                 share,
             )
         return losses
+
+    def requests(self) -> dict[str, AttentionRequest]:
+        """The attention that each term compares, by its name."""
+        parts = dict(activation='class_to_patch', affinity='patch_to_patch')
+        return {term: AttentionRequest(parts[term], reduce='list') for term in self.terms}
 
     def _pair(
         self, model: Any, inputs: Tensor | Sequence[Any], data_samples: list[WSSSDataSample]
@@ -155,9 +150,12 @@ class ViewConsistency(nn.Module):
         views: list[View],
         grid_of_view: Sequence[int],
     ) -> dict[str, Tensor]:
-        """Weighted terms; empties both lists of maps, layer by layer."""
+        """Weighted terms of the maps ``{term: [layer, ...]}`` of two views; empties the lists, so
+        that each layer is freed as soon as it has been compared.
+        """
         losses: dict[str, Tensor] = {}
-        for (term, criterion), ours, theirs in zip(self.terms.items(), first, second):
+        for term, criterion in self.terms.items():
+            ours, theirs = first[term], second[term]
             num_layers, total = len(ours), torch.zeros(())
             while ours:
                 total = total + criterion(
@@ -180,6 +178,11 @@ class ViewConsistency(nn.Module):
                 logger='current',
             )
         return scaled
+
+
+def _layers(attention: Mapping[str, Any], images: Any) -> Maps:
+    """Maps of some images, as a list of layers for each name."""
+    return {name: [layer[images] for layer in layers] for name, layers in attention.items()}
 
 
 def _add(losses: dict[str, Tensor], new: dict[str, Tensor], weight: float) -> None:

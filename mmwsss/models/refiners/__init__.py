@@ -1,6 +1,21 @@
-"""Refinement of score maps: one interface, images and maps to maps."""
+"""Refinement of score maps: one interface, images and maps to scores (:class:`Refiner`)."""
 
+from .base import Refiner
+from .crf_refiner import CRFRefiner
 from .dense_crf import DenseCRF
+from .irn_refiner import IRNRefiner
 from .par import PAR
+from .par_refiner import PARRefiner
+from .psa_refiner import PSARefiner
+from .threshold_refiner import ThresholdRefiner
 
-__all__ = ['PAR', 'DenseCRF']
+__all__ = [
+    'PAR',
+    'CRFRefiner',
+    'DenseCRF',
+    'IRNRefiner',
+    'PARRefiner',
+    'PSARefiner',
+    'Refiner',
+    'ThresholdRefiner',
+]

@@ -72,7 +72,7 @@ def test_average_follows_every_step(toy_root, tmp_path):
         model = runner.model
         equal = [
             torch.equal(one, two)
-            for ours, theirs in model.online_parts()
+            for ours, theirs in model.average.modules()
             for one, two in zip(ours.parameters(), theirs.parameters())
         ]
         assert all(equal) == (momentum == 0)

@@ -137,10 +137,10 @@ def test_released_total():
         activation=float(data['alpha']), affinity=float(data['beta'])
     )
     terms = [
-        [
-            list(data[f'attn{view}'].mean(2).transpose(0, 1)[..., rows, 1:])
-            for rows in (slice(1), slice(1, None))
-        ]
+        {
+            name: list(data[f'attn{view}'].mean(2).transpose(0, 1)[..., rows, 1:])
+            for name, rows in (('activation', slice(1)), ('affinity', slice(1, None)))
+        }
         for view in (1, 2)
     ]
     losses += consistency._differences(*terms, (3, 4), ['hflip'] * 2, (3, 4)).values()

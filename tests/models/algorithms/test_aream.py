@@ -251,18 +251,18 @@ def test_version_1_uses_each_layer_for_one_purpose():
     inputs, samples = batch()
     features = model.backbone(
         inputs,
-        attention=[
-            *model._requests(),
-            AttentionRequest('patch_to_patch', kind='logits', reduce='stack'),
-        ],
+        attention={
+            **model._requests(),
+            'logits': AttentionRequest('patch_to_patch', kind='logits', reduce='stack'),
+        },
     )
-    logits = features.attention[-1].transpose(0, 1)
+    logits = features.attention['logits'].transpose(0, 1)
     labels, w_hat = model.affinity_targets(inputs, features, TAGS)
     loss = model.loss(inputs, samples)['loss_affinity']
     torch.testing.assert_close(loss, 0.2 * model.affinity_loss(logits[:, 2:], labels, w_hat[:, 2:]))
     cams = torch.rand(3, 2, 4, 4)
-    refined = reactivation.refine_by_layer(features.attention[0], cams)
-    affinity = sum(layer.affinity() for layer in features.attention[0][:2])
+    refined = reactivation.refine_by_layer(features.attention['layers'], cams)
+    affinity = sum(layer.affinity() for layer in features.attention['layers'][:2])
     expected = (affinity @ cams.flatten(2).transpose(1, 2)).transpose(1, 2).view_as(cams)
     low, high = expected.amin((2, 3), keepdim=True), expected.amax((2, 3), keepdim=True)
     torch.testing.assert_close(

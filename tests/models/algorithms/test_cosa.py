@@ -33,7 +33,7 @@ def cosa(**options):
     """An untrained pair of networks that differ."""
     torch.manual_seed(0)
     model = build('CoSA', **{**dict(energy_loss=dict(kernel='exact')), **options})
-    model.reset_assignment()
+    model.average.reset()
     for weight in (model.classifier.weight, model.decode_head.conv8.weight):
         torch.nn.init.normal_(weight)
     return model.train()
@@ -153,7 +153,7 @@ def build_features(maps):
         patch_map=maps,
         class_embeddings=None,
         aux_map=maps.square(),
-        attention=(),
+        attention={},
     )
 
 
@@ -298,7 +298,8 @@ def test_warm_up_makes_no_maps():
     model = cosa(loss_starts=dict(seg=3, cam=3, energy=3))
     model.assignment.features = None  # not callable
     model.iteration = 2
-    assert set(step(model)) == {'loss_cls', 'loss_aux_cls'} and model.iteration == 3
+    assert set(step(model)) == {'loss_cls', 'loss_aux_cls'} and model.iteration == 2
+    model.update_schedule(epoch=0, iteration=3)
     with pytest.raises(TypeError):
         step(model)
 
@@ -306,6 +307,8 @@ def test_warm_up_makes_no_maps():
 def test_thresholds_move_in_warm_up():
     model = cosa(**{**PAPER, 'loss_starts': dict(seg=9, cam=9, separation=9)})
     assert set(step(model)) == {'loss_cls', 'loss_aux_cls'}
+    assert int(model.threshold.updates) == 0  # a loss changes nothing
+    model.update_thresholds()
     assert int(model.threshold.updates) == int(model.aux_threshold.updates) == 1
     assert int(model.threshold.pushed) == 2
 
@@ -324,7 +327,7 @@ def test_released_dynamic_thresholds_label():
 def test_networks_begin_alike():
     model = build('CoSA')
     model.init_weights()
-    for ours, theirs in model.online_parts():
+    for ours, theirs in model.average.modules():
         for one, two in zip(ours.parameters(), theirs.parameters()):
             assert torch.equal(one, two) and one.data_ptr() != two.data_ptr()
 

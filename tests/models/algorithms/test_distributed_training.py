@@ -1,5 +1,6 @@
 """Two processes with half of a batch each take the step of one process with the whole batch."""
 
+import pytest
 import torch
 from mmengine.model import MMDistributedDataParallel
 
@@ -39,6 +40,7 @@ def gradients(rank, world_size, seed):
     return results
 
 
+@pytest.mark.dist
 def test_two_processes_equal_one(tmp_path):
     both = run_distributed(gradients, 2, tmp_path, 3)
     whole = gradients(0, 1, 3)

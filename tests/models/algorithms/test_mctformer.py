@@ -31,8 +31,8 @@ def image():
 def released_maps(model, image, layers, keys):
     """Sections 3.2 to 3.4 of the paper, in plain steps."""
     everything = AttentionRequest('all', reduce='stack')
-    features = model.backbone(image, attention=[everything])
-    attention, (h, w) = features.attention[0], features.patch_map.shape[-2:]
+    features = model.backbone(image, attention={'all': everything})
+    attention, (h, w) = features.attention['all'], features.patch_map.shape[-2:]
     cams = attention[-layers:, :, :5, 5:].sum(0)
     if model.patch_head is not None:
         cams = cams * model.patch_head(features.patch_map).clamp(min=0).flatten(2)

@@ -2,6 +2,7 @@
 loss is a mean over images.
 """
 
+import pytest
 import torch
 from mmengine.model import MMDistributedDataParallel
 
@@ -24,6 +25,7 @@ def gradients(rank, world_size, seed):
     }
 
 
+@pytest.mark.dist
 def test_two_processes_equal_one(tmp_path):
     both = run_distributed(gradients, 2, tmp_path, 3)
     whole = gradients(0, 1, 3)

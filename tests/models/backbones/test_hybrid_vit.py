@@ -102,9 +102,9 @@ def test_any_size(size, grid):
     """What is not a multiple of 16 is padded with zeros to one."""
     model = hybrid()
     images = torch.randn(2, 3, *size)
-    features = model(images, attention=[AttentionRequest('all')])
+    features = model(images, attention={'all': AttentionRequest('all')})
     assert features.patch_map.shape == (2, 16, *grid) and features.class_tokens.shape == (2, 1, 16)
-    assert features.attention[0].shape == (2, 1 + grid[0] * grid[1], 1 + grid[0] * grid[1])
+    assert features.attention['all'].shape == (2, 1 + grid[0] * grid[1], 1 + grid[0] * grid[1])
     padded = torch.zeros(2, 3, *(16 * side for side in grid))
     padded[..., : size[0], : size[1]] = images
     torch.testing.assert_close(model(padded).patch_map, features.patch_map)

@@ -11,7 +11,7 @@ from tests.mctformer_golden import MODEL_ARCH, close, golden, state_of
 
 MCC_ARCH = dict(embed_dims=24, num_layers=5, num_heads=3, feedforward_channels=96)
 TINY = dict(embed_dims=16, num_layers=3, num_heads=2, feedforward_channels=32)
-EVERYTHING = AttentionRequest('all', reduce='stack')
+EVERYTHING = {'all': AttentionRequest('all', reduce='stack')}
 
 
 def network(arch=TINY, **options):
@@ -39,24 +39,25 @@ def official():
 def test_released_features(size):
     model, data = official()
     image = torch.from_numpy(data[f'{size}/image'])
-    requests = [
-        EVERYTHING,
-        AttentionRequest('patch_to_patch', reduce='stack'),
-        AttentionRequest('class_to_patch', layers=2, reduce='mean'),
-    ]
+    requests = {
+        'all': EVERYTHING['all'],
+        'patches': AttentionRequest('patch_to_patch', reduce='stack'),
+        'class': AttentionRequest('class_to_patch', layers=2, reduce='mean'),
+    }
     features = model(image, attention=requests, class_embeddings=True)
     attention = torch.from_numpy(data[f'{size}/attn_headmean'])
     close(features.class_embeddings, data[f'{size}/class_embeddings'])
     close(features.class_tokens, data[f'{size}/class_embeddings'][-1])
-    close(features.attention[0], attention)
-    close(features.attention[1], attention[:, :, 5:, 5:])
-    close(features.attention[2], attention[1:, :, :5, 5:].mean(0))
+    assert list(features.attention) == ['all', 'patches', 'class']
+    close(features.attention['all'], attention)
+    close(features.attention['patches'], attention[:, :, 5:, 5:])
+    close(features.attention['class'], attention[1:, :, :5, 5:].mean(0))
     assert features.patch_map.shape == (len(image), 32, image.shape[2] // 16, image.shape[3] // 16)
     if size == 'sq64':
         close(features.patch_map.flatten(2).transpose(1, 2), data['sq64/patch_tokens_last'])
     plain = model(image)  # the fused kernel
     close(plain.class_tokens, data[f'{size}/class_embeddings'][-1])
-    assert plain.class_embeddings is None and plain.aux_map is None and plain.attention == ()
+    assert plain.class_embeddings is None and plain.aux_map is None and plain.attention == {}
 
 
 def test_one_token_with_final_norm_is_that_of_mmpretrain():
@@ -87,14 +88,14 @@ def test_released_key_mask():
     for suffix, options in (
         ('plain', {}),
         ('masked', dict(key_mask=mask)),
-        ('masked', dict(key_mask=mask, attention=[EVERYTHING])),
+        ('masked', dict(key_mask=mask, attention=EVERYTHING)),
     ):
         features = model(image, **options)
         close(features.class_tokens[:, 0], data[f'cls_{suffix}'])
         close(features.patch_map.flatten(2).transpose(1, 2), data[f'patch_{suffix}'])
         close(features.aux_map.flatten(2).transpose(1, 2), data[f'aux_{suffix}'])
     # no head of any layer reads a masked patch
-    assert (features.attention[0][:, :, :, 1:].amax((0, 2))[mask] == 0).all()
+    assert (features.attention['all'][:, :, :, 1:].amax((0, 2))[mask] == 0).all()
 
 
 def test_gradients_through_the_released_key_mask():
@@ -147,7 +148,7 @@ def test_training_keeps_no_attention_matrix(masked):
     with torch.autograd.graph.saved_tensors_hooks(
         lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor
     ):
-        model(image, attention=[EVERYTHING])[-2][0].sum().backward()
+        model(image, attention=EVERYTHING).attention['all'].sum().backward()
     assert max(kept) < 256 * 256  # nor with maps asked for
     with torch.autograd.graph.saved_tensors_hooks(
         lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor
@@ -160,7 +161,7 @@ def test_attention_in_training_has_the_gradient_of_the_fused_kernel():
     model = network(num_class_tokens=2).train()
     image = torch.rand(2, 3, 64, 48)
     gradients = []
-    for requests in ((), [EVERYTHING], [AttentionRequest('class_to_patch')]):
+    for requests in ({}, EVERYTHING, {'class': AttentionRequest('class_to_patch')}):
         model.zero_grad()
         features = model(image, attention=requests)
         (features.class_tokens.square().sum() + features.patch_map.square().sum()).backward()
@@ -180,7 +181,9 @@ def test_layers_that_no_request_reads_run_fused(monkeypatch):
         'attend',
         lambda *args, **options: asked.append(len(args[3])) or attend(*args, **options),
     )
-    model(torch.rand(1, 3, 64, 64), attention=[AttentionRequest('patch_to_patch', layers=1)])
+    model(
+        torch.rand(1, 3, 64, 64), attention={'last': AttentionRequest('patch_to_patch', layers=1)}
+    )
     assert asked == [0, 0, 1]  # without a request `attend` calls the fused kernel alone
 
 
@@ -189,11 +192,11 @@ def test_stochastic_depth_and_dropout_work_on_both_paths():
     assert [layer.attn.out_drop.drop_prob for layer in model.layers] == [0, 0.25, 0.5]
     image = torch.rand(4, 3, 64, 64)
     torch.testing.assert_close(
-        model(image).class_tokens, model(image, attention=[EVERYTHING]).class_tokens
+        model(image).class_tokens, model(image, attention=EVERYTHING).class_tokens
     )
     model.train()
     outputs = []
-    for requests in ((), [EVERYTHING]):
+    for requests in ({}, EVERYTHING):
         torch.manual_seed(1)
         outputs.append(model(image, attention=requests).class_tokens)
     torch.testing.assert_close(*outputs)
@@ -345,17 +348,18 @@ def test_stem_pads_to_whole_cells():
 def test_explained_layers_are_those_of_the_network(num_class_tokens, final_norm):
     model = network(num_class_tokens=num_class_tokens, final_norm=final_norm)
     images = torch.randn(2, 3, 64, 80)
-    every = [
-        AttentionRequest('all', heads='all', reduce='list'),
-        AttentionRequest('all', heads='all', reduce='stack'),
-    ]
+    every = {
+        'list': AttentionRequest('all', heads='all', reduce='list'),
+        'stack': AttentionRequest('all', heads='all', reduce='stack'),
+    }
     with torch.no_grad():
         features = model(images, attention=every, layer_inputs=None)
-    assert len(features.layer_inputs) == len(features.attention[0]) == 3
-    torch.testing.assert_close(torch.stack(features.attention[0]), features.attention[1])
+    layers = features.attention['list']
+    assert len(features.layer_inputs) == len(layers) == 3
+    torch.testing.assert_close(torch.stack(layers), features.attention['stack'])
     for index, x in enumerate(features.layer_inputs):
         after, weights = model.explain_layer(index, x)
-        torch.testing.assert_close(weights, features.attention[0][index])
+        torch.testing.assert_close(weights, layers[index])
         rows, row_weights = model.explain_layer(
             index, x, class_rows=True, normed=model.first_norm(index, x)
         )

@@ -135,4 +135,4 @@ def attention_of(model, images, part='all', **options):
     """Attention of all layers, heads kept."""
     request = AttentionRequest(part, heads='all', reduce='stack', **options)
     with torch.no_grad():
-        return model.backbone(images, attention=[request]).attention[0]
+        return model.backbone(images, attention={'all': request}).attention['all']

@@ -42,7 +42,7 @@ def test_ring_queue_of_the_released_code(bins):
 
 def test_moving_average_of_the_released_code():
     threshold, fits = build(start=0.25, momentum=0.99), iter((0.3, 0.1, 0.5))
-    threshold.fit = lambda: (next(fits),)
+    threshold.fit = lambda rows: (next(fits),)
     values = [float(threshold.update(confidences(1))) for _ in range(3)]
     expected = golden_tensors('cosa_core')['ema_tracker']
     torch.testing.assert_close(
@@ -122,6 +122,7 @@ def test_other_grid():
         build().update(torch.rand(1, 4, 4))
 
 
+@pytest.mark.dist
 def test_processes_agree(tmp_path):
     """Each sees what one process sees with all images, with and without a histogram."""
     ranks = run_distributed(_fits_of_rank, 2, tmp_path, start_method='fork')

@@ -133,9 +133,9 @@ def test_numbers(classifier, report):
         view = model.data_preprocessor(pseudo_collate([dataset[index]]))['inputs'][0][0]
         with torch.no_grad():
             features = model.backbone(
-                view, attention=[AttentionRequest('patch_to_patch', reduce='stack')]
+                view, attention={'patches': AttentionRequest('patch_to_patch', reduce='stack')}
             )
-        affinity = features.attention[0][:, 0]
+        affinity = features.attention['patches'][:, 0]
         for ours, theirs in zip(seen.affinity, affinity):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-7)
         torch.testing.assert_close(seen.attended.flatten(1), affinity.mean(1), rtol=1e-4, atol=1e-7)
@@ -235,11 +235,11 @@ def test_entropy_of_version_1_is_of_signed_maps(classifier):
     keys = item['data_samples'].gt_tags.nonzero().flatten().tolist()
     with torch.no_grad():
         features = model.backbone(
-            view, attention=[AttentionRequest('patch_to_patch', reduce='stack')]
+            view, attention={'patches': AttentionRequest('patch_to_patch', reduce='stack')}
         )
         head = model.patch_head(features.patch_map)[:, keys]
     assert head.min() < 0
-    refined = torch.einsum('lqk,ck->lcq', features.attention[0][:, 0], head[0].flatten(1))
+    refined = torch.einsum('lqk,ck->lcq', features.attention['patches'][:, 0], head[0].flatten(1))
     probability = refined.double().sum(1).softmax(-1)
     expected = -(probability * probability.log2()).sum(-1)
     entropy = torch.tensor(

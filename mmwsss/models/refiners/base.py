@@ -1,0 +1,150 @@
+"""The one interface of all refiners: images and class activation maps in, scores out."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mmwsss.functional.affinity import background_plane
+from mmwsss.functional.cam import resize_maps
+from mmwsss.functional.pseudo_labels import IGNORE, class_labels
+
+Background = float | tuple[str, float]
+
+
+class Refiner(ABC):
+    """Turns class activation maps into scores of the background and of every class in an image.
+
+    A subclass implements :meth:`refine` and registers itself under the name that
+    ``tools/refine_cams.py --method`` and ``dict(type=...)`` of a config use::
+
+        @REFINERS.register_module(name='my_refiner')
+        class MyRefiner(Refiner):
+            def refine(self, images, cams, tags, sizes):
+                return [self.seeds(maps, size) for maps, size in zip(cams, sizes)]
+
+    The keyword options of its constructor are its options on the command line; an option that it
+    does not have is an error.
+
+    Args:
+        background (float | tuple): Score of the background that competes with the maps: a constant
+            in [0,1], or ``('alpha', a)`` for ``(1 - max_k cam_k)^a``.
+        uncertain (float): Width d >= 0 of a band: pixels whose label differs between the background
+            scores ``background - d`` and ``background + d`` become 255. 0 switches it off.
+
+    Raises:
+        ValueError: ``uncertain`` is negative or goes with a background that is not constant.
+    """
+
+    #: Whether the constructor takes ``network``, a trained network in evaluation mode. It is built
+    #: from ``--config`` and ``--checkpoint`` by :func:`mmwsss.apis.refine.build_refiner`.
+    uses_network = False
+
+    def __init__(self, *, background: Background = 0.4, uncertain: float = 0.0) -> None:
+        if uncertain < 0 or (uncertain and not isinstance(background, (int, float))):
+            raise ValueError(
+                f'uncertain (--unsure) must be at least 0 and needs a constant background, got '
+                f'{uncertain} with background {background}'
+            )
+        self.background = background
+        self.uncertain = uncertain
+
+    @abstractmethod
+    def refine(
+        self,
+        images: Sequence[Tensor],
+        cams: Sequence[Tensor],
+        tags: Sequence[Tensor],
+        sizes: Sequence[Sequence[int]],
+    ) -> list[Tensor]:
+        """Refine the maps of B images.
+
+        Args:
+            images: B images (3,h,w) uint8 RGB, not normalised; their sizes may differ.
+            cams: B stacks of maps (K,h',w') float in [0,1], one map per class of the image, of any
+                resolution. K differs from image to image and may be 0.
+            tags: The class of each map, (K,) int64, 0-based without background, ascending.
+            sizes: (H,W) of the scores of each image, usually that of the image.
+
+        Returns:
+            B tensors (K+1,H,W) float32 on the device of the maps: scores of the background and of
+            the classes in the order of ``tags``. The largest score of a pixel is its label; scores
+            need not sum to 1. An image without classes has the background plane alone.
+        """
+
+    def labels(
+        self,
+        images: Sequence[Tensor],
+        cams: Sequence[Tensor],
+        tags: Sequence[Tensor],
+        sizes: Sequence[Sequence[int]],
+    ) -> list[Tensor]:
+        """Label maps of B images: the best score of each pixel, 255 where it is uncertain.
+
+        Args:
+            images, cams, tags, sizes: As in :meth:`refine`.
+
+        Returns:
+            B tensors (H,W) int64: 0 background, class id + 1, 255 uncertain. An image without
+            classes is background.
+        """
+        results = [torch.zeros(tuple(size), dtype=torch.long) for size in sizes]
+        tagged = [index for index, keys in enumerate(tags) if len(keys)]
+        if not tagged:
+            return results
+        stacks = self.refine_several(
+            [images[index] for index in tagged],
+            [cams[index] for index in tagged],
+            [tags[index] for index in tagged],
+            [sizes[index] for index in tagged],
+            self._backgrounds(),
+        )
+        for position, index in enumerate(tagged):
+            names = class_labels(tags[index].to(stacks[0][position].device))
+            low, high = (names[stack[position].argmax(0)] for stack in (stacks[0], stacks[-1]))
+            results[index] = torch.where(low == high, low, IGNORE)
+        return results
+
+    def refine_several(
+        self,
+        images: Sequence[Tensor],
+        cams: Sequence[Tensor],
+        tags: Sequence[Tensor],
+        sizes: Sequence[Sequence[int]],
+        backgrounds: Sequence[Background],
+    ) -> list[list[Tensor]]:
+        """:meth:`refine` with several background scores, one list of results for each.
+
+        Subclasses that can share work between the backgrounds override it.
+        """
+        results = []
+        for background in backgrounds:
+            other = copy.copy(self)
+            other.background = background
+            results.append(other.refine(images, cams, tags, sizes))
+        return results
+
+    def seeds(
+        self, cams: Tensor, size: Sequence[int], background: Background | None = None
+    ) -> Tensor:
+        """Scores before refinement: the background plane and the maps.
+
+        Args:
+            cams: (K,h',w') in [0,1]; K may be 0.
+            size: (H,W).
+            background: Default: the attribute.
+
+        Returns:
+            (K+1,H,W) float32.
+        """
+        maps = resize_maps(cams[None].float(), size)[0]
+        plane = background_plane(maps, self.background if background is None else background)
+        return torch.cat([plane, maps])
+
+    def _backgrounds(self) -> tuple[Background, ...]:
+        """Background scores whose labels have to agree."""
+        if not self.uncertain or not isinstance(self.background, (int, float)):
+            return (self.background,)
+        return max(self.background - self.uncertain, 0.0), self.background + self.uncertain

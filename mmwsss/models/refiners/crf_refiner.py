@@ -1,0 +1,71 @@
+"""Dense CRF on class activation maps."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mmwsss.functional.cam import resize_maps
+from mmwsss.registry import REFINERS
+
+from .base import Background, Refiner
+from .dense_crf import DenseCRF
+
+
+@REFINERS.register_module(name='crf')
+class CRFRefiner(Refiner):
+    """:class:`DenseCRF` on the background score and the maps, at the size of the image.
+
+    Args:
+        preset (str, optional): Published settings, see :class:`DenseCRF`.
+        num_iters, gauss, bilateral, prune, backend: See :class:`DenseCRF`.
+        background, uncertain: See :class:`Refiner`.
+    """
+
+    def __init__(
+        self,
+        preset: str | None = 'psa',
+        *,
+        num_iters: int | None = None,
+        gauss: Sequence[float] | None = None,
+        bilateral: Sequence[float] | None = None,
+        prune: float | None = None,
+        backend: str = 'auto',
+        background: Background = 0.4,
+        uncertain: float = 0.0,
+    ) -> None:
+        super().__init__(background=background, uncertain=uncertain)
+        self.crf = DenseCRF(
+            preset, num_iters, gauss=gauss, bilateral=bilateral, prune=prune, backend=backend
+        )
+
+    def refine(
+        self,
+        images: Sequence[Tensor],
+        cams: Sequence[Tensor],
+        tags: Sequence[Tensor],
+        sizes: Sequence[Sequence[int]],
+    ) -> list[Tensor]:
+        """See :meth:`Refiner.refine`; the scores are marginals, which sum to 1."""
+        return self.refine_several(images, cams, tags, sizes, [self.background])[0]
+
+    def refine_several(
+        self,
+        images: Sequence[Tensor],
+        cams: Sequence[Tensor],
+        tags: Sequence[Tensor],
+        sizes: Sequence[Sequence[int]],
+        backgrounds: Sequence[Background],
+    ) -> list[list[Tensor]]:
+        """See :meth:`Refiner.refine_several`; the kernels of an image are built once."""
+        results: list[list[Tensor]] = [[] for _ in backgrounds]
+        for image, maps, size in zip(images, cams, sizes, strict=True):
+            stacks = [self.seeds(maps, image.shape[-2:], background) for background in backgrounds]
+            for result, scores in zip(results, crf_scores(self.crf, image, stacks)):
+                result.append(resize_maps(scores[None], size)[0])
+        return results
+
+
+def crf_scores(crf: DenseCRF, image: Tensor, stacks: Sequence[Tensor]) -> list[Tensor]:
+    """Marginals (K,H,W) of several score maps (K,H,W) of one image (3,H,W) uint8 RGB."""
+    return [torch.as_tensor(scores) for scores in crf.refine_many(image.permute(1, 2, 0), stacks)]

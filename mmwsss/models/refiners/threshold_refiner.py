@@ -1,0 +1,28 @@
+"""No refinement: the maps against a background score."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from mmwsss.registry import REFINERS
+
+from .base import Refiner
+
+
+@REFINERS.register_module(name='threshold')
+class ThresholdRefiner(Refiner):
+    """Leaves the maps as they are and stacks them on the background score.
+
+    Args:
+        background, uncertain: See :class:`Refiner`.
+    """
+
+    def refine(
+        self,
+        images: Sequence[Tensor],
+        cams: Sequence[Tensor],
+        tags: Sequence[Tensor],
+        sizes: Sequence[Sequence[int]],
+    ) -> list[Tensor]:
+        """See :meth:`Refiner.refine`."""
+        return [self.seeds(maps, size) for maps, size in zip(cams, sizes, strict=True)]

@@ -1,0 +1,32 @@
+"""Class names given in a config or in a file."""
+
+import pytest
+
+from mmwsss.datasets.class_names import load_class_names
+
+
+def test_names_and_files(tmp_path):
+    names = ('background', 'cat', 'dog')
+    assert load_class_names(list(names)) == names
+    (tmp_path / 'classes.txt').write_text('\ufeffbackground\n cat \n\ndog\n', encoding='utf-8')
+    assert load_class_names('classes.txt', tmp_path) == names
+    assert load_class_names(tmp_path / 'classes.txt', 'elsewhere') == names
+
+
+@pytest.mark.parametrize(
+    'names, message',
+    [
+        (('cat', 'background'), "the first class must be 'background', found 'cat'"),
+        ((), "the first class must be 'background', found nothing"),
+        (('background', 'cat', 'cat'), "class names appear twice: \\['cat'\\]"),
+        (('background',), "'background'"),
+    ],
+)
+def test_wrong_names(names, message):
+    with pytest.raises(ValueError, match=f'classes: .*{message}'):
+        load_class_names(names)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match='none.txt: class file not found'):
+        load_class_names('none.txt', tmp_path)

@@ -1,0 +1,35 @@
+"""What the runner adds to MMEngine's; resuming is tested in test_resume.py."""
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from mmwsss.engine.hooks import AtomicCheckpointHook
+from mmwsss.engine.runner import WSSSRunner
+from tests.engine.toy_runs import toy_config
+
+
+class Fails(Hook):
+    """Stops in the second iteration."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if batch_idx == 1:
+            raise RuntimeError('stop')
+
+
+def test_an_error_takes_the_images_of_its_batch_along(toy_root, tmp_path):
+    config = toy_config(toy_root, tmp_path, hooks=[Fails()])
+    runner = WSSSRunner.from_cfg(config)
+    assert any(isinstance(hook, AtomicCheckpointHook) for hook in runner.hooks)
+    with pytest.raises(RuntimeError, match='stop') as caught:
+        runner.train()
+    assert len(caught.value.images) == 4 and all('train_' in str(i) for i in caught.value.images)
+
+
+def test_files_that_are_no_checkpoint_of_the_model(toy_root, tmp_path):
+    runner = WSSSRunner.from_cfg(toy_config(toy_root, tmp_path / 'run'))
+    with pytest.raises(FileNotFoundError, match='none.pth: checkpoint not found'):
+        runner.load_checkpoint(str(tmp_path / 'none.pth'))
+    torch.save([1, 2], tmp_path / 'list.pth')
+    with pytest.raises(ValueError, match='list.pth: holds a list, not a dictionary of weights'):
+        runner.load_checkpoint(str(tmp_path / 'list.pth'))
