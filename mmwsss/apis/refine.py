@@ -1,7 +1,7 @@
 """From a CAM file and its image to a pseudo mask, by any registered refiner."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,15 +135,15 @@ def build_refiner(
         raise ValueError(
             f'--method {refiner["type"]} needs --config and --checkpoint of a trained network'
         )
-    network = init_model(config, checkpoint, device)
+    options['network'] = init_model(config, str(checkpoint), device)
     try:
-        return kind(network=network, **options)
+        return kind(**options)
     except ValueError as error:
         file = config.filename if isinstance(config, Config) else config
         raise ValueError(f'{file}: --method {refiner["type"]}: {error}') from error
 
 
-def _check_options(name: str, kind: type[Refiner], options: Sequence[str]) -> None:
+def _check_options(name: str, kind: type[Refiner], options: Iterable[str]) -> None:
     known = refiner_options(kind)
     unknown = sorted(set(options) - set(known))
     if unknown:
