@@ -453,7 +453,7 @@ class Grid:
                     f'{self._where(row)}, seed {seed}: checkpoint not found: {checkpoint}'
                 )
             checkpoint = str(Path(checkpoint).resolve())
-        result = []
+        result: list[tuple[dict[str, Any], dict[str, Any]]] = []
         for test in tests:
             where = f'{self._where(row)}: test {test.get("name")!r}'
             _check_keys(test, TEST_KEYS, where)

@@ -11,7 +11,9 @@ from mmwsss.visualization.overlay import (
 )
 from mmwsss.visualization.plots import (
     figure_to_png,
+    plot_boxes,
     plot_class_iou,
+    plot_curve_families,
     plot_curves,
     plot_layers,
     plot_matrices,
@@ -29,7 +31,9 @@ __all__ = [
     'figure_to_png',
     'overlay_cam',
     'overlay_mask',
+    'plot_boxes',
     'plot_class_iou',
+    'plot_curve_families',
     'plot_curves',
     'plot_layers',
     'plot_matrices',

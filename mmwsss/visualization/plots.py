@@ -334,6 +334,62 @@ def plot_matrices(matrices, *, colormap='turbo'):
     return figure
 
 
+def plot_curve_families(
+    positions: Sequence[float],
+    curves: Mapping[str, Sequence[float | None]],
+    *,
+    xlabel: str,
+    ylabel: str,
+) -> Figure:
+    """Lines over a common axis, one for each label.
+
+    Args:
+        positions: Of the values.
+        curves: Label -> values; None or NaN leaves a gap.
+        xlabel: Meaning of the positions.
+        ylabel: Quantity and unit.
+
+    Raises:
+        ValueError: No curve, or one of another length than ``positions``.
+    """
+    wrong = [label for label, values in curves.items() if len(values) != len(positions)]
+    if not curves or wrong:
+        raise ValueError(
+            f'curves need {len(positions)} values each: {len(curves)} curves, wrong {wrong}'
+        )
+    figure = Figure(figsize=(SINGLE_INCHES, 3.8), layout='constrained')
+    axes = figure.add_subplot()
+    for index, (label, values) in enumerate(curves.items()):
+        style = dict(color=COLORS[index % len(COLORS)], linewidth=1.8, label=_plain(label))
+        axes.plot(positions, _numbers(values), marker='o', markersize=3, **style)
+    _finish(axes, xlabel=xlabel, ylabel=ylabel)
+    _legend(axes)
+    return figure
+
+
+def plot_boxes(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """Distributions as boxes (quartiles, whiskers at 1.5 times their distance, medians).
+
+    Args:
+        panels: Title of a panel -> label of a box -> values.
+
+    Raises:
+        ValueError: No panel, or a box without values.
+    """
+    empty = [
+        label for boxes in panels.values() for label, values in boxes.items() if not len(values)
+    ]
+    if not panels or empty:
+        raise ValueError(f'boxes need values: {len(panels)} panels, empty {empty}')
+    figure = Figure(figsize=(DOUBLE_INCHES, 3.8), layout='constrained')
+    for number, (title, boxes) in enumerate(panels.items(), 1):
+        axes = figure.add_subplot(1, len(panels), number)
+        axes.boxplot(list(boxes.values()), showfliers=False)
+        axes.set_xticks(range(1, len(boxes) + 1), [_plain(label) for label in boxes])
+        _finish(axes, ylabel=title, grid='y')
+    return figure
+
+
 def plot_picture(image_rgb: np.ndarray) -> Figure:
     """A picture as a figure of its own size, for pages that show figures.
 

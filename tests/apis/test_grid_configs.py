@@ -7,7 +7,7 @@ import re
 import pytest
 
 from mmwsss.apis.grid import Grid
-from tests.tools.program import CONFIGS
+from tests.tools.program import CONFIGS, ROOT
 
 STUDIES = [
     path
@@ -25,3 +25,13 @@ def test_study(path, tmp_path, monkeypatch):
     if any('published' in row for row in grid.rows):
         assert re.search(r'(Table|Figure) [\dIV]+', grid.spec['source'])
     assert grid.runs and not (tmp_path / 'work_dirs').exists()
+
+
+def test_the_page_names_every_study():
+    page = (ROOT / 'docs' / 'reproduction.md').read_text()
+    named = set(
+        re.findall(r'`(?:run_grid\.py )?((?:mctformer_plus|aream|acr|mcc|cosa)_\w+)`', page)
+    )
+    assert named == {path.stem for path in STUDIES}
+    for tool in re.findall(r'analysis_tools/\w+\.py', page):
+        assert (ROOT / 'tools' / tool).is_file(), tool

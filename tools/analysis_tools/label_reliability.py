@@ -1,0 +1,235 @@
+"""How reliable labels made from class activation maps are (CoSA, Figures 3, 5 and 9): accuracy by
+confidence and by perplexity, mIoU of confident pixels, and mIoU, perplexity and error of images.
+
+    python tools/analysis_tools/label_reliability.py step_8k=cams_8k step_32k=cams_32k \\
+        --gt SegmentationClassAug --list val.txt --out work_dirs/reliability
+
+Every folder of CAM files is one line of the plots: other iterations, main and auxiliary maps, with
+and without RAW. A pixel takes the class of its largest map where that is at least the threshold,
+and background elsewhere; its perplexity is that of Eq. 4.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from mmwsss.datasets.class_names import load_class_names
+from mmwsss.functional.confusion import confusion_matrix
+from mmwsss.functional.reliability import reliability
+from mmwsss.utils.class_lists import VOC_CLASSES
+from mmwsss.utils.cli import run_main
+from mmwsss.utils.io import atomic_open, read_cam, read_id_list, read_mask, write_json
+from mmwsss.utils.tables import text_table
+from mmwsss.visualization import figure_to_png, plot_boxes, plot_curve_families
+
+IGNORE = 255
+COLUMNS = ('maps', 'mIoU %', 'confident mIoU %', 'confident pixels %', 'perplexity', 'MAE')
+
+
+class Counts(NamedTuple):
+    """What one folder of maps is counted into.
+
+    Attributes:
+        all: (K,K) pixels by true and predicted class.
+        confident: The same of pixels whose perplexity is at most epsilon.
+        by_confidence: (2,bins) pixels, and correct pixels, by confidence.
+        by_perplexity: (2,bins) the same by perplexity.
+        images: mIoU, mean perplexity and mean absolute error to (1,0) of each image.
+    """
+
+    all: np.ndarray
+    confident: np.ndarray
+    by_confidence: np.ndarray
+    by_perplexity: np.ndarray
+    images: list[tuple[float, float, float]]
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('cams', nargs='+', metavar='[NAME=]D', help='folders of CAM files')
+    parser.add_argument('--gt', type=Path, required=True, metavar='D', help='folder of masks')
+    parser.add_argument('--list', type=Path, required=True, metavar='F', help='image ids')
+    parser.add_argument('--classes', type=Path, help='class names, one a line (default: VOC)')
+    parser.add_argument('--threshold', type=float, default=0.5, help='(default %(default)s)')
+    parser.add_argument('--alpha', type=float, default=0.8, help='of Eq. 4 (default %(default)s)')
+    parser.add_argument('--beta', type=float, default=1.0, help='of Eq. 4 (default %(default)s)')
+    parser.add_argument(
+        '--epsilon', type=float, default=1.0, help='confident up to it (default %(default)s)'
+    )
+    parser.add_argument('--bins', type=int, default=20, metavar='N', help='(default %(default)s)')
+    parser.add_argument('--most', type=float, default=5.0, help='largest perplexity drawn')
+    parser.add_argument('--out', type=Path, required=True, metavar='D', help='folder of results')
+    args = parser.parse_args(argv)
+    if args.bins < 2 or args.most <= 0 or not 0 < args.threshold < 1:
+        parser.error('--bins must be at least 2, --most positive, --threshold between 0 and 1')
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    classes = load_class_names(args.classes) if args.classes else tuple(VOC_CLASSES)
+    ids = read_id_list(args.list)
+    folders: dict[str, Path] = {}
+    for word in args.cams:
+        name, _, folder = word.rpartition('=')
+        name = name or Path(folder).name
+        if name in folders:
+            raise ValueError(f'{word}: a second folder of the name {name!r}; give names')
+        if not Path(folder).is_dir():
+            raise FileNotFoundError(f'{folder}: folder of CAM files not found')
+        folders[name] = Path(folder)
+    counts = {
+        name: count_folder(folder, ids, len(classes), args) for name, folder in folders.items()
+    }
+    summary = {name: summarize(entry) for name, entry in counts.items()}
+    write_results(args, counts, summary)
+    print(text_table(COLUMNS, [(name, *entry.values()) for name, entry in summary.items()]))
+    print(f'pictures: {args.out}')
+
+
+def count_folder(
+    folder: Path, ids: list[str], num_classes: int, args: argparse.Namespace
+) -> Counts:
+    """Count all images of a folder."""
+    shape = (num_classes, num_classes)
+    result = Counts(
+        np.zeros(shape, np.int64), np.zeros(shape, np.int64),
+        np.zeros((2, args.bins), np.int64), np.zeros((2, args.bins), np.int64), [],
+    )  # fmt: skip
+    for img_id in track(ids, description=folder.name):
+        maps = read_cam(folder / f'{img_id}.npz')
+        truth = read_mask(args.gt / f'{img_id}.png', num_classes, maps.size)
+        confidence, label = labels_of(maps.keys, maps.cam, maps.size, args.threshold)
+        perplexity = 1 / reliability(
+            torch.from_numpy(confidence), args.threshold, alpha=args.alpha, beta=args.beta
+        ).numpy().clip(1e-12)
+        known = truth != IGNORE
+        own = count(label, truth, known, num_classes)
+        result.all[:] += own
+        result.confident[:] += count(
+            label, truth, known & (perplexity <= args.epsilon), num_classes
+        )
+        correct = label == truth
+        for target, values, most in (
+            (result.by_confidence, confidence, 1.0),
+            (result.by_perplexity, perplexity, args.most),
+        ):
+            bins = np.minimum((values / most * args.bins).astype(np.int64), args.bins - 1)
+            inside = known & (values <= most)
+            target[0] += np.bincount(bins[inside], minlength=args.bins)
+            target[1] += np.bincount(bins[inside & correct], minlength=args.bins)
+        finite = np.minimum(perplexity, args.most)
+        error = np.abs(confidence - (label > 0))
+        if known.any():
+            numbers = (mean_iou(own), finite[known].mean(), error[known].mean())
+            result.images.append(tuple(map(float, numbers)))
+    return result
+
+
+def labels_of(
+    keys: np.ndarray, cam: np.ndarray, size: tuple[int, int], threshold: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence (H,W) float32 and label (H,W) uint8 of every pixel."""
+    if not len(keys):
+        return np.zeros(size, np.float32), np.zeros(size, np.uint8)
+    maps = cam.astype(np.float32)
+    confidence = maps.max(0)
+    label = (keys.astype(np.int64) + 1)[maps.argmax(0)]
+    return confidence, np.where(confidence >= threshold, label, 0).astype(np.uint8)
+
+
+def count(label: np.ndarray, truth: np.ndarray, chosen: np.ndarray, num_classes: int) -> np.ndarray:
+    """(K,K) of the chosen pixels."""
+    truth = np.where(chosen, truth, IGNORE).astype(np.uint8)
+    counts = confusion_matrix(torch.from_numpy(label), torch.from_numpy(truth), num_classes)
+    return counts[:, :num_classes].numpy()
+
+
+def mean_iou(counts: np.ndarray) -> float:
+    """Percent, over the classes of the ground truth."""
+    present = counts.sum(1) > 0
+    union = counts.sum(0) + counts.sum(1) - np.diag(counts)
+    return 100 * float((np.diag(counts)[present] / union[present]).mean()) if present.any() else 0.0
+
+
+def summarize(counts: Counts) -> dict[str, float]:
+    """Numbers of a folder."""
+    images = np.array(counts.images)
+    return dict(
+        mIoU=mean_iou(counts.all),
+        confident_mIoU=mean_iou(counts.confident),
+        confident_share=100 * float(counts.confident.sum() / max(1, counts.all.sum())),
+        perplexity=float(images[:, 1].mean()),
+        mae=float(images[:, 2].mean()),
+    )
+
+
+def write_results(
+    args: argparse.Namespace, counts: dict[str, Counts], summary: dict[str, dict[str, float]]
+) -> None:
+    """JSON and plots."""
+    accuracy: dict[str, dict[str, list[float]]] = {}
+    for kind in ('by_confidence', 'by_perplexity'):
+        accuracy[kind] = {
+            name: (100 * table[1] / np.where(table[0], table[0], np.nan)).tolist()
+            for name, entry in counts.items()
+            for table in (getattr(entry, kind),)
+        }
+    density = {
+        name: (100 * entry.by_confidence[0] / max(1, entry.by_confidence[0].sum())).tolist()
+        for name, entry in counts.items()
+    }
+    content: dict[str, Any] = {
+        name: dict(
+            summary[name],
+            accuracy={
+                kind: [None if np.isnan(value) else value for value in table[name]]
+                for kind, table in accuracy.items()
+            },
+            confidence_share=density[name],
+            images=entry.images,
+        )
+        for name, entry in counts.items()
+    }
+    protocol = dict(
+        threshold=args.threshold, alpha=args.alpha, beta=args.beta, epsilon=args.epsilon,
+        tags='ground truth', list=str(args.list), most_perplexity=args.most,
+    )  # fmt: skip
+    write_json(args.out / 'label_reliability.json', dict(content, protocol=protocol))
+    centers = (np.arange(args.bins) + 0.5) / args.bins
+    figures = dict(
+        accuracy_by_confidence=plot_curve_families(
+            centers, accuracy['by_confidence'], xlabel='confidence', ylabel='accuracy, percent'
+        ),
+        accuracy_by_perplexity=plot_curve_families(
+            centers * args.most,
+            accuracy['by_perplexity'],
+            xlabel='perplexity',
+            ylabel='accuracy, percent',
+        ),
+        confidences=plot_curve_families(
+            centers, density, xlabel='confidence', ylabel='pixels, percent'
+        ),
+        images=plot_boxes(
+            {
+                title: {
+                    name: [row[index] for row in entry.images] for name, entry in counts.items()
+                }
+                for index, title in enumerate(('mIoU, percent', 'perplexity', 'MAE to (1,0)'))
+            }
+        ),
+    )
+    for name, figure in figures.items():
+        with atomic_open(args.out / f'{name}.png') as file:
+            file.write(figure_to_png(figure))
+
+
+if __name__ == '__main__':
+    sys.exit(run_main(main))
