@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -32,6 +33,7 @@ from mmwsss.utils.pool import available_cores
 
 CHUNK = 16  # images per task: few enough for a smooth bar, many enough to forget the cost of a task
 MOST_NAMED = 20
+MOST_SAMPLED = 64  # masks that are looked at for black and white
 
 
 def parse_args(argv=None):
@@ -81,6 +83,12 @@ def parse_args(argv=None):
         help='evaluate as a paper did, e.g. mctformer-plus-voc-train-cam or '
         'mctformer-voc-train-mask: thresholds, rule, mean '
         'and rates; docs/user_guides/protocols.md',
+    )
+    parser.add_argument(
+        '--white',
+        metavar='CLASS',
+        help='what 255 is in the ground truth: a class, as in black-and-white masks of one object; '
+        'or ignore (default, with a question where nothing else could be the object)',
     )
     parser.add_argument('--workers', type=int, help='processes (default: one per core)')
     args = parser.parse_args(argv)
@@ -176,11 +184,43 @@ def check_files(folders, ids):
         )
 
 
-def read_cam_sample(gt, cams, num_classes, name):
+def white_label(args, names: list[str], ids: list[str]) -> int:
+    """Label of the pixels that are 255 in the ground truth.
+
+    Raises:
+        ValueError: An unknown class; or masks of one class in black and white without an answer to
+            what white is.
+    """
+    if args.white not in (None, 'ignore'):
+        if args.white not in names:
+            raise ValueError(
+                f'--white {args.white}: not a class; choose from ignore, {", ".join(names[1:])}'
+            )
+        return names.index(args.white)
+    if args.white is None and len(names) == 2 and args.protocol is None:
+        step = max(1, len(ids) // MOST_SAMPLED)
+        masks = [read_mask(args.gt / f'{name}.png') for name in ids[::step]]
+        found = set(np.unique(np.concatenate([mask.ravel() for mask in masks])).tolist())
+        if found == {0, 255}:
+            raise ValueError(
+                f'{args.gt}: these masks are black and white (0 and 255), and 255 means "ignore": '
+                f'every {names[1]} would be left out. Give --white {names[1]} if white is the '
+                f'object, or --white ignore'
+            )
+    return 255
+
+
+def read_label(path: Path, num_classes: int, white: int) -> np.ndarray:
+    """Ground truth (H,W) uint8, in which 255 becomes ``white``."""
+    label = read_mask(path, num_classes)
+    return label if white == 255 else np.where(label == 255, np.uint8(white), label)
+
+
+def read_cam_sample(gt, cams, num_classes, white, name):
     """Sample of a CAM file."""
     path = cams / f'{name}.npz'
     file = read_cam(path)
-    label = read_mask(gt / f'{name}.png', num_classes)
+    label = read_label(gt / f'{name}.png', num_classes, white)
     if label.shape != file.size:
         raise ValueError(
             f'{path}: CAMs are {file.size[1]}x{file.size[0]} (width x height), '
@@ -194,10 +234,10 @@ def read_cam_sample(gt, cams, num_classes, name):
     }
 
 
-def read_mask_sample(gt, masks, num_classes, name):
+def read_mask_sample(gt, masks, num_classes, white, name):
     """Sample of a mask file."""
     path = masks / f'{name}.png'
-    label = read_mask(gt / f'{name}.png', num_classes)
+    label = read_label(gt / f'{name}.png', num_classes, white)
     mask = read_mask(path, num_classes, label.shape)
     return {
         'img_path': str(path),
@@ -303,7 +343,8 @@ def main(argv=None):
             )
         )
         make_metric = partial(make_cam_metric, meta, args.json, options)
-        read_sample = partial(read_cam_sample, args.gt, args.cams, len(names))
+        white = white_label(args, names, ids)
+        read_sample = partial(read_cam_sample, args.gt, args.cams, len(names), white)
     else:
         check_files(((args.gt, '.png'), (args.masks, '.png')), ids)
         options = (
@@ -316,7 +357,8 @@ def main(argv=None):
             )
         )
         make_metric = partial(make_mask_metric, meta, args.json, options)
-        read_sample = partial(read_mask_sample, args.gt, args.masks, len(names))
+        white = white_label(args, names, ids)
+        read_sample = partial(read_mask_sample, args.gt, args.masks, len(names), white)
     metric = make_metric()
     workers = available_cores() if args.workers is None else args.workers
     count_all(metric, partial(count_images, make_metric, read_sample), ids, workers)
@@ -327,6 +369,8 @@ def main(argv=None):
             f'{name}: {value:.2f}' for name, value in results.items() if isinstance(value, float)
         )
     )
+    if metric.note and args.white is None:
+        sys.stderr.write(f'{metric.note} (--white)\n')
     absent = metric.protocol['absent_classes']
     if absent and args.classes is None and args.num_classes is None:
         sys.stderr.write(

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 from mmseg.datasets import BaseSegDataset
 
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, image_id, list_image_ids
-from mmwsss.utils.io import read_id_list, voc_palette
+from mmwsss.utils.io import read_id_list, read_mask, voc_palette
+
+MOST_SAMPLED = 32  # masks that are looked at for black and white
 
 
 @DATASETS.register_module()
@@ -136,4 +139,22 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
             )
             for info, path in zip(infos, masks):
                 info['seg_map_path'] = path
+            if not self.test_mode:
+                self._ask_about_white(masks)
         return infos
+
+    def _ask_about_white(self, masks: list[str]) -> None:
+        """Refuse black-and-white masks of one class, of which every object would be ignored."""
+        answered = any(
+            getattr(step, 'white', None) is not None for step in self.pipeline.transforms
+        )
+        if answered or len(self._metainfo['classes']) != 2:
+            return
+        sample = masks[:: max(1, len(masks) // MOST_SAMPLED)]
+        found = set().union(*(np.unique(read_mask(path)).tolist() for path in sample))
+        if found == {0, 255}:
+            raise ValueError(
+                f'{self.data_prefix["seg_map_path"]}: these masks are black and white (0 and 255), '
+                f'and 255 means "ignore": no {self._metainfo["classes"][1]} would be learnt. If '
+                f'white is the object, write class ids 0 and 1 or set white=1 of mmwsss.LoadMask'
+            )

@@ -16,7 +16,13 @@ from mmwsss.functional.thresholds import (
 )
 from mmwsss.registry import METRICS
 
-from .counter_metric import CounterMetric, ground_truth, metric_table, sample_field
+from .counter_metric import (
+    CounterMetric,
+    ground_truth,
+    ignored_pixels,
+    metric_table,
+    sample_field,
+)
 
 
 @METRICS.register_module()
@@ -92,13 +98,14 @@ class CAMMetric(CounterMetric):
 
     def counter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Counts of the sweep; predicted and hit pixels of painted tags; images whose maps are
-        those of their tags, and other ones.
+        those of their tags, and other ones; all pixels, and the ignored ones.
         """
         classes = len(self.classes)
         return {
             'sweep': (3 * classes - 2, len(self.thresholds) + 1),
             'painted': (2, classes),
             'tags': (2,),
+            'pixels': (2,),
         }
 
     def count_image(self, sample: dict[str, Any]) -> dict[str, Tensor]:
@@ -109,10 +116,11 @@ class CAMMetric(CounterMetric):
         keys = sample_field(
             sample, 'cam_keys', f'{self.field} are set together with their class ids'
         )
+        gt = ground_truth(sample).to(cams.device)
         sweep = sweep_counts(
             cams,
             keys,
-            ground_truth(sample).to(cams.device),
+            gt,
             self._limits,
             len(self.classes),
             self.ignore_index,
@@ -127,7 +135,8 @@ class CAMMetric(CounterMetric):
                 sorted(int(key) for key in keys) == sample['gt_tags'].nonzero().flatten().tolist()
             )
             tags[0 if same else 1] = 1
-        return {'sweep': sweep, 'painted': painted, 'tags': tags}
+        pixels = ignored_pixels(gt, target.sum())
+        return {'sweep': sweep, 'painted': painted, 'tags': tags, 'pixels': pixels}
 
     def compute_metrics(self, counters: dict[str, Tensor]) -> dict[str, Any]:
         """Sweep curve, the chosen threshold and the chance levels."""

@@ -1,5 +1,6 @@
 """Base of metrics whose whole state is a vector of pixel counts."""
 
+import logging
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -37,7 +38,8 @@ class CounterMetric(BaseMetric):
     where present, the split named in :attr:`protocol`.
 
     After an evaluation, :attr:`table` is the report as text, :attr:`curve` the data that belong to
-    the numbers, and :attr:`protocol` how they were obtained.
+    the numbers, :attr:`protocol` how they were obtained, and :attr:`note` a doubt about the ground
+    truth, empty if there is none.
 
     Args:
         ignore_index (int): Label that is left out.
@@ -74,6 +76,7 @@ class CounterMetric(BaseMetric):
         self.table = ''
         self.curve: dict[str, Any] = {}
         self.protocol: dict[str, Any] = {}
+        self.note = ''
         self._counters: Tensor | None = None
 
     @abstractmethod
@@ -170,6 +173,8 @@ class CounterMetric(BaseMetric):
         """
         results = self.summarize(size)
         print_log('\n' + self.table, logger='current')
+        if self.note:
+            print_log(self.note, logger='current', level=logging.WARNING)
         return results
 
     def summarize(self, size: int) -> dict[str, Any]:
@@ -181,6 +186,7 @@ class CounterMetric(BaseMetric):
         computed = self.compute_metrics(self._views(total))
         label = self.protocol_label(int(total[0]))
         self.protocol = dict(name=label, **self.protocol)
+        self._report_ignored(self._views(total).get('pixels'))
         self.table += f'\nprotocol: {label}'
         results: dict[str, Any] = {
             f'{self.prefix}/{name}' if self.prefix else name: value
@@ -190,6 +196,29 @@ class CounterMetric(BaseMetric):
             content: dict[str, Any] = dict(results, protocol=self.protocol, curve=self.curve)
             write_json(self.out_file, content)
         return results
+
+    def _report_ignored(self, pixels: Tensor | None) -> None:
+        """Add the share of ignored ground truth to the table, and a note where the pixels
+        of an absent class may be among them.
+
+        Args:
+            pixels (Tensor, optional): (2,) all pixels, and the ignored ones.
+        """
+        self.note = ''
+        if pixels is None:
+            return
+        share = 100 * float(pixels[1]) / max(1.0, float(pixels[0]))
+        self.table += (
+            f'\nground truth that is ignored ({self.ignore_index}): {share:.2f} % of the pixels'
+        )
+        absent = [name for name in self.protocol.get('absent_classes', ()) if name != 'background']
+        if absent and pixels[1]:
+            shown = ', '.join(absent[:5]) + (', ...' if len(absent) > 5 else '')
+            self.note = (
+                f'note: {shown} never occurs in the ground truth, while {share:.2f} % of its '
+                f'pixels are {self.ignore_index}, which is left out; if that is an object, as in '
+                f'black-and-white masks, the numbers mean nothing: give it a class id'
+            )
 
     def protocol_label(self, num_images: int) -> str:
         """Name of the protocol, with a remark where the data are not those that belong to it."""
@@ -299,6 +328,12 @@ def sample_field(sample: dict[str, Any], name: str, hint: str) -> Any:
 def ground_truth(sample: dict[str, Any]) -> Tensor:
     """Label map (H,W) of a sample."""
     return sample_field(sample, 'gt_sem_seg', 'evaluation needs a split with masks').squeeze(0)
+
+
+def ignored_pixels(gt: Tensor, counted: Tensor) -> Tensor:
+    """(2,) int64: pixels of a label map, and those of them that were not ``counted``."""
+    total = torch.full_like(counted, gt.numel())
+    return torch.stack((total, total - counted))
 
 
 def image_id(sample: dict[str, Any]) -> str:

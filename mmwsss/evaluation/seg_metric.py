@@ -21,7 +21,14 @@ from mmwsss.registry import METRICS
 from mmwsss.utils.io import write_mask
 from mmwsss.utils.names import output_path
 
-from .counter_metric import CounterMetric, ground_truth, image_id, metric_table, sample_field
+from .counter_metric import (
+    CounterMetric,
+    ground_truth,
+    ignored_pixels,
+    image_id,
+    metric_table,
+    sample_field,
+)
 
 
 @METRICS.register_module()
@@ -93,11 +100,10 @@ class SegMetric(CounterMetric):
         self.format_only = format_only
 
     def counter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Confusion matrices, without and with tags."""
+        """Confusion matrices, without and with tags; all pixels, and the ignored ones."""
         shape = (len(self.classes), len(self.classes) + 1)
-        return (
-            {'confusion': shape, 'filtered': shape} if self.use_image_tags else {'confusion': shape}
-        )
+        filtered = {'filtered': shape} if self.use_image_tags else {}
+        return {'confusion': shape, **filtered, 'pixels': (2,)}
 
     def count_image(self, sample: dict[str, Any]) -> dict[str, Tensor]:
         """Confusion of one image; writes its mask if asked to."""
@@ -110,7 +116,8 @@ class SegMetric(CounterMetric):
             return {}
         self._coexist_ids()
         gt = ground_truth(sample).to(pred.device)
-        addends = {'confusion': confusion_matrix(pred, gt, len(self.classes), self.ignore_index)}
+        confusion = confusion_matrix(pred, gt, len(self.classes), self.ignore_index)
+        addends = {'confusion': confusion, 'pixels': ignored_pixels(gt, confusion.sum())}
         if self.use_image_tags:
             addends['filtered'] = confusion_matrix(
                 self._predict_with_tags(sample), gt, len(self.classes), self.ignore_index

@@ -66,7 +66,9 @@ def read_tag_source(path, report, classes=None):
     path = Path(path)
     if path.is_dir():
         return _read_folders(path, report)
-    check_regular_file(path, 'file or folder of tags')
+    if not path.exists():
+        raise FileNotFoundError(f'{path}: neither a file nor a folder of tags')
+    check_regular_file(path, 'table of tags')
     if path.suffix.lower() != '.json':
         try:
             return _read_csv(path, report)

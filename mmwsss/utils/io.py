@@ -411,7 +411,7 @@ def _read_plain_png(path: str | Path, max_pixels: int | None = None) -> np.ndarr
     if rows.size != expected or not stream.eof:
         return None
     rows = rows.reshape(height, width + 1)
-    return None if rows[:, 0].any() else np.ascontiguousarray(rows[:, 1:])
+    return None if rows[:, 0].any() else np.array(rows[:, 1:])
 
 
 def read_id_list(path: str | Path) -> list[str]:

@@ -1,12 +1,17 @@
 """PseudoSegDataset: pseudo masks in training, real ones in test mode."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from mmengine.config import Config
+from PIL import Image
 
 from mmwsss.datasets import PseudoSegDataset
 from mmwsss.registry import DATASETS
 from mmwsss.utils.io import write_mask
 
+CONFIGS = Path(__file__).parents[2] / 'configs'
 PREFIX = {
     'img_path': 'JPEGImages',
     'pseudo_mask_path': 'pseudo',
@@ -112,3 +117,48 @@ def test_bad_settings(pseudo):
 def test_nothing_replaces_a_dropped_image(pseudo):
     with pytest.raises(ValueError, match='a.jpg: a transform'):
         build(pseudo, pipeline=[lambda results: None])[0]
+
+
+def test_black_and_white_masks_of_one_class_are_asked_about(pseudo):
+    (pseudo / 'two.txt').write_text('background\npolyp\n')
+    for name in 'abcd':
+        mask = np.zeros((12, 16), np.uint8)
+        mask[3:9, 4:12] = 255
+        write_mask(pseudo / 'pseudo' / f'{name}.png', mask)
+    with pytest.raises(ValueError, match='pseudo: these masks are black and white .*no polyp'):
+        build(pseudo, classes='two.txt')
+    data = build(
+        pseudo,
+        classes='two.txt',
+        pipeline=[{'type': 'mmwsss.LoadImage'}, {'type': 'mmwsss.LoadMask', 'white': 1}],
+    )
+    assert np.unique(data[0]['gt_seg_map']).tolist() == [0, 1]
+    mask[0, 0] = 1
+    write_mask(pseudo / 'pseudo' / 'd.png', mask)
+    assert len(build(pseudo, classes='two.txt')) == 4
+
+
+@pytest.mark.parametrize('kind', ['size', '16 bits', 'float', 'colour', 'class', 'jpeg', 'cut'])
+def test_training_refuses_the_masks_that_evaluation_refuses(pseudo, kind):
+    path = pseudo / 'pseudo' / 'a.png'
+    plain = Image.fromarray(np.ones((12, 16), np.uint8))
+    if kind == 'size':
+        write_mask(path, np.ones((16, 12), np.uint8))
+    elif kind == '16 bits':
+        Image.fromarray(np.full((12, 16), 257, np.uint16)).save(path)
+    elif kind == 'float':
+        Image.fromarray(np.ones((12, 16), np.float32)).save(path, 'TIFF')
+    elif kind == 'colour':
+        plain.convert('RGBA').save(path)
+    elif kind == 'class':
+        write_mask(path, np.full((12, 16), 200, np.uint8))
+    elif kind == 'jpeg':
+        plain.save(path, 'JPEG')
+    else:
+        path.write_bytes(path.read_bytes()[:60])
+    config = Config.fromfile(CONFIGS / 'deeplabv1_r38_voc_pseudo.py')
+    pipeline = config.train_dataloader.dataset.pipeline
+    data = build(pseudo, classes='classes.txt', pipeline=[dict(step) for step in pipeline])
+    with pytest.raises(ValueError, match='a.png: '):
+        data[0]
+    assert data[1]['data_samples'].gt_sem_seg.data.unique().tolist() in ([2], [2, 255])

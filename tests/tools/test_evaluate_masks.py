@@ -348,3 +348,43 @@ def test_as_a_program(folder):
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert result.returncode == 1 and result.stdout == ''
     assert result.stderr == f'error: {folder / "none.txt"}: image list not found\n'
+
+
+@pytest.fixture
+def black_and_white(tmp_path):
+    """Ground truth of one object in 0 and 255, and masks that find nothing."""
+    for number in range(4):
+        gt = np.zeros((20, 30), np.uint8)
+        gt[5:15, 5 + number : 20] = 255
+        write_mask(tmp_path / 'gt' / f'p{number}.png', gt)
+        write_mask(tmp_path / 'masks' / f'p{number}.png', np.zeros_like(gt))
+    (tmp_path / 'val.txt').write_text('p0\np1\np2\np3\n')
+    (tmp_path / 'classes.txt').write_text('background\npolyp\n')
+    return tmp_path
+
+
+@pytest.mark.parametrize('white, miou', [(None, None), ('ignore', 100.0), ('polyp', 38.75)])
+def test_black_and_white_ground_truth(tool, black_and_white, white, miou, capsys):
+    root = black_and_white
+    arguments = ['--gt', root / 'gt', '--list', root / 'val.txt', '--masks', root / 'masks']
+    arguments += ['--classes', root / 'classes.txt', '--workers', '1', '--json', root / 'a.json']
+    arguments += [] if white is None else ['--white', white]
+    code = run_main(lambda: tool.main(list(map(str, arguments))))
+    output, error = capsys.readouterr()
+    if white is None:
+        assert code == 1 and error.count('\n') == 1
+        assert 'black and white' in error and '--white polyp' in error
+        return
+    data = json.loads((root / 'a.json').read_text())
+    assert code == 0 and data['mask/mIoU'] == pytest.approx(miou, abs=0.01)
+    ignored = {'ignore': 22.5, 'polyp': 0.0}[white]
+    assert f'ground truth that is ignored (255): {ignored:.2f} % of the pixels' in output
+
+
+def test_an_absent_class_is_doubted_where_pixels_are_ignored(tool, black_and_white, capsys):
+    root = black_and_white
+    arguments = ['--gt', root / 'gt', '--list', root / 'val.txt', '--masks', root / 'masks']
+    arguments += ['--num-classes', '3', '--workers', '1']
+    assert run_main(lambda: tool.main(list(map(str, arguments)))) == 0
+    error = capsys.readouterr().err
+    assert 'note: class 1, class 2 never occurs in the ground truth, while 22.50 %' in error

@@ -13,6 +13,8 @@ class LoadMask(BaseTransform):
 
     Args:
         num_classes (int, optional): K, with background. Default: ``num_tags`` + 1 of the data set.
+        white (int, optional): Class of the pixels that are 255, for black-and-white masks of one
+            object; by default they are ignored.
         optional (bool): Leave an item without ``seg_map_path`` as it is (validation data that may
             have no masks).
 
@@ -22,11 +24,14 @@ class LoadMask(BaseTransform):
             holds another value than 0..K-1 and 255. The message names the file and the value.
     """
 
-    def __init__(self, *, num_classes=None, optional=False):
+    def __init__(
+        self, *, num_classes: int | None = None, optional: bool = False, white: int | None = None
+    ) -> None:
         self.num_classes = num_classes
+        self.white = white
         self.optional = optional
 
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Add the mask to ``results``."""
         if 'seg_map_path' not in results:
             if self.optional:
@@ -37,8 +42,9 @@ class LoadMask(BaseTransform):
                 "in test mode only (data_prefix['seg_map_path'])"
             )
         num_classes = results['num_tags'] + 1 if self.num_classes is None else self.num_classes
-        results['gt_seg_map'] = read_mask(
-            results['seg_map_path'], num_classes, results['ori_shape']
-        )
+        mask = read_mask(results['seg_map_path'], num_classes, results['ori_shape'])
+        if self.white is not None:
+            mask[mask == 255] = self.white
+        results['gt_seg_map'] = mask
         results.setdefault('seg_fields', []).append('gt_seg_map')
         return results

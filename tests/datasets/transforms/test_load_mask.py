@@ -26,3 +26,10 @@ def test_masks_may_be_optional():
     assert LoadMask(optional=True)({'img_path': 'a.jpg'}) == {'img_path': 'a.jpg'}
     with pytest.raises(ValueError, match='a.jpg: LoadMask'):
         LoadMask()({'img_path': 'a.jpg'})
+
+
+def test_white_can_be_a_class(tmp_path):
+    write_mask(tmp_path / 'a.png', np.uint8([[0, 255, 1]]))
+    item = dict(seg_map_path=str(tmp_path / 'a.png'), num_tags=1, ori_shape=(1, 3))
+    assert LoadMask()(dict(item))['gt_seg_map'].tolist() == [[0, 255, 1]]
+    assert LoadMask(white=1)(dict(item))['gt_seg_map'].tolist() == [[0, 1, 1]]
