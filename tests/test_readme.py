@@ -297,7 +297,10 @@ def make_small(config, place):
                 _delete_=True, type='mmengine.OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)
             ),
         )
-    if small.model.backbone.get('init_cfg'):
+    init_cfg = small.model.backbone.get('init_cfg') or {}
+    if init_cfg.get('type') == 'mmwsss.PackagedWeights':
+        changes['model'] = dict(backbone=dict(init_cfg=None))
+    elif init_cfg:
         changes['model'] = dict(
             backbone=dict(
                 _delete_=True,

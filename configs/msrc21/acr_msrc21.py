@@ -1,10 +1,9 @@
-# ACR from random weights on MSRC-21 photographs: the network of mctformer_plus_msrc21.py with a
-# single class token and 16 x 16 patches.
+# ACR on MSRC-21 photographs: the network of mctformer_plus_msrc21.py with a single class token.
 #   --cfg-options data_root=/path/to/msrc21
 _base_ = ['mctformer_plus_msrc21.py']
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
-    dict(type='mmpretrain.RandomResizedCrop', scale=128, crop_ratio_range=(0.25, 1.0)),
+    dict(type='mmpretrain.RandomResizedCrop', scale=160, crop_ratio_range=(0.25, 1.0)),
     dict(type='mmpretrain.RandomFlip', prob=0.5),
     dict(type='mmpretrain.ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
     dict(type='mmwsss.TwoViews', transforms=('hflip',)),
@@ -15,14 +14,8 @@ model = dict(
     _delete_=True,
     type='mmwsss.ACRClassifier',
     num_classes=15,
-    backbone=dict(
-        type='mmwsss.TokenViT',
-        arch=dict(embed_dims=192, num_layers=4, num_heads=4, feedforward_channels=384),
-        img_size=128,
-        patch_size=8,
-        pad_to_patch=True,
-        stem=dict(type='mmwsss.ConvStem', channels=(32, 64, 128)),
-    ),
+    data_preprocessor={{_base_.model.data_preprocessor}},
+    backbone={{_base_.model.backbone}},
     consistency=dict(activation_weight=125.0, affinity_weight=125.0, reference_patches=576),
     test_cfg=dict(cam=dict(type='mmwsss.GradientAttention', grad_layers=2), refine=True),
 )

@@ -1,6 +1,6 @@
-# CoSA from random weights on MSRC-21 photographs with image tags (320x213, 393 train, 96 val, 15
-# classes): the network of mcc_msrc21.py, about half an hour on two CPU cores. --cfg-options
-# data_root=/path/to/msrc21 (layout of own photos, docs/user_guides/own_data.md)
+# CoSA on MSRC-21 photos with image tags (320x213, 393 train, 96 val, 15 classes): the network of
+# mcc_msrc21.py, minutes on a CPU. --cfg-options data_root=/path/to/msrc21 (layout of own photos,
+# docs/user_guides/own_data.md)
 _base_ = ['mcc_msrc21.py']
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
@@ -8,10 +8,10 @@ train_pipeline = [
         type='mmwsss.MultiViews',
         base=[
             dict(
-                type='mmwsss.RandomScale', ratio_range=(0.75, 1.5), backend='pillow', truncate=True
+                type='mmwsss.RandomScale', ratio_range=(0.6, 1.2), backend='pillow', truncate=True
             ),
             dict(type='mmpretrain.RandomFlip', prob=0.5),
-            dict(type='mmwsss.AffinityCrop', crop_size=(192, 192), img_pad=0),
+            dict(type='mmwsss.AffinityCrop', crop_size=(160, 160), img_pad=0),
             dict(type='mmwsss.RandomPhotometry', jitter=(0.3, 0.3, 0.3, 0.02), jitter_prob=0.8),
         ],
         views=[[], [dict(type='mmwsss.StrongView')]],
@@ -35,11 +35,12 @@ model = dict(
     _delete_=True,
     type='mmwsss.CoSA',
     num_classes=15,
+    data_preprocessor={{_base_.model.data_preprocessor}},
     backbone={{_base_.model.backbone}},
     decode_head=dict(channels=128, dilation=2),
     momentum=0.99,
     loss_weights=dict(seg=1.0, cam=0.5, energy=0.0),
-    loss_starts=dict(seg=400, cam=400, separation=400),
+    loss_starts=dict(seg=150, cam=150, separation=150),
     pseudo_label=dict(
         high=0.6, low=0.3, aux_high=0.6, aux_low=0.3, scales=(1.0, 0.5), aux_scales='all'
     ),

@@ -1,7 +1,7 @@
-# MCC from random weights on MSRC-21 photographs with image tags (320x213, 393 train, 96 val, 15
-# classes): about half an hour on two CPU cores. The folder has the layout of own photos
+# MCC on MSRC-21 photographs with image tags (320x213, 393 train, 96 val, 15 classes): a small
+# transformer on a frozen ImageNet trunk, minutes on a CPU. The folder has the layout of own photos
 # (docs/user_guides/own_data.md): --cfg-options data_root=/path/to/msrc21
-_base_ = ['../_base_/single_stage_runtime.py']
+_base_ = ['../_base_/models/photo_trunk.py', '../_base_/single_stage_runtime.py']
 data_root = 'data/msrc21'
 jitter = dict(type='mmwsss.RandomPhotometry', jitter=(0.3, 0.3, 0.3, 0.02), jitter_prob=0.8)
 train_pipeline = [
@@ -10,10 +10,10 @@ train_pipeline = [
         type='mmwsss.MultiViews',
         base=[
             dict(
-                type='mmwsss.RandomScale', ratio_range=(0.75, 1.5), backend='pillow', truncate=True
+                type='mmwsss.RandomScale', ratio_range=(0.6, 1.2), backend='pillow', truncate=True
             ),
             dict(type='mmpretrain.RandomFlip', prob=0.5),
-            dict(type='mmwsss.AffinityCrop', crop_size=(192, 192), img_pad=0),
+            dict(type='mmwsss.AffinityCrop', crop_size=(160, 160), img_pad=0),
         ],
         views=[
             [jitter],
@@ -21,7 +21,7 @@ train_pipeline = [
                 source='original',
                 steps=[
                     dict(
-                        type='mmpretrain.RandomResizedCrop', scale=192, crop_ratio_range=(0.25, 1.0)
+                        type='mmpretrain.RandomResizedCrop', scale=160, crop_ratio_range=(0.25, 1.0)
                     ),
                     dict(type='mmpretrain.RandomFlip', prob=0.5),
                     jitter,
@@ -38,7 +38,7 @@ test_pipeline = [
     dict(type='mmwsss.PackTagInputs'),
 ]
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
@@ -81,24 +81,25 @@ test_evaluator = val_evaluator
 model = dict(
     type='mmwsss.MCC',
     num_classes=15,
+    data_preprocessor={{_base_.trunk_preprocessor}},
     backbone=dict(
         type='mmwsss.TokenViT',
         arch=dict(embed_dims=192, num_layers=4, num_heads=4, feedforward_channels=384),
-        img_size=192,
+        img_size=160,
         patch_size=16,
         final_norm=True,
         aux_layer=-2,
         pad_to_patch=True,
-        stem=dict(type='mmwsss.ConvStem', channels=(24, 48, 96, 192)),
+        stem={{_base_.trunk_stem}},
     ),
     decode_head=dict(channels=128, dilation=2),
     projector=dict(out_channels=128, hidden_channels=256, bottleneck_channels=64),
     num_masks=4,
-    mask_scale=3,
+    mask_scale=2,
     mask_ratio=0.75,
     loss_weights=dict(seg=1.0, energy=0.0),
-    loss_starts=dict(affinity=300, contrast=300, seg=400),
-    pseudo_label=dict(high=0.6, low=0.3, scales=(1.0, 0.75)),
+    loss_starts=dict(affinity=100, contrast=100, seg=150),
+    pseudo_label=dict(high=0.6, low=0.3, scales=(1.0, 0.5)),
     test_cfg=dict(scales=(1.0, 0.75), flip=True, seg_flip=True),
 )
 optim_wrapper = dict(
@@ -110,12 +111,12 @@ optim_wrapper = dict(
         custom_keys={'cls_token': dict(decay_mult=0.0), 'pos_embed': dict(decay_mult=0.0)},
     ),
 )
-max_iters = 1200
-train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters, val_interval=400)
+max_iters = 400
+train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(
         type='mmwsss.WarmupPolyLR',
-        warmup=120,
+        warmup=40,
         warmup_ratio=0.02,
         power=0.9,
         end=max_iters,
@@ -127,6 +128,6 @@ test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=24, log_metric_by_epoch=False),
     checkpoint=dict(
-        type='mmwsss.AtomicCheckpointHook', by_epoch=False, interval=400, max_keep_ckpts=1
+        type='mmwsss.AtomicCheckpointHook', by_epoch=False, interval=200, max_keep_ckpts=1
     ),
 )

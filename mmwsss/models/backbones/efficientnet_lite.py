@@ -107,10 +107,10 @@ class EfficientNetLite(BaseModule):
     one. The published weights load with ``init_cfg=dict(type='mmwsss.PackagedWeights', ...)``; they
     expect images ``(x - 127) / 128`` in RGB order.
 
-    SAME padding looks right and down: cell i of the map at stride s is centred at ``s (i + 1)``
-    instead of ``s (i + 1/2)``, half a cell off where maps are resized to the image. ``centred``
-    pads half a cell in front, so that the last map lies where resizing expects it; those of other
-    strides stay where the published padding puts them.
+    The published weights were trained with flips, so that cell i of a map at stride s is centred at
+    ``s (i + 1/2)`` whatever the padding. In a dilated map cell i is then centred too early, at
+    ``s i`` where one stage is dilated, ``s (i - 1)`` where two are. ``centred`` moves the grid of
+    the last map to where resizing of maps expects it; maps at other strides stay where they are.
 
     Args:
         output_stride (int): 8, 16 or 32.
@@ -167,7 +167,6 @@ class EfficientNetLite(BaseModule):
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         self.norm_frozen = norm_frozen
-        self.centred = centred
 
         self.stem = conv_norm(3, STEM_CHANNELS, 3, stride=2)
         self.stages = nn.ModuleList()
@@ -199,6 +198,8 @@ class EfficientNetLite(BaseModule):
         self.out_channels = tuple(STAGES[index][-1] for index in self.out_indices)
         self.out_strides = tuple(out_strides[index] for index in self.out_indices)
         self.stride = self.out_strides[-1]
+        # pixels that the last map is early, see above: dilation is its factor of the resolution
+        self.lag = self.stride * (dilation - 1) // 2 if centred else 0
         if input_size is not None:
             self.init_out_size = tuple(-(-side // self.stride) for side in input_size)
         self.projection = (
@@ -238,16 +239,19 @@ class EfficientNetLite(BaseModule):
             x (Tensor): (B,3,H,W).
         """
         sizes = [[-(-side // stride) for side in x.shape[-2:]] for stride in self.out_strides]
-        ahead = self.stride // 2 if self.centred else 0
-        if ahead:
-            x = F.pad(x, (ahead, self.stride - ahead) * 2)
+        # the image moves by a fraction of a cell, the map back by whole cells
+        ahead = -self.lag % self.stride
+        skipped = (self.lag + ahead) // self.stride
+        if skipped:
+            x = F.pad(x, (ahead, skipped * self.stride - ahead) * 2)
         # depthwise convolutions on a CPU take two thirds of the time in this layout
         x = F.relu6(self.stem(x.contiguous(memory_format=torch.channels_last)), inplace=True)
         maps: list[Tensor] = []
         for index, stage in enumerate(self.stages):
             x = stage(x)
             if index in self.out_indices:
-                (height, width), first = sizes[len(maps)], ahead // self.out_strides[len(maps)]
+                (height, width), stride = sizes[len(maps)], self.out_strides[len(maps)]
+                first = skipped if index == self.out_indices[-1] else ahead // stride
                 maps.append(x[..., first : first + height, first : first + width])
         return tuple(maps)
 

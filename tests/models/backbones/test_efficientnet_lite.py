@@ -112,24 +112,40 @@ def test_dilated_maps_hold_the_published_cells():
         )
 
 
-@pytest.mark.parametrize('output_stride', [8, 16])
-@pytest.mark.parametrize('centred', [False, True])
-def test_where_a_cell_looks(output_stride, centred):
-    """The centre of mass of what a cell depends on, for a network of box filters."""
-    model = EfficientNetLite(output_stride, out_indices=(4,), centred=centred).eval()
+def symmetric(model):
+    """Weights with which every cell of the published network is the mean of the pixels below it."""
+    first = [stage[0].depthwise[0] for stage in model.stages]
+    strided = [model.stem[0], *first[1:4], *first[5:6]]
     with torch.no_grad():
-        for weight in model.parameters():
-            if weight.dim() == 4:
-                weight.fill_(1 / weight[0].numel())
-        image = torch.full((1, 3, 256, 256), 1e-3, requires_grad=True)
-    cell = 128 // output_stride
-    (found,) = model(image)
-    assert found.shape[-2:] == (256 // output_stride,) * 2
-    found[0, 0, cell, cell].backward()
+        for module in model.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                kernel = module.kernel_size[0]
+                taps = torch.zeros(kernel)
+                if module in strided:  # reads from cell 2 i - kernel // 4 on
+                    taps[[kernel // 4, kernel // 4 + 1]] = 0.5
+                else:
+                    taps[kernel // 2] = 1
+                module.weight.copy_((taps[:, None] * taps).expand_as(module.weight))
+                module.weight /= module.weight.shape[1]
+    return model
+
+
+@pytest.mark.parametrize('output_stride, stage', [(32, 5), (16, 5), (16, 4), (8, 5), (8, 4)])
+@pytest.mark.parametrize('centred', [False, True])
+def test_where_a_cell_looks(output_stride, stage, centred):
+    """The centre of mass of what a cell of a symmetric network depends on."""
+    model = symmetric(
+        EfficientNetLite(output_stride, out_indices=(1, stage), centred=centred).eval()
+    )
+    image = torch.full((1, 3, 256, 256), 1e-3, requires_grad=True)
+    cell, early = 128 // output_stride, (32 if stage == 5 else 16) // output_stride
+    maps = model(image)
+    assert [found.shape[-1] for found in maps] == [64, 256 // output_stride]
+    maps[1][0, 0, cell, cell].backward()
     profile = image.grad.sum((0, 1, 2))
     centre = (profile * (torch.arange(256) + 0.5)).sum() / profile.sum()
-    place = cell + 0.5 if centred else cell + 1
-    assert abs(centre - output_stride * place) <= 0.6
+    place = cell + 0.5 if centred else cell + 0.5 - (early - 1) / 2
+    assert centre.item() == pytest.approx(output_stride * place, abs=1e-3)
 
 
 def test_what_is_frozen():
@@ -155,7 +171,7 @@ def test_what_is_frozen():
 
 
 def test_stem_of_a_transformer():
-    stem = dict(type='mmwsss.EfficientNetLite', output_stride=16, out_indices=(4,), centred=True)
+    stem = dict(type='mmwsss.EfficientNetLite', output_stride=16, out_indices=(4,))
     model = TokenViT(TINY, img_size=64, stem=stem, num_class_tokens=3, pad_to_patch=True)
     assert (model.patch_size, tuple(model.patch_resolution)) == (16, (4, 4))
     features = model(torch.randn(2, 3, 64, 90))
