@@ -2,11 +2,11 @@
 # --cfg-options): minutes on a CPU.
 _base_ = ['../_base_/models/photo_trunk.py', '../deeplabv3plus_r18_toy_pseudo.py']
 data_root = 'data/msrc21'
-crop_size = (192, 192)
+crop_size = (160, 160)
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(type='mmwsss.LoadMask'),
-    dict(type='mmwsss.RandomScale', ratio_range=(0.6, 1.2)),
+    dict(type='mmwsss.RandomScale', ratio_range=(0.6, 1.0)),
     dict(type='mmseg.RandomCrop', crop_size=crop_size),
     dict(type='mmseg.RandomFlip', prob=0.5),
     dict(type='mmseg.PhotoMetricDistortion'),
@@ -40,12 +40,13 @@ model = dict(
         output_stride=16,
         out_indices=(1, 2, 4, 6),
         frozen_stages=7,
+        centred=True,
         init_cfg={{_base_.trunk_weights}},
     ),
     decode_head=dict(in_channels=320, c1_in_channels=24, num_classes=16, dropout_ratio=0.1),
 )
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
-max_iters = 400
+optim_wrapper = dict(optimizer=dict(lr=3e-3))
+max_iters = 250
 param_scheduler = [
     dict(type='mmengine.PolyLR', eta_min=0.0, power=0.9, begin=0, end=max_iters + 1, by_epoch=False)
 ]

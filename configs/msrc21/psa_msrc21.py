@@ -1,10 +1,10 @@
-# PSA's affinity network from random weights on MSRC-21 photographs, labels made from CAM files; a
-# ResNet-18 with a grid of 8 pixels.
+# PSA's affinity network on MSRC-21 photographs, labels made from CAM files; embeddings of a frozen
+# ImageNet trunk on a grid of 8 pixels.
 #   python tools/make_affinity_labels.py --cams CAMS --images MSRC/JPEGImages --out LABELS \
 #     --method psa
 #   python tools/train.py configs/msrc21/psa_msrc21.py \
 #     --cfg-options data_root=MSRC train_dataloader.dataset.data_prefix.affinity_path=LABELS
-_base_ = ['../_base_/default_runtime.py']
+_base_ = ['../_base_/models/photo_trunk.py', '../_base_/default_runtime.py']
 data_root = 'data/msrc21'
 affinity_dir = 'work_dirs/psa_labels/msrc21'
 train_pipeline = [
@@ -39,17 +39,16 @@ train_dataloader = dict(
 )
 model = dict(
     type='mmwsss.AffinityNet',
-    data_preprocessor=dict(type='mmwsss.ViewsDataPreprocessor'),
+    data_preprocessor={{_base_.trunk_preprocessor}},
     backbone=dict(
-        type='mmwsss.PyramidResNet',
-        depth=18,
-        base_channels=32,
-        stem_channels=32,
-        strides=(1, 2, 2, 1),
-        frozen_stages=-1,
-        norm_eval=False,
+        type='mmwsss.EfficientNetLite',
+        output_stride=16,
+        out_indices=(1, 2, 5),
+        frozen_stages=6,
+        centred=True,
+        init_cfg={{_base_.trunk_weights}},
     ),
-    embed_channels=(16, 16, 16, 16, 16),
+    embed_channels=(32, 32, 32),
     stride=8,
     full_border=True,
 )

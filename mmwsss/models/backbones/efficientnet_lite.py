@@ -110,7 +110,8 @@ class EfficientNetLite(BaseModule):
     The published weights were trained with flips, so that cell i of a map at stride s is centred at
     ``s (i + 1/2)`` whatever the padding. In a dilated map cell i is then centred too early, at
     ``s i`` where one stage is dilated, ``s (i - 1)`` where two are. ``centred`` moves the grid of
-    the last map to where resizing of maps expects it; maps at other strides stay where they are.
+    the last map to where resizing of maps expects it; maps of smaller strides stay where they are,
+    one of the same stride that is not dilated comes half a cell late.
 
     Args:
         output_stride (int): 8, 16 or 32.
