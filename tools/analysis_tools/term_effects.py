@@ -1,0 +1,78 @@
+"""Numbers that tell a fault of a loss from a weak effect: similarity of tokens, consistency of the
+attention under a flip, share of negative masked views.
+
+    python tools/analysis_tools/term_effects.py configs/acr_toy.py CHECKPOINT --json F
+    python tools/analysis_tools/term_effects.py configs/mcc_toy.py            # random weights
+
+cosine: mean absolute cosine of tokens of one and of two labels; an affinity loss that works raises
+the gap. consistency: how far the attention of the mirrored image is from the mirrored attention,
+relative to how far it is from uniform; below 0.1 without the terms of ACR there is no room for
+them. masked views: share that MCC takes for negative; at 0 or 1 its contrast is idle.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.config import DictAction
+from mmengine.runner import Runner
+from rich.progress import track
+
+from mmwsss.apis import dataset_of_split, init_model
+from mmwsss.apis.term_effects import TermEffects
+from mmwsss.registry import DATASETS
+from mmwsss.utils.cli import run_main
+from mmwsss.utils.io import write_json
+from mmwsss.utils.tables import text_table
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config of a classifier on a vision transformer')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint file (default: random weights)')
+    parser.add_argument('--split', default='val', help='with masks (default %(default)s)')
+    parser.add_argument('--num', type=int, metavar='N', help='only the first N images')
+    parser.add_argument('--seed', type=int, default=0, help='of random weights and masks')
+    parser.add_argument('--json', type=Path, metavar='F', help='write the numbers there')
+    parser.add_argument(
+        '--device',
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='(default %(default)s)',
+    )
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
+    args = parser.parse_args(argv)
+    if args.num is not None and args.num < 1:
+        parser.error('--num must be at least 1')
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    torch.manual_seed(args.seed)
+    model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
+    effects = TermEffects(model)
+    dataset = DATASETS.build(dataset_of_split(model.cfg, args.split, masks=True))
+    if args.num is not None:
+        dataset.get_subset_(list(range(min(args.num, len(dataset)))))
+    loader = Runner.build_dataloader(
+        dict(
+            batch_size=1,
+            num_workers=0,
+            dataset=dataset,
+            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+        )
+    )
+    for data in track(loader, description='images'):
+        effects.add(data)
+    results = effects.results()
+    print(text_table(('number', 'mean'), [(key, f'{value:.4f}') for key, value in results.items()]))
+    if args.json:
+        protocol = dict(split=args.split, images=len(dataset), checkpoint=args.checkpoint)
+        write_json(args.json, dict(results, protocol=protocol))
+
+
+if __name__ == '__main__':
+    sys.exit(run_main(main))
