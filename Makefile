@@ -44,6 +44,7 @@ lint: $(STAMP)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) -m codespell_lib .
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,10 +1,12 @@
 """Every function of the packages that users import is annotated.
 
-mypy checks that the annotations agree with the code (``make lint``); this test needs no mypy and
-names the functions that lack one.
+The first tests need no mypy and name the functions that lack an annotation; the last one runs mypy,
+as ``make lint`` does, which checks that the annotations agree with the code.
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,3 +75,11 @@ def test_package_is_marked_as_typed():
 )
 def test_the_check_finds_what_is_missing(source, names):
     assert [name for _, name in unannotated(source)] == names
+
+
+@pytest.mark.slow
+def test_mypy_agrees_with_the_code(tmp_path):
+    pytest.importorskip('mypy')
+    command = [sys.executable, '-m', 'mypy', '--cache-dir', str(tmp_path)]
+    result = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
