@@ -207,11 +207,10 @@ class Grid:
         self.seeds = self._checked_seeds(self.spec.get('seeds', [0, 1, 2]) if not seeds else seeds)
         self.rows: list[dict[str, Any]] = self._checked_rows()
         self.columns = self._checked_columns()
-        self.prepare: list[dict[str, Any]] = [
-            dict(entry, args=[self._expand(str(arg)) for arg in entry.get('args', [])])
-            for entry in self.spec.get('prepare', [])
-        ]
-        for entry in self.prepare:
+        self.prepare: list[dict[str, Any]] = []
+        for entry in self.spec.get('prepare', []):
+            arguments = [self._expand(str(arg)) for arg in entry.get('args', [])]
+            self.prepare.append(dict(entry, args=arguments))
             self._check_tool(entry.get('tool'), 'prepare')
         self._built: set[str] = set()
         self._read_before: dict[str, Config] = {}

@@ -198,8 +198,9 @@ def _plot(grid: Grid, values: Sequence[Mapping[str, Value]]) -> Any:
         column.title: [(found[column.name].mean, found[column.name].deviation) for found in values]
         for column in chosen
     }
+    given = [row.get('published', {}) for row in grid.rows]
     published = {
-        column.title: [row.get('published', {}).get(column.name) for row in grid.rows]
+        column.title: [numbers.get(column.name) for numbers in given]
         for column in chosen
         if _has_published(grid, column)
     }

@@ -26,15 +26,15 @@ def find_acr(state: dict[str, Tensor]) -> tuple[str, str] | None:
         return None
     prefix = prefixes[0]
     token = state[f'{prefix}cls_token']
+    parts = ('blocks', 'head', 'pre_logits', 'head_dist')
+    own_parts = tuple(f'{prefix}{part}.' for part in parts)  # linear layers of the ViT itself
     heads = [
         name.removesuffix('.weight')
         for name, value in state.items()
         if name.endswith('.weight')
         and value.dim() == 2
         and value.shape[1] == token.shape[2]
-        and not name.startswith(
-            tuple(f'{prefix}{part}.' for part in ('blocks', 'head', 'pre_logits', 'head_dist'))
-        )
+        and not name.startswith(own_parts)
         and f'{name.removesuffix("weight")}bias' in state
     ]
     return (prefix, heads[0]) if len(heads) == 1 and token.shape[1] == 1 else None

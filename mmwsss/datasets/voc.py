@@ -64,13 +64,9 @@ class VOC12TagDataset(ImageTagDataset):
             )
         self.split = split
         if source is None:
-            source = (
-                'file'
-                if Path(data_root, tags_file).is_file()
-                else None
-                if split == 'test'
-                else 'xml'
-            )
+            source = None if split == 'test' else 'xml'  # the test split has no annotations
+            if Path(data_root, tags_file).is_file():
+                source = 'file'
         self.source = source
         if data_prefix is None:
             data_prefix = {

@@ -87,7 +87,8 @@ def merge(items: list[dict]) -> dict:
     if isinstance(first, Tensor):
         inputs = [image for item in items for image in item['inputs']]
     else:
-        inputs = [[view[0] for view in views] for views in zip(*(item['inputs'] for item in items))]
+        by_view = zip(*(item['inputs'] for item in items))  # of each view its images
+        inputs = [[image[0] for image in images] for images in by_view]
     return dict(items[0], inputs=inputs, data_samples=samples)
 
 

@@ -279,10 +279,10 @@ class CounterMetric(BaseMetric):
             rates.class_positive.tolist(),
             rates.class_negative.tolist(),
         )
-        rows = [
-            (name, *((100 * value for value in values) if seen else (None,) * 3))
-            for name, seen, *values in per_class
-        ]
+        rows: list[tuple[Any, ...]] = []
+        for name, seen, *values in per_class:
+            percent = [100 * value for value in values]
+            rows.append((name, *percent) if seen else (name, None, None, None))
         results['IoU'] = {
             name: round(100 * value, 4) for name, value in zip(self.classes, iou.tolist())
         }

@@ -510,6 +510,7 @@ def displacement_loss(
     def sums(vectors: Tensor, offset: tuple[int, int]) -> Tensor:
         difference = grid.source(vectors, offset) - grid.target(vectors, offset)
         background, foreground, _ = _pair_masks(label, grid, offset)
+        # two cells of an object point at its centre: their vectors differ by the offset
         along = (difference[:, axis] - step for axis, step in enumerate(offset))
         wrong = torch.stack(tuple(along), 1).abs() * foreground.unsqueeze(1)
         return torch.stack([wrong.sum(), (difference.abs() * background.unsqueeze(1)).sum()])
@@ -519,5 +520,6 @@ def displacement_loss(
         total = total + checkpoint(
             sums, displacement, offset, use_reentrant=False, preserve_rng_state=False
         )
+    # counts start with the background; each pair has two components
     foreground, background = total / (2 * counts[:2].flip(0).to(total.dtype) + eps)
     return foreground, background

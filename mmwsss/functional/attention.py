@@ -411,6 +411,7 @@ class DeferredAttention(NamedTuple):
         dtype = torch.promote_types(query.dtype, torch.float32)
         if bias is not None:
             bias = bias.expand(-1, query.shape[1], query.shape[2], -1)
+        # an empty first part, so that no maps give an empty result
         results = [values.new_empty(len(values), query.shape[2], 0, dtype=dtype)]
         with torch.autocast(query.device.type, enabled=False):
             for part in values.to(query.dtype).transpose(1, 2).split(query.shape[-1], 2):
@@ -421,6 +422,7 @@ class DeferredAttention(NamedTuple):
                 result = F.scaled_dot_product_attention(
                     query, key, padded, attn_mask=bias, scale=scale
                 )
+                # the head mean of the products is the product with the head mean of P
                 results.append(result[..., : part.shape[-1]].mean(1, dtype=dtype))
         return torch.cat(results, 2).transpose(1, 2)
 

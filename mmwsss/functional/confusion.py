@@ -193,6 +193,7 @@ def false_rates(areas: ClassAreas, rates: str = 'mctformer', mean: str = 'all') 
     """
     if rates not in RATES:
         raise ValueError(f'rates must be one of {RATES}, got {rates!r}')
+    # SEAM divides by the hits, the others by the union
     denominator = areas.hit if rates == 'seam' else areas.target + areas.predicted - areas.hit
     counted = denominator > 0
     false = [
@@ -201,7 +202,7 @@ def false_rates(areas: ClassAreas, rates: str = 'mctformer', mean: str = 'all') 
     ]
     if rates == 'mctformer':
         means = [mean_over_classes(value, areas, mean) for value in false]
-    elif rates == 'irn':
+    elif rates == 'irn':  # background is reported apart
         foreground = ClassAreas(*(area[..., 1:] for area in areas))
         means = [mean_over_classes(value[..., 1:], foreground, mean) for value in false]
     else:

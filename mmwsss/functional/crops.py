@@ -32,12 +32,14 @@ def sample_uncertain_crops(
     centres = roi[:, half : height - size + half + 1, half : width - size + half + 1]
     columns = centres.shape[-1]
     candidates = (centres <= 1).flatten(1)
+    # an image with too few uncertain places takes any of its places
     candidates = candidates | (candidates.sum(1, keepdim=True) < num_crops)
     if candidates.shape[1] < num_crops:  # fewer places than crops: they repeat
         index = torch.randint(
             candidates.shape[1], (len(roi), num_crops), device=roi.device, generator=generator
         )
     else:
+        # the largest of random scores: a draw without replacement for all images at once
         scores = torch.rand(candidates.shape, device=roi.device, generator=generator)
         index = scores.masked_fill(~candidates, -1).topk(num_crops, 1).indices
     return torch.stack([index.div(columns, rounding_mode='floor'), index % columns], 2)

@@ -90,10 +90,11 @@ def _transition_matrix(
     # below.
     order = sorted(range(len(offsets)), key=lambda index: offsets[index])
     stencil = weights.new_zeros((len(affinity), height, width, 2 * len(offsets) + 1))
-    stencil[..., len(offsets)] = 1
+    stencil[..., len(offsets)] = 1  # the cell itself
     steps = [0] * stencil.shape[-1]
     for rank, index in enumerate(order, start=1):
         offset, ahead, back = offsets[index], len(offsets) + rank, len(offsets) - rank
+        # each pair is stored once: it is a neighbour ahead of one cell and behind the other
         values = grid.pairs(weights[:, index], offset)
         grid.source(stencil[..., ahead], offset).copy_(values)
         grid.target(stencil[..., back], offset).copy_(values)
@@ -102,6 +103,7 @@ def _transition_matrix(
     stencil = stencil.view(-1, len(steps))
     stencil /= stencil.sum(1, keepdim=True)
     present = stencil != 0
+    # 32-bit indices halve the memory of the matrix
     integer = torch.int32 if stencil.numel() < 2**31 else torch.int64
     cells = torch.arange(len(stencil), dtype=integer, device=stencil.device)
     columns = cells[:, None] + torch.tensor(steps, dtype=integer, device=stencil.device)

@@ -92,11 +92,12 @@ def sweep_counts(
         lowest = float(cams.amin())
         if not lowest >= 0:
             raise ValueError(f'CAMs must be >= 0, found {lowest}')
+        # (label, strongest class, thresholds below its score) as one number for the bincount
         code = (labels * planes + winner) * columns + torch.searchsorted(thresholds, score)
     else:
         code = labels * columns
     joint = torch.bincount(code.flatten(), minlength=(num_classes + 1) * columns * planes)
-    joint = joint.view(num_classes + 1, planes, columns)[1:]
+    joint = joint.view(num_classes + 1, planes, columns)[1:]  # label 0 holds ignored pixels
     foreground = num_classes - 1
     counts = joint.new_zeros(3 * foreground + 1, columns)
     for plane, key in enumerate(keys):

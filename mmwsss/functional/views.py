@@ -115,8 +115,9 @@ def token_positions(grid: Sequence[int], views: View | list[View]) -> Tensor:
         Tensor: (N,) int64, or (B,N) for a list.
     """
     if isinstance(views, list):
-        known = {view: token_positions(grid, view) for view in {view_steps(view) for view in views}}
-        return torch.stack([known[view_steps(view)] for view in views])
+        steps = [view_steps(view) for view in views]
+        known = {distinct: token_positions(grid, distinct) for distinct in set(steps)}
+        return torch.stack([known[one] for one in steps])
     return source_tokens(grid, views).argsort()
 
 

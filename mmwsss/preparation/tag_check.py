@@ -65,9 +65,9 @@ def note_balance(table, classes, report):
         Counter: Images of each class.
     """
     counts = Counter(tag for tags in table.values() for tag in tags)
-    members = {
-        name: frozenset(image for image, tags in table.items() if name in tags) for name in classes
-    }
+    members = {}
+    for name in classes:
+        members[name] = frozenset(image for image, tags in table.items() if name in tags)
     for one, two in near_duplicates(classes):
         report.note(
             'near-duplicate names (--rename A=B joins them)',

@@ -136,11 +136,11 @@ def _read_csv(path, report):
             f'{path}, line 1: expected the header "image,tags", or columns for image and tags, '
             f'found {lines[0][:100]!r}'
         )
-    rows = (
-        (number, [field.strip() for field in row])
-        for number, row in enumerate(csv.reader(lines[1:], delimiter=delimiter), 2)
-        if any(field.strip() for field in row)
-    )
+    rows = []
+    for number, row in enumerate(csv.reader(lines[1:], delimiter=delimiter), 2):
+        fields = [field.strip() for field in row]
+        if any(fields):  # spreadsheets write empty rows
+            rows.append((number, fields))
     read = _read_pairs if len(header) == 2 else _read_columns
     return read(path, header, rows, report)
 

@@ -328,10 +328,12 @@ def _place(rng, kind, owner, areas, difficulty, tries=12):
     """
     height, width = owner.shape
     whole = np.asarray(areas, np.int64)
+    # what later objects hide already counts: the limit is for all of them together
     lost = whole - np.bincount(owner.ravel(), minlength=len(areas) + 1)[1:]
     for _ in range(tries):
         area = rng.uniform(difficulty.area_low, difficulty.area_high) * height * width
         scale = np.sqrt(area / UNIT_AREAS[kind.name])
+        # stretch and its reciprocal below keep the area
         stretch = np.exp(rng.uniform(-0.5, 0.5) * difficulty.shape_noise * 2)
         shear = rng.uniform(-1, 1) * difficulty.shape_noise
         angle = np.deg2rad(rng.uniform(-1, 1) * difficulty.rotation)
@@ -340,7 +342,7 @@ def _place(rng, kind, owner, areas, difficulty, tries=12):
         matrix = scale * rotation @ np.array([[mirror * stretch, shear], [0, 1 / stretch]])
         half = np.abs(matrix).sum(1) * 0.9  # most drawings leave the corners of their square empty
         limit = np.array([width, height]) / 2
-        matrix = matrix * min(1.0, float((limit / half).min()))
+        matrix = matrix * min(1.0, float((limit / half).min()))  # large objects shrink to fit
         half = np.minimum(half, limit)
         center = rng.uniform(half, np.array([width, height]) - half)
         part_scale = 0 if rng.random() < difficulty.part_hidden else difficulty.part_scale
@@ -381,6 +383,7 @@ def _part_pattern(kind, x, y):
         middle = box.mean(0)
         return (np.minimum(np.abs(x - middle[0]), np.abs(y - middle[1])) < 0.06).astype(np.float32)
     middles = np.stack([np.mean(polygon, 0) for layer, polygon in kind.polygons if layer == PART])
+    # rings and gradients are centred on the nearest of several parts, such as two wheels
     distance = (
         np.hypot(x[:, None] - middles[:, 0], y[:, None] - middles[:, 1]).min(1) if x.size else x
     )

@@ -227,15 +227,13 @@ def read_cam(path: str | Path) -> CAMFile:
     """
     data = read_arrays(path, ('keys', 'cam', 'size'), 'CAM file', 'delete it and generate it again')
     keys, cam, size = data['keys'], data['cam'], data['size']
-    wrong = (
-        'keys are no list of integers'
-        if keys.ndim != 1 or keys.dtype.kind not in 'iu'
-        else f'maps are {cam.dtype}, expected float16 or float32'
-        if cam.ndim != 3 or cam.dtype not in (np.float16, np.float32)
-        else 'size is no pair of positive integers'
-        if size.shape != (2,) or size.dtype.kind not in 'iu' or size.min() < 1
-        else ''
-    )
+    wrong = ''
+    if keys.ndim != 1 or keys.dtype.kind not in 'iu':
+        wrong = 'keys are not a list of integers'
+    elif cam.ndim != 3 or cam.dtype not in (np.float16, np.float32):
+        wrong = f'maps are {cam.dtype}, expected float16 or float32'
+    elif size.shape != (2,) or size.dtype.kind not in 'iu' or size.min() < 1:
+        wrong = 'size is not a pair of positive integers'
     if wrong:
         raise ValueError(f'{path}: damaged CAM file ({wrong}); delete it and generate it again')
     result = CAMFile(keys, cam, tuple(int(side) for side in size))

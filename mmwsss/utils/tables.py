@@ -9,6 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 
+def _cell(value: Any) -> str:
+    """Text of a cell, without the markup of rich."""
+    if value is None:
+        return '-'
+    text = f'{value:.2f}' if isinstance(value, float) else str(value)
+    return text.replace('[', r'\[')
+
+
 def text_table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None
 ) -> str:
@@ -26,11 +34,7 @@ def text_table(
     for number, column in enumerate(columns):
         table.add_column(str(column), justify='right' if number else 'left', no_wrap=True)
     for row in rows:
-        cells = [
-            '-' if cell is None else f'{cell:.2f}' if isinstance(cell, float) else str(cell)
-            for cell in row
-        ]
-        table.add_row(*(cell.replace('[', r'\[') for cell in cells))
+        table.add_row(*map(_cell, row))
     text = io.StringIO()
     console = Console(
         file=text,

@@ -81,6 +81,7 @@ def overlay_mask(image_rgb, mask, palette=None, alpha=0.7):
         )
     height, width = image.shape[:2]
     if mask.shape != (height, width):
+        # the nearest cell of each pixel centre, in integers: exact for any size
         rows = (2 * np.arange(height) + 1) * mask.shape[0] // (2 * height)
         columns = (2 * np.arange(width) + 1) * mask.shape[1] // (2 * width)
         mask = mask[rows[:, None], columns]
@@ -153,8 +154,10 @@ def draw_cam_grid(rows, *, cell=224, palette=None):
             f'{cell} pixels'
         )
     tiles = [sample_tiles(sample, side=cell, palette=palette) for sample in rows]
+    kinds = [[tile[0] for tile in row] for row in tiles]
+    # columns of each kind: as many as the sample that has most of them needs
     widths = {
-        kind: max(sum(tile[0] == kind for tile in row) for row in tiles)
+        kind: max(row.count(kind) for row in kinds)
         for kind in ('image', 'gt', 'cam', 'mask', 'seg')
     }
     starts = dict(zip(widths, np.cumsum([0, *widths.values()]).tolist()))

@@ -45,16 +45,17 @@ class TwoViews(BaseTransform):
         steps = self.transforms[np.random.randint(len(self.transforms))]
         image, size = results['img'], None
         rows, columns = (-side % self.divisor for side in image.shape[:2])
-        if rows or columns:
+        if rows or columns:  # a flip would move padding of the network to the other side
             image = np.pad(image, ((0, rows), (0, columns), (0, 0)))
         planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
         if 'resize' in steps:
             ratio = np.random.uniform(*self.ratio_range)
+            # steps before the resize may swap height and width
             sides = make_view(planes[:1], steps[: steps.index('resize')]).shape[-2:]
             size = tuple(
                 max(1, round(side * ratio / self.divisor)) * self.divisor for side in sides
             )
-            planes = planes.float()
+            planes = planes.float()  # bytes cannot be interpolated
         view = make_view(planes, steps, size=size)
         view = view if view.dtype == torch.uint8 else view.round().clamp(0, 255).byte()
         results['views'] = [image, view.permute(1, 2, 0).numpy()]

@@ -60,12 +60,9 @@ class ValidationTableHook(Hook):
             )
         )
         write_json(Path(runner.work_dir) / self.out_file, self._rows)
-        table = text_table(
-            ('iteration', *self.columns),
-            [
-                (str(row['iteration']), *(row.get(key) for key in self.columns.values()))
-                for row in self._rows
-            ],
-            'validations',
-        )
+        cells = []
+        for row in self._rows:
+            values = [row.get(key) for key in self.columns.values()]
+            cells.append((str(row['iteration']), *values))
+        table = text_table(('iteration', *self.columns), cells, 'validations')
         runner.logger.info('\n' + table)

@@ -210,6 +210,7 @@ class AReAM(MCTformerPlus):
         with torch.autocast(inputs.device.type, enabled=False):
             refined = refine_by_layer(layers, cams, self.affinity_mode)
             if self.cam_flip:
+                # the affinities of both passes refine; their maps are averaged in one orientation
                 image, mirrored = refined.chunk(2)
                 refined = (image + mirrored.flip(-1)) / 2
             w_hat, weights = self._layer_weights(refined)

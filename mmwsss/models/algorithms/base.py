@@ -203,7 +203,8 @@ class TagClassifier(BaseModel):
             inputs = [[image[None]] for image in inputs]
         for group in _equal_sizes(inputs, data_samples):
             samples = [data_samples[index] for index in group]
-            views = [torch.cat(view) for view in zip(*(inputs[index] for index in group))]
+            pyramids = [inputs[index] for index in group]
+            views = [torch.cat(images) for images in zip(*pyramids)]
             self.predict_group(views, samples)
         return data_samples
 
@@ -362,8 +363,8 @@ def _slots(keys: list[list[int]], union: list[int], device: torch.device) -> Ten
         return None
     column = {key: index for index, key in enumerate(union)}
     longest = max(map(len, keys))
-    places = [
-        [column[key] for key in image_keys] + [0] * (longest - len(image_keys))
-        for image_keys in keys
-    ]
+    places = []
+    for image_keys in keys:
+        own = [column[key] for key in image_keys]
+        places.append(own + [0] * (longest - len(own)))
     return send(torch.tensor(places, dtype=torch.long), device)

@@ -288,15 +288,16 @@ class SingleStage(TagClassifier):
         aux_scales = self.aux_scales if aux_scales is None else aux_scales
         fusion = None if seg_fusion is None else ScoreFusion(seg_fusion)
         cams = aux_cams = inputs.new_zeros(len(inputs), len(classes), *size, dtype=torch.float32)
-        # whether the flip of a scale is seen
+        # the scales of the maps and of the segmentation differ, and so do their flips
         flips = dict.fromkeys(scales if len(classes) else (), flip)
         if fusion is not None:
             flips.update({scale: seg_flip or flips.get(scale, False) for scale in seg_scales})
         for scale, view_size, views in self._pyramid(inputs, flips, features):
             if len(classes) and scale in scales:
+                raw = [self.raw_cams(view, classes) for view in views[: 1 + flip]]
                 main, aux = (
                     torch.stack(self._upsample_views(maps, view_size, size)).amax(0).relu_()
-                    for maps in zip(*(self.raw_cams(view, classes) for view in views[: 1 + flip]))
+                    for maps in zip(*raw)
                 )
                 cams = cams + main
                 aux_cams = aux if aux_scales == 'last' else aux_cams + aux

@@ -479,9 +479,9 @@ class TokenViT(VisionTransformer):
                 )
             h, w = self.patch_resolution
             nearest = self.pos_init == 'nearest' and h % side == 0 and w % side == 0
-            mode = (
-                'nearest' if nearest else 'bilinear' if self.pos_init == 'bilinear' else 'bicubic'
-            )
+            mode = 'bilinear' if self.pos_init == 'bilinear' else 'bicubic'
+            if nearest:  # an integer multiple: every cell is copied to a block
+                mode = 'nearest'
             grid = resize_grid(grid, ((side, side), (h, w)), mode=mode)
         if extra < self.num_class_tokens:
             state['cls_token'] = repeat_class_token(state['cls_token'], self.num_class_tokens)
@@ -502,13 +502,11 @@ class TokenViT(VisionTransformer):
             {key.split('.')[1] for key in state if key.startswith('layers.') and key not in own}
         )
         if wrong or missing or extra_layers:
-            problem = (
-                wrong[0]
-                if wrong
-                else f'{len(missing)} weights are missing, first {missing[0]}'
-                if missing
-                else f'layers {", ".join(extra_layers)} do not exist in the model'
-            )
+            problem = f'layers {", ".join(extra_layers)} do not exist in the model'
+            if missing:
+                problem = f'{len(missing)} weights are missing, first {missing[0]}'
+            if wrong:  # the most specific reason
+                problem = wrong[0]
             raise ValueError(
                 f'the checkpoint has another architecture than {type(self).__name__} with '
                 f'{self.num_layers} layers of width '

@@ -54,12 +54,16 @@ def attention_gradients(
     for layer in reversed(range(first, backbone.num_layers)):
         with differentiable(inputs[layer - first]) as x:
             x.requires_grad_()
+            # Scores read class tokens alone, and below the first layer nothing is differentiated:
+            # in both layers the class rows are enough.
             narrow = layer == last or (class_rows and layer == first)
             tokens, weights = backbone.explain_layer(layer, x, class_rows=narrow)
             scores: Any = class_scores(model, tokens) if layer == last else None
         wanted = (weights,) if layer == first else (weights, x)
         for position, key in enumerate(keys):
             with differentiable():
+                # the chain rule, one layer at a time: the derivative of the score with respect to
+                # the output of this layer is what the layer above returned for its input
                 target, seed = (
                     (scores[:, key].sum(), None)
                     if layer == last

@@ -38,7 +38,8 @@ class AttentionAffinityLoss(nn.Module):
             raise ValueError(f"layer_reduction must be 'sum' or 'mean', got {layer_reduction!r}")
         self.style = style
         self.layer_reduction = layer_reduction
-        self.balance = balance if balance is not None else 1.0 if style == 'paper' else 0.5
+        default = 1.0 if style == 'paper' else 0.5
+        self.balance = default if balance is None else balance
 
     def forward(
         self,

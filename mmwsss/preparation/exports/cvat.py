@@ -80,6 +80,7 @@ class CVATFormat(MaskFormat):
                 int(float(shape.attrib[key])) for key in ('left', 'top', 'width', 'height')
             )
             counts = [int(part) for part in shape.attrib['rle'].split(',')]
+            # runs alternate, background first, in the box of the mask
             inside = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(height, width)
             mask[top : top + height, left : left + width][inside] = label
             return

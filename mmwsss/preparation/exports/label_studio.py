@@ -123,18 +123,19 @@ def encode_brush(mask: NDArray[np.bool_]) -> list[int]:
     """
     values = mask.ravel()
     starts = np.concatenate([[0], np.flatnonzero(values[1:] != values[:-1]) + 1])
-    lengths = np.diff(np.append(starts, values.size)) * 4
+    lengths = np.diff(np.append(starts, values.size)) * 4  # four equal channels per pixel
     longest = 1 << RUN_BITS[-1]
     bits = [f'{values.size * 4:032b}', f'{7:05b}', *(f'{size - 1:04b}' for size in RUN_BITS)]
     for start, total in zip(starts.tolist(), lengths.tolist()):
         color = f'{255 if values[start] else 0:08b}'
         while total:
             length = min(total, longest)
+            # the shortest field that holds the length; longer runs are split
             index = next(i for i, size in enumerate(RUN_BITS) if length <= 1 << size)
             bits.append(f'1{index:02b}{length - 1:0{RUN_BITS[index]}b}{color}')
             total -= length
     stream = ''.join(bits)
-    stream += '0' * (-len(stream) % 8)
+    stream += '0' * (-len(stream) % 8)  # whole bytes
     return list(int(stream, 2).to_bytes(len(stream) // 8, 'big'))
 
 
