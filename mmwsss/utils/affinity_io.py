@@ -73,7 +73,7 @@ def read_crf_maps(path: str | Path) -> CRFMaps:
 
 def _check_shapes(path: str | Path, maps: CRFMaps) -> None:
     if maps.keys.ndim != 1 or maps.keys.dtype.kind not in 'iu':
-        raise ValueError(f'{path}: damaged file of CRF maps (keys are no list of integers)')
+        raise ValueError(f'{path}: damaged file of CRF maps (keys are not a list of integers)')
     channels = len(maps.keys) + 1
     if maps.la.ndim != 3 or maps.la.shape != maps.ha.shape or len(maps.la) != channels:
         raise ValueError(

@@ -28,7 +28,7 @@ LITTER = frozenset(
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is no data of the user but left by a program:
+    """Whether a file or folder of this name is not data of the user but left by a program:
     ``._dog.jpg``, ``.ipynb_checkpoints``, ``__MACOSX``, ``@eaDir`` and the like.
     """
     return name.startswith('.') or name.casefold() in LITTER

@@ -56,7 +56,7 @@ def fingerprint_file(path: str | Path) -> str:
 
 
 def fingerprint_checkpoint(path: str | Path) -> str:
-    """:func:`fingerprint_file` of a checkpoint; the address itself where it is no local file.
+    """:func:`fingerprint_file` of a checkpoint; the address itself where it is not a local file.
 
     Raises:
         FileNotFoundError: No such file.

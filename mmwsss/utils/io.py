@@ -112,7 +112,7 @@ def atomic_open(
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make new names in a folder reach the disk; some file systems cannot, which is no error."""
+    """Make new names in a folder reach the disk; some file systems cannot, which is not an error."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):
@@ -222,7 +222,7 @@ def read_cam(path: str | Path) -> CAMFile:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: The file is damaged or is no CAM file, is larger than ``MMWSSS_MAX_MAPS_MB``, or
+        ValueError: The file is damaged or is not a CAM file, is larger than ``MMWSSS_MAX_MAPS_MB``, or
             holds values that are not finite or not in [0,1]. The message says to generate it again.
     """
     data = read_arrays(path, ('keys', 'cam', 'size'), 'CAM file', 'delete it and generate it again')

@@ -117,8 +117,8 @@ def test_values_outside_the_unit_range(value, dtype, tmp_path):
 @pytest.mark.parametrize(
     'change, message',
     [
-        (dict(keys=np.float32([0])), 'no list of integers'),
-        (dict(keys=np.int16(0)), 'no list of integers'),
+        (dict(keys=np.float32([0])), 'not a list of integers'),
+        (dict(keys=np.int16(0)), 'not a list of integers'),
         (dict(cam=np.zeros((1, 4, 5), np.complex64)), 'complex64'),
         (dict(cam=np.zeros((1, 4, 5), np.uint8)), 'uint8'),
         (dict(cam=np.zeros((4, 5), np.float32)), 'float32'),
