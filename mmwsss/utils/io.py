@@ -222,8 +222,9 @@ def read_cam(path: str | Path) -> CAMFile:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: The file is damaged or is not a CAM file, is larger than ``MMWSSS_MAX_MAPS_MB``, or
-            holds values that are not finite or not in [0,1]. The message says to generate it again.
+        ValueError: The file is damaged or is not a CAM file, is larger than ``MMWSSS_MAX_MAPS_MB``,
+            or holds values that are not finite or not in [0,1]. The message says to generate it
+            again.
     """
     data = read_arrays(path, ('keys', 'cam', 'size'), 'CAM file', 'delete it and generate it again')
     keys, cam, size = data['keys'], data['cam'], data['size']
