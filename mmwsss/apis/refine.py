@@ -86,7 +86,7 @@ def refiner_options(kind: type[Refiner]) -> dict[str, Any]:
     for parent in kind.__mro__:
         if '__init__' not in vars(parent):
             continue
-        parameters = list(inspect.signature(parent.__init__).parameters.values())[1:]
+        parameters = list(inspect.signature(vars(parent)['__init__']).parameters.values())[1:]
         named = [entry for entry in parameters if entry.kind is not entry.VAR_KEYWORD]
         for entry in named:
             options.setdefault(entry.name, entry.default)

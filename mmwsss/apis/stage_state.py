@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +173,9 @@ def changed_parts(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     return ', '.join(text for key, text in names.items() if before.get(key) != after.get(key))
 
 
-def needed_of(name: str, stages: list[Mapping[str, Any]], results: Mapping[str, str]) -> set[str]:
+def needed_of(
+    name: str, stages: Sequence[Mapping[str, Any]], results: Mapping[str, str]
+) -> set[str]:
     """Placeholders that later stages ask of a stage; ``metrics`` if the results come from it."""
     found = {
         match.group()

@@ -112,7 +112,7 @@ def atomic_open(
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make new names in a folder reach the disk; some file systems cannot, which is not an error."""
+    """Make new names in a folder reach the disk; file systems that cannot are not an error."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):

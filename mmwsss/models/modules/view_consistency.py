@@ -117,7 +117,6 @@ class ViewConsistency(nn.Module):
                 ),
                 share,
             )
-            _add(losses, differences, share)
         return losses
 
     def requests(self) -> dict[str, AttentionRequest]:
@@ -189,11 +188,6 @@ def _layers(attention: Mapping[str, Any], images: Any) -> Maps:
 def _add(losses: dict[str, Tensor], new: dict[str, Tensor], weight: float) -> None:
     for name, value in new.items():
         losses[name] = losses.get(name, 0.0) + weight * value
-
-
-def _part(maps: Sequence[Sequence[Tensor]], images: slice | list[int]) -> Maps:
-    """Maps of some images of a batch."""
-    return [[layer[images] for layer in layers] for layers in maps]
 
 
 def _groups(views: Tensor | Sequence[Tensor]) -> list[tuple[list[int], Tensor]]:
