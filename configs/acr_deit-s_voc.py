@@ -22,6 +22,7 @@ model = dict(
         ),
     )
 )
+total_batch_size = 32
 train_dataloader = dict(
     batch_size=32, sampler=dict(_delete_=True, type='mmengine.DefaultSampler', shuffle=True)
 )

@@ -1,5 +1,5 @@
 # CoSA on PASCAL VOC 2012 as the released logs ran it; published: 76.2 mIoU on val, filtered by
-# ground-truth tags, at the best checkpoint. 4 images a step in all: batch_size=2 on 2 GPUs, as
+# ground-truth tags, at the best checkpoint. 4 images a step in all: two on each of 2 GPUs, as
 # published, or 4 on one.
 _base_ = [
     '_base_/models/cosa_vit-b.py',

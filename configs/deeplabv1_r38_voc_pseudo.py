@@ -1,9 +1,9 @@
 # DeepLab-V1 with ResNet-38 on pseudo masks of PASCAL VOC 2012, the segmentation stage of MCTformer:
 # 30 epochs of batch 4 at 321. Sane optimiser: momentum 0.9 at a tenth of the rate. What the
 # released code really ran (weight decay passed as momentum: momentum 1e-5, no weight decay, 7e-4
-# and ten times that in the head) is deeplabv1_r38_voc_pseudo_as-released.py. Initialise with the
-# VOC classifier res38_cls.pth of PSA: --cfg-options model.backbone.init_cfg.type=Pretrained
-# model.backbone.init_cfg.checkpoint=res38_cls.pth
+# and ten times that in the head) is deeplabv1_r38_voc_pseudo_as-released.py. It starts
+# from PSA's classifier of VOC at weights/res38_cls.pth; another place: --cfg-options
+# model.backbone.init_cfg.checkpoint=FILE
 _base_ = [
     '_base_/models/deeplabv1_r38.py',
     '_base_/datasets/voc12_pseudo_seg.py',

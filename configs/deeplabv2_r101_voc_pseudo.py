@@ -14,6 +14,7 @@ train_pipeline = [
     dict(type='mmseg.RandomFlip', prob=0.5),
     dict(type='mmseg.PackSegInputs'),
 ]
+total_batch_size = 10
 train_dataloader = dict(batch_size=5, dataset=dict(pipeline=train_pipeline))
 max_iters = 40000
 optim_wrapper = dict(

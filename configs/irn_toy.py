@@ -14,6 +14,11 @@ model = dict(
         base_channels=32,
         stem_channels=64,
         strides=(1, 2, 2, 1),
+        # frozen and random on purpose
+        init_cfg=[
+            dict(type='Kaiming', layer='Conv2d'),
+            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
+        ],
     ),
     edge_channels=32,
     radius=5,

@@ -17,6 +17,7 @@ dataset = dict(
     type='mmwsss.ImageTagDataset', data_root=data_root, ann_file=train_list, classes='classes.txt'
 )
 model = dict(num_classes=num_classes)
+total_batch_size = 16
 train_dataloader = dict(
     batch_size=16, dataset=dict(_delete_=True, pipeline={{_base_.train_pipeline}}, **dataset)
 )

@@ -4,15 +4,20 @@
 #     --images data/VOCdevkit/VOC2012/JPEGImages --out LABELS --raw-pixels --method psa
 #   python tools/train.py configs/psa_voc.py \
 #     --cfg-options train_dataloader.dataset.data_prefix.affinity_path=LABELS
-# Initialise with PSA's classifier of VOC, not with ImageNet weights: --cfg-options
-# model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint=res38_cls.pth The
+# It starts from PSA's classifier of VOC, not from ImageNet weights: put it at
+# weights/res38_cls.pth, or give --cfg-options model.backbone.init_cfg.checkpoint=FILE. The
 # optimizer is the one that the released code really ran: its weight decay of 5e-4 was also passed
 # as the momentum. psa_voc_momentum.py is the usual SGD.
 _base_ = ['_base_/datasets/voc12_affinity.py', '_base_/default_runtime.py']
 model = dict(
     type='mmwsss.AffinityNet',
     data_preprocessor=dict(type='mmwsss.ViewsDataPreprocessor'),
-    backbone=dict(type='mmwsss.WideResNet38', frozen_stages=1, frozen_bn=True),
+    backbone=dict(
+        type='mmwsss.WideResNet38',
+        frozen_stages=1,
+        frozen_bn=True,
+        init_cfg=dict(type='Pretrained', checkpoint='weights/res38_cls.pth'),
+    ),
     stride=8,
 )
 optim_wrapper = dict(

@@ -10,6 +10,8 @@ from mmengine.config import DictAction
 
 from mmwsss.apis.pipeline import Pipeline, StageFailed
 from mmwsss.apis.pipeline_report import finish_pipeline
+from mmwsss.apis.setup_check import pipeline_weights
+from mmwsss.apis.weights import check_weights
 from mmwsss.utils.cli import run_main
 
 
@@ -31,7 +33,11 @@ def parse_args():
         help='delete finished stages that were made with other settings or inputs and run them '
         'again (default: such a stage is an error)',
     )
-    parser.add_argument('--dry-run', action='store_true', help='only print the stages')
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='only print the stages and check that every file of weights is there',
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -48,14 +54,16 @@ def main():
     pipeline = Pipeline(
         args.config, work_dir=args.work_dir, gpus=args.gpus, options=args.cfg_options
     )
+    if args.dry_run:
+        pipeline.run(start=args.start, dry_run=True)
+    check_weights(pipeline_weights(pipeline))
+    if args.dry_run:
+        return
     try:
-        summary = pipeline.run(
-            start=args.start, dry_run=args.dry_run, redo_changed=args.redo_changed
-        )
+        summary = pipeline.run(start=args.start, redo_changed=args.redo_changed)
     except StageFailed as error:
         raise ValueError(str(error)) from error
-    if not args.dry_run:
-        finish_pipeline(pipeline, summary)
+    finish_pipeline(pipeline, summary)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
 """Train a model: ``python tools/train.py configs/mctformer_plus_voc.py``."""
 
 import argparse
+import copy
 import os
 import sys
 
@@ -8,6 +9,17 @@ from mmengine.config import DictAction
 from mmengine.device import get_device
 
 from mmwsss.apis import build_runner, load_config
+from mmwsss.apis.batch import (
+    count_processes,
+    count_updates,
+    plan_batch,
+    recipe_updates,
+    summary_lines,
+)
+from mmwsss.apis.config import read_config
+from mmwsss.apis.setup_check import has_data
+from mmwsss.apis.weights import check_weights, needed_weights
+from mmwsss.engine.hooks import TrainingSummaryHook
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.env import write_environment
 from mmwsss.utils.locks import lock_folders
@@ -29,7 +41,15 @@ def parse_args():
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale the learning rate from auto_scale_lr.base_batch_size',
+        help='keep the batch of each process, and scale the learning rate by (total batch) / '
+        'total_batch_size of the config',
+    )
+    parser.add_argument(
+        '--batch-size-per-gpu',
+        type=int,
+        metavar='N',
+        help='images of each process, in place of total_batch_size / processes; the learning rate '
+        'stays',
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
@@ -39,10 +59,39 @@ def parse_args():
     return args
 
 
+def summary_hook(runner, cfg, recipe, plan):
+    """Hook that begins the log of a training with its batch, updates and learning rate."""
+    loader = runner.train_dataloader
+    updates = count_updates(cfg, len(loader))
+    published = recipe_updates(recipe, len(loader.dataset))
+    note = ''
+    if plan.total != plan.recipe_total:
+        note = (
+            f'the total batch is {plan.total}, not {plan.recipe_total} as in the recipe '
+            f'({plan.note}): published numbers need the batch of the recipe'
+        )
+    return TrainingSummaryHook(summary_lines(plan, updates, published), note)
+
+
 def main():
     args = parse_args()
+    recipe = read_config(args.config)
     cfg = load_config(
-        args.config, cfg_options=args.cfg_options, work_dir=args.work_dir, launcher=args.launcher
+        copy.deepcopy(recipe),
+        cfg_options=args.cfg_options,
+        work_dir=args.work_dir,
+        launcher=args.launcher,
+    )
+    needs = needed_weights(cfg)
+    if has_data(cfg):  # else the data set says what is missing, and how to get it
+        check_weights(needs)
+    plan = plan_batch(
+        cfg,
+        recipe,
+        processes=count_processes(args.launcher),
+        options=args.cfg_options,
+        batch_size_per_gpu=args.batch_size_per_gpu,
+        auto_scale_lr=args.auto_scale_lr,
     )
     if args.resume is not None:
         cfg.resume = True
@@ -52,17 +101,11 @@ def main():
             raise ValueError('--amp needs a GPU')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    if args.auto_scale_lr:
-        if cfg.get('auto_scale_lr', {}).get('base_batch_size') is None:
-            raise ValueError(
-                f'{args.config}: --auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) '
-                f'in the config'
-            )
-        cfg.auto_scale_lr.enable = True
     with lock_folders(cfg.work_dir, tool='train.py'):
         runner = build_runner(cfg, 'train')
         if runner.rank == 0:
             write_environment(runner.work_dir, seed=runner.seed)
+        runner.register_hook(summary_hook(runner, cfg, recipe, plan))
         runner.train()
 
 

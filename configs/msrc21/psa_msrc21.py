@@ -23,6 +23,7 @@ train_pipeline = [
     dict(type='mmwsss.CRFMapsToLabel', stride=8),
     dict(type='mmwsss.PackAffinityInputs'),
 ]
+total_batch_size = 16
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,

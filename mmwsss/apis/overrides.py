@@ -191,7 +191,7 @@ def _known_names(node: Mapping[str, Any], scope: str | None, parents: list[str])
     if kind is None:
         names = UNTYPED.get(place)
         return None if names is None else {*names, *always}
-    component = _find_component(kind, scope)
+    component = find_component(kind, scope)
     options = None if component is None else constructor_options(component)
     if options is None:
         return None
@@ -201,8 +201,13 @@ def _known_names(node: Mapping[str, Any], scope: str | None, parents: list[str])
     return {*options, *always, *extra}
 
 
-def _find_component(kind: Any, scope: str | None) -> Any:
-    """Class or function that a ``type`` names; None where no registry has it."""
+def find_component(kind: Any, scope: str | None) -> Any:
+    """Class or function that a ``type`` names; None where no registry has it.
+
+    Args:
+        kind: Name, or the component itself.
+        scope: Scope of names without one.
+    """
     if not isinstance(kind, str):
         return kind
     names = [kind] if '.' in kind or scope is None else [f'{scope}.{kind}', kind]

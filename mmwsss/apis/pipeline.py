@@ -17,6 +17,7 @@ from rich.console import Console
 import mmwsss
 from mmwsss.apis.pipeline_config import PLACEHOLDER, RESERVED, read_pipeline
 from mmwsss.apis.stage_state import Settings, StageNotes, changed_parts, needed_of
+from mmwsss.apis.stages import Stage
 from mmwsss.utils.checkpoint_files import newest_checkpoint
 from mmwsss.utils.io import read_json
 from mmwsss.utils.locks import FolderLock
@@ -198,6 +199,10 @@ class Pipeline:
         except ValueError as error:
             return str(error)
         return None
+
+    def is_done(self, stage: Stage) -> bool:
+        """Whether a stage has run to its end, whatever changed since then."""
+        return self.notes.read(stage['name']).get('status') in ('done', 'unknown')
 
     def metrics(self) -> dict[str, Any]:
         """Numbers of all stages named in ``results``: flat, with the protocol of each prefix.

@@ -118,6 +118,10 @@ def test_voc(tmp_path):
         set(metrics['cam/IoU']) >= {'background', 'aeroplane', 'tvmonitor'}
         and len(metrics['cam/IoU']) == 21
     )
+    assert 'total batch 2 (recipe: 32) = 2 images x 1 processes x 1 accumulated' in result.out
+    assert 'learning rate 1.95313e-06 (recipe: 3.125e-05)' in result.out
+    assert 'updates 2 (recipe: 0)' in result.out
+    assert 'the total batch is 2, not 32 as in the recipe (--auto-scale-lr)' in result.out
     # 1e-6 in both epochs, which is below the base rate of the config scaled from batch 32 to 2
     assert len(re.findall(r'\blr: 1\.0000e-06', result.out)) == 2
 
@@ -198,10 +202,11 @@ def test_other_mistakes(classifier, tmp_path):
         '--launcher pytorch',
         'tools/dist_train.sh',
     )
+    options = {'optim_wrapper.accumulative_counts': 3}
     one_line(
-        run_tool('train.py', TOY, '--auto-scale-lr', options={}),
-        'mctformer_plus_toy.py',
-        'auto_scale_lr',
+        run_tool('train.py', TOY, options=options),
+        'mctformer_plus_toy.py: total_batch_size=32 cannot be divided by 1 processes x 3',
+        '--batch-size-per-gpu',
     )
     if not torch.cuda.is_available():
         one_line(run_tool('train.py', TOY, '--amp', options={}), '--amp needs a GPU')

@@ -2,6 +2,7 @@
 # images of val2014 (coco14_single_stage.py).
 _base_ = ['voc12_cosa.py']
 data_root = 'data/coco14'
+total_batch_size = 8
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(

@@ -3,6 +3,7 @@
 # writes; tools/test.py --split val judges all.
 _base_ = ['voc12_single_stage_as-released.py']
 data_root = 'data/coco14'
+total_batch_size = 8
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(

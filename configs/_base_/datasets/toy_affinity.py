@@ -19,6 +19,7 @@ train_pipeline = [
     dict(type='mmwsss.CRFMapsToLabel', stride=stride),
     dict(type='mmwsss.PackAffinityInputs'),
 ]
+total_batch_size = 16
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,

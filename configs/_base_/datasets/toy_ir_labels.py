@@ -10,6 +10,7 @@ train_pipeline = [
     dict(type='mmwsss.IRLabelToGrid', stride=4),
     dict(type='mmwsss.PackAffinityInputs'),
 ]
+total_batch_size = 16
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,

@@ -16,6 +16,7 @@ test_pipeline = [
     dict(type='mmwsss.LoadMask'),
     dict(type='mmseg.PackSegInputs'),
 ]
+total_batch_size = 16
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,

@@ -35,6 +35,7 @@ test_pipeline = [
     dict(type='mmwsss.LoadMask', optional=True),
     dict(type='mmwsss.PackTagInputs'),
 ]
+total_batch_size = 16
 train_dataloader = dict(
     batch_size=16,
     sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),

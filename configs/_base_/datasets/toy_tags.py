@@ -16,6 +16,7 @@ test_pipeline = [
     dict(type='mmwsss.MultiScaleViews', scales=(1.0,)),
     dict(type='mmwsss.PackTagInputs'),
 ]
+total_batch_size = 32
 train_dataloader = dict(
     batch_size=32,
     num_workers=1,

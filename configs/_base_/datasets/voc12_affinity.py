@@ -18,6 +18,7 @@ train_pipeline = [
     dict(type='mmwsss.CRFMapsToLabel', stride=8),
     dict(type='mmwsss.PackAffinityInputs'),
 ]
+total_batch_size = 8
 train_dataloader = dict(
     batch_size=8,
     num_workers=8,

@@ -18,6 +18,7 @@ train_pipeline = [
     ),
     dict(type='mmwsss.PackTagInputs'),
 ]
+total_batch_size = 4
 train_dataloader = dict(batch_size=4, dataset=dict(pipeline=train_pipeline))
 coexist_classes = ('bird', 'train', 'aeroplane', 'boat', 'car')
 # first the mIoU without tags, beside it the one filtered by ground-truth tags that the authors

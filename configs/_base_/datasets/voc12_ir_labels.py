@@ -12,6 +12,7 @@ train_pipeline = [
     dict(type='mmwsss.IRLabelToGrid', stride=4),
     dict(type='mmwsss.PackAffinityInputs'),
 ]
+total_batch_size = 32
 train_dataloader = dict(
     batch_size=32,
     num_workers=8,

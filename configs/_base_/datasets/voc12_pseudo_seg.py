@@ -40,6 +40,7 @@ test_pipeline = [
     dict(type='mmwsss.LoadMask'),
     dict(type='mmseg.PackSegInputs'),
 ]
+total_batch_size = 4
 train_dataloader = dict(
     batch_size=4,
     num_workers=4,

@@ -39,8 +39,9 @@ test_pipeline = [
     dict(type='mmwsss.LoadMask', optional=True),
     dict(type='mmwsss.PackTagInputs'),
 ]
-# 4 images a step in all: batch_size=1 on 4 GPUs, as published, or 4 on one; the losses are means
+# 4 images a step in all: one on each of 4 GPUs, as published, or 4 on one; the losses are means
 # over images either way
+total_batch_size = 4
 train_dataloader = dict(
     batch_size=4,
     num_workers=8,

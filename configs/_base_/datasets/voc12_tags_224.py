@@ -38,6 +38,7 @@ test_pipeline = [
     dict(type='mmwsss.MultiScaleViews', scales=(1.0,)),
     dict(type='mmwsss.PackTagInputs'),
 ]
+total_batch_size = 64
 train_dataloader = dict(batch_size=64, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -20,6 +20,7 @@ test_pipeline = [
     dict(type='mmwsss.MultiScaleViews', scales=(1.0,)),
     dict(type='mmwsss.PackTagInputs'),
 ]
+total_batch_size = 1
 train_dataloader = dict(
     batch_size=1,
     sampler=dict(_delete_=True, type='mmwsss.SeededInfiniteSampler', shuffle=True),

@@ -40,6 +40,7 @@ test_pipeline = [
     dict(type='mmwsss.MultiScaleViews', scales=(1.0, 0.75, 1.25)),
     dict(type='mmwsss.PackTagInputs'),
 ]
+total_batch_size = 32
 train_dataloader = dict(
     batch_size=32,
     num_workers=8,

@@ -1,5 +1,5 @@
 # DeepLab-V1 (LargeFOV) on ResNet-38: trunk frozen up to the first convolution, batch norm frozen
-# everywhere.
+# everywhere. Starts from PSA's classifier of VOC, weights/res38_cls.pth.
 model = dict(
     type='mmseg.EncoderDecoder',
     data_preprocessor=dict(
@@ -11,7 +11,12 @@ model = dict(
         seg_pad_val=255,
         size=(321, 321),
     ),
-    backbone=dict(type='mmwsss.WideResNet38', out_taps=('conv6',), frozen_stages=0),
+    backbone=dict(
+        type='mmwsss.WideResNet38',
+        out_taps=('conv6',),
+        frozen_stages=0,
+        init_cfg=dict(type='Pretrained', checkpoint='weights/res38_cls.pth'),
+    ),
     decode_head=dict(
         type='mmwsss.DeepLabV1Head',
         in_channels=4096,

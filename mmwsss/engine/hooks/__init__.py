@@ -9,6 +9,7 @@ from .pseudo_label_hook import PseudoLabelHook
 from .skip_non_finite_hook import SkipNonFiniteHook
 from .teacher_ema_hook import TeacherEMAHook
 from .training_picture_hook import TrainingPictureHook
+from .training_summary_hook import TrainingSummaryHook
 from .validation_table_hook import ValidationTableHook
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     'SkipNonFiniteHook',
     'TeacherEMAHook',
     'TrainingPictureHook',
+    'TrainingSummaryHook',
     'ValidationTableHook',
 ]

@@ -1,0 +1,161 @@
+"""Everything that a config or a pipeline needs from outside: data folders and weights."""
+
+import argparse
+import copy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmengine.config import Config, DictAction
+
+from .config import load_config, read_config
+from .pipeline import Pipeline
+from .pipeline_config import CONFIG_TOOLS, RESERVED
+from .stages import Stage
+from .weights import Need, missing_weights, needed_weights
+
+
+class Requirement(NamedTuple):
+    """One file or folder.
+
+    Attributes:
+        kind: ``'data'`` or ``'weights'``.
+        place: File, folder or URL.
+        there: Whether it is there.
+        source: Where it comes from.
+    """
+
+    kind: str
+    place: str
+    there: bool
+    source: str
+
+
+def check_setup(path: str | Path, options: Mapping[str, Any] | None = None) -> list[Requirement]:
+    """What a config or a pipeline will read, and whether it is there.
+
+    Args:
+        path: Config of a training or of a pipeline.
+        options: ``{'a.b': value}`` overrides.
+
+    Raises:
+        FileNotFoundError: No such config.
+        ValueError: The config is not valid, or frozen layers have no weights.
+    """
+    config = read_config(path)
+    if 'recipe' in config or 'stages' in config:
+        pipeline = Pipeline(path, options=options)
+        configs = [config for _, config in stage_configs(pipeline)]
+        needs = pipeline_weights(pipeline)
+        made = [stage['args'] for stage in pipeline.stages if 'toy_shapes.py' in stage['tool']]
+    else:
+        configs = [load_config(config, cfg_options=options)]
+        needs, made = needed_weights(configs[0]), []
+    made_folders = {word for args in made for word in args}
+    data = {
+        place: Requirement('data', place, Path(place).exists(), source)
+        for config in configs
+        for place, source in _data_files(config)
+        if not any(place == folder or place.startswith(f'{folder}/') for folder in made_folders)
+    }
+    missing = {need.place for need in missing_weights(needs)}
+    weights = {need.place: _weights(need, need.place not in missing) for need in needs}
+    return [*data.values(), *weights.values()]
+
+
+def stage_configs(pipeline: Pipeline) -> Iterator[tuple[Stage, Config]]:
+    """Stages that read a config, with that config as their overrides make it.
+
+    Args:
+        pipeline: Its placeholders of stages stay as they are.
+
+    Raises:
+        FileNotFoundError: A config does not exist.
+        ValueError: A config is not valid, or an override of a stage changes nothing.
+    """
+    read: dict[str, Config] = {}
+    for stage in pipeline.stages:
+        if stage['tool'] not in CONFIG_TOOLS or not stage['args']:
+            continue
+        path = stage['args'][0]
+        for name in RESERVED:
+            path = path.replace(f'{{{name}}}', str(getattr(pipeline, name)))
+        if '{' in path:
+            continue  # a stage makes it
+        if path not in read:
+            read[path] = read_config(path)
+        options = _cfg_options(stage['args'])
+        yield stage, load_config(copy.deepcopy(read[path]), cfg_options=options)
+
+
+def pipeline_weights(pipeline: Pipeline) -> list[Need]:
+    """Weights that the stages of a pipeline read and none of them makes.
+
+    Stages that are done need none.
+
+    Args:
+        pipeline: The pipeline.
+
+    Raises:
+        ValueError: Frozen layers have no weights; names the stage.
+    """
+    needs = []
+    for stage, config in stage_configs(pipeline):
+        if pipeline.is_done(stage):
+            continue
+        if stage['tool'] == 'train.py':
+            needs += needed_weights(config)
+    for stage in pipeline.stages:
+        words = stage['args']
+        given = words[1:2] if stage['tool'] in CONFIG_TOOLS[1:] else []
+        if '--checkpoint' in words:
+            given = [words[words.index('--checkpoint') + 1]]
+        option = f'the checkpoint of the stage {stage["name"]}'
+        needs += [Need(word, Path(word), option) for word in given if '{' not in word]
+    return [need for need in needs if '{' not in need.place]
+
+
+def has_data(config: Config) -> bool:
+    """Whether the folder of the training set exists."""
+    root = config.train_dataloader.dataset.get('data_root')
+    return not root or Path(root).is_dir()
+
+
+def _cfg_options(words: list[str]) -> dict[str, Any]:
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    return parser.parse_known_args(words)[0].cfg_options or {}
+
+
+def _data_files(config: Config) -> Iterator[tuple[str, str]]:
+    """Lists and folders of the data sets of a config, with where they come from."""
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        dataset = (config.get(name) or {}).get('dataset') or {}
+        root = dataset.get('data_root')
+        if not root:
+            continue
+        source = _source(dataset)
+        entries = [dataset.get('ann_file'), *(dataset.get('data_prefix') or {}).values()]
+        entries = [entry for entry in entries if isinstance(entry, str) and entry]
+        for entry in (root, *(str(Path(root) / entry) for entry in entries)):
+            if '{' not in entry and 'work_dirs' not in entry:
+                yield entry, source
+
+
+def _source(dataset: Mapping[str, Any]) -> str:
+    guide = 'docs/user_guides/datasets.md'
+    known = {
+        'voc': f'tools/dataset_converters/voc_aug.py, {guide}',
+        'coco': f'tools/dataset_converters/coco14.py, {guide}',
+        'toy': 'tools/dataset_converters/toy_shapes.py',
+        'my_photos': 'docs/user_guides/own_data.md',
+    }
+    root = str(dataset['data_root']).lower()
+    return next((source for word, source in known.items() if word in root), guide)
+
+
+def _weights(need: Need, there: bool) -> Requirement:
+    known = need.external
+    source = known.source if known else ''
+    place = f'{need.place} -> {need.file}' if need.is_url else need.place
+    return Requirement('weights', place, there, source)

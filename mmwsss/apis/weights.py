@@ -1,0 +1,295 @@
+"""Which weights from elsewhere a config or a pipeline needs, and whether they are there, before
+anything runs.
+"""
+
+import inspect
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.error import URLError
+from urllib.parse import urlparse
+from urllib.request import Request, urlopen
+
+import torch
+from mmengine.config import Config
+
+from .overrides import constructor_options, find_component
+
+# options of backbones that keep layers or statistics as they are
+FREEZING = ('frozen_bn', 'norm_eval')
+TIMEOUT = 2.0  # seconds
+
+
+class External(NamedTuple):
+    """Weights that others published.
+
+    Attributes:
+        name: File name.
+        size: Size in megabytes, rounded.
+        sha256: Published beginning of the hash; empty: none is published.
+        source: Page that offers the file.
+        what: What it holds.
+        used_by: Configs that start from it.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    source: str
+    what: str
+    used_by: str
+
+
+_DEIT = 'https://github.com/facebookresearch/deit'
+_TIMM = 'https://github.com/rwightman/pytorch-image-models/releases/tag/v0.1-vitjx'
+CATALOG = (
+    External(
+        'deit_small_patch16_224-cd65a155.pth',
+        88,
+        'cd65a155',
+        _DEIT,
+        'DeiT-S, ImageNet',
+        'mctformer_*, mctformer_plus_*, aream_*, acr_deit-s_voc',
+    ),
+    External(
+        'deit_base_patch16_224-b5f2ef4d.pth',
+        346,
+        'b5f2ef4d',
+        _DEIT,
+        'DeiT-B, ImageNet',
+        'mcc_*, toco_*',
+    ),
+    External(
+        'deit_base_patch16_384-8de9b5d1.pth',
+        347,
+        '8de9b5d1',
+        _DEIT,
+        'DeiT-B at 384, ImageNet',
+        'ablations/acr_deit-b_voc',
+    ),
+    External(
+        'jx_vit_base_p16_224-80ecf9dd.pth',
+        346,
+        '80ecf9dd',
+        _TIMM,
+        'ViT-B, ImageNet-21k and ImageNet',
+        'cosa_*, cosa-paper_*',
+    ),
+    External(
+        'jx_vit_base_resnet50_384-9fd3c705.pth',
+        396,
+        '9fd3c705',
+        _TIMM,
+        'ViT-hybrid-B at 384, ImageNet-21k and ImageNet',
+        'acr_voc, acr_coco',
+    ),
+    External(
+        'jx_vit_base_p16_384-83fb41ba.pth',
+        347,
+        '83fb41ba',
+        _TIMM,
+        'ViT-B at 384, ImageNet-21k and ImageNet',
+        'ablations/acr_vit-b_voc',
+    ),
+    External(
+        'res38_cls.pth',
+        420,
+        '',
+        'https://github.com/jiwoon-ahn/psa',
+        "ResNet-38, PSA's classifier of VOC (image tags of VOC, no masks)",
+        'psa_*, deeplabv1_r38_*',
+    ),
+    External(
+        'resnet50-0676ba61.pth',
+        103,
+        '0676ba61',
+        'https://docs.pytorch.org/vision/stable/models.html',
+        'ResNet-50, ImageNet',
+        'irn_*',
+    ),
+    External(
+        'resnet101_msra-6cc46731.pth',
+        178,
+        '6cc46731',
+        'https://github.com/open-mmlab/mmengine',
+        'ResNet-101 in the Caffe style, ImageNet (no COCO masks)',
+        'deeplabv2_r101_*',
+    ),
+    External(
+        'swin_base_patch4_window7_224_22k_20220317-4f79f7c0.pth',
+        438,
+        '4f79f7c0',
+        'https://github.com/open-mmlab/mmsegmentation/tree/main/configs/swin',
+        'Swin-B, ImageNet-22k',
+        'upernet_swin-b_*',
+    ),
+)
+
+
+class Need(NamedTuple):
+    """One file of weights that a run reads.
+
+    Attributes:
+        place: File, or URL that is downloaded once.
+        file: Where it lies, or where the download puts it.
+        option: Override of the config that names another file.
+    """
+
+    place: str
+    file: Path
+    option: str
+
+    @property
+    def is_url(self) -> bool:
+        """Whether it is downloaded."""
+        return '://' in self.place
+
+    @property
+    def external(self) -> External | None:
+        """What is known about the file."""
+        return next((entry for entry in CATALOG if entry.name == self.file.name), None)
+
+    def describe(self) -> str:
+        """Where to get the file and where to put it, in one line."""
+        known = self.external
+        what = f' ({known.what}, {known.size} MB)' if known else ''
+        source = known.source if known else 'its authors'
+        if self.is_url:
+            return f'{self.place}{what}: download it and put it at {self.file}'
+        return f'{self.place}{what}: get it from {source} and put it there, or set {self.option}'
+
+
+def needed_weights(config: Config) -> list[Need]:
+    """Weights that a training reads before its first step.
+
+    Args:
+        config: With all overrides.
+
+    Raises:
+        ValueError: Layers or statistics are frozen and no weights are named; they would stay
+            random.
+    """
+    needs = []
+    if config.get('load_from'):
+        needs.append(_need(config.load_from, 'load_from'))
+    for place, node in _dicts(config.get('model') or {}, 'model'):
+        checkpoint = node.get('checkpoint')
+        if str(node.get('type')).endswith('Pretrained') and isinstance(checkpoint, str):
+            needs.append(_need(checkpoint, f'{place}.checkpoint'))
+        elif isinstance(node.get('weighting'), str) and node['weighting'].endswith('.json'):
+            needs.append(_need(node['weighting'], f'{place}.weighting'))
+        _check_frozen(config, node, place)
+    return needs
+
+
+def missing_weights(needs: Iterable[Need]) -> list[Need]:
+    """Those that are neither on this machine nor can be downloaded.
+
+    A URL counts as missing if its file is not in the cache and its server does not answer within
+    seconds. With ``MMWSSS_OFFLINE=1`` no server is asked.
+
+    Args:
+        needs: Asked for, each once.
+    """
+    unique = list({need.place: need for need in needs}.values())
+    absent = [need for need in unique if not need.file.is_file()]
+    urls = [need.place for need in absent if need.is_url]
+    with ThreadPoolExecutor(max(len(urls), 1)) as pool:
+        reachable = dict(zip(urls, pool.map(is_reachable, urls)))
+    return [need for need in absent if not reachable.get(need.place, False)]
+
+
+def check_weights(needs: Iterable[Need]) -> None:
+    """Name every missing file once.
+
+    Raises:
+        FileNotFoundError: Where to get each, and where to put it.
+    """
+    missing = missing_weights(needs)
+    if missing:
+        count = f'{len(missing)} file{"s" * (len(missing) > 1)} of weights missing'
+        raise FileNotFoundError(
+            f'{count}: {"; ".join(need.describe() for need in missing)} '
+            f'(docs/user_guides/weights.md)'
+        )
+
+
+def is_reachable(url: str) -> bool:
+    """Whether a server offers a file."""
+    if os.environ.get('MMWSSS_OFFLINE') == '1':
+        return False
+    try:
+        with urlopen(Request(url, method='HEAD'), timeout=TIMEOUT):
+            return True
+    except (URLError, OSError, ValueError):
+        return False
+
+
+def _need(place: str, option: str) -> Need:
+    url = _resolve(place)
+    if '://' not in url:
+        return Need(url, Path(url).expanduser(), option)
+    name = Path(urlparse(url).path).name
+    return Need(url, Path(torch.hub.get_dir()) / 'checkpoints' / name, option)
+
+
+def _resolve(place: str) -> str:
+    """URL behind the short names of MMEngine."""
+    # the tables are long and read from files, so only where they are asked for
+    from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
+
+    for prefix, table in (
+        ('torchvision://', get_torchvision_models),
+        ('open-mmlab://', get_external_models),
+    ):
+        if place.startswith(prefix):
+            return table().get(place.removeprefix(prefix), place)
+    return place
+
+
+def _dicts(node: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(node, Mapping):
+        yield place, node
+        for key, value in node.items():
+            yield from _dicts(value, f'{place}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for index, value in enumerate(node):
+            yield from _dicts(value, f'{place}.{index}')
+
+
+def _check_frozen(config: Config, node: Mapping[str, Any], place: str) -> None:
+    """Refuse frozen layers that keep random weights."""
+    if place.rpartition('.')[2] != 'backbone' or config.get('load_from'):
+        return
+    initial = node.get('init_cfg') or (config.get('model') or {}).get('init_cfg')
+    entries = initial if isinstance(initial, (list, tuple)) else [initial or {}]
+    if any(entry.get('type') for entry in entries):
+        return  # weights, or random ones on purpose
+    settings = {**_defaults(node), **node}
+    stages = settings.get('frozen_stages')
+    frozen = [f'{name}=True' for name in FREEZING if settings.get(name) is True]
+    if isinstance(stages, int) and stages >= 0:
+        frozen.append(f'frozen_stages={stages}')
+    if frozen:
+        raise ValueError(
+            f'{config.filename}: {place} ({node.get("type")}) freezes layers '
+            f'({", ".join(frozen)}) but names no weights, so they would stay random: set '
+            f'{place}.init_cfg.type=Pretrained {place}.init_cfg.checkpoint=FILE '
+            f'(docs/user_guides/weights.md), or an initialiser such as Kaiming on purpose'
+        )
+
+
+def _defaults(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults of the constructor of a backbone."""
+    component = find_component(node.get('type'), node.get('_scope_'))
+    if not inspect.isclass(component) or constructor_options(component) is None:
+        return {}
+    defaults: dict[str, Any] = {}
+    for parent in component.__mro__:
+        if '__init__' in vars(parent) and parent is not object:
+            for entry in inspect.signature(parent.__init__).parameters.values():
+                if entry.default is not entry.empty:
+                    defaults.setdefault(entry.name, entry.default)
+    return defaults

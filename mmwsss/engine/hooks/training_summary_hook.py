@@ -1,0 +1,32 @@
+"""What a training is about to do, in the first lines of its log."""
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmwsss.registry import HOOKS
+
+
+@HOOKS.register_module()
+class TrainingSummaryHook(Hook):
+    """Logs batch, updates and learning rate before the first step, each beside the value of the
+    recipe, because a change of one of them is the first cause of numbers that are not reached.
+
+    Args:
+        lines (list[str]): What is known before the schedules exist.
+        note (str): What the command line changed on purpose; logged as a warning.
+    """
+
+    priority = 'VERY_LOW'  # after the schedules have set the first learning rate
+
+    def __init__(self, lines: list[str], note: str = '') -> None:
+        self.lines = lines
+        self.note = note
+
+    def before_train(self, runner: Runner) -> None:
+        """Log the lines and the learning rates of the first step."""
+        rates = sorted({group['lr'] for group in runner.optim_wrapper.optimizer.param_groups})
+        first = ', '.join(f'{rate:.4g}' for rate in rates)
+        for line in [*self.lines, f'learning rates of the first step: {first}']:
+            runner.logger.info(line)
+        if self.note:
+            runner.logger.warning(self.note)
