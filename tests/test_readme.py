@@ -42,6 +42,8 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     ROOT / 'README.md',
     ROOT / 'CHANGELOG.md',
+    ROOT / 'CONTRIBUTING.md',
+    ROOT / 'CODE_OF_CONDUCT.md',
     *sorted((ROOT / 'docs').rglob('*.md')),
     *sorted((ROOT / 'configs').glob('*/README.md')),
 ]
@@ -271,7 +273,7 @@ def check_arguments(args):
 @cache
 def read_config(path):
     """Reading ``mmseg::`` bases takes a second each time."""
-    return Config.fromfile(path)
+    return Config.fromfile(path, import_custom_modules=False)
 
 
 def make_small(config, place):
@@ -399,6 +401,8 @@ def run_command(words, line, run, place, monkeypatch, capsys):
             ['make', '-n', *words[1:]], cwd=ROOT, capture_output=True, text=True
         )
         assert result.returncode == 0, result.stderr
+    elif program == '.venv/bin/python' and words[1:3] == ['-m', 'pytest']:
+        assert all((ROOT / word).exists() for word in words[3:] if word.startswith('tests'))
     elif program in RUN_IN_SHELL and run:
         subprocess.run(['bash', '-ec', line], cwd=place, check=True)
     else:
@@ -444,6 +448,7 @@ def run_python(block, document):
 def test_blocks(document, place, monkeypatch, capsys):
     for block in read_blocks(document):
         if block.how == 'save':
+            (place / block.file).parent.mkdir(parents=True, exist_ok=True)
             (place / block.file).write_text(block.text)
         elif block.language == 'bash':
             run_shell(block.text, block.how == 'run', place, monkeypatch, capsys)
