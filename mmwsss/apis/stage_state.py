@@ -54,7 +54,7 @@ class StageNotes:
                     numbers[match.group()] = expand(match.group())
             path = Path(expand(arg).partition('=')[2] if '=' in arg else expand(arg))
             if path.suffix == '.py' and path.is_file():
-                text = Config.fromfile(path).pretty_text
+                text = Config.fromfile(path, import_custom_modules=False).pretty_text
                 configs[self._portable(arg)] = digest_settings(self._portable(text))
             elif ('/' in str(path)) and _exists(path) and self._is_input(path, own):
                 inputs[self._portable(arg)] = self._digest(path)
