@@ -1,5 +1,9 @@
 """Items of a data set whose random changes depend on their place in the run."""
 
+from typing import Any
+
+from mmengine.dataset import ConcatDataset
+
 from mmwsss.utils.seeding import seed_all
 
 
@@ -12,10 +16,13 @@ class SeededItems:
     :class:`SeededInfiniteSampler` can seed.
 
     Attributes:
+        epoch_entropy: Numbers of the present epoch, from which, with its index, an item is seeded;
+            None: it is not (:func:`seed_items`).
         raw_pixels: Images are read without their EXIF orientation.
         max_side: Longest allowed side in pixels; larger images are downscaled. None: no limit.
     """
 
+    epoch_entropy: tuple[int, ...] | None = None
     raw_pixels: bool = False
     max_side: int | None = None
 
@@ -25,7 +32,7 @@ class SeededItems:
         Raises:
             ValueError: The pipeline returned nothing. The message names the image.
         """
-        seed_item(idx)
+        seed_item(idx, self.epoch_entropy)
         info = self.get_data_info(idx)
         path = info['img_path']
         if self.raw_pixels:
@@ -38,9 +45,22 @@ class SeededItems:
         return data
 
 
-def seed_item(index):
-    """Seed Python, NumPy and PyTorch for an item of :class:`SeededInfiniteSampler`; nothing for
-    other indices.
+def seed_item(index: int, entropy: tuple[int, ...] | None = None) -> None:
+    """Seed Python, NumPy and PyTorch for an item of :class:`SeededInfiniteSampler`, or for item
+    ``index`` of an epoch with the numbers ``entropy``; do nothing without either.
     """
     if isinstance(index, SeededIndex):
         seed_all(index.entropy)
+    elif entropy is not None:
+        seed_all((*entropy, int(index)))
+
+
+def seed_items(dataset: Any, entropy: tuple[int, ...]) -> None:
+    """Let the items of a data set of ours, or of several in a ``ConcatDataset``, be seeded from
+    ``entropy`` and their index; leave other data sets alone.
+    """
+    if isinstance(dataset, SeededItems):
+        dataset.epoch_entropy = tuple(entropy)
+    elif isinstance(dataset, ConcatDataset):
+        for number, part in enumerate(dataset.datasets):
+            seed_items(part, (*entropy, number))

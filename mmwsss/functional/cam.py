@@ -24,7 +24,8 @@ def fuse_cams(
         sqrt (bool): Square root of the fused product (MCTformer+; V2 has none).
 
     Returns:
-        Tensor: (B,K,h,w), >= 0.
+        Tensor: (B,K,h,w), >= 0. Products of halves are computed in float32; without the square root
+        they stay so, as they may exceed the largest float16.
     """
     if map_type == 'mct':
         return class_attention
@@ -37,8 +38,14 @@ def fuse_cams(
     patch_cams = patch_cams.relu()
     if map_type == 'patchcam':
         return patch_cams
-    fused = class_attention * patch_cams
-    return fused.sqrt() if sqrt else fused
+    dtype = torch.promote_types(class_attention.dtype, patch_cams.dtype)
+    wide = torch.promote_types(dtype, torch.float32)
+    fused = class_attention.to(wide) * patch_cams.to(wide)
+    if not sqrt:
+        return fused
+    # the slope of the root at 0 is infinite; maps that are 0 get no gradient
+    positive = fused > 0
+    return torch.where(positive, torch.where(positive, fused, 1).sqrt(), 0).to(dtype)
 
 
 def refine_with_affinity(cams: Tensor, affinity: Tensor, *, side: str = 'Am') -> Tensor:

@@ -5,6 +5,7 @@ from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmwsss.functional.vectors import unit_vectors
 from mmwsss.registry import MODELS
 
 
@@ -52,6 +53,4 @@ class Projector(nn.Module):
         """
         x = self.mlp(x)
         with torch.autocast(x.device.type, enabled=False):
-            return F.linear(
-                F.normalize(x.float(), dim=-1), F.normalize(self.last_layer.weight.float(), dim=-1)
-            )
+            return F.linear(unit_vectors(x), F.normalize(self.last_layer.weight.float(), dim=-1))

@@ -2,8 +2,8 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from mmwsss.functional.vectors import unit_vectors
 from mmwsss.registry import MODELS
 
 
@@ -49,9 +49,9 @@ class ClassTokenContrastLoss(nn.Module):
         if self.num_layers is not None:
             class_tokens = class_tokens[-self.num_layers :]
         with torch.autocast(class_tokens.device.type, enabled=False):
-            class_tokens = class_tokens.float()
             if self.normalize:
-                class_tokens = F.normalize(class_tokens, dim=-1, eps=1e-12)
+                class_tokens = unit_vectors(class_tokens)
+            class_tokens = class_tokens.to(torch.promote_types(class_tokens.dtype, torch.float32))
             similarity = class_tokens @ class_tokens.transpose(-2, -1)
             per_class = similarity.logsumexp(-1) - similarity.diagonal(dim1=-2, dim2=-1)  # (L,B,C)
         if self.rows == 'all':

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from mmwsss.functional.pseudo_labels import box_mask
 from mmwsss.functional.reliability import reliability
+from mmwsss.functional.vectors import unit_vectors
 from mmwsss.registry import MODELS
 
 
@@ -92,11 +93,10 @@ class ContrastiveSeparationLoss(nn.Module):
         """
         labels, sure = labels.flatten(1), self.sure_pixels(confidence, threshold, boxes).flatten(1)
         with torch.autocast(cams.device.type, enabled=False):
-            vectors = (
-                cams.to(torch.promote_types(cams.dtype, torch.float32)).flatten(2).transpose(1, 2)
-            )
+            vectors = cams.flatten(2).transpose(1, 2)
             if self.similarity == 'cosine':
-                vectors = F.normalize(vectors, dim=-1)
+                vectors = unit_vectors(vectors)
+            vectors = vectors.to(torch.promote_types(vectors.dtype, torch.float32))
             anchors = self._anchors(sure)
             means, has = zip(
                 *(self._image(*values) for values in zip(vectors, labels, sure, anchors))

@@ -2,8 +2,8 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from mmwsss.functional.vectors import unit_vectors
 from mmwsss.registry import MODELS
 
 
@@ -48,7 +48,7 @@ class TokenAffinityLoss(nn.Module):
                 f'{tuple(features.shape[-2:])}'
             )
         with torch.autocast(features.device.type, enabled=False):
-            tokens = F.normalize(features.float().flatten(2), dim=1, eps=1e-8)
+            tokens = unit_vectors(features.flatten(2), dim=1, eps=1e-8)
             similarity = torch.bmm(tokens.transpose(1, 2), tokens).abs()
             labels = labels.flatten(1)
             same = labels[:, :, None] == labels[:, None]

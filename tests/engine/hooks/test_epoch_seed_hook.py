@@ -129,3 +129,41 @@ def test_loops_by_iteration_are_left_alone():
     before = torch.get_rng_state()
     EpochSeedHook().before_train_epoch(ByIteration())
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['mctformer_plus_toy', 'mcc_toy', 'deeplabv3plus_r18_toy_pseudo'])
+def test_the_result_does_not_depend_on_the_number_of_workers(toy_root, tmp_path, name):
+    masks = (
+        {
+            'train_dataloader.dataset.data_prefix.pseudo_mask_path': str(
+                toy_root / 'SegmentationClass'
+            )
+        }
+        if 'pseudo' in name
+        else {}
+    )
+    by_epoch = name.startswith('mct')
+    length = (
+        dict(epochs=2, hooks=[dict(type='mmwsss.EpochSeedHook')])
+        if by_epoch
+        else {'train_cfg.max_iters': 3}
+    )
+    weights = []
+    for workers in (0, 1, 2):
+        config = toy_config(
+            toy_root,
+            tmp_path / str(workers),
+            config=f'{name}.py',
+            workers=workers,
+            **masks,
+            **length,
+            **WITHOUT_VALIDATION,
+        )
+        runner = train(config)
+        weights.append(runner.model.state_dict())
+        restart_workers(runner.train_loop.dataloader)
+        runner.train_loop.__dict__.pop('dataloader_iterator', None)
+    for other in weights[1:]:
+        for key, value in weights[0].items():
+            assert torch.equal(value, other[key]), key
