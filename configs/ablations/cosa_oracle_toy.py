@@ -1,7 +1,8 @@
 # Oracle experiment of CoSA (Figure 1, Table 4a, row GT) on toy shapes: the class maps are guided by
-# the masks of the training images. NOT weakly supervised; what it measures is the upper bound.
+# the masks of the training images. NOT weakly supervised; what it measures is the upper bound. The
+# loss is Eq. 8 without the ReLU of the released code, which gives no gradient to negative values.
 _base_ = ['../cosa_toy.py']
-model = dict(guidance='ground_truth', oracle=True)
+model = dict(guidance='ground_truth', oracle=True, cam_loss=dict(version='paper'))
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(type='mmwsss.LoadMask'),

@@ -1,7 +1,7 @@
 # Oracle experiment of CoSA (Figure 1, Table 4a, row GT): the class maps are guided by the masks of
 # the training images. NOT weakly supervised; what it measures is the upper bound. Needs the SBD
 # masks of train_aug.
-_base_ = ['../cosa_voc.py']
+_base_ = ['../cosa-paper_voc.py']
 model = dict(guidance='ground_truth', oracle=True)
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
