@@ -610,7 +610,7 @@ def test_a_step_with_masks_trains_the_maps():
 
 @pytest.mark.slow
 def test_maps_learn_the_masks_that_guide_them():
-    """The whole path of the guidance, Eq. 8 as printed: two images are learned by heart. The ReLU of
+    """The whole path of the guidance, Eq. 8 as printed: it learns two images. The ReLU of
     the released code gives no gradient where a map is negative, so that it raises no missed object.
     """
     torch.manual_seed(0)
