@@ -56,6 +56,9 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
 DATA_SAMPLERS = Registry(
     'data sampler', parent=root.DATA_SAMPLERS, scope='mmwsss', locations=['mmwsss.datasets']
 )
+FUNCTIONS = Registry(
+    'function', parent=root.FUNCTIONS, scope='mmwsss', locations=['mmwsss.datasets']
+)
 EVALUATOR = Registry(
     'evaluator', parent=root.EVALUATOR, scope='mmwsss', locations=['mmwsss.engine']
 )

@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weights
 from mmwsss.apis.cost import describe, photo_sizes, views_of
+from mmwsss.apis.speed import add_speed_arguments, set_speed
 from mmwsss.engine.prediction_writer import PredictionWriter, largest_first, write_predictions
 from mmwsss.engine.size_buckets import makes_batches
 from mmwsss.registry import DATASETS
@@ -67,6 +68,7 @@ def parse_args():
     )
     parser.add_argument('--workers', type=int, help='processes that load images')
     parser.add_argument('--device', help='e.g. cpu or cuda:1 (default: the first accelerator)')
+    add_speed_arguments(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -102,6 +104,7 @@ def _generate(args: argparse.Namespace, cfg: Config, writer: PredictionWriter) -
     dataset = DATASETS.build(config)
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
     ids = [info['img_id'] for info in infos]
+    set_speed(cfg, args)
     runner = build_runner(cfg)
     model = runner.model.module if args.launcher != 'none' else runner.model
     load_weights(model, args.checkpoint)

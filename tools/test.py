@@ -10,6 +10,7 @@ from mmengine.dist import barrier
 from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weights
 from mmwsss.apis.config import override, without_masks
 from mmwsss.apis.protocol import apply_protocol, segment_alone
+from mmwsss.apis.speed import add_speed_arguments, set_speed
 from mmwsss.engine.voc_submission import pack_submission, submission_metric
 from mmwsss.evaluation.protocols import find_protocol
 from mmwsss.utils.cli import run_main
@@ -63,6 +64,7 @@ def parse_args():
         help='write the masks of the test split (or of --split) into --out as the VOC server '
         'takes them, and pack them',
     )
+    add_speed_arguments(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -142,6 +144,7 @@ def main():
 def _test(cfg, args, in_tta):
     if args.batch_size is not None:
         cfg.test_cfg = dict(type='mmwsss.BucketedTestLoop', batch_size=args.batch_size)
+    set_speed(cfg, args)
     runner = build_runner(cfg, 'test')
     model = (
         runner.model.module

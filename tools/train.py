@@ -6,7 +6,6 @@ import os
 import sys
 
 from mmengine.config import DictAction
-from mmengine.device import get_device
 
 from mmwsss.apis import build_runner, load_config
 from mmwsss.apis.batch import (
@@ -18,6 +17,7 @@ from mmwsss.apis.batch import (
 )
 from mmwsss.apis.config import read_config
 from mmwsss.apis.setup_check import has_data
+from mmwsss.apis.speed import AMP_DTYPES, add_speed_arguments, set_amp, set_speed
 from mmwsss.apis.weights import check_weights, needed_weights
 from mmwsss.engine.hooks import TrainingSummaryHook
 from mmwsss.utils.cli import run_main
@@ -37,7 +37,14 @@ def parse_args():
         const='auto',
         help='continue the latest checkpoint of the work dir, or the given one',
     )
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument(
+        '--amp',
+        nargs='?',
+        const='fp16',
+        choices=tuple(AMP_DTYPES),
+        help='automatic mixed precision: fp16 (default) or bf16',
+    )
+    add_speed_arguments(parser)
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -97,10 +104,8 @@ def main():
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.amp:
-        if get_device() in ('cpu', 'mps'):
-            raise ValueError('--amp needs a GPU')
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        set_amp(cfg, args.amp)
+    set_speed(cfg, args)
     with lock_folders(cfg.work_dir, tool='train.py'):
         runner = build_runner(cfg, 'train')
         if runner.rank == 0:

@@ -15,6 +15,8 @@ from mmwsss.utils.package_files import PREFIX, find_config
 
 from .overrides import check_overrides
 
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+PREFETCHED = 4  # batches of a worker that wait
 FUSED_OPTIMIZERS = ('SGD', 'Adam', 'AdamW')
 
 
@@ -63,6 +65,8 @@ def load_config(
         _run_without_gpu(config)
     elif get_device() == 'cuda':
         _fuse_optimizer(config)
+    for name in LOADERS:
+        _feed(config.get(name), pinned=get_device() == 'cuda' and name == 'train_dataloader')
     if config.get('train_cfg') is not None:
         hooks = config._cfg_dict.setdefault('default_hooks', ConfigDict())
         hooks.setdefault('runtime_info', ConfigDict(type='mmwsss.DeferredInfoHook'))
@@ -188,6 +192,18 @@ def _run_without_gpu(config: Config) -> None:
         wrapper.type = 'mmengine.OptimWrapper'
         for key in ('loss_scale', 'dtype', 'use_fsdp'):
             wrapper.pop(key, None)
+
+
+def _feed(loader: Any, *, pinned: bool) -> None:
+    """Let a data loader work ahead: workers that stay, batches that wait in pinned memory."""
+    if not isinstance(loader, dict):
+        return
+    if loader.get('num_workers', 0) > 0:
+        loader.setdefault('persistent_workers', True)
+        loader.setdefault('prefetch_factor', PREFETCHED)
+    if pinned:
+        loader.setdefault('pin_memory', True)
+        loader.setdefault('collate_fn', ConfigDict(type='mmwsss.stack_collate'))
 
 
 def _fuse_optimizer(config: Config) -> None:

@@ -26,6 +26,7 @@ OWN_KEYS = (
     'find_unused_parameters',
     'model_wrapper_cfg',
     'custom_imports',
+    'speed',
 )
 LOADER_KEYS = (
     *inspect.signature(torch.utils.data.DataLoader.__init__).parameters,
@@ -49,6 +50,7 @@ UNTYPED = {
         'param_scheduler',
         'checkpoint',
     ),
+    'speed': ('tf32', 'channels_last', 'compile'),
     'train_cfg': ('by_epoch', 'max_epochs', 'max_iters', 'val_begin', 'val_interval'),
 }
 # keys that builders take before the constructor sees the rest

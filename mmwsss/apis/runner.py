@@ -14,6 +14,8 @@ from mmwsss.engine.hooks import LossScheduleHook, TeacherEMAHook
 from mmwsss.engine.runner import WSSSRunner
 from mmwsss.models.algorithms.base import TagClassifier
 
+from .speed import prepare_network
+
 # method of an algorithm -> the hook that calls it in training
 NEEDED_HOOKS = dict(
     update_schedule=LossScheduleHook,
@@ -55,6 +57,7 @@ def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
         accept_released_weights(
             runner.model.module if is_model_wrapper(runner.model) else runner.model
         )
+        prepare_network(runner.model, config.get('speed'))
         if loop == 'train':
             _check_hooks(runner, file)
             _check_batches(runner.train_loop.dataloader, file)

@@ -7,6 +7,7 @@ from .image_tags import ImageTagDataset
 from .openimages import OpenImagesWSOLDataset
 from .pseudo_seg import PseudoSegDataset
 from .seeded_sampler import SeededInfiniteSampler
+from .stack_collate import stack_collate
 from .voc import VOC12TagDataset
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     'PseudoSegDataset',
     'SeededInfiniteSampler',
     'VOC12TagDataset',
+    'stack_collate',
     'transforms',
 ]

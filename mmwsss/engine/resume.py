@@ -24,6 +24,8 @@ SILENT_KEYS = {
     'persistent_workers',
     'prefetch_factor',
     'pin_memory',
+    'collate_fn',
+    'fused',
     'data_root',
     'data_prefix',
     'ann_file',

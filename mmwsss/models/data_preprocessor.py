@@ -42,7 +42,8 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
 
         Args:
             data (dict): ``inputs``: list of B uint8 tensors (3,H,W), or, as collated from images
-                with V views, V lists of B such tensors; ``data_samples``: list of B samples.
+                with V views, V lists of B such tensors; a list may be a tensor (B,3,H,W)
+                (:func:`mmwsss.datasets.stack_collate`). ``data_samples``: list of B samples.
 
         Returns:
             dict: ``inputs`` as (B,3,H,W) where all images have one size and no views, else a list
@@ -52,10 +53,11 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
         data = dict(data)
         data.setdefault('data_samples', None)
         inputs = data['inputs']
-        if isinstance(inputs[0], Tensor) and len({image.shape for image in inputs}) == 1:
+        # views that were stacked when they were collated have four dimensions
+        views = [inputs] if isinstance(inputs[0], Tensor) and inputs[0].dim() == 3 else inputs
+        if views[0] is inputs and len({image.shape for image in inputs}) == 1:
             return dict(data, inputs=self._normalize_batch(inputs))
         if training:
-            views = [inputs] if isinstance(inputs[0], Tensor) else inputs
             if len({image.shape for image in views[0]}) == 1:
                 return dict(data, inputs=[self._normalize_batch(view) for view in views])
             sizes = ', '.join(f'{image.shape[-1]}x{image.shape[-2]}' for image in views[0])
@@ -63,7 +65,6 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
                 f'images of one training batch must have one size, got {sizes}; crop or resize '
                 f'them in the pipeline'
             )
-        views = [inputs] if isinstance(inputs[0], Tensor) else inputs
         batches = [self._normalize_batch(view) for view in views]
         data['inputs'] = [
             [
@@ -74,8 +75,10 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
         ]
         return data
 
-    def _normalize_batch(self, images: Sequence[Tensor]) -> Tensor | list[Tensor]:
+    def _normalize_batch(self, images: Sequence[Tensor] | Tensor) -> Tensor | list[Tensor]:
         """(B,3,H,W) of images (3,H,W) of one size, in one transfer; else a list."""
+        if isinstance(images, Tensor):
+            return self._normalize(images)
         if len({image.shape for image in images}) == 1:
             return self._normalize(torch.stack(tuple(images)))
         return [self._normalize(image) for image in images]

@@ -41,7 +41,11 @@ class SegDataPreprocessor(SegDataPreProcessor):
         samples = data.get('data_samples')
         if training and samples is not None:
             samples = self._send_labels(samples)
-        images = self._send_all(list(data['inputs']))
+        inputs = data['inputs']
+        if isinstance(inputs, Tensor):  # stacked when they were collated
+            images = list(send(inputs, self.device).unbind())
+        else:
+            images = self._send_all(list(inputs))
         if self._flip_channels:
             images = [image.flip(0) if len(image) == 3 else image for image in images]
         return super().forward(dict(data, inputs=images, data_samples=samples), training)

@@ -1,0 +1,96 @@
+"""Switches that trade nothing but rounding for speed on a GPU."""
+
+import argparse
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from torch import nn
+
+AMP_DTYPES = dict(fp16='float16', bf16='bfloat16')
+SWITCHES = ('tf32', 'channels_last', 'compile')
+
+
+def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--tf32``, ``--channels-last`` and ``--compile`` to a tool."""
+    parser.add_argument(
+        '--tf32',
+        action='store_true',
+        help='matrix products of float32 with 10 bits of mantissa on the tensor cores of a GPU',
+    )
+    parser.add_argument(
+        '--channels-last',
+        action='store_true',
+        help='channels last in memory: faster convolutions on a GPU in half precision',
+    )
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='compile the backbone with torch.compile; the first steps take minutes',
+    )
+
+
+def set_speed(config: Config, args: argparse.Namespace) -> None:
+    """Store the switches of :func:`add_speed_arguments` in ``config.speed``, where
+    :func:`build_runner` finds them; what the config says itself stays on.
+    """
+    given = {name: True for name in SWITCHES if getattr(args, name)}
+    if given:
+        config.speed = dict(config.get('speed') or {}, **given)
+
+
+def set_amp(config: Config, name: str) -> None:
+    """Train in mixed precision.
+
+    Args:
+        config (Config): Its ``optim_wrapper`` becomes ``AmpOptimWrapper``.
+        name (str): ``'fp16'``, with a gradient scaler, or ``'bf16'``, which needs none.
+
+    Raises:
+        ValueError: There is no GPU, or one without bfloat16.
+    """
+    if get_device() in ('cpu', 'mps'):
+        raise ValueError('--amp needs a GPU')
+    if name == 'bf16' and get_device() == 'cuda' and not torch.cuda.is_bf16_supported(False):
+        raise ValueError('--amp bf16: this GPU has no bfloat16 arithmetic; use --amp fp16')
+    wrapper = config.optim_wrapper
+    wrapper.type = 'mmengine.AmpOptimWrapper'
+    wrapper.dtype = AMP_DTYPES[name]
+    if name == 'bf16':
+        wrapper.loss_scale = 1.0
+    else:
+        wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def prepare_network(model: nn.Module, options: dict | None) -> nn.Module:
+    """Apply ``config.speed`` to a model on its device.
+
+    Args:
+        model (nn.Module): Changed in place; names and values of its weights stay.
+        options (dict, optional): ``tf32``, ``channels_last``, ``compile`` (bool each).
+
+    Raises:
+        ValueError: Unknown option.
+    """
+    options = dict(options or {})
+    unknown = sorted(set(options) - set(SWITCHES))
+    if unknown:
+        raise ValueError(f'speed has no switch {unknown[0]!r}; switches: {", ".join(SWITCHES)}')
+    if options.get('tf32'):
+        torch.set_float32_matmul_precision('high')
+    if options.get('channels_last'):
+        model.to(memory_format=torch.channels_last)
+    if options.get('compile'):
+        for backbone in backbones(model):
+            backbone.compile()
+    return model
+
+
+def backbones(model: nn.Module) -> list[nn.Module]:
+    """Every backbone inside a model, those of averaged networks too."""
+    found: list[nn.Module] = []
+    for module in model.modules():
+        backbone = getattr(module, 'backbone', None)
+        if isinstance(backbone, nn.Module) and not any(backbone is other for other in found):
+            found.append(backbone)
+    return found
