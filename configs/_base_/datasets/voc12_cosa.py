@@ -8,10 +8,11 @@ train_pipeline = [
         type='mmwsss.MultiViews',
         base=[
             dict(
-                type='mmwsss.RandomScale', ratio_range=(0.5, 2.0), backend='pillow', truncate=True
+                type='mmwsss.RandomScaleCrop',
+                ratio_range=(0.5, 2.0),
+                crop_size=(448, 448),
+                img_pad=0,
             ),
-            dict(type='mmpretrain.RandomFlip', prob=0.5),
-            dict(type='mmwsss.AffinityCrop', crop_size=(448, 448), img_pad=0),
             dict(type='mmwsss.RandomPhotometry', blur_prob=0.5),
         ],
         views=[[], [dict(type='mmwsss.StrongView')]],

@@ -7,9 +7,7 @@ jitter = dict(
     type='mmwsss.RandomPhotometry', jitter=(0.4, 0.4, 0.2, 0.1), jitter_prob=0.8, gray_prob=0.2
 )
 base_steps = [
-    dict(type='mmwsss.RandomScale', ratio_range=(0.5, 2.0), backend='pillow', truncate=True),
-    dict(type='mmpretrain.RandomFlip', prob=0.5),
-    dict(type='mmwsss.AffinityCrop', crop_size=crop_size, img_pad=0),
+    dict(type='mmwsss.RandomScaleCrop', ratio_range=(0.5, 2.0), crop_size=crop_size, img_pad=0),
 ]
 second_crop = dict(
     source='original',

@@ -18,6 +18,7 @@ from .pack_affinity_inputs import PackAffinityInputs
 from .random_long_side import RandomLongSide
 from .random_photometry import RandomPhotometry
 from .random_scale import RandomScale
+from .random_scale_crop import RandomScaleCrop
 from .strong_view import StrongView
 from .views import TwoViews
 
@@ -40,6 +41,7 @@ __all__ = [
     'RandomLongSide',
     'RandomPhotometry',
     'RandomScale',
+    'RandomScaleCrop',
     'StrongView',
     'TwoViews',
 ]

@@ -1,5 +1,7 @@
 """Random crop of image, CRF maps and label maps, padded where they are smaller."""
 
+from typing import Any
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -24,7 +26,7 @@ class AffinityCrop(BaseTransform):
         ValueError: A side below 1.
     """
 
-    def __init__(self, crop_size, *, img_pad=0, seg_pad=0):
+    def __init__(self, crop_size: tuple[int, int], *, img_pad: Any = 0, seg_pad: int = 0) -> None:
         self.crop_size = tuple(crop_size)
         if len(self.crop_size) != 2 or min(self.crop_size) < 1:
             raise ValueError(
@@ -33,25 +35,37 @@ class AffinityCrop(BaseTransform):
         self.img_pad = img_pad
         self.seg_pad = seg_pad
 
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Crop the entries of ``results``."""
+        (rows, columns), places = zip(*self.spans(results['img'].shape[:2]))
+        results['img'] = self.place(results['img'][rows, columns], places, self.img_pad)
+        for key in results.get('seg_fields', ()):
+            results[key] = self.place(results[key][rows, columns], places, self.seg_pad)
+        self.describe(results, places)
+        return results
+
+    def spans(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:
+        """For rows and columns of an image (H,W) the part that is shown and its place in the
+        crop, drawn at random.
+        """
         spans = []
-        for side, target in zip(results['img'].shape, self.crop_size):
+        for side, target in zip(size, self.crop_size):
             shift = np.random.randint(0, abs(side - target) + 1)
             start, place = (shift, 0) if side > target else (0, shift)
             length = min(side, target)
             spans.append((slice(start, start + length), slice(place, place + length)))
-        (rows, rows_to), (columns, columns_to) = spans
+        return spans
 
-        def crop(array, padding):
-            window = np.empty((*self.crop_size, *array.shape[2:]), array.dtype)
+    def place(self, part: np.ndarray, places: tuple[slice, slice], padding: Any) -> np.ndarray:
+        """The crop: ``part`` at ``places`` (rows, columns), ``padding`` around it."""
+        window = np.empty((*self.crop_size, *part.shape[2:]), part.dtype)
+        if part.shape[:2] != self.crop_size:
             window[...] = padding
-            window[rows_to, columns_to] = array[rows, columns]
-            return window
+        window[places] = part
+        return window
 
-        results['img'] = crop(results['img'], self.img_pad)
-        for key in results.get('seg_fields', ()):
-            results[key] = crop(results[key], self.seg_pad)
+    def describe(self, results: dict, places: tuple[slice, slice]) -> None:
+        """Set ``img_shape`` and ``img_box``."""
+        rows, columns = places
         results['img_shape'] = self.crop_size
-        results['img_box'] = rows_to.start, rows_to.stop, columns_to.start, columns_to.stop
-        return results
+        results['img_box'] = rows.start, rows.stop, columns.start, columns.stop
