@@ -20,8 +20,6 @@ model = dict(
     projector=dict(out_channels=1024, hidden_channels=2048, bottleneck_channels=256),
     momentum=0.9,
     contrast_loss=dict(temperature=0.5),
-    num_masks=8,
-    mask_scale=4,
     min_object=0.2,
     energy_loss=dict(
         kernel='lattice', weight=1e-7, sigma_rgb=15.0, sigma_xy=100.0, scale_factor=0.5
