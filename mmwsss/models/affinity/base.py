@@ -12,7 +12,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from mmwsss.functional.affinity import pair_counts
+from mmwsss.functional.affinity import AffinityLoss, pair_counts
 from mmwsss.functional.pseudo_labels import to_class_ids
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
@@ -137,6 +137,16 @@ class AffinityPropagator(BaseModel):
                 )
             )
         return data_samples
+
+    @staticmethod
+    def losses_of(terms: AffinityLoss) -> dict[str, Tensor]:
+        """``loss_affinity``, and its terms for the log."""
+        return dict(
+            loss_affinity=terms.total,
+            affinity_background=terms.background.detach(),
+            affinity_foreground=terms.foreground.detach(),
+            affinity_negative=terms.negative.detach(),
+        )
 
     @staticmethod
     def stack_labels(data_samples: list[WSSSDataSample], device: Any) -> Tensor:

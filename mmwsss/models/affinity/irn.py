@@ -125,12 +125,7 @@ class IRNet(AffinityPropagator):
         counts = self.global_pair_counts(label, self.radius, offsets=offsets)
         affinity = affinity_edge(logits[:, 0].float().sigmoid(), self.radius)
         terms = affinity_loss(affinity, label, self.radius, offsets=offsets, counts=counts)
-        losses = dict(
-            loss_affinity=terms.total,
-            affinity_background=terms.background.detach(),
-            affinity_foreground=terms.foreground.detach(),
-            affinity_negative=terms.negative.detach(),
-        )
+        losses = self.losses_of(terms)
         if displacement is not None:
             foreground, background = displacement_loss(
                 displacement, label, self.radius, counts=counts

@@ -122,12 +122,7 @@ class AffinityNet(AffinityPropagator):
         affinity = affinity_l1(features, self.radius, self.full_border)
         counts = self.global_pair_counts(label, self.radius, full_border=self.full_border)
         terms = affinity_loss(affinity, label, self.radius, self.full_border, counts=counts)
-        return dict(
-            loss_affinity=terms.total,
-            affinity_background=terms.background.detach(),
-            affinity_foreground=terms.foreground.detach(),
-            affinity_negative=terms.negative.detach(),
-        )
+        return self.losses_of(terms)
 
     def propagate(
         self,

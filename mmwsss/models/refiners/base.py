@@ -12,6 +12,8 @@ from mmwsss.functional.cam import resize_maps
 from mmwsss.functional.pseudo_labels import IGNORE, class_labels
 
 Background = float | tuple[str, float]
+Tensors = Sequence[Tensor]  # one per image
+Sizes = Sequence[Sequence[int]]  # (H,W) per image
 
 
 class Refiner(ABC):
@@ -52,13 +54,7 @@ class Refiner(ABC):
         self.uncertain = uncertain
 
     @abstractmethod
-    def refine(
-        self,
-        images: Sequence[Tensor],
-        cams: Sequence[Tensor],
-        tags: Sequence[Tensor],
-        sizes: Sequence[Sequence[int]],
-    ) -> list[Tensor]:
+    def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """Refine the maps of B images.
 
         Args:
@@ -74,13 +70,7 @@ class Refiner(ABC):
             need not sum to 1. An image without classes has the background plane alone.
         """
 
-    def labels(
-        self,
-        images: Sequence[Tensor],
-        cams: Sequence[Tensor],
-        tags: Sequence[Tensor],
-        sizes: Sequence[Sequence[int]],
-    ) -> list[Tensor]:
+    def labels(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """Label maps of B images: the best score of each pixel, 255 where it is uncertain.
 
         Args:
@@ -109,10 +99,10 @@ class Refiner(ABC):
 
     def refine_several(
         self,
-        images: Sequence[Tensor],
-        cams: Sequence[Tensor],
-        tags: Sequence[Tensor],
-        sizes: Sequence[Sequence[int]],
+        images: Tensors,
+        cams: Tensors,
+        tags: Tensors,
+        sizes: Sizes,
         backgrounds: Sequence[Background],
     ) -> list[list[Tensor]]:
         """:meth:`refine` with several background scores, one list of results for each.

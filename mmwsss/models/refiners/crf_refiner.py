@@ -8,7 +8,7 @@ from torch import Tensor
 from mmwsss.functional.cam import resize_maps
 from mmwsss.registry import REFINERS
 
-from .base import Background, Refiner
+from .base import Background, Refiner, Sizes, Tensors
 from .dense_crf import DenseCRF
 
 
@@ -39,22 +39,16 @@ class CRFRefiner(Refiner):
             preset, num_iters, gauss=gauss, bilateral=bilateral, prune=prune, backend=backend
         )
 
-    def refine(
-        self,
-        images: Sequence[Tensor],
-        cams: Sequence[Tensor],
-        tags: Sequence[Tensor],
-        sizes: Sequence[Sequence[int]],
-    ) -> list[Tensor]:
+    def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """See :meth:`Refiner.refine`; the scores are marginals, which sum to 1."""
         return self.refine_several(images, cams, tags, sizes, [self.background])[0]
 
     def refine_several(
         self,
-        images: Sequence[Tensor],
-        cams: Sequence[Tensor],
-        tags: Sequence[Tensor],
-        sizes: Sequence[Sequence[int]],
+        images: Tensors,
+        cams: Tensors,
+        tags: Tensors,
+        sizes: Sizes,
         backgrounds: Sequence[Background],
     ) -> list[list[Tensor]]:
         """See :meth:`Refiner.refine_several`; the kernels of an image are built once."""

@@ -10,7 +10,7 @@ from mmwsss.functional.par import DILATIONS
 from mmwsss.functional.pseudo_labels import labels_eq16, labels_two_pass, to_class_ids
 from mmwsss.registry import REFINERS
 
-from .base import Background, Refiner
+from .base import Background, Refiner, Sizes, Tensors
 from .par import PAR
 
 RULES = ('two_pass', 'eq16', 'argmax')
@@ -50,13 +50,7 @@ class PARRefiner(Refiner):
         self.rule, self.high, self.low = rule, high, low
         self.par = PAR(dilations, num_iters)
 
-    def refine(
-        self,
-        images: Sequence[Tensor],
-        cams: Sequence[Tensor],
-        tags: Sequence[Tensor],
-        sizes: Sequence[Sequence[int]],
-    ) -> list[Tensor]:
+    def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """See :meth:`Refiner.refine`."""
         results = []
         for image, maps, size in zip(images, cams, sizes, strict=True):
@@ -65,13 +59,7 @@ class PARRefiner(Refiner):
             results.append(resize_maps(scores, size)[0])
         return results
 
-    def labels(
-        self,
-        images: Sequence[Tensor],
-        cams: Sequence[Tensor],
-        tags: Sequence[Tensor],
-        sizes: Sequence[Sequence[int]],
-    ) -> list[Tensor]:
+    def labels(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """See :meth:`Refiner.labels`; by the rule of the constructor."""
         if self.rule == 'argmax':
             return super().labels(images, cams, tags, sizes)

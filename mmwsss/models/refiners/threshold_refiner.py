@@ -1,12 +1,10 @@
 """No refinement: the maps against a background score."""
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from mmwsss.registry import REFINERS
 
-from .base import Refiner
+from .base import Refiner, Sizes, Tensors
 
 
 @REFINERS.register_module(name='threshold')
@@ -17,12 +15,6 @@ class ThresholdRefiner(Refiner):
         background, uncertain: See :class:`Refiner`.
     """
 
-    def refine(
-        self,
-        images: Sequence[Tensor],
-        cams: Sequence[Tensor],
-        tags: Sequence[Tensor],
-        sizes: Sequence[Sequence[int]],
-    ) -> list[Tensor]:
+    def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """See :meth:`Refiner.refine`."""
         return [self.seeds(maps, size) for maps, size in zip(cams, sizes, strict=True)]

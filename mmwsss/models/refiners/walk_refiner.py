@@ -1,6 +1,5 @@
 """Random walks of trained affinity networks: what PSA and IRN share."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -8,7 +7,7 @@ from torch import Tensor
 from mmwsss.functional.cam import resize_maps
 from mmwsss.models.affinity.base import AffinityPropagator
 
-from .base import Background, Refiner
+from .base import Background, Refiner, Sizes, Tensors
 from .crf_refiner import crf_scores
 from .dense_crf import DenseCRF
 
@@ -49,13 +48,7 @@ class WalkRefiner(Refiner):
         self.walk = {name: value for name, value in walk.items() if value is not None}
         self.crf = DenseCRF(preset) if then_crf else None
 
-    def refine(
-        self,
-        images: Sequence[Tensor],
-        cams: Sequence[Tensor],
-        tags: Sequence[Tensor],
-        sizes: Sequence[Sequence[int]],
-    ) -> list[Tensor]:
+    def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """See :meth:`Refiner.refine`."""
         results = []
         for image, maps, size in zip(images, cams, sizes, strict=True):
