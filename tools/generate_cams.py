@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import broadcast_object_list
 from mmengine.runner import Runner
 
@@ -18,6 +18,7 @@ from mmwsss.engine.prediction_writer import PredictionWriter, largest_first, wri
 from mmwsss.engine.size_buckets import makes_batches
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.env import emulates_bf16
 from mmwsss.utils.fingerprint import digest_settings, fingerprint, fingerprint_checkpoint
 from mmwsss.utils.locks import lock_folders

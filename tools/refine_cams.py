@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from rich.progress import track
 
 from mmwsss.apis import load_config
@@ -27,6 +27,7 @@ from mmwsss.datasets.class_names import load_class_names
 from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.models.refiners.par_refiner import RULES
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
 from mmwsss.utils.fingerprint import digest_settings, fingerprint, fingerprint_checkpoint
 from mmwsss.utils.io import read_id_list

@@ -6,13 +6,12 @@ import argparse
 import signal
 import sys
 
-from mmengine.config import DictAction
-
 from mmwsss.apis.pipeline import Pipeline, StageFailed
 from mmwsss.apis.pipeline_report import finish_pipeline
 from mmwsss.apis.setup_check import pipeline_weights
 from mmwsss.apis.weights import check_weights
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 
 
 def parse_args():

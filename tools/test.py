@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from mmengine.config import ConfigDict, DictAction
+from mmengine.config import ConfigDict
 from mmengine.dist import barrier
 
 from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weights
@@ -14,6 +14,7 @@ from mmwsss.apis.speed import add_speed_arguments, set_speed
 from mmwsss.engine.voc_submission import pack_submission, submission_metric
 from mmwsss.evaluation.protocols import find_protocol
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.locks import lock_folders
 
 

@@ -5,7 +5,6 @@ import copy
 import os
 import sys
 
-from mmengine.config import DictAction
 
 from mmwsss.apis import build_runner, load_config
 from mmwsss.apis.batch import (
@@ -21,6 +20,7 @@ from mmwsss.apis.speed import AMP_DTYPES, add_speed_arguments, set_amp, set_spee
 from mmwsss.apis.weights import check_weights, needed_weights
 from mmwsss.engine.hooks import TrainingSummaryHook
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.env import write_environment
 from mmwsss.utils.locks import lock_folders
 

@@ -2,7 +2,8 @@ default_scope = 'mmwsss'
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
+    # seconds after which processes give up on one that does not answer
+    dist_cfg=dict(backend='nccl', timeout=1800),
 )
 custom_hooks = [
     dict(type='mmwsss.EpochSeedHook'),

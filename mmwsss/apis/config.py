@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 
+from mmwsss.utils.cli_options import settle_comma_lists
 from mmwsss.utils.compat import revert_sync_batchnorm_off_ddp
 from mmwsss.utils.package_files import PREFIX, find_config
 
@@ -149,6 +150,7 @@ def override(config: Config, options: Mapping[str, Any]) -> None:
     Raises:
         ValueError: They do not fit. The message names config and overrides.
     """
+    options = settle_comma_lists(options, config)
     try:
         config.merge_from_dict(options)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
@@ -162,6 +164,7 @@ def _apply_options(
     config: Config, cfg_options: Mapping[str, Any], extra_keys: Collection[str]
 ) -> None:
     """Overrides of the command line, each of which has an effect."""
+    cfg_options = settle_comma_lists(cfg_options, config)
     before = config.get('data_root')
     check_overrides(config, cfg_options, extra_keys=extra_keys)
     override(config, cfg_options)

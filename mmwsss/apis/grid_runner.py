@@ -89,7 +89,7 @@ def prepare(grid: Grid, report: Callable[[str], None]) -> None:
         RunsFailed: One of them failed.
     """
     for entry in grid.prepare:
-        report(f'prepare: {entry["tool"]} {" ".join(entry["args"])}')
+        report(f'prepare: {shlex.join([entry["tool"], *entry["args"]])}')
         command = [sys.executable, str(grid.tools / entry['tool']), *entry['args']]
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if result.returncode:

@@ -1,6 +1,7 @@
 """The end of a pipeline: one metrics file, one page, one table."""
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -214,4 +215,4 @@ def _note(groups: list[dict[str, Any]]) -> str:
 def _stage_settings(pipeline: Pipeline, stage: dict[str, Any]) -> str:
     """Config of a stage that has one, else its command."""
     used = sorted((pipeline.work_dir / stage['name']).glob('*/vis_data/config.py'))
-    return used[-1].read_text() if used else f'{stage["tool"]} {" ".join(map(str, stage["args"]))}'
+    return used[-1].read_text() if used else shlex.join([stage['tool'], *map(str, stage['args'])])

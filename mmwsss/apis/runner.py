@@ -1,6 +1,7 @@
 """Building a runner the same way from every tool."""
 
 import os
+from datetime import timedelta
 from typing import Any
 
 from mmengine.config import Config
@@ -22,6 +23,7 @@ NEEDED_HOOKS = dict(
     update_teacher=TeacherEMAHook,
     update_thresholds=TeacherEMAHook,
 )
+TIMEOUT_S = 1800  # for a process that does not answer; env_cfg.dist_cfg.timeout
 LOOPS = {'train': ('train_loop', 'val_loop'), 'test': ('test_loop',), None: ()}
 
 
@@ -50,7 +52,8 @@ def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
                 'tools/dist_train.sh or tools/dist_test.sh'
             )
         if get_device() == 'cpu':  # MMEngine would ask for a GPU
-            distributed.init_process_group('gloo')
+            seconds = config.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', TIMEOUT_S)
+            distributed.init_process_group('gloo', timeout=timedelta(seconds=int(seconds)))
     try:
         runner = WSSSRunner.from_cfg(config)
         # for `load_from`

@@ -1,6 +1,7 @@
 """Released checkpoints loaded into our models, by any loader that calls ``load_state_dict``."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from mmengine.logging import print_log
@@ -14,6 +15,13 @@ from mmwsss.checkpoints.formats import (
     translate_checkpoint,
 )
 from mmwsss.checkpoints.vit import is_bare_vit, unwrap_state_dict
+from mmwsss.checkpoints.wrapped import (
+    flatten_state,
+    refuse_foreign_weights,
+    say_unwrapped,
+    strip_wrappers,
+    unwrap_state,
+)
 
 MOST_NAMES = 20
 Model = TypeVar('Model', bound=nn.Module)
@@ -37,6 +45,8 @@ def accept_released_weights(model: Model) -> Model:
     if not getattr(model, 'accepts_released_weights', False):
         model.accepts_released_weights = True  # type: ignore[assignment]
         model.register_load_state_dict_pre_hook(_translate)
+        if isinstance(getattr(model, 'backbone', None), nn.Module):
+            refuse_foreign_weights(model.backbone)
     return model
 
 
@@ -93,12 +103,13 @@ def native_format(model: nn.Module) -> str | None:
 def _translate(
     model: nn.Module, state_dict: dict[str, Any], prefix: str, *unused_arguments: Any
 ) -> None:
-    own = unwrap_state_dict(
+    own = _unwrap(
+        model,
         {
             name.removeprefix(prefix): value
             for name, value in state_dict.items()
             if name.startswith(prefix)
-        }
+        },
     )
     name = recognise(own)
     if name is not None:
@@ -108,6 +119,27 @@ def _translate(
     for key in [key for key in state_dict if key.startswith(prefix)]:
         del state_dict[key]
     state_dict.update({prefix + key: value for key, value in own.items()})
+
+
+def _unwrap(model: nn.Module, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The weights of a model, or of its backbone alone, inside whatever holds them."""
+    for state in (unwrap_state_dict(dict(content)), *_entries(content)):
+        bare, wrappers = strip_wrappers(flatten_state(state))
+        if recognise(bare) is not None or is_bare_vit(bare):
+            say_unwrapped(model, ''.join(wrappers))
+            return bare
+    expected = model.state_dict()
+    own, wrapper = unwrap_state(content, expected)
+    hits = sum(name in expected for name in own)
+    inside = {f'backbone.{name}': value for name, value in own.items()}
+    if hasattr(model, 'backbone') and sum(name in expected for name in inside) > hits:
+        return inside  # a backbone alone
+    say_unwrapped(model, '' if wrapper in ('state_dict.', 'model.', 'module.') else wrapper)
+    return own
+
+
+def _entries(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [value for value in content.values() if isinstance(value, Mapping)]
 
 
 def _translate_format(model: nn.Module, state: dict[str, Any], name: str) -> dict[str, Any]:

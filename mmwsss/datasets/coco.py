@@ -1,5 +1,7 @@
 """MS COCO 2014 with image tags."""
 
+import shlex
+
 from mmwsss.datasets.image_tags import ImageTagDataset
 from mmwsss.registry import DATASETS
 from mmwsss.utils.class_lists import COCO_CLASSES
@@ -43,5 +45,5 @@ def coco_setup_hint(root):
         f'SegmentationClass (palette PNG, 0 '
         f'background, 1..80 categories in the order of their ids) for evaluation; put train2014, '
         f'val2014 and annotations there and run '
-        f'`python tools/dataset_converters/coco14.py {root}`'
+        f'`python tools/dataset_converters/coco14.py {shlex.quote(str(root))}`'
     )

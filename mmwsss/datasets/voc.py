@@ -1,6 +1,7 @@
 """PASCAL VOC 2012 with image tags."""
 
 import logging
+import shlex
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -148,5 +149,5 @@ def voc_setup_hint(root):
         '(VOC and SBD in one folder, 12,031 PNG, as published for DeepLab), and the list of '
         '10,582 ids as '
         'ImageSets/Segmentation/train_aug.txt; check, or make both from SBD, with '
-        f'`python tools/dataset_converters/voc_aug.py {root}`'
+        f'`python tools/dataset_converters/voc_aug.py {shlex.quote(str(root))}`'
     )

@@ -1,5 +1,6 @@
 """The runner of every tool: MMEngine's, with a resume that loses nothing and runs nothing."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
 
+from mmwsss.engine.batch_images import images_of_batch
 from mmwsss.engine.resume import (
     apply_hyperparameters,
     changed_settings,
@@ -17,6 +19,7 @@ from mmwsss.engine.resume import (
     fast_forward,
 )
 from mmwsss.utils.checkpoint_files import newest_checkpoint
+from mmwsss.utils.cli_options import format_option
 
 PLAIN_CHECKPOINT_HOOKS = ('CheckpointHook', 'mmengine.CheckpointHook')
 BATCH_HOOKS = ('before_train_iter', 'before_val_iter', 'before_test_iter')
@@ -168,7 +171,7 @@ class WSSSRunner(Runner):
             raise ValueError(
                 f'{filename}: holds weights but no state of a training, so --resume cannot go on '
                 f'from it; start a training from these weights with --cfg-options '
-                f'load_from={filename}'
+                f'{shlex.quote(format_option("load_from", str(filename)))}'
             )
         self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
         self._resume_seed(meta)
@@ -265,14 +268,5 @@ def _other_optimizer(filename: str, problem: str) -> str:
     return (
         f'{filename}: its optimizer does not fit that of the config ({problem}); resume with the '
         f'optimizer it was saved with, or start a training from its weights with --cfg-options '
-        f'load_from={filename}'
+        f'{shlex.quote(format_option("load_from", str(filename)))}'
     )
-
-
-def images_of_batch(batch: Any) -> list[str]:
-    """Files, or else ids, of the images of a batch; empty where it has neither."""
-    samples = batch.get('data_samples') if isinstance(batch, Mapping) else None
-    samples = samples if isinstance(samples, (list, tuple)) else [samples]
-    metas = [getattr(sample, 'metainfo', {}) for sample in samples]
-    names = [meta.get('img_path') or meta.get('img_id') for meta in metas]
-    return [str(name) for name in names if name]

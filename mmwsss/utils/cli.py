@@ -3,10 +3,14 @@ traceback.
 """
 
 import os
+import re
+import socket
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+
+MOST_IMAGES = 4
 
 
 def run_main(main: Callable[[], int | None]) -> int:
@@ -15,6 +19,10 @@ def run_main(main: Callable[[], int | None]) -> int:
     ``ValueError`` and ``OSError`` (missing or unreadable files among them) are such errors; any
     other exception is a defect and keeps its traceback. The line of a ``ValueError`` that a library
     raised ends with its place. ``MMWSSS_DEBUG=1`` shows the traceback in every case.
+
+    Of several processes, each that fails writes one line with its rank, its host and the images
+    that it had in hand, before any traceback, also that of the launcher; a process that waited in
+    vain for another one says so.
 
     Args:
         main (Callable): Takes nothing; returns None or an exit code.
@@ -33,9 +41,61 @@ def run_main(main: Callable[[], int | None]) -> int:
     except (ValueError, OSError) as error:
         if os.environ.get('MMWSSS_DEBUG') == '1':
             raise
-        message = ' '.join(str(error).splitlines()) or type(error).__name__
-        sys.stderr.write(f'error: {message}{_foreign_place(error, main)}\n')
+        message = _without_worker_trace(str(error)) or type(error).__name__
+        place = _foreign_place(error, main)
+        sys.stderr.write(f'error: {_process()}{message}{_images(error, message)}{place}\n')
+        sys.stderr.flush()
         return 1
+    except Exception as error:
+        if _num_processes() > 1:
+            message = f'{type(error).__name__}: {_without_worker_trace(str(error))}'
+            line = f'error: {_process()}{message}{_images(error, message)}{_advice(message)}\n'
+            sys.stderr.write(line)
+            sys.stderr.flush()
+        raise
+
+
+def _num_processes() -> int:
+    return int(size) if (size := os.environ.get('WORLD_SIZE', '1')).isdigit() else 1
+
+
+def _process() -> str:
+    """``rank 1 of 4 on node7: `` of one of several processes, else nothing."""
+    if _num_processes() == 1:
+        return ''
+    rank = os.environ.get('RANK', '?')
+    return f'rank {rank} of {_num_processes()} on {socket.gethostname()}: '
+
+
+def _without_worker_trace(text: str) -> str:
+    """One line; of an error in a data-loading process, which arrives as a traceback, its last."""
+    if text.startswith('Caught ') and 'Original Traceback' in text:
+        last = [line for line in text.splitlines() if re.match(r'[\w.]+(Error|Exception): ', line)]
+        if last:
+            kept = text[text.rindex(last[-1]) :]
+            return ' '.join(kept.partition(': ')[2].splitlines())
+    return ' '.join(text.splitlines())
+
+
+def _images(error: BaseException, message: str) -> str:
+    """The images of the batch in hand that a message does not name."""
+    images = [str(name) for name in getattr(error, 'images', None) or []]
+    if not images or _num_processes() == 1 or any(name in message for name in images):
+        return ''
+    more = f' and {len(images) - MOST_IMAGES} more' if len(images) > MOST_IMAGES else ''
+    return f' (last batch: {", ".join(images[:MOST_IMAGES])}{more})'
+
+
+def _advice(message: str) -> str:
+    """What to do about an error in the exchange between processes."""
+    if re.search(r'timed? ?-?out', message, re.IGNORECASE):
+        return (
+            '; another process did not answer in time: look for its own line, or allow more '
+            'seconds with --cfg-options env_cfg.dist_cfg.timeout=7200'
+        )
+    if re.search(r'closed by peer|reset by peer|broken pipe', message, re.IGNORECASE):
+        return '; another process of this job has ended: its own line, if any, says why'
+    return ''
 
 
 def _foreign_place(error: BaseException, main: Callable[[], int | None]) -> str:

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import ConfigDict, DictAction
+from mmengine.config import ConfigDict
 
 from mmwsss.apis import init_model, onnx_export
 from mmwsss.apis.onnx_export import compare_outputs, export_onnx
 from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.registry import MODELS
+from mmwsss.utils.cli_options import DictAction
 from tests.mctformer_golden import INIT_ARCH, build, inference, samples_with
 
 HAS_ONNX = all(importlib.util.find_spec(name) is not None for name in onnx_export.PACKAGES)

@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 from mmengine.runner import Runner
 from rich.progress import track
 
@@ -27,6 +26,7 @@ from mmwsss.apis.layer_analysis import LayerAnalysis
 from mmwsss.functional.attention import AFFINITY_MODES
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.env import write_environment
 from mmwsss.utils.io import atomic_open, read_rgb, write_json
 from mmwsss.utils.tables import text_table

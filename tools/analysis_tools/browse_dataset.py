@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import DictAction
 from mmengine.runner import set_random_seed
 from rich.progress import track
 
@@ -24,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mmwsss.apis import load_config
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.io import atomic_open
 from mmwsss.visualization import draw_cam_grid, encode_image
 

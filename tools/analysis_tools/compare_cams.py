@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 from mmengine.runner import Runner
 from rich.console import Console
 from rich.progress import track
@@ -22,6 +21,7 @@ from mmwsss.apis import dataset_of_split, init_model, load_config
 from mmwsss.models.cams import cam_methods
 from mmwsss.registry import DATASETS, METRICS
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.io import atomic_open, read_rgb, write_json
 from mmwsss.utils.memory import peak_memory, reset_peak_memory
 from mmwsss.utils.tables import text_table

@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 
 from mmwsss.apis import init_model
 from mmwsss.apis.complexity import measure_complexity
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.io import write_json
 from mmwsss.utils.tables import text_table
 

@@ -15,6 +15,7 @@ import argparse
 import filecmp
 import os
 import shutil
+import shlex
 import sys
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +28,7 @@ from mmwsss.preparation.tag_check import inspect_photos, note_balance
 from mmwsss.preparation.tag_readers import read_tag_source
 from mmwsss.preparation.check_report import CheckReport
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import format_option
 from mmwsss.utils.io import atomic_open, write_tags
 from mmwsss.utils.names import name_problem, output_path
 from mmwsss.utils.pool import bounded_map
@@ -251,10 +253,14 @@ def main(argv=None):
         f'wrote {out}: image_tags.csv, classes.txt and all.txt of {len(table)} photos and '
         f'{len(classes)} classes'
     )
-    print(
-        f'train: python tools/train.py configs/mctformer_plus_tags.py --cfg-options '
-        f'data_root={out} model.num_classes={len(classes)}'
+    options = (('data_root', str(out)), ('model.num_classes', len(classes)))
+    command = shlex.join(
+        [
+            *('python', 'tools/train.py', 'configs/mctformer_plus_tags.py', '--cfg-options'),
+            *(format_option(key, value) for key, value in options),
+        ]
     )
+    print(f'train: {command}')
     return 0
 
 

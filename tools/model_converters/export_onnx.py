@@ -8,11 +8,10 @@ PyTorch before it is written.
 import argparse
 import sys
 
-from mmengine.config import DictAction
-
 from mmwsss.apis import init_model
 from mmwsss.apis.onnx_export import export_onnx
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 
 
 def parse_args():

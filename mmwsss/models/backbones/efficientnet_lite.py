@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.checkpoints.efficientnet_lite import translate_efficientnet_lite_keys
+from mmwsss.checkpoints.wrapped import refuse_foreign_weights, unwrap_in_place
 from mmwsss.registry import MODELS
 
 from .resnet_stem import pad_same
@@ -208,7 +209,9 @@ class EfficientNetLite(BaseModule):
             if embed_dims is None
             else nn.Sequential(nn.BatchNorm2d(channels), nn.Conv2d(channels, embed_dims, 1))
         )
+        self.register_load_state_dict_pre_hook(unwrap_in_place)
         self._register_load_state_dict_pre_hook(self._translate_keys)
+        refuse_foreign_weights(self)
         self._freeze()
 
     def _frozen_parts(self) -> list[nn.Module]:

@@ -6,6 +6,7 @@ from typing import Any
 from mmseg.models.backbones import ResNet
 from torch import Tensor
 
+from mmwsss.checkpoints.wrapped import refuse_foreign_weights
 from mmwsss.registry import MODELS
 
 
@@ -54,6 +55,7 @@ class PyramidResNet(ResNet):
         for stride in strides:
             out_strides.append(out_strides[-1] * stride)
         self.out_strides = tuple(out_strides)
+        refuse_foreign_weights(self)
 
     def train(self, mode: bool = True) -> 'PyramidResNet':
         """As the parent, which returns None."""

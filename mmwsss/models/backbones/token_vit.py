@@ -15,7 +15,8 @@ from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLay
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmwsss.checkpoints.vit import translate_vit_keys, unwrap_state_dict
+from mmwsss.checkpoints.vit import release_vit_keys, translate_vit_keys
+from mmwsss.checkpoints.wrapped import say_unwrapped, unwrap_state
 from mmwsss.functional.attention import AttentionCollector, AttentionRequest, attend
 from mmwsss.functional.rematerialize import gelu_linear
 from mmwsss.functional.tokens import repeat_class_token, resize_grid, resize_position_embedding
@@ -91,6 +92,8 @@ class TokenViT(VisionTransformer):
     Raises:
         ValueError: An image smaller than a patch, or a checkpoint of another architecture.
     """
+
+    refuses_foreign_weights = True  # by architecture, see _check_architecture
 
     def __init__(
         self,
@@ -422,13 +425,16 @@ class TokenViT(VisionTransformer):
         """Load-state-dict pre-hook: translate names, tokens and positions of a foreign checkpoint,
         in place.
         """
-        own = unwrap_state_dict(
+        names = dict.fromkeys(self.state_dict())
+        own, wrapper = unwrap_state(
             {
                 key.removeprefix(prefix): state_dict.pop(key)
                 for key in list(state_dict)
                 if key.startswith(prefix)
-            }
+            },
+            {*names, *release_vit_keys(names)},
         )
+        say_unwrapped(self, wrapper)
         own, unused = translate_vit_keys(own)
         if self.depth is not None:
             deeper = [

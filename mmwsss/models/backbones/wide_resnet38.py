@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from mmwsss.checkpoints.resnet38 import load_mxnet_resnet38
+from mmwsss.checkpoints.wrapped import refuse_foreign_weights
 from mmwsss.registry import MODELS
 
 # name, in, mid, out, stride, dilation of the first and of the second 3x3 convolution
@@ -171,6 +172,7 @@ class WideResNet38(BaseModule):
             (block[0] for block in BOTTLENECKS),
         )
         self.block_names: tuple[str, ...] = (*basic, *bottlenecks)
+        refuse_foreign_weights(self)
         self._freeze()
 
     def _frozen_modules(self) -> list[nn.Module]:

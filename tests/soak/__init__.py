@@ -1,0 +1,1 @@
+"""Long checks of reliability: ``make soak`` runs them and writes ``docs/reliability.md``."""
