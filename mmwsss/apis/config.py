@@ -1,5 +1,6 @@
 """Reading a config the same way from every tool."""
 
+import logging
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
@@ -8,6 +9,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
+from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from mmwsss.utils.cli_options import settle_comma_lists
@@ -85,7 +87,7 @@ def read_config(path: Path | str) -> Config:
     if str(path).startswith(PREFIX):
         path = find_config(str(path))
     if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: config not found; the configs are listed in configs/')
+        path = _moved_config(Path(path))
     try:
         # `import_custom` finds modules beside the config too
         config = Config.fromfile(path, import_custom_modules=False)
@@ -93,6 +95,21 @@ def read_config(path: Path | str) -> Config:
         raise ValueError(f'{path}: not a valid config ({type(error).__name__}: {error})') from error
     import_custom(config, {})
     return config
+
+
+def _moved_config(path: Path) -> Path:
+    """A config that moved into a folder of its own keeps its former address, and that is said.
+
+    Raises:
+        FileNotFoundError: None below that folder has the name, or several have.
+    """
+    found = sorted(path.parent.glob(f'*/{path.name}')) if path.suffix == '.py' else []
+    if len(found) != 1:
+        raise FileNotFoundError(f'{path}: config not found; the configs are listed in configs/')
+    print_log(
+        f'{path}: moved to {found[0]}, which is read', logger='current', level=logging.WARNING
+    )
+    return found[0]
 
 
 def import_custom(config: Config, options: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import pytest
 from mmengine.registry import DefaultScope
 
 from mmwsss.apis import dataset_of_split, load_config
+from mmwsss.apis.config import read_config
 from mmwsss.registry import DATASETS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -102,3 +103,13 @@ def test_splits(toy_root):
     ]
     assert len(DATASETS.build(dataset_of_split(config, 'all'))) == 13
     assert config.pretty_text == before
+
+
+def test_a_config_that_moved_into_a_folder_is_found(tmp_path):
+    (tmp_path / 'msrc21').mkdir()
+    (tmp_path / 'msrc21' / 'a.py').write_text('x = 3\n')
+    assert read_config(tmp_path / 'a.py').x == 3
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other' / 'a.py').write_text('x = 4\n')
+    with pytest.raises(FileNotFoundError, match=r'a\.py: config not found'):
+        read_config(tmp_path / 'a.py')
