@@ -5,7 +5,6 @@ import copy
 import os
 import sys
 
-
 from mmwsss.apis import build_runner, load_config
 from mmwsss.apis.batch import (
     count_processes,
