@@ -12,7 +12,8 @@ grid = dict(
     rows=[
         dict(
             name='MCTformer, VOC',
-            reference=True,
+            base='{configs}/pipelines/mctformer_plus_voc.py',
+            pipeline_options={'recipe.classifier': 'mctformer_v2_voc', 'recipe.background': 0.39},
             published=dict(seed=61.7, mask=69.1, seg=71.9),
         ),
         dict(
@@ -20,10 +21,16 @@ grid = dict(
             base='{configs}/pipelines/mctformer_plus_voc.py',
             published=dict(seed=68.8, mask=76.2, seg=74.0),
         ),
-        dict(name='MCTformer, COCO', reference=True, published=dict(seed=36.6, mask=41.6)),
+        dict(
+            name='MCTformer, COCO',
+            base='{configs}/pipelines/aream_coco.py',
+            pipeline_options={'recipe.classifier': 'mctformer_v2_coco'},
+            published=dict(seed=36.6, mask=41.6),
+        ),
         dict(
             name='MCTformer+, COCO',
-            reference=True,
+            base='{configs}/pipelines/aream_coco.py',
+            pipeline_options={'recipe.classifier': 'mctformer_plus_coco'},
             published=dict(seed=42.8, mask=48.1, seg=45.2),
         ),
     ],
