@@ -1,4 +1,5 @@
-# The recipe of VOC on MS COCO 2014 with 81 classes: OUR INFERENCE, COCO settings are not released.
+# The recipe of VOC on MS COCO 2014 with 81 classes and as many epochs: 30 epochs of 82,081 images.
+# OUR INFERENCE: COCO settings are not released.
 _base_ = ['deeplabv1_r38_voc_pseudo.py']
 model = dict(decode_head=dict(num_classes=81))
 data_root = 'data/coco14'
@@ -20,3 +21,9 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
+max_iters = 615600  # 30 epochs of 82,081 images
+param_scheduler = [
+    dict(type='mmengine.PolyLR', eta_min=0.0, power=0.9, begin=0, end=max_iters + 1, by_epoch=False)
+]
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+default_hooks = dict(checkpoint=dict(interval=20520))

@@ -21,6 +21,7 @@ model = dict(
         ],
     ),
     edge_channels=32,
+    min_test_size=96,
     radius=5,
 )
 optim_wrapper = dict(

@@ -8,4 +8,5 @@ recipe = dict(
     type='single_stage_masks',
     network='cosa_coco',
     segmentor='deeplabv2_r101_coco_pseudo',
+    protocol='deeplabv2-coco-val',
 )

@@ -8,4 +8,5 @@ recipe = dict(
     type='single_stage_masks',
     network='cosa_voc',
     segmentor='deeplabv2_r101_voc_pseudo',
+    protocol='deeplabv2-voc-val',
 )

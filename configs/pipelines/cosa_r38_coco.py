@@ -9,4 +9,5 @@ recipe = dict(
     network='cosa_coco',
     segmentor='deeplabv1_r38_coco_pseudo',
     initial='{resnet38}',
+    protocol='mctformer-coco-val',
 )

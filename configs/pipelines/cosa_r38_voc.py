@@ -9,4 +9,5 @@ recipe = dict(
     network='cosa_voc',
     segmentor='deeplabv1_r38_voc_pseudo',
     initial='{resnet38}',
+    protocol='mctformer-voc-val',
 )

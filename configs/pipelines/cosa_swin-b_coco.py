@@ -7,4 +7,5 @@ recipe = dict(
     type='single_stage_masks',
     network='cosa_coco',
     segmentor='upernet_swin-b_coco_pseudo',
+    tta=True,
 )

@@ -7,4 +7,5 @@ recipe = dict(
     type='single_stage_masks',
     network='cosa_voc',
     segmentor='upernet_swin-b_voc_pseudo',
+    tta=True,
 )

@@ -30,6 +30,7 @@ def load_config(
     work_dir: str | Path | None = None,
     launcher: str = 'none',
     extra_keys: Collection[str] = (),
+    as_in_file: bool = False,
 ) -> Config:
     """Read a config file and apply what the command line says.
 
@@ -42,6 +43,7 @@ def load_config(
             into BN.
         extra_keys (Collection[str]): Top-level keys that the caller reads beside those of a runner;
             overrides of others are errors.
+        as_in_file (bool): Leave out what this machine and the number of processes change.
 
     Without a GPU, SyncBN becomes BN too, processes talk by gloo, and mixed precision, which
     MMEngine refuses there, becomes float32.
@@ -61,6 +63,9 @@ def load_config(
         config.work_dir = str(work_dir)
     elif config.get('work_dir') is None:
         config.work_dir = str(Path('work_dirs') / Path(config.filename or 'config').stem)
+    if as_in_file:
+        init_default_scope(config.get('default_scope', 'mmwsss'))
+        return config
     without_gpu = get_device() in ('cpu', 'mps')
     if launcher == 'none' or without_gpu:
         revert_sync_batchnorm_off_ddp(config._cfg_dict)

@@ -22,6 +22,8 @@ from mmwsss.utils.checkpoint_files import newest_checkpoint
 from mmwsss.utils.io import read_json
 from mmwsss.utils.locks import FolderLock
 
+# prefixes of results under which a second stage reports what the first calls otherwise
+OWN_PREFIXES = dict(seed='cam', online='seg')
 DISTRIBUTED_TOOLS = ('train.py', 'test.py', 'generate_cams.py')
 
 
@@ -213,7 +215,7 @@ class Pipeline:
         protocol: dict[str, Any] = {}
         for prefix, stage in self.results.items():
             numbers = read_json(self.work_dir / stage / 'metrics.json')
-            own = 'cam' if prefix == 'seed' else prefix
+            own = OWN_PREFIXES.get(prefix, prefix)
             merged.update(
                 {
                     prefix + key.removeprefix(own): value

@@ -33,6 +33,7 @@ TITLES = dict(
     cam='class activation maps',
     mask='pseudo masks',
     seg='segmentation network',
+    online='online network (not averaged)',
 )
 
 

@@ -154,8 +154,11 @@ def single_stage(
     *,
     network: str,
     toy: bool = False,
+    protocol: str | None = None,
     tta: bool = False,
     crf: str | None = None,
+    best: bool = False,
+    online: bool = False,
 ) -> Recipe:
     """One training run from tags to segmentation: MCC, ToCo and CoSA.
 
@@ -163,22 +166,32 @@ def single_stage(
         data: The data set.
         network: Config of the method.
         toy: Draw the toy shapes first, and write maps of their test images for the report.
+        protocol: Protocol of the first test, which is the published one.
         tta: Add a second test with the test-time augmentation of the config.
         crf: Preset of the dense CRF of that second test.
+        best: Test the checkpoint that the validation chose, not the last one.
+        online: Test the online network too, whose number stands beside that of its moving average
+            (CoSA reports the better of both).
     """
-    checkpoint = '{training.checkpoint}'
+    checkpoint = _trained(best)
     chain = [stages.make_toy_data(data)] if toy else []
     chain.append(stages.train('training', network, data))
     if toy:
         chain.append(stages.generate_cams('cams', network, checkpoint, data, split='test'))
-    chain.append(stages.test('test', network, checkpoint, data, out='masks' if toy else None))
+    out = 'masks' if toy else None
+    chain.append(stages.test('test', network, checkpoint, data, protocol=protocol, out=out))
+    if online:
+        chain.append(_online_test(network, checkpoint, data, protocol))
     if tta or crf:
         chain.append(
             stages.test('tta_test', network, checkpoint, data, tta=tta, crf=crf, out='masks')
         )
     results = dict(cam='test', aux_cam='test', seg='tta_test' if tta or crf else 'test')
+    results = dict(seg=results['seg']) if protocol else dict(results, tags='test')
+    if online:
+        results['online'] = 'test_online'
     report = _report(data, cams='{cams}', seg='{test}/masks') if toy else {}
-    return Recipe(chain, dict(results, tags='test'), report)
+    return Recipe(chain, results, report)
 
 
 @RECIPES.register_module()
@@ -190,7 +203,9 @@ def single_stage_masks(
     threshold: float = 0.5,
     export: str = 'main',
     initial: str | None = None,
-    tta: bool = True,
+    best: bool = True,
+    protocol: str | None = None,
+    tta: bool = False,
 ) -> Recipe:
     """CoSA-MS: the maps of a single-stage network, cut at a threshold, train a segmentation
     network.
@@ -202,9 +217,11 @@ def single_stage_masks(
         threshold: Background score at which the maps are cut.
         export: Maps of the ``'main'`` classifier, or of both (``'ensemble'``).
         initial: Weights that the segmentation network starts from; None: those of its config.
+        best: Maps of the checkpoint that the validation chose, not of the last one.
+        protocol: Protocol of the segmentation test; else ``tta`` applies.
         tta: Test-time augmentation of the segmentation network.
     """
-    checkpoint = '{training.checkpoint}'
+    checkpoint = _trained(best)
     chain = [
         stages.train('training', network, data),
         stages.test('test', network, checkpoint, data),
@@ -217,10 +234,27 @@ def single_stage_masks(
             options={'model.test_cfg.export': export},
         ),
         stages.evaluate('mask_eval', data, masks='{masks}'),
-        *_segmentation(data, segmentor, initial=initial, tta=tta),
+        *_segmentation(data, segmentor, initial=initial, protocol=protocol, tta=tta),
     ]
     results = dict(cam='test', aux_cam='test', mask='mask_eval', seg='segmentation_test')
     return Recipe(chain, results, {})
+
+
+def _trained(best: bool) -> str:
+    """Checkpoint of the stage ``training``."""
+    return '{training.best_checkpoint}' if best else '{training.checkpoint}'
+
+
+def _online_test(network: str, checkpoint: str, data: StageData, protocol: str | None) -> Stage:
+    """Test of the network that learns, beside its moving average."""
+    return stages.test(
+        'test_online',
+        network,
+        checkpoint,
+        data,
+        protocol=protocol,
+        options={'model.test_cfg.network': 'online'},
+    )
 
 
 def _segmentation(

@@ -31,7 +31,7 @@ class Requirement(NamedTuple):
     source: str
 
 
-def check_setup(path: str | Path, options: Mapping[str, Any] | None = None) -> list[Requirement]:
+def check_setup(path: str | Path, options: dict[str, Any] | None = None) -> list[Requirement]:
     """What a config or a pipeline will read, and whether it is there.
 
     Args:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .precision import at_least_float32
+
 # Scores of this many bytes are alive at a time when maps are read: on a CPU about a head of an
 # image, enough for products at full speed and few enough to stay in the cache; on an accelerator
 # all heads of an image at once.
@@ -476,7 +478,7 @@ class AttentionCollector:
             if self.requests[index].kind == 'deferred':
                 self.maps[index] = (*(self.maps[index] or ()), new)
                 continue
-            new = new.float()
+            new = at_least_float32(new)
             if self.requests[index].reduce in ('stack', 'list'):
                 self.maps[index] = [*(self.maps[index] or []), new]
             elif self.maps[index] is None:

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from mmwsss.utils.transfer import send
 
+from .precision import at_least_float32
+
 
 def global_average_pool(maps: Tensor) -> Tensor:
     """(B,C,h,w) -> (B,C)."""
@@ -32,7 +34,7 @@ def global_weighted_ranking_pool(maps: Tensor, decay: float = 0.996) -> Tensor:
     Returns:
         Tensor: (B,C).
     """
-    values = maps.flatten(2).float().sort(dim=-1, descending=True).values
+    values = at_least_float32(maps.flatten(2)).sort(dim=-1, descending=True).values
     # a product of matrices would run in half precision under autocast
     return (values * _ranking_weights(values.shape[-1], float(decay), values.device)).sum(-1)
 

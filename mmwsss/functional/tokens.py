@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .precision import at_least_float32
+
 
 def resize_grid(
     grid: Tensor,
@@ -37,13 +39,15 @@ def resize_grid(
         planes = planes.repeat_interleave(new_h // h, 2).repeat_interleave(new_w // w, 3)
     elif offset:
         planes = F.interpolate(
-            planes.float(),
+            at_least_float32(planes),
             scale_factor=((new_h + offset) / h, (new_w + offset) / w),
             mode=mode,
             align_corners=False,
         )
     else:
-        planes = F.interpolate(planes.float(), size=(new_h, new_w), mode=mode, align_corners=False)
+        planes = F.interpolate(
+            at_least_float32(planes), size=(new_h, new_w), mode=mode, align_corners=False
+        )
     return planes.to(grid.dtype).flatten(2).transpose(1, 2)
 
 

@@ -4,6 +4,7 @@ import inspect
 import typing
 
 import pytest
+from mmengine.config import Config
 
 from mmwsss.apis import recipes, stages
 from mmwsss.apis.pipeline import Pipeline
@@ -121,3 +122,43 @@ def test_a_recipe_of_the_user(tmp_path, monkeypatch):
     run = Pipeline(tmp_path / 'mine.py')
     assert names(run) == ['only'] and run.results == {'cam': 'only'}
     RECIPES.module_dict.pop('my_chain')
+
+
+def test_cosa_is_tested_at_its_best_checkpoint():
+    """Both networks, by the protocol of the paper."""
+    run = Pipeline(PIPELINES / 'cosa_voc.py')
+    assert run.results == {'seg': 'test', 'online': 'test_online'}
+    for name in ('test', 'test_online'):
+        assert '{training.best_checkpoint}' in args(run, name)
+        assert 'cosa-voc-val' in args(run, name)
+    assert 'model.test_cfg.network=online' in args(run, 'test_online')
+    masks = args(Pipeline(PIPELINES / 'cosa_r38_voc.py'), 'masks')
+    assert '{training.best_checkpoint}' in masks
+
+
+@pytest.mark.parametrize(
+    'name, protocol',
+    [
+        ('acr_voc', 'deeplabv2-voc-val'),
+        ('acr_coco', 'deeplabv2-coco-val'),
+        ('aream_r101_voc', 'deeplabv2-voc-val'),
+        ('cosa_r101_coco', 'deeplabv2-coco-val'),
+        ('irn_voc', 'deeplabv2-voc-val'),
+        ('mctformer_plus_voc', 'mctformer-voc-val'),
+        ('mctformer_v2_coco', 'mctformer-coco-val'),
+    ],
+)
+def test_segmentation_is_tested_by_protocol(name, protocol):
+    words = args(Pipeline(PIPELINES / f'{name}.py'), 'segmentation_test')
+    assert words[words.index('--protocol') + 1] == protocol and '--tta' not in words
+
+
+def test_steps_of_coco_are_epochs_of_voc():
+    """PSA: 5 epochs of batches of 8; DeepLab-V1: 30 epochs of batches of 4."""
+    for name, images in (('voc', 10_582), ('coco', 82_081)):
+        psa = Config.fromfile(CONFIGS / f'psa_{name}.py')
+        assert psa.train_cfg.max_iters == 5 * (images // 8)
+        deeplab = Config.fromfile(CONFIGS / f'deeplabv1_r38_{name}_pseudo.py')
+        assert deeplab.train_cfg.max_iters == pytest.approx(30 * images / 4, rel=1e-3)
+        for config in (psa, deeplab):
+            assert config.param_scheduler[0].end == config.train_cfg.max_iters + 1

@@ -1,4 +1,7 @@
-"""Print a config with everything that it inherits, as the tools read it on this machine."""
+"""Print a config with everything that it inherits and the overrides.
+
+Mixed precision and SyncBN stand as in the file; the tools replace them where a machine lacks them.
+"""
 
 import argparse
 import sys
@@ -22,7 +25,7 @@ def parse_args():
 
 def main():
     args = parse_args()
-    text = load_config(args.config, cfg_options=args.cfg_options).pretty_text
+    text = load_config(args.config, cfg_options=args.cfg_options, as_in_file=True).pretty_text
     if args.out is not None:
         if args.out.suffix != '.py':
             raise ValueError(f'--out {args.out}: the name of a config ends in .py')

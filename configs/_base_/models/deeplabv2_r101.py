@@ -13,7 +13,7 @@ model = dict(
         size=(321, 321),
     ),
     backbone=dict(
-        type='mmseg.ResNet',
+        type='mmwsss.CeilPoolResNet',
         depth=101,
         style='caffe',
         strides=(1, 2, 1, 1),

@@ -36,6 +36,9 @@ class IRNet(AffinityPropagator):
         radius (int): Neighbourhood in cells during training.
         freeze_trunk (bool): False trains the trunk too, for one that starts from random weights.
         dtype (str): ``'fp32'``, ``'bf16'`` or ``'fp16'``: autocast of the trunk.
+        min_test_size (int): Test images are padded to a multiple of the largest stride and to this
+            side at least, the training crop of the released code. The padding is not neutral: group
+            normalisation of the boundary head counts it.
         options: Keyword options of the base class: taps, ``test_cfg`` (options of
             :meth:`propagate`), ``data_preprocessor``, ``init_cfg``.
 
@@ -52,6 +55,7 @@ class IRNet(AffinityPropagator):
         radius: int = 10,
         freeze_trunk: bool = True,
         dtype: str = 'fp32',
+        min_test_size: int = 512,
         **options: Any,
     ) -> None:
         super().__init__(backbone or dict(type='mmwsss.PyramidResNet', depth=50), **options)
@@ -63,6 +67,7 @@ class IRNet(AffinityPropagator):
         if dtype not in DTYPES:
             raise ValueError(f'dtype must be one of {sorted(DTYPES)}, got {dtype!r}')
         self.radius = radius
+        self.min_test_size = min_test_size + -min_test_size % max(self.tap_strides)
         self.dtype = DTYPES[dtype]
         self.freeze_trunk = freeze_trunk
         if freeze_trunk:
@@ -146,10 +151,11 @@ class IRNet(AffinityPropagator):
         height, width = image.shape[-2:]
         views = torch.stack([image, image.flip(-1)]) if flip else image[None]
         multiple = max(self.tap_strides)
+        right, below = (
+            max(size + -size % multiple, self.min_test_size) - size for size in (width, height)
+        )
         with self.inference():
-            logits = self.features(F.pad(views, (0, -width % multiple, 0, -height % multiple)))[0][
-                :, 0
-            ].float()
+            logits = self.features(F.pad(views, (0, right, 0, below)))[0][:, 0].float()
         logits = logits[:, : (height - 1) // self.stride + 1, : (width - 1) // self.stride + 1]
         return torch.sigmoid((logits[0] + logits[1].flip(-1)) / 2 if flip else logits[0])
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmwsss.functional.attention import AFFINITY_MODES, AttentionRequest, DeferredAttention
 from mmwsss.functional.cam import fuse_cams, minmax_normalize
+from mmwsss.functional.precision import at_least_float32
 from mmwsss.functional.pseudo_labels import (
     IGNORE,
     box_mask,
@@ -245,7 +246,7 @@ class AReAM(MCTformerPlus):
         grid = features.patch_map.shape[-2:]
         index = classes[:, :, None].expand(-1, -1, grid[0] * grid[1])
         attention: Any = None
-        patch_cams = self.patch_head(features.patch_map).float()
+        patch_cams = at_least_float32(self.patch_head(features.patch_map))
         if 'class' in features.attention:
             attention = features.attention['class'].gather(1, index).unflatten(2, grid)
         patch_cams = patch_cams.flatten(2).gather(1, index).unflatten(2, grid)

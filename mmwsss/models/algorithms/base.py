@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmwsss.functional.cam import minmax_normalize, resize_maps
+from mmwsss.functional.precision import at_least_float32
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
@@ -255,7 +256,7 @@ class TagClassifier(BaseModel):
             if slots is not None:  # of each image only its own maps are enlarged
                 index = slots.repeat(len(maps) // len(slots), 1)[:, :, None, None]
                 maps = maps.gather(1, index.expand(-1, -1, *maps.shape[-2:]))
-            maps = self.to_image_size(maps.float(), view.shape[-2:], size)
+            maps = self.to_image_size(at_least_float32(maps), view.shape[-2:], size)
             sums += maps[: len(view)]
             if self.test_cfg['flip']:
                 sums += maps[len(view) :].flip(-1)
@@ -311,11 +312,12 @@ class TagClassifier(BaseModel):
         neither resized nor normalised.
         """
         extracted = self._extract_autocast(view)
-        return (
+        maps = (
             self.maps_of(extracted, keys)
             if self.cam is None
             else self.cam.maps_of(self, extracted, keys)
-        ).float()
+        )
+        return at_least_float32(maps)
 
     def to_image_size(self, maps: Tensor, view_size: Sequence[int], size: Sequence[int]) -> Tensor:
         """Maps (B,K,h,w) on the grid of a view of ``view_size``, resized to the image (H,W) without

@@ -10,6 +10,7 @@ from torch import Tensor
 from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.attention import AttentionRequest
 from mmwsss.functional.cam import fuse_cams, refine_with_affinity
+from mmwsss.functional.precision import at_least_float32
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
@@ -162,7 +163,7 @@ class MCTformer(TagClassifier):
                 2, features.patch_map.shape[-2:]
             )
         if patch_cams is not None:
-            patch_cams = select(patch_cams, keys, 1).float()
+            patch_cams = at_least_float32(select(patch_cams, keys, 1))
         cams = fuse_cams(
             class_attention, patch_cams, self.test_cfg['map_type'], sqrt=self.test_cfg['fuse_sqrt']
         )

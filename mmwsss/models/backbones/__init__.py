@@ -1,5 +1,6 @@
 """Feature extractors."""
 
+from .ceil_pool_resnet import CeilPoolResNet
 from .conv_stem import ConvStem
 from .efficientnet_lite import EfficientNetLite
 from .hybrid_vit import HybridViT
@@ -9,6 +10,7 @@ from .token_vit import TokenFeatures, TokenViT
 from .wide_resnet38 import WideResNet38
 
 __all__ = [
+    'CeilPoolResNet',
     'ConvStem',
     'EfficientNetLite',
     'HybridViT',

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmwsss.functional.attention import AttentionRequest
 from mmwsss.functional.cam import refine_with_affinity
+from mmwsss.functional.precision import at_least_float32
 from mmwsss.models.algorithms.acr import ACRClassifier
 from mmwsss.models.algorithms.mctformer import MCTformer
 from mmwsss.models.algorithms.mctformer_plus import MCTformerPlus
@@ -82,11 +83,8 @@ class CAMMethod(ABC):
         is configured so.
         """
         with torch.autocast(features.patch_map.device.type, enabled=False):
-            maps = (
-                self.maps(model, features, keys)
-                .detach()
-                .float()
-                .unflatten(2, features.patch_map.shape[-2:])
+            maps = at_least_float32(self.maps(model, features, keys).detach()).unflatten(
+                2, features.patch_map.shape[-2:]
             )
             return (
                 refine_with_affinity(maps, features.attention['affinity'], side=self.affinity)

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from mmwsss.functional.precision import at_least_float32
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 
@@ -31,5 +32,5 @@ class CAM(CAMMethod):
 
     def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N)."""
-        scores = model.patch_logits(features.patch_map.float())[:, keys].flatten(2)
+        scores = model.patch_logits(at_least_float32(features.patch_map))[:, keys].flatten(2)
         return scores.relu() if self.relu else scores

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from mmwsss.functional.attention import AttentionRequest
+from mmwsss.functional.precision import at_least_float32
 from mmwsss.models.algorithms.acr import ACRClassifier
 from mmwsss.models.algorithms.aream import AReAM
 from mmwsss.models.algorithms.mctformer_plus import MCTformerPlus
@@ -41,7 +42,7 @@ class TSCAM(CAMMethod):
         keys: Sequence[int],
     ) -> Tensor:
         """(B,K,N)."""
-        scores = model.patch_logits(features.patch_map.float())[:, keys].flatten(2)
+        scores = model.patch_logits(at_least_float32(features.patch_map))[:, keys].flatten(2)
         return features.attention['class'][:, token_rows(model, keys)] * (
             scores.relu() if self.relu else scores
         )

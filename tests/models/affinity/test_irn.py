@@ -1,5 +1,7 @@
 """IRN against plain recomputation with gathered paths and the dense walk."""
 
+import inspect
+
 import pytest
 import torch
 from mmengine.structures import PixelData
@@ -146,16 +148,19 @@ def test_label_at_the_size_of_the_image_is_sampled_at_cell_centres():
 
 
 @pytest.mark.parametrize('size', [(60, 84), (45, 71), (13, 18)])
-@pytest.mark.parametrize('flip', [True, False])
-def test_propagate_is_the_dense_walk(size, flip):
-    network = build()
+@pytest.mark.parametrize('flip, side', [(True, 0), (False, 0), (True, 90)])
+def test_propagate_is_the_dense_walk(size, flip, side):
+    """Images are padded to a multiple of 16, and to the side of the training crop at least."""
+    network = build(min_test_size=side)
     image, cams = torch.randn(3, *size), torch.rand(2, *size)
     height, width = size
     network.eval()
     with torch.no_grad():
 
         def logits(view):
-            return network(F.pad(view, (0, -width % 16, 0, -height % 16))[None])[0][
+            right = max(width + -width % 16, 96 if side else 0) - width
+            below = max(height + -height % 16, 96 if side else 0) - height
+            return network(F.pad(view, (0, right, 0, below))[None])[0][
                 0, 0, : (height - 1) // 4 + 1, : (width - 1) // 4 + 1
             ]
 
@@ -223,3 +228,12 @@ def test_half_precision_trunk():
     logits = network(inputs)[0]
     assert logits.dtype == torch.float32 and not torch.equal(logits, other(inputs)[0])
     torch.testing.assert_close(logits, other(inputs)[0], rtol=0.1, atol=0.1)
+
+
+def test_padding_of_test_images():
+    """512, the training crop of the released code, unless the config says otherwise."""
+    assert inspect.signature(IRNet).parameters['min_test_size'].default == 512
+    assert build(min_test_size=500).min_test_size == 512
+    image = torch.randn(3, 40, 48)
+    near, far = (build(min_test_size=side).boundary(image) for side in (0, 96))
+    assert near.shape == far.shape and not torch.allclose(near, far, atol=1e-3)

@@ -25,3 +25,9 @@ def test_prints_what_is_inherited(tmp_path):
 def test_bad_input(tmp_path):
     one_line(run_tool(TOOL, tmp_path / 'none.py'), 'none.py')
     one_line(run_tool(TOOL, CONFIGS / 'aream_toy.py', '--out', tmp_path / 'full.json'), 'full.json')
+
+
+def test_mixed_precision_stands_as_in_the_file():
+    """Also on a machine that has none."""
+    result = run_tool(TOOL, CONFIGS / 'mctformer_plus_voc.py')
+    assert result.code == 0 and "type='mmengine.AmpOptimWrapper'" in result.out
