@@ -137,7 +137,7 @@ def test_a_request_made_twice():
 @pytest.mark.parametrize('layers', [None, 1, 2, 9])
 @pytest.mark.parametrize('with_grad', [False, True])
 def test_collector(layers, with_grad):
-    maps = [torch.rand(2, 3, 4, dtype=torch.float64, requires_grad=with_grad) for _ in range(4)]
+    maps = [torch.rand(2, 3, 4, dtype=torch.float16, requires_grad=with_grad) for _ in range(4)]
     requests = [
         AttentionRequest('class_to_patch', layers=layers, reduce=reduce)
         for reduce in ('sum', 'mean', 'stack')
