@@ -12,6 +12,7 @@ ITEMS = {
     'train': 'mctformer',
     'cam': 'mctformer',
     'cam_bf16': 'mctformer',
+    'cam_batch8': 'mctformer',
     'aream': 'aream',
     'acr_train': 'acr',
     'gradcam': 'acr',

@@ -85,6 +85,32 @@ def cam_bf16(device, quick):
     return cam(device, quick, 'bf16')
 
 
+def cam_batch8(device, quick):
+    """Eight images of ``cam`` predicted together, against the same network with one image after
+    the other: the gain of a batch alone.
+    """
+    model = untrained(device, quick).eval()
+    size = (60, 80) if quick else (375, 500)
+    views = [
+        torch.randint(0, 256, (8, 3, *(round(side * scale) for side in size)), dtype=torch.uint8)
+        for scale in (1, 0.75, 1.25)
+    ]
+    samples = []
+    for number in range(8):
+        tags = torch.zeros(20)
+        tags[[number, number + 5]] = 1
+        samples.append(WSSSDataSample(metainfo=dict(ori_shape=size)).set_gt_tags(tags))
+
+    def maps(chosen):
+        data = dict(inputs=[list(view[chosen]) for view in views], data_samples=samples[chosen])
+        return [sample.pred_cams.data for sample in model.test_step(data)]
+
+    return Case(
+        lambda: torch.stack(maps(slice(8))),
+        lambda: torch.stack([maps(slice(one, one + 1))[0] for one in range(8)]),
+    )
+
+
 def untrained(device, quick, **options):
     """Untrained network with some other options, and attention as peaked as that of a trained one,
     so that maps have contrast.
