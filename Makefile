@@ -18,6 +18,7 @@ help:
 	@echo 'make demo   toy data -> classifier -> CAMs -> pseudo masks -> DeepLab -> work_dirs/demo/report.html'
 	@echo 'make test   the test suite'
 	@echo 'make test-fast  its fast part, for every change: minutes instead of ten'
+	@echo 'make soak   kills, full disks and locks in full; writes docs/reliability.md'
 	@echo 'make lint   static checks'
 
 setup: $(STAMP)
@@ -39,6 +40,9 @@ test: $(STAMP)
 
 test-fast: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) -m pytest $(FAST_TESTS) $(FAST) -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
+soak: $(STAMP)
+	$(PY) -m tests.soak.run
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ class Outcome(NamedTuple):
     problems: list[str]
 
 
-def kill_pipeline(folder: Path, kills: int, seed: int, report) -> Outcome:
+def kill_pipeline(folder: Path, kills: int, seed: int, report: Callable[[str], None]) -> Outcome:
     """Run the tiny pipeline once in peace and once with kills, and compare everything.
 
     Args:

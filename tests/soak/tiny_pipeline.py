@@ -8,6 +8,7 @@ import torch
 
 from mmwsss.utils.checkpoint_files import newest_checkpoint
 from mmwsss.utils.compat import load_weights_only
+from mmwsss.utils.fingerprint import list_content
 from mmwsss.utils.io import read_json
 
 ROOT = Path(__file__).parents[2]
@@ -42,8 +43,6 @@ stage_options = {{
 }}
 del loader, small
 """
-# what tells the time, where files lie, or how they were made
-NOT_A_RESULT = {'stage.json', 'settings.json', 'inputs.json', 'environment.json', 'pipeline.json'}
 
 
 def write_config(folder: Path, name: str) -> Path:
@@ -57,10 +56,8 @@ def results(work_dir: Path) -> dict[str, object]:
     """Every value that the pipeline is for, by stage and name: numbers, weights, maps, masks."""
     found: dict[str, object] = {}
     for folder in sorted(path for path in work_dir.iterdir() if path.is_dir()):
-        for path in sorted(folder.rglob('*')):
+        for path in (folder / name for name in list_content(folder)):
             name = path.relative_to(work_dir).as_posix()
-            if path.name in NOT_A_RESULT or 'vis_data' in path.parts or path.name.startswith('.'):
-                continue
             if path.suffix == '.json':
                 found.update(_flat(read_json(path), name))
             elif path.suffix == '.npz':

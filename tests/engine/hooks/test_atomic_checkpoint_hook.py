@@ -6,79 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
 
-from mmwsss.apis import build_runner
 from mmwsss.utils.checkpoint_files import is_whole
-from mmwsss.utils.compat import load_weights_only
-from mmwsss.utils.io import read_json
-from tests.engine.toy_runs import toy_config
-
-OPTIONS = {
-    'default_hooks.checkpoint.max_keep_ckpts': 1,
-    'default_hooks.checkpoint.save_best': 'cam/mIoU',
-    'default_hooks.checkpoint.rule': 'greater',
-    'train_cfg.val_interval': 1,
-}
-STEPS = ('open', 'write', 'fsync', 'replace', 'remove')
-
-
-class Killed(BaseException):
-    """In the place of SIGKILL: passes every handler of ``Exception``."""
-
-
-class Faults:
-    """Ends the process at the n-th call of what writing to a disk consists of.
-
-    The clean-up that a killed process does not do is left out: after the fault nothing is removed.
-    """
-
-    def __init__(self, monkeypatch, at=None, error=Killed):
-        self.calls, self.at, self.error, self.dead = [], at, error, False
-        for step, name in (('fsync', 'fsync'), ('replace', 'replace'), ('remove', 'remove')):
-            monkeypatch.setattr(os, name, self.watch(step, getattr(os, name)))
-        unlink = Path.unlink
-        monkeypatch.setattr(
-            Path, 'unlink', lambda path, **options: self.dead or unlink(path, **options)
-        )
-
-    def watch(self, step, function):
-        def watched(*args, **options):
-            self.calls.append((step, re.sub(r'\.[\w]{8}\.part', '.part', str(args[-1]))))
-            if len(self.calls) - 1 == self.at:
-                self.dead = self.error is Killed
-                raise self.error
-            return function(*args, **options)
-
-        return watched
-
-
-def run(root, folder, *, resume=True):
-    config = toy_config(root, folder, epochs=3, **OPTIONS)
-    config.resume = resume
-    runner = build_runner(config, 'train')
-    runner.train()
-    return runner
-
-
-def result(folder):
-    """Everything a run is for; the clock is no part of it."""
-    return dict(
-        weights=load_weights_only(folder / 'epoch_3.pth')['state_dict'],
-        best=load_weights_only(*folder.glob('best_*.pth'))['state_dict'],
-        metrics=read_json(folder / 'metrics.json'),
-        curves=read_json(folder / 'curves.json'),
-        files=sorted(path.name for path in folder.iterdir() if not path.is_dir()),
-    )
-
-
-def same(one, other):
-    tensors = all(
-        one[part].keys() == other[part].keys()
-        and all(torch.equal(one[part][name], other[part][name]) for name in one[part])
-        for part in ('weights', 'best')
-    )
-    return tensors and all(one[part] == other[part] for part in ('metrics', 'curves', 'files'))
+from tests.soak.faults import Faults, Killed
+from tests.soak.training import result, run, same
 
 
 @pytest.fixture(scope='module')
