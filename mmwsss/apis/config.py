@@ -109,6 +109,7 @@ def _moved_config(path: Path) -> Path:
         FileNotFoundError: None below that folder has the name, or several have.
     """
     found = sorted(path.parent.glob(f'*/{path.name}')) if path.suffix == '.py' else []
+    found = [file for file in found if file.parent.name not in ('pipelines', '_base_')]
     if len(found) != 1:
         raise FileNotFoundError(f'{path}: config not found; the configs are listed in configs/')
     print_log(

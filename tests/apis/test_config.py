@@ -108,6 +108,8 @@ def test_splits(toy_root):
 def test_a_config_that_moved_into_a_folder_is_found(tmp_path):
     (tmp_path / 'msrc21').mkdir()
     (tmp_path / 'msrc21' / 'a.py').write_text('x = 3\n')
+    (tmp_path / 'pipelines').mkdir()  # another kind of config
+    (tmp_path / 'pipelines' / 'a.py').write_text('stages = []\n')
     assert read_config(tmp_path / 'a.py').x == 3
     (tmp_path / 'other').mkdir()
     (tmp_path / 'other' / 'a.py').write_text('x = 4\n')
