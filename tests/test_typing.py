@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / 'mmwsss'
 TYPED = (
     'apis',
     'checkpoints',
+    'datasets',
     'engine',
     'evaluation',
     'functional',

@@ -12,7 +12,7 @@ from mmwsss.checkpoints.vit import (
 )
 
 # the position embedding that + inherits and never reads: 14 x 14 patches and one class token
-RELIC_POSITIONS = 197
+LEGACY_POS_EMBED_LEN = 197
 
 
 def mctformer_kind(state: dict[str, Tensor]) -> str | None:
@@ -95,7 +95,7 @@ def release_mctformer_keys(
             positions[:, :num_classes],
             positions[:, num_classes:],
         )
-        released['pos_embed'] = token.new_zeros(1, RELIC_POSITIONS, width)
+        released['pos_embed'] = token.new_zeros(1, LEGACY_POS_EMBED_LEN, width)
     released.setdefault('norm.weight', token.new_ones(width))
     released.setdefault('norm.bias', token.new_zeros(width))
     if kind == 'v1':

@@ -1,6 +1,8 @@
 """Images with what an affinity network is trained on."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.dataset import BaseDataset
 
@@ -39,17 +41,17 @@ class AffinityDataset(SeededItems, BaseDataset):
     def __init__(
         self,
         *,
-        data_root='',
-        data_prefix=None,
-        ann_file='',
-        img_suffix=IMAGE_SUFFIXES,
-        affinity_suffix=('.npz', '.png'),
-        raw_pixels=False,
-        pipeline=(),
-        indices=None,
-        serialize_data=True,
-        lazy_init=False,
-    ):
+        data_root: str = '',
+        data_prefix: dict[str, Any] | None = None,
+        ann_file: str = '',
+        img_suffix: str | Sequence[str] = IMAGE_SUFFIXES,
+        affinity_suffix: str | Sequence[str] = ('.npz', '.png'),
+        raw_pixels: bool = False,
+        pipeline: Sequence[dict[str, Any]] = (),
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        lazy_init: bool = False,
+    ) -> None:
         self.raw_pixels = raw_pixels
         prefix = {'img_path': 'JPEGImages', **(data_prefix or {})}
         if prefix.get('affinity_path') is None:
@@ -74,7 +76,7 @@ class AffinityDataset(SeededItems, BaseDataset):
             max_refetch=0,
         )
 
-    def load_data_list(self):
+    def load_data_list(self) -> list[dict[str, Any]]:
         """Read the list and find the files.
 
         Returns:
@@ -105,5 +107,5 @@ class AffinityDataset(SeededItems, BaseDataset):
         ]
 
 
-def _as_tuple(suffixes):
+def _as_tuple(suffixes: str | Sequence[str]) -> tuple[str, ...]:
     return (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)

@@ -1,12 +1,15 @@
 """Class names of a data set, given in a config or in a ``classes.txt``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmwsss.utils.limits import read_text
 from mmwsss.utils.names import check_name
 
 
-def load_class_names(classes, data_root=''):
+def load_class_names(
+    classes: Sequence[str] | str | Path, data_root: str | Path = ''
+) -> tuple[str, ...]:
     """Class names, background first.
 
     Args:
@@ -22,10 +25,10 @@ def load_class_names(classes, data_root=''):
         ValueError: Background is not first, a name appears twice or is unfit
             (:func:`mmwsss.utils.names.check_name`), or there is no other name.
     """
-    origin = 'classes'
+    origin: str | Path = 'classes'
     if isinstance(classes, str | Path):
-        origin = Path(data_root or '') / classes
-        origin = origin if origin.exists() else Path(classes)
+        file = Path(data_root or '') / classes
+        origin = file if file.exists() else Path(classes)
         if not origin.exists():
             raise FileNotFoundError(
                 f'{Path(data_root or "") / classes}: class file not found (one class name a line, '

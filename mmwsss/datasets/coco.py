@@ -24,7 +24,9 @@ class COCO14TagDataset(ImageTagDataset):
 
     METAINFO = {'classes': COCO_CLASSES, 'palette': voc_palette()[: len(COCO_CLASSES)].tolist()}
 
-    def __init__(self, *, data_root='data/coco14', data_prefix=None, **kwargs):
+    def __init__(
+        self, *, data_root: str = 'data/coco14', data_prefix: Any = None, **kwargs: Any
+    ) -> None:
         if data_prefix is None:
             data_prefix = {'img_path': 'JPEGImages', 'seg_map_path': 'SegmentationClass'}
         kwargs.setdefault('raw_pixels', True)
@@ -36,7 +38,7 @@ class COCO14TagDataset(ImageTagDataset):
         )
 
 
-def coco_setup_hint(root):
+def coco_setup_hint(root: str | Path) -> str:
     """Expected files of COCO 2014 and their places."""
     return (
         f'COCO 2014 is expected in {root}: JPEGImages (train2014 and val2014 of cocodataset.org), '

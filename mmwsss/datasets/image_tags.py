@@ -1,7 +1,9 @@
 """Images with tags: a folder of pictures and a table of the classes that each of them shows."""
 
 import difflib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.dataset import BaseDataset
 
@@ -56,23 +58,23 @@ class ImageTagDataset(SeededItems, BaseDataset):
     def __init__(
         self,
         *,
-        data_root='',
-        data_prefix=None,
-        ann_file='',
-        tags_file='image_tags.csv',
-        classes=None,
-        metainfo=None,
-        img_suffix=IMAGE_SUFFIXES,
-        seg_map_suffix='.png',
-        raw_pixels=False,
-        max_side=None,
-        pipeline=(),
-        test_mode=False,
-        indices=None,
-        serialize_data=True,
-        lazy_init=False,
-        setup_hint='',
-    ):
+        data_root: str = '',
+        data_prefix: dict[str, Any] | None = None,
+        ann_file: str = '',
+        tags_file: str | None = 'image_tags.csv',
+        classes: Sequence[str] | str | None = None,
+        metainfo: dict[str, Any] | None = None,
+        img_suffix: str | Sequence[str] = IMAGE_SUFFIXES,
+        seg_map_suffix: str = '.png',
+        raw_pixels: bool = False,
+        max_side: int | None = None,
+        pipeline: Sequence[dict[str, Any]] = (),
+        test_mode: bool = False,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        lazy_init: bool = False,
+        setup_hint: str = '',
+    ) -> None:
         self.setup_hint = setup_hint
         self.raw_pixels = raw_pixels
         self.max_side = max_side
@@ -110,11 +112,11 @@ class ImageTagDataset(SeededItems, BaseDataset):
         )
 
     @property
-    def num_tags(self):
+    def num_tags(self) -> int:
         """int: C, number of classes without background."""
         return len(self._metainfo['classes']) - 1
 
-    def load_data_list(self):
+    def load_data_list(self) -> list[dict[str, Any]]:
         """Read lists and tags and find the files.
 
         Returns:
@@ -154,7 +156,9 @@ class ImageTagDataset(SeededItems, BaseDataset):
             what='image',
             hint=self.setup_hint,
         )
-        infos = [{'img_id': key, 'img_path': path} for key, path in zip(ids, images)]
+        infos: list[dict[str, Any]] = [
+            {'img_id': key, 'img_path': path} for key, path in zip(ids, images)
+        ]
         if rows is not None:
             for info in infos:
                 info['gt_tags'] = rows[info['img_id']][1]
@@ -170,7 +174,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
                 info['seg_map_path'] = path
         return infos
 
-    def read_tag_names(self):
+    def read_tag_names(self) -> dict[str, list[str]] | None:
         """Tag names of each image, or None without tags. Subclasses with another source override
         it.
 
@@ -182,7 +186,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
         self._require(self.tags_file, 'tag file (CSV with the header "image,tags", or JSON)')
         return read_tags(self.tags_file)
 
-    def get_data_info(self, idx):
+    def get_data_info(self, idx: int) -> dict[str, Any]:
         """Information of item ``idx``, with the number of classes without background as
         ``num_tags``.
         """
@@ -190,13 +194,13 @@ class ImageTagDataset(SeededItems, BaseDataset):
         info['num_tags'] = self.num_tags
         return info
 
-    def get_cat_ids(self, idx):
+    def get_cat_ids(self, idx: int) -> list[int]:
         """Tags of item ``idx``, 0-based (requested by
         :class:`mmengine.dataset.ClassBalancedDataset`).
         """
         return self.get_data_info(idx)['gt_tags']
 
-    def _load_tag_ids(self):
+    def _load_tag_ids(self) -> dict[str, tuple[str, list[int]]] | None:
         """Id -> (name as written, sorted 0-based class ids), or None without tags."""
         table = self.read_tag_names()
         if table is None:
@@ -215,13 +219,13 @@ class ImageTagDataset(SeededItems, BaseDataset):
             rows[key] = name, sorted({index[tag] for tag in table[name]})
         return rows
 
-    def _by_id(self, names, file):
+    def _by_id(self, names: Iterable[str], file: str | None) -> dict[str, str]:
         """Id without extension -> name as written.
 
         Raises:
             ValueError: Two names have one id, so that their result files would be the same.
         """
-        table = {}
+        table: dict[str, str] = {}
         for name in names:
             key = image_id(name, self.img_suffix)
             if key in table:
@@ -232,18 +236,17 @@ class ImageTagDataset(SeededItems, BaseDataset):
             table[key] = name
         return table
 
-    def _require(self, file, what):
+    def _require(self, file: str | Path, what: str) -> None:
         if not Path(file).is_file():
             raise FileNotFoundError(
                 f'{file}: {what} not found' + (f'. {self.setup_hint}' if self.setup_hint else '')
             )
 
-    def _classes_from_tags(self):
+    def _classes_from_tags(self) -> tuple[str, ...]:
         if self.tags_file is None:
             raise ValueError(f'{type(self).__name__}: without a tag file the classes must be given')
-        tags = sorted(
-            {tag for names in self.read_tag_names().values() for tag in names} - {'background'}
-        )
+        table = self.read_tag_names() or {}
+        tags = sorted({tag for names in table.values() for tag in names} - {'background'})
         if not tags:
             raise ValueError(f'{self.tags_file}: no image has a tag, so there are no classes')
         return ('background', *tags)

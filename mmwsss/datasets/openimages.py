@@ -1,7 +1,9 @@
 """OpenImages-WSOL: images of one class each, with instance masks for evaluation."""
 
 import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -47,15 +49,15 @@ class OpenImagesWSOLDataset(ImageTagDataset):
     def __init__(
         self,
         *,
-        split='train',
-        data_root='data/openimages',
-        metadata='metadata',
-        data_prefix=None,
-        ann_file='',
-        classes=None,
-        test_mode=False,
-        **kwargs,
-    ):
+        split: str = 'train',
+        data_root: str = 'data/openimages',
+        metadata: str = 'metadata',
+        data_prefix: dict[str, Any] | None = None,
+        ann_file: str = '',
+        classes: Sequence[str] | str | None = None,
+        test_mode: bool = False,
+        **kwargs: Any,
+    ) -> None:
         if split not in OPENIMAGES_SPLIT_SIZES:
             raise ValueError(f'split={split!r}: choose from {", ".join(OPENIMAGES_SPLIT_SIZES)}')
         self.split = split
@@ -79,7 +81,7 @@ class OpenImagesWSOLDataset(ImageTagDataset):
             **kwargs,
         )
 
-    def load_data_list(self):
+    def load_data_list(self) -> list[dict[str, Any]]:
         """See :meth:`ImageTagDataset.load_data_list`."""
         infos = super().load_data_list()
         expected = OPENIMAGES_SPLIT_SIZES[self.split]
@@ -94,14 +96,14 @@ class OpenImagesWSOLDataset(ImageTagDataset):
             self._add_masks(infos)
         return infos
 
-    def read_tag_names(self):
+    def read_tag_names(self) -> dict[str, list[str]]:
         """The one class of each image."""
         return {
             name: [self._metainfo['classes'][label + 1]]
             for name, label in self._read_labels().items()
         }
 
-    def _read_labels(self):
+    def _read_labels(self) -> dict[str, int]:
         """Image file -> 0-based class."""
         table = {}
         for number, (name, label) in self._rows('class_labels.txt', 2):
@@ -113,9 +115,10 @@ class OpenImagesWSOLDataset(ImageTagDataset):
             table[name] = int(label)
         return table
 
-    def _add_masks(self, infos):
+    def _add_masks(self, infos: list[dict[str, Any]]) -> None:
         """Add ``mask_paths`` and ``ignore_path``."""
-        masks, ignored = {}, {}
+        masks: dict[str, list[str]] = {}
+        ignored: dict[str, str] = {}
         for _, (name, mask, ignore) in self._rows('localization.txt', 3):
             key = image_id(name)
             masks.setdefault(key, []).append(mask)
@@ -129,17 +132,14 @@ class OpenImagesWSOLDataset(ImageTagDataset):
             )
         names = [name for info in infos for name in masks[info['img_id']]]
         names += [ignored[info['img_id']] for info in infos if info['img_id'] in ignored]
-        paths = dict(
-            zip(
-                names,
-                find_files(self.mask_root, names, ('.png',), what='mask', hint=self.setup_hint),
-            )
-        )
+        root = str(self.mask_root)
+        files = find_files(root, names, ('.png',), what='mask', hint=self.setup_hint)
+        paths = dict(zip(names, files))
         for info in infos:
             info['mask_paths'] = [paths[name] for name in masks[info['img_id']]]
-            info['ignore_path'] = paths.get(ignored.get(info['img_id']))
+            info['ignore_path'] = paths.get(ignored.get(info['img_id'], ''))
 
-    def _rows(self, file, fields):
+    def _rows(self, file: str, fields: int) -> Iterator[tuple[int, list[str]]]:
         """Number and fields of each line of a list."""
         path = self.lists / file
         self._require(path, f'list of OpenImages-WSOL ({fields} fields a line)')
@@ -153,7 +153,7 @@ class OpenImagesWSOLDataset(ImageTagDataset):
                 yield number, row
 
 
-def _folder_names(labels):
+def _folder_names(labels: dict[str, int]) -> list[str]:
     """Class names, background first: the folder of each class, ``class <number>`` where no image
     tells it.
     """
@@ -161,7 +161,7 @@ def _folder_names(labels):
     return ['background', *(names.get(label) or f'class {label}' for label in range(NUM_CLASSES))]
 
 
-def openimages_setup_hint(root):
+def openimages_setup_hint(root: str | Path) -> str:
     """Expected files of OpenImages-WSOL and their places."""
     return (
         f'OpenImages-WSOL is expected in {root}: the images train, val and test, with the masks '

@@ -1,6 +1,8 @@
 """Segmentation data with pseudo masks instead of human ones."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmseg.datasets import BaseSegDataset
@@ -48,20 +50,20 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
     def __init__(
         self,
         *,
-        data_root='',
-        data_prefix=None,
-        ann_file='',
-        classes=None,
-        metainfo=None,
-        img_suffix=IMAGE_SUFFIXES,
-        seg_map_suffix='.png',
-        raw_pixels=False,
-        pipeline=(),
-        test_mode=False,
-        indices=None,
-        serialize_data=True,
-        lazy_init=False,
-    ):
+        data_root: str = '',
+        data_prefix: dict[str, str] | None = None,
+        ann_file: str = '',
+        classes: Sequence[str] | str | None = None,
+        metainfo: dict[str, Any] | None = None,
+        img_suffix: str | Sequence[str] = IMAGE_SUFFIXES,
+        seg_map_suffix: str = '.png',
+        raw_pixels: bool = False,
+        pipeline: Sequence[dict[str, Any]] = (),
+        test_mode: bool = False,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        lazy_init: bool = False,
+    ) -> None:
         self.raw_pixels = raw_pixels
         prefix = {'img_path': 'JPEGImages', **(data_prefix or {})}
         pseudo = prefix.pop('pseudo_mask_path', None)
@@ -100,7 +102,7 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
         # named in the protocol of every metric
         self._metainfo['split'] = Path(ann_file).stem if ann_file else 'all'
 
-    def load_data_list(self):
+    def load_data_list(self) -> list[dict[str, Any]]:
         """Read the list and find the files.
 
         Returns:

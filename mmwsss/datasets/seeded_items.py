@@ -10,6 +10,8 @@ from mmwsss.utils.seeding import seed_all
 class SeededIndex(int):
     """Index of an item with ``entropy``, numbers that its random changes are drawn from."""
 
+    entropy: Sequence[int]
+
 
 class SeededItems:
     """Base, before a :class:`mmengine.dataset.BaseDataset`, of data sets that
@@ -25,8 +27,10 @@ class SeededItems:
     epoch_entropy: tuple[int, ...] | None = None
     raw_pixels: bool = False
     max_side: int | None = None
+    pipeline: Any
+    get_data_info: Any
 
-    def prepare_data(self, idx):
+    def prepare_data(self, idx: SeededIndex | int) -> dict[str, Any]:
         """Item ``idx`` after the pipeline; no other item ever takes the place of one that fails.
 
         Raises:

@@ -1,5 +1,7 @@
 """An endless sampler whose items carry the seed of their augmentation."""
 
+from collections.abc import Iterator
+
 from mmengine.dataset import InfiniteSampler
 
 from mmwsss.datasets.seeded_items import SeededIndex
@@ -15,7 +17,7 @@ class SeededInfiniteSampler(InfiniteSampler):
     number of loading processes; data sets on :class:`SeededItems` do so.
     """
 
-    def _indices_of_rank(self):
+    def _indices_of_rank(self) -> Iterator[SeededIndex]:
         for position, index in enumerate(super()._indices_of_rank()):
             item = SeededIndex(index)
             item.entropy = (self.seed, self.rank, position)

@@ -3,6 +3,7 @@
 import logging
 import shlex
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -45,15 +46,15 @@ class VOC12TagDataset(ImageTagDataset):
     def __init__(
         self,
         *,
-        split='train_aug',
-        source=None,
-        data_root='data/VOCdevkit/VOC2012',
-        data_prefix=None,
-        ann_file='',
-        tags_file='image_tags.csv',
-        test_mode=False,
-        **kwargs,
-    ):
+        split: str = 'train_aug',
+        source: str | None = None,
+        data_root: str = 'data/VOCdevkit/VOC2012',
+        data_prefix: dict[str, Any] | None = None,
+        ann_file: str = '',
+        tags_file: str = 'image_tags.csv',
+        test_mode: bool = False,
+        **kwargs: Any,
+    ) -> None:
         if split not in VOC_SPLIT_SIZES:
             raise ValueError(f'split={split!r}: choose from {", ".join(VOC_SPLIT_SIZES)}')
         if source not in (None, 'file', 'xml', 'mask'):
@@ -85,7 +86,7 @@ class VOC12TagDataset(ImageTagDataset):
             **kwargs,
         )
 
-    def load_data_list(self):
+    def load_data_list(self) -> list[dict[str, Any]]:
         """See :meth:`ImageTagDataset.load_data_list`."""
         infos = super().load_data_list()
         expected = VOC_SPLIT_SIZES[self.split]
@@ -97,7 +98,7 @@ class VOC12TagDataset(ImageTagDataset):
             )
         return infos
 
-    def read_tag_names(self):
+    def read_tag_names(self) -> dict[str, list[str]] | None:
         """Tags of the images, from the chosen source."""
         if self.source is None:
             return None
@@ -115,7 +116,9 @@ class VOC12TagDataset(ImageTagDataset):
         return {name: voc_tags(path) for name, path in zip(ids, paths)}
 
 
-def find_voc_annotations(root, ids, source, *, masks=None):
+def find_voc_annotations(
+    root: str | Path, ids: Sequence[str], source: str, *, masks: str | Path | None = None
+) -> list[str]:
     """Files that tags come from.
 
     Args:
@@ -139,7 +142,7 @@ def find_voc_annotations(root, ids, source, *, masks=None):
     return find_files(Path(root, 'Annotations'), ids, ('.xml',), what='annotation', hint=hint)
 
 
-def voc_setup_hint(root):
+def voc_setup_hint(root: str | Path) -> str:
     """Downloads for VOC 2012 and their places."""
     return (
         f'VOC 2012 is expected in {root}: JPEGImages, Annotations and ImageSets from '

@@ -1,5 +1,7 @@
 """Random scaling with bicubic interpolation."""
 
+from typing import Any
+
 import mmcv
 
 from mmwsss.registry import TRANSFORMS
@@ -19,7 +21,7 @@ class AffinityScale(RandomScale):
         ValueError: Not 0 < smallest <= largest.
     """
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Resize the entries of ``results``."""
         image = results['img']
         results = super().transform(results)

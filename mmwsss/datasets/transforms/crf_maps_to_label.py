@@ -1,5 +1,7 @@
 """Labels of PSA from CRF maps, made after the crop."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -20,10 +22,10 @@ class CRFMapsToLabel(BaseTransform):
         stride (int): Grid in pixels, that of the network.
     """
 
-    def __init__(self, stride=8):
+    def __init__(self, stride: int = 8) -> None:
         self.stride = stride
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the label to ``results``."""
         la, ha = torch.from_numpy(results['crf_maps'].transpose(2, 3, 0, 1).astype(np.float32))
         results['affinity_label'] = (

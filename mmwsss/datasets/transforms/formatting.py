@@ -1,9 +1,13 @@
 """From arrays to what a model takes."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.structures import PixelData
+from torch import Tensor
 
 from mmwsss.registry import TRANSFORMS
 from mmwsss.structures import WSSSDataSample
@@ -25,7 +29,7 @@ class PackTagInputs(BaseTransform):
     def __init__(
         self,
         *,
-        meta_keys=(
+        meta_keys: Sequence[str] = (
             'img_id',
             'img_path',
             'ori_shape',
@@ -39,10 +43,10 @@ class PackTagInputs(BaseTransform):
             'view',
             'raw_pixels',
         ),
-    ):
+    ) -> None:
         self.meta_keys = tuple(meta_keys)
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Pack ``results``.
 
         Returns:
@@ -69,6 +73,6 @@ class PackTagInputs(BaseTransform):
         }
 
 
-def _to_tensor(image):
+def _to_tensor(image: np.ndarray) -> Tensor:
     """(H,W,3) array -> contiguous (3,H,W) tensor that shares no memory with it."""
     return torch.from_numpy(np.array(image.transpose(2, 0, 1), order='C'))

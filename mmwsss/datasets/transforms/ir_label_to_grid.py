@@ -1,5 +1,7 @@
 """Labels of IRN on the grid of the network."""
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,10 +19,10 @@ class IRLabelToGrid(BaseTransform):
         stride (int): Grid in pixels, that of the network: h=(H-1)//stride+1 and w likewise.
     """
 
-    def __init__(self, stride=4):
+    def __init__(self, stride: int = 4) -> None:
         self.stride = stride
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the label to ``results``."""
         label = torch.from_numpy(np.ascontiguousarray(results['ir_label']))
         size = [(side - 1) // self.stride + 1 for side in label.shape]

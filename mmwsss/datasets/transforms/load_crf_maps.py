@@ -1,5 +1,8 @@
 """CRF maps from files."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -20,7 +23,7 @@ class LoadCRFMaps(BaseTransform):
             file.
     """
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the maps to ``results``."""
         maps = read_crf_maps(results['affinity_path'])
         check_size(results, maps.la.shape[1:])
@@ -30,7 +33,7 @@ class LoadCRFMaps(BaseTransform):
         return results
 
 
-def check_size(results, size):
+def check_size(results: dict[str, Any], size: Sequence[int]) -> None:
     """Raise an error if what ``affinity_path`` holds, (H,W), is not of the size of the loaded
     image; it names both files.
     """

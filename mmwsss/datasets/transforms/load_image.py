@@ -1,5 +1,7 @@
 """Images from files, with errors that name the file."""
 
+from typing import Any
+
 from mmcv.transforms import BaseTransform
 
 from mmwsss.registry import TRANSFORMS
@@ -37,7 +39,7 @@ class LoadImage(BaseTransform):
         self.max_pixels = max_pixels
         self.value_range = value_range
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the image to ``results``."""
         image = read_image(
             results['img_path'],

@@ -1,5 +1,7 @@
 """Label maps of IRN from files."""
 
+from typing import Any
+
 from mmcv.transforms import BaseTransform
 
 from mmwsss.registry import TRANSFORMS
@@ -19,7 +21,7 @@ class LoadIRLabel(BaseTransform):
             the file.
     """
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the label map to ``results``."""
         label = read_mask(results['affinity_path'])
         check_size(results, label.shape)

@@ -1,5 +1,8 @@
 """Masks of the localisation protocol of OpenImages-WSOL."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -26,10 +29,10 @@ class LoadWSOLMask(BaseTransform):
             message names the file.
     """
 
-    def __init__(self, *, size=224):
+    def __init__(self, *, size: int = 224) -> None:
         self.size = size
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the mask to ``results``."""
         if 'mask_paths' not in results:
             return results
@@ -48,7 +51,7 @@ class LoadWSOLMask(BaseTransform):
         results.setdefault('seg_fields', []).append('gt_seg_map')
         return results
 
-    def _read(self, path):
+    def _read(self, path: str | Path) -> np.ndarray:
         """(size,size) bool; 0 is outside."""
         mask = (read_mask(path) > 0).astype(np.uint8)
         rows, columns = (np.arange(self.size) * side // self.size for side in mask.shape)

@@ -1,5 +1,8 @@
 """One image at several scales."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image
@@ -21,12 +24,12 @@ class MultiScaleViews(BaseTransform):
         ValueError: No scale, or one that is not positive.
     """
 
-    def __init__(self, scales=(1.0, 0.75, 1.25)):
+    def __init__(self, scales: Sequence[float] = (1.0, 0.75, 1.25)) -> None:
         self.scales = tuple(scales)
         if not self.scales or min(self.scales) <= 0:
             raise ValueError(f'MultiScaleViews: scales must be positive numbers, got {scales}')
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the views to ``results``."""
         image = results['img']
         height, width = image.shape[:2]

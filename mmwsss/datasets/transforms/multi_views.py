@@ -1,5 +1,8 @@
 """Several views of one image."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
@@ -27,7 +30,7 @@ class MultiViews(BaseTransform):
             dropped it.
     """
 
-    def __init__(self, views, *, base=()):
+    def __init__(self, views: Sequence[Any], *, base: Sequence[dict[str, Any]] = ()) -> None:
         if not views:
             raise ValueError('MultiViews: give the transforms of one or more views')
         self.base = Compose([TRANSFORMS.build(step) for step in base])
@@ -44,7 +47,7 @@ class MultiViews(BaseTransform):
                 (source, Compose([TRANSFORMS.build(step) for step in view.get('steps', ())]))
             )
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the views to ``results``; ``img`` becomes that of ``base``."""
         original = dict(results)
         sources = dict(original=original, base=self._apply(self.base, dict(results)))
@@ -55,9 +58,9 @@ class MultiViews(BaseTransform):
         return dict(sources['base'], views=images)
 
     @staticmethod
-    def _apply(steps, results):
+    def _apply(steps: Compose, results: dict[str, Any]) -> dict[str, Any]:
         path = results.get('img_path')
-        results = steps(results)
-        if results is None:
+        transformed = steps(results)
+        if transformed is None:
             raise ValueError(f'{path}: a transform of a view dropped this image')
-        return results
+        return transformed

@@ -1,5 +1,7 @@
 """From arrays to what an affinity network takes."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from mmengine.structures import PixelData
@@ -17,7 +19,7 @@ class PackAffinityInputs(PackTagInputs):
         meta_keys (Sequence[str]): Entries that become meta information where present.
     """
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Pack ``results``.
 
         Returns:

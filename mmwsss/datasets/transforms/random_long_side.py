@@ -1,5 +1,7 @@
 """Random size given by the longer side."""
 
+from typing import Any
+
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -19,14 +21,14 @@ class RandomLongSide(BaseTransform):
         ValueError: Not 1 <= low <= high.
     """
 
-    def __init__(self, low, high):
+    def __init__(self, low: int, high: int) -> None:
         if not 1 <= low <= high:
             raise ValueError(
                 f'RandomLongSide: sides must satisfy 1 <= low <= high, got {low} and {high}'
             )
         self.low, self.high = low, high
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Resize ``img``; sets ``img_shape`` and ``scale_factor`` (width factor, height factor)."""
         if results.get('seg_fields'):
             raise ValueError(

@@ -33,14 +33,14 @@ class RandomPhotometry(BaseTransform):
     def __init__(
         self,
         *,
-        jitter=(0.4, 0.4, 0.2, 0.1),
-        jitter_prob=0.0,
-        gray_prob=0.0,
-        blur_prob=0.0,
-        blur_radius=(0.1, 2.0),
-        solarize_prob=0.0,
-        solarize_threshold=128,
-    ):
+        jitter: Sequence[float] = (0.4, 0.4, 0.2, 0.1),
+        jitter_prob: float = 0.0,
+        gray_prob: float = 0.0,
+        blur_prob: float = 0.0,
+        blur_radius: Sequence[float] = (0.1, 2.0),
+        solarize_prob: float = 0.0,
+        solarize_threshold: int = 128,
+    ) -> None:
         for name, prob in (
             ('jitter_prob', jitter_prob),
             ('gray_prob', gray_prob),
@@ -58,7 +58,7 @@ class RandomPhotometry(BaseTransform):
         self.blur_prob, self.blur_radius = blur_prob, tuple(blur_radius)
         self.solarize_prob, self.solarize_threshold = solarize_prob, solarize_threshold
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``img``."""
         image = swap_channels(results['img'])
         if np.random.random() < self.jitter_prob:

@@ -1,5 +1,8 @@
 """Random scaling relative to the size of the image."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -28,19 +31,29 @@ class RandomScale(BaseTransform):
         ValueError: Not 0 < smallest <= largest, or not exactly one of the first two arguments.
     """
 
-    def __init__(self, ratio_range=None, *, ratios=None, backend='cv2', truncate=False):
+    def __init__(
+        self,
+        ratio_range: Sequence[float] | None = None,
+        *,
+        ratios: Sequence[float] | None = None,
+        backend: str = 'cv2',
+        truncate: bool = False,
+    ) -> None:
         if (ratio_range is None) == (ratios is None):
             raise ValueError('RandomScale: give either ratio_range or ratios')
         if ratios is not None and (not ratios or min(ratios) <= 0):
             raise ValueError(f'RandomScale: ratios must be positive numbers, got {ratios}')
         self.ratios, self.backend, self.truncate = ratios, backend, truncate
-        self.low, self.high = ratio_range or (None, None)
+        self.low: Any = None
+        self.high: Any = None
+        if ratio_range is not None:
+            self.low, self.high = ratio_range
         if ratio_range is not None and not 0 < self.low <= self.high:
             raise ValueError(
                 f'RandomScale: ratio_range must satisfy 0 < low <= high, got {ratio_range}'
             )
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Resize the entries of ``results``."""
         factor = (
             np.random.uniform(self.low, self.high)

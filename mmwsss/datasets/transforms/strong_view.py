@@ -1,5 +1,8 @@
 """One photometric operation at random: the strong view of CoSA."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image, ImageEnhance, ImageOps
@@ -29,7 +32,7 @@ class StrongView(BaseTransform):
         ValueError: An unknown operation, none, or a magnitude out of range.
     """
 
-    def __init__(self, *, operations=OPERATIONS, max_magnitude=9):
+    def __init__(self, *, operations: Sequence[str] = OPERATIONS, max_magnitude: int = 9) -> None:
         unknown = set(operations) - set(OPERATIONS)
         if unknown or not operations:
             raise ValueError(
@@ -39,7 +42,7 @@ class StrongView(BaseTransform):
             raise ValueError(f'StrongView: max_magnitude must be 1..9, got {max_magnitude}')
         self.operations, self.max_magnitude = tuple(operations), max_magnitude
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``img``."""
         operation = self.operations[np.random.randint(len(self.operations))]
         magnitude = int(np.random.randint(1, self.max_magnitude + 1))
@@ -49,7 +52,7 @@ class StrongView(BaseTransform):
         return results
 
 
-def apply_operation(image, operation, magnitude):
+def apply_operation(image: Image.Image, operation: str, magnitude: int) -> Image.Image:
     """One operation on a PIL image in RGB.
 
     Args:

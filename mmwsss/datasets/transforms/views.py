@@ -1,5 +1,8 @@
 """An image and a spatially transformed second view of it."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -29,7 +32,13 @@ class TwoViews(BaseTransform):
         ValueError: No transform, an unknown step, or a bad range.
     """
 
-    def __init__(self, transforms=('hflip',), *, ratio_range=(0.75, 1.25), divisor=16):
+    def __init__(
+        self,
+        transforms: Sequence[str | Sequence[str]] = ('hflip',),
+        *,
+        ratio_range: Sequence[float] = (0.75, 1.25),
+        divisor: int = 16,
+    ) -> None:
         self.transforms = [view_steps(view) for view in transforms]
         if not self.transforms:
             raise ValueError('TwoViews: give one transform or more')
@@ -40,16 +49,17 @@ class TwoViews(BaseTransform):
         self.ratio_range = tuple(ratio_range)
         self.divisor = divisor
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``views`` and ``view`` to ``results``."""
         steps = self.transforms[np.random.randint(len(self.transforms))]
-        image, size = results['img'], None
+        image = results['img']
+        size: tuple[int, ...] | None = None
         rows, columns = (-side % self.divisor for side in image.shape[:2])
         if rows or columns:  # a flip would move padding of the network to the other side
             image = np.pad(image, ((0, rows), (0, columns), (0, 0)))
         planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
         if 'resize' in steps:
-            ratio = np.random.uniform(*self.ratio_range)
+            ratio = np.random.uniform(self.ratio_range[0], self.ratio_range[1])
             # steps before the resize may swap height and width
             sides = make_view(planes[:1], steps[: steps.index('resize')]).shape[-2:]
             size = tuple(
