@@ -1,7 +1,5 @@
 """Masks from files, with errors that name the file."""
 
-from typing import Any
-
 from mmcv.transforms import BaseTransform
 
 from mmwsss.registry import TRANSFORMS
