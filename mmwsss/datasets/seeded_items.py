@@ -1,5 +1,6 @@
 """Items of a data set whose random changes depend on their place in the run."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.dataset import ConcatDataset
