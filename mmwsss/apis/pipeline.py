@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from re import Match
 from typing import Any
@@ -70,7 +71,7 @@ class Pipeline:
         *,
         work_dir: str | Path | None = None,
         gpus: int = 1,
-        options: dict[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.config, self.stages, self.results, self.report, self.values = read_pipeline(
             config, options

@@ -289,7 +289,7 @@ def _defaults(node: Mapping[str, Any]) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     for parent in component.__mro__:
         if '__init__' in vars(parent) and parent is not object:
-            for entry in inspect.signature(parent.__init__).parameters.values():
+            for entry in inspect.signature(vars(parent)['__init__']).parameters.values():
                 if entry.default is not entry.empty:
                     defaults.setdefault(entry.name, entry.default)
     return defaults
