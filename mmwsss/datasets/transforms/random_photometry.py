@@ -1,5 +1,8 @@
 """Colour changes of self-supervised learning."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
