@@ -1,6 +1,8 @@
 """MS COCO 2014 with image tags."""
 
 import shlex
+from pathlib import Path
+from typing import Any
 
 from mmwsss.datasets.image_tags import ImageTagDataset
 from mmwsss.registry import DATASETS
@@ -25,7 +27,11 @@ class COCO14TagDataset(ImageTagDataset):
     METAINFO = {'classes': COCO_CLASSES, 'palette': voc_palette()[: len(COCO_CLASSES)].tolist()}
 
     def __init__(
-        self, *, data_root: str = 'data/coco14', data_prefix: Any = None, **kwargs: Any
+        self,
+        *,
+        data_root: str = 'data/coco14',
+        data_prefix: dict[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
         if data_prefix is None:
             data_prefix = {'img_path': 'JPEGImages', 'seg_map_path': 'SegmentationClass'}

@@ -70,7 +70,10 @@ class RandomPhotometry(BaseTransform):
             image = np.asarray(Image.fromarray(image).convert('L').convert('RGB'))
         if np.random.random() < self.blur_prob:
             image = cv2.GaussianBlur(
-                image, (0, 0), np.random.uniform(self.blur_radius[0], self.blur_radius[1]), borderType=cv2.BORDER_REPLICATE
+                image,
+                (0, 0),
+                np.random.uniform(self.blur_radius[0], self.blur_radius[1]),
+                borderType=cv2.BORDER_REPLICATE,
             )
         if np.random.random() < self.solarize_prob:
             table = np.arange(256, dtype=np.uint8)
