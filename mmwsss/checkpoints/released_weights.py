@@ -45,8 +45,9 @@ def accept_released_weights(model: Model) -> Model:
     if not getattr(model, 'accepts_released_weights', False):
         model.accepts_released_weights = True  # type: ignore[assignment]
         model.register_load_state_dict_pre_hook(_translate)
-        if isinstance(getattr(model, 'backbone', None), nn.Module):
-            refuse_foreign_weights(model.backbone)
+        backbone = getattr(model, 'backbone', None)
+        if isinstance(backbone, nn.Module):
+            refuse_foreign_weights(backbone)
     return model
 
 

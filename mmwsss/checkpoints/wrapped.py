@@ -103,7 +103,7 @@ def refuse_foreign_weights(backbone: nn.Module) -> nn.Module:
         checkpoint, by name and shape.
     """
     if not getattr(backbone, 'refuses_foreign_weights', False):
-        backbone.refuses_foreign_weights = True
+        backbone.refuses_foreign_weights = True  # type: ignore[assignment]
         backbone.register_load_state_dict_pre_hook(_unwrap_or_refuse)
     return backbone
 

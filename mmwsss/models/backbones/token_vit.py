@@ -425,7 +425,7 @@ class TokenViT(VisionTransformer):
         """Load-state-dict pre-hook: translate names, tokens and positions of a foreign checkpoint,
         in place.
         """
-        names = dict.fromkeys(self.state_dict())
+        names: dict[str, Any] = dict.fromkeys(self.state_dict())
         own, wrapper = unwrap_state(
             {
                 key.removeprefix(prefix): state_dict.pop(key)
