@@ -133,7 +133,7 @@ FORMATS = dict(
     mctformer_v1=_mctformer(
         'v1', 'MCTformer V1, which has no patch head', 'mctformer_v1_voc.py', 'MCTformer/None'
     ),
-    mcc=_single_stage('mcc', 'MCC or ToCo', 'mcc_voc.py', ('MCC',)),
+    mcc=_single_stage('mcc', 'MCC or ToCo', 'mcc_voc.py', ('MCC', 'ToCo')),
     cosa=_single_stage('cosa', 'CoSA', 'cosa_voc.py', ('CoSA',)),
     irn=CheckpointFormat(
         'IRN',
