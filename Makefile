@@ -23,12 +23,12 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): setup.py requirements/runtime.txt requirements/optional.txt requirements/photos.txt requirements/tests.txt requirements/constraints.txt
+$(STAMP): setup.py requirements/runtime.txt requirements/optional.txt requirements/photos.txt requirements/proposals.txt requirements/tests.txt requirements/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("mmwsss needs Python >= 3.10; this is %s: run make PYTHON=/path/to/python3.10" % sys.version.split()[0] if sys.version_info < (3, 10) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt \
 		-r requirements/runtime.txt -r requirements/optional.txt -r requirements/photos.txt \
-		-r requirements/tests.txt
+		-r requirements/proposals.txt -r requirements/tests.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 

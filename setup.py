@@ -53,7 +53,9 @@ setup(
     entry_points=dict(console_scripts=['mmwsss = mmwsss.__main__:main']),
     python_requires='>=3.10',
     install_requires=requirements('runtime'),
-    extras_require={name: requirements(name) for name in ('optional', 'photos', 'tests', 'docs')},
+    extras_require={
+        name: requirements(name) for name in ('optional', 'photos', 'proposals', 'tests', 'docs')
+    },
     cmdclass={'build_py': BuildWithConfigs},
     classifiers=[
         'License :: OSI Approved :: Apache Software License',

@@ -14,6 +14,7 @@ from mmwsss.datasets.class_names import load_class_names
 from mmwsss.preparation.exports import FORMATS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import write_mask
+from mmwsss.utils.names import output_path
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -47,7 +48,7 @@ def main() -> None:
     for found in track(
         reader.read(args.annotations, args.images), description=f'reading {args.format}'
     ):
-        write_mask(args.out / f'{found.id}.png', found.mask)
+        write_mask(output_path(args.out, found.id, '.png'), found.mask)
         count += 1
     if not count:
         raise ValueError(f'{args.annotations}: holds no annotated image')

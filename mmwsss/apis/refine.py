@@ -53,7 +53,7 @@ class MaskMaker:
             cam_path, image_path, self.num_classes, raw=self.raw_pixels
         )
         order = keys.argsort()
-        (label,) = self.refiner.labels(
+        (label,) = self.refiner.for_images([img_id]).labels(
             [torch.from_numpy(swap_channels(image)).permute(2, 0, 1)],
             [torch.from_numpy(cams[order])],
             [torch.from_numpy(keys[order])],

@@ -7,6 +7,8 @@ from .irn_refiner import IRNRefiner
 from .par import PAR
 from .par_refiner import PARRefiner
 from .psa_refiner import PSARefiner
+from .sam_refiner import SAMRefiner
+from .superpixels_refiner import SuperpixelsRefiner
 from .threshold_refiner import ThresholdRefiner
 
 __all__ = [
@@ -17,5 +19,7 @@ __all__ = [
     'PARRefiner',
     'PSARefiner',
     'Refiner',
+    'SAMRefiner',
+    'SuperpixelsRefiner',
     'ThresholdRefiner',
 ]

@@ -43,6 +43,10 @@ class Refiner(ABC):
     #: Whether the constructor takes ``network``, a trained network in evaluation mode. It is built
     #: from ``--config`` and ``--checkpoint`` by :func:`mmwsss.apis.refine.build_refiner`.
     uses_network = False
+    #: Whether :meth:`refine` reads files of its own by the ids of the images (:meth:`for_images`).
+    uses_ids = False
+    #: Ids of the images that :meth:`refine` is called for.
+    image_ids: tuple[str, ...] = ()
 
     def __init__(self, *, background: Background = 0.4, uncertain: float = 0.0) -> None:
         if uncertain < 0 or (uncertain and not isinstance(background, (int, float))):
@@ -52,6 +56,14 @@ class Refiner(ABC):
             )
         self.background = background
         self.uncertain = uncertain
+
+    def for_images(self, ids: Sequence[str]) -> 'Refiner':
+        """This refiner for the images of these ids; only some refiners need to know them."""
+        if not self.uses_ids:
+            return self
+        other = copy.copy(self)
+        other.image_ids = tuple(ids)
+        return other
 
     @abstractmethod
     def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
@@ -84,7 +96,8 @@ class Refiner(ABC):
         tagged = [index for index, keys in enumerate(tags) if len(keys)]
         if not tagged:
             return results
-        stacks = self.refine_several(
+        chosen = self.for_images([self.image_ids[index] for index in tagged if self.image_ids])
+        stacks = chosen.refine_several(
             [images[index] for index in tagged],
             [cams[index] for index in tagged],
             [tags[index] for index in tagged],

@@ -1,0 +1,85 @@
+"""Mask proposals of any generator, one file per image: COCO run lengths in JSON, or ``.npz``."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmwsss.utils.io import read_json
+from mmwsss.utils.names import output_path
+
+SUFFIXES = ('.json', '.npz')
+
+
+def find_proposals(folder: str | Path, img_id: str) -> Path:
+    """File with the proposals of an image.
+
+    Raises:
+        FileNotFoundError: The image has none; the message says what is expected.
+    """
+    for suffix in SUFFIXES:
+        path = output_path(folder, img_id, suffix)
+        if path.is_file():
+            return path
+    raise FileNotFoundError(
+        f'{Path(folder) / img_id}: no proposals; expected .json (a list of masks with "size" and '
+        f'"counts", or of objects with such a "segmentation") or .npz (masks (N,H,W))'
+    )
+
+
+def read_proposals(path: str | Path, size: tuple[int, int]) -> Iterator[NDArray[np.bool_]]:
+    """Masks of a proposal file, one after the other.
+
+    Args:
+        path (str | Path): JSON: a list whose elements are run lengths ``{"size": [H, W],
+            "counts": ...}`` or have one as ``segmentation``, which is what Segment Anything's
+            automatic mask generator writes. NPZ: ``masks`` (N,H,W), bool or 0/1.
+        size (tuple): (H,W) of the image.
+
+    Yields:
+        array: (H,W) bool.
+
+    Raises:
+        ValueError: Damaged file, or masks of another size; the message names the file.
+    """
+    path = Path(path)
+    if path.suffix == '.npz':
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                masks = content['masks']
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f'{path}: not a proposal file ({error})') from error
+        if masks.ndim != 3 or masks.shape[1:] != size:
+            raise ValueError(f'{path}: masks of shape {masks.shape}, its image is {size}')
+        yield from (mask.astype(bool) for mask in masks)
+        return
+    content = read_json(path)
+    if not isinstance(content, list):
+        raise ValueError(f'{path}: expected a list of masks')
+    for number, entry in enumerate(content):
+        yield _decode(entry, f'{path}, mask {number}', size)
+
+
+def _decode(entry: Any, where: str, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """One mask from its run lengths."""
+    from pycocotools import mask as coco_masks
+
+    rle = entry.get('segmentation', entry) if isinstance(entry, dict) else None
+    if not isinstance(rle, dict) or not {'size', 'counts'} <= set(rle):
+        raise ValueError(f'{where}: expected run lengths with "size" and "counts"')
+    if tuple(rle['size']) != size:
+        raise ValueError(f'{where}: its size is {tuple(rle["size"])}, that of the image {size}')
+    if isinstance(rle['counts'], list):
+        counts = np.asarray(rle['counts'])
+        if counts.ndim != 1 or (counts < 0).any() or counts.sum() != size[0] * size[1]:
+            raise ValueError(f'{where}: its counts do not add up to {size[0]} x {size[1]} pixels')
+        flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
+        return flat.reshape(size[::-1]).T
+    try:
+        decoded = coco_masks.decode(dict(size=list(size), counts=rle['counts']))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{where}: damaged run lengths ({error})') from error
+    return np.asarray(decoded, bool)
