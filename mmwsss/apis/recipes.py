@@ -70,7 +70,7 @@ def multi_stage(
         seeds: Name of the stage that evaluates the maps of ``data.eval_split``; None: none.
         thresholds: ``START:STOP:STEP`` of its sweep.
         compare: Refiners whose masks are evaluated beside the chain, named by method.
-        par_rule: Label rule of ``'par'`` in ``compare``.
+        par_rule: Label rule of ``'par'``.
         low_alpha: Exponent of the strong background of the affinity labels.
         high_alpha: Exponent of the weak background.
         background: Background score of the masks. Default: the best threshold of ``seeds``.
@@ -123,7 +123,13 @@ def multi_stage(
         walk = dict(config=affinity, checkpoint='{affinity.checkpoint}', then_crf=then_crf)
     chain += [
         stages.refine_cams(
-            'masks', data, '{cams}', method=method, background=threshold, unsure=unsure, **walk
+            'masks',
+            data,
+            '{cams}',
+            method=method,
+            unsure=unsure,
+            **_background_options(method, threshold, par_rule),
+            **walk,
         ),
         stages.evaluate('mask_eval', data, masks='{masks}'),
         *_segmentation(
@@ -287,14 +293,20 @@ def _compared(
     method: str, data: StageData, threshold: float | str, par_rule: str | None
 ) -> list[Stage]:
     """Masks by another refiner, which are only evaluated."""
-    if method == 'par':
-        options: dict[str, Any] = dict(rule=par_rule, low=threshold, high=threshold)
-    else:
-        options = dict(background=threshold)
+    options = _background_options(method, threshold, par_rule)
     return [
         stages.refine_cams(method, data, '{cams}', method=method, split=data.eval_split, **options),
         stages.evaluate(f'{method}_eval', data, masks=f'{{{method}}}'),
     ]
+
+
+def _background_options(
+    method: str, threshold: float | str, par_rule: str | None
+) -> dict[str, Any]:
+    """How a refiner is told what is background: PAR labels at two thresholds, here one."""
+    if method == 'par':
+        return dict(rule=par_rule, low=threshold, high=threshold)
+    return dict(background=threshold)
 
 
 def _initial(weights: str | None) -> dict[str, str]:
