@@ -301,7 +301,8 @@ def make_small(config, place):
         )
     init_cfg = small.model.backbone.get('init_cfg') or {}
     if init_cfg.get('type') == 'mmwsss.PackagedWeights':
-        changes['model'] = dict(backbone=dict(init_cfg=None))
+        kaiming = dict(_delete_=True, type='Kaiming', layer='Conv2d')
+        changes['model'] = dict(backbone=dict(init_cfg=kaiming))
     elif init_cfg:
         changes['model'] = dict(
             backbone=dict(

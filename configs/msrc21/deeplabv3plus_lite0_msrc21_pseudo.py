@@ -46,7 +46,8 @@ model = dict(
     decode_head=dict(in_channels=320, c1_in_channels=24, num_classes=16, dropout_ratio=0.1),
 )
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
-max_iters = 200
+# after 200 steps the averaged weights still say background everywhere
+max_iters = 800
 param_scheduler = [
     dict(type='mmengine.PolyLR', eta_min=0.0, power=0.9, begin=0, end=max_iters + 1, by_epoch=False)
 ]
