@@ -20,7 +20,8 @@ from mmwsss.utils.limits import MIB, check_regular_file, limit
 
 MOST_MEMBERS = 64  # of an archive; ours have three
 END_OF_ARCHIVE = struct.Struct('<4s4H2LH')  # the record that counts the members
-CHUNK = 1 << 20
+LOCAL_HEADER = struct.Struct('<26xHH')  # of a member: lengths of its name and of what follows
+CHUNK = 1 << 18
 TOLERANCE = 1e-3  # of [0,1], the resolution of float16
 FLOAT_BITS = {2: (np.uint16, 0x3C00), 4: (np.uint32, 0x3F800000)}  # integer type, bits of 1
 # what zipfile, its decompressors and the parser of NumPy's headers raise on damaged files
@@ -75,7 +76,9 @@ def read_arrays(
                 total = sum(entry.file_size for entry in entries)
                 if total > allowed + MIB:
                     raise ValueError(_too_large(path, what, total, allowed))
-                return {name: _read_array(archive, entry) for name, entry in zip(names, entries)}
+                return {
+                    name: _read_array(file, archive, entry) for name, entry in zip(names, entries)
+                }
     except ARRAY_ERRORS as error:
         if str(error).startswith(f'{path}: '):
             raise
@@ -106,7 +109,7 @@ def _check_members(file: IO[bytes], size: int) -> None:
     file.seek(0)
 
 
-def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+def _read_array(file: IO[bytes], archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
     """One member, whose header must announce exactly the bytes that the archive declares."""
     with archive.open(entry) as member:
         version = npy.read_magic(member)
@@ -126,15 +129,36 @@ def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
                 f'{entry.filename} announces {size} bytes and has {entry.file_size - member.tell()}'
             )
         flat = np.empty(math.prod(shape), dtype)
-        view, at = flat.view(np.uint8).data, 0
-        while at < size:
-            chunk = member.read(min(CHUNK, size - at))
-            if not chunk:
-                raise EOFError(f'{entry.filename} ends after {at} of {size} bytes')
-            view[at : at + len(chunk)] = chunk
-            at += len(chunk)
-        member.read(1)  # the end, where the checksum is compared
+        view = flat.view(np.uint8).data
+        if entry.compress_type == zipfile.ZIP_STORED:
+            _read_stored(file, entry, member.tell(), view)
+        else:
+            _read_packed(member, entry, view)
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+
+
+def _read_stored(file: IO[bytes], entry: zipfile.ZipInfo, header: int, view: memoryview) -> None:
+    """Fill ``view`` with the rest of a member behind a ``header`` of bytes, without a copy."""
+    file.seek(entry.header_offset)
+    name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+    file.seek(entry.header_offset + LOCAL_HEADER.size + name + extra)
+    check = zlib.crc32(file.read(header))
+    if file.readinto(view) != len(view):  # type: ignore[attr-defined]
+        raise EOFError(f'{entry.filename} is cut off')
+    if zlib.crc32(view, check) != entry.CRC:
+        raise zipfile.BadZipFile(f'bad checksum of {entry.filename}')
+
+
+def _read_packed(member: IO[bytes], entry: zipfile.ZipInfo, view: memoryview) -> None:
+    """Fill ``view`` with the rest of a member that is unpacked on the way."""
+    at = 0
+    while at < len(view):
+        chunk = member.read(min(CHUNK, len(view) - at))
+        if not chunk:
+            raise EOFError(f'{entry.filename} ends after {at} of {len(view)} bytes')
+        view[at : at + len(chunk)] = chunk
+        at += len(chunk)
+    member.read(1)  # the end, where the checksum is compared
 
 
 def check_unit_range(path: str | Path, maps: np.ndarray, what: str) -> None:
