@@ -3,12 +3,14 @@ where it stopped.
 """
 
 import argparse
+import shlex
 import signal
 import sys
 
 from mmwsss.apis.pipeline import Pipeline, StageFailed
 from mmwsss.apis.pipeline_report import finish_pipeline
 from mmwsss.apis.setup_check import pipeline_weights
+from mmwsss.apis.slurm import Slurm
 from mmwsss.apis.weights import check_weights
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
@@ -38,6 +40,19 @@ def parse_args():
         help='only print the stages and check that every file of weights is there',
     )
     parser.add_argument(
+        '--launcher',
+        choices=('none', 'slurm'),
+        default='none',
+        help='slurm: run each stage by srun with resources of its own: GPUs for networks, cores '
+        'for dense CRFs and evaluation',
+    )
+    parser.add_argument(
+        '--slurm-args',
+        default='',
+        metavar='WORDS',
+        help='slurm: options of srun for every stage, e.g. "-p gpu --time=12:00:00"',
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
@@ -50,8 +65,15 @@ def main():
     args = parse_args()
     # so that the stage that runs is stopped too
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    if args.slurm_args and args.launcher != 'slurm':
+        raise ValueError('--slurm-args goes with --launcher slurm')
+    slurm = Slurm(extra=shlex.split(args.slurm_args)) if args.launcher == 'slurm' else None
     pipeline = Pipeline(
-        args.config, work_dir=args.work_dir, gpus=args.gpus, options=args.cfg_options
+        args.config,
+        work_dir=args.work_dir,
+        gpus=args.gpus,
+        options=args.cfg_options,
+        slurm=slurm,
     )
     if args.dry_run:
         pipeline.run(start=args.start, dry_run=True)

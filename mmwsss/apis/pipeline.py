@@ -17,6 +17,7 @@ from rich.console import Console
 
 import mmwsss
 from mmwsss.apis.pipeline_config import PLACEHOLDER, RESERVED, read_pipeline
+from mmwsss.apis.slurm import Slurm, check_slurm
 from mmwsss.apis.stage_state import Settings, StageNotes, changed_parts, needed_of
 from mmwsss.apis.stages import Stage
 from mmwsss.utils.checkpoint_files import newest_checkpoint
@@ -59,6 +60,7 @@ class Pipeline:
         gpus (int): More than 1 runs training, testing and CAM generation under ``torchrun`` with so
             many processes.
         options (dict, optional): Overrides of the config.
+        slurm (Slurm, optional): Run every stage as a step of Slurm, with resources of its own.
 
     Raises:
         FileNotFoundError: No such config.
@@ -72,6 +74,7 @@ class Pipeline:
         work_dir: str | Path | None = None,
         gpus: int = 1,
         options: Mapping[str, Any] | None = None,
+        slurm: Slurm | None = None,
     ) -> None:
         self.config, self.stages, self.results, self.report, self.values = read_pipeline(
             config, options
@@ -82,6 +85,9 @@ class Pipeline:
         )
         self.configs, self.tools = find_folders(config)
         self.gpus = gpus
+        self.slurm = slurm
+        if slurm is not None:
+            check_slurm()
         for stage in self.stages:
             if not (self.tools / stage['tool']).is_file():
                 raise ValueError(
@@ -238,7 +244,11 @@ class Pipeline:
         args = [self.expand(str(arg)) for arg in stage['args']]
         processes = self._processes(stage)
         command = [sys.executable, str(self.tools / stage['tool']), *args]
-        if processes > 1:
+        if self.slurm is not None:
+            command = [*self.slurm.words(stage, processes, self.name), *command]
+            if stage['tool'] in DISTRIBUTED_TOOLS:
+                command += ['--launcher', 'slurm']
+        elif processes > 1:
             command[1:1] = [
                 '-m',
                 'torch.distributed.run',

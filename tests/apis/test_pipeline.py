@@ -2,10 +2,12 @@
 
 import re
 import shutil
+import sys
 
 import pytest
 
 from mmwsss.apis.pipeline import Pipeline, StageFailed
+from mmwsss.apis.slurm import Slurm, uses_gpu
 from mmwsss.utils.io import read_json
 from mmwsss.utils.locks import FolderLock
 
@@ -464,3 +466,32 @@ def test_best_checkpoint(home):
     (folder / 'best_cam_mIoU_iter_900.pth').touch()
     with pytest.raises(ValueError, match='several metrics'):
         run.expand('{classifier.best_checkpoint}')
+
+
+def test_stages_as_steps_of_slurm(home, monkeypatch):
+    """A fake srun notes its words and runs the rest; stages ask for what they use."""
+    monkeypatch.setenv('PATH', str(home / 'bin'))
+    with pytest.raises(ValueError, match='--launcher slurm: srun is not on this machine'):
+        pipeline(home, slurm=Slurm())
+    srun = home / 'bin' / 'srun'
+    srun.parent.mkdir()
+    srun.write_text(
+        f'#!{sys.executable}\n'
+        'import os, pathlib, sys\n'
+        "at = next(i for i, word in enumerate(sys.argv) if '/python' in word)\n"
+        f"with open({str(home / 'srun.txt')!r}, 'a') as file:\n"
+        "    file.write(' '.join(sys.argv[1:at]) + '\\n')\n"
+        'os.execv(sys.argv[at], sys.argv[at:])\n'
+    )
+    srun.chmod(0o755)
+    write_config(home, CONFIG.replace("name='masks',", "name='masks', slurm=['--mem=8G'],"))
+    run = pipeline(home, gpus=12, slurm=Slurm(extra=('-p', 'gpu')))
+    assert statuses(run.run()) == ['done'] * 4
+    lines = (home / 'srun.txt').read_text().splitlines()
+    assert [line.split()[0] for line in lines] == [
+        f'--job-name=test-{name}' for name in ('data', 'classifier', 'masks', 'evaluation')
+    ]
+    assert '--ntasks=12 --ntasks-per-node=8 --gres=gpu:8 --cpus-per-task=5 -p gpu' in lines[1]
+    assert all('gres' not in line and '--ntasks=1 ' in line for line in (lines[0], *lines[2:]))
+    assert lines[2].endswith('-p gpu --mem=8G')
+    assert uses_gpu(dict(tool='refine_cams.py', args=['--checkpoint', 'a.pth']))
