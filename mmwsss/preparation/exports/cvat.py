@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mmwsss.functional.polygons import fill_polygon
 from mmwsss.utils.io import atomic_open
+from mmwsss.utils.limits import check_pixels, read_bytes
 
 from .base import MaskFormat, MaskItem, ReadMask
 
@@ -60,14 +61,17 @@ class CVATFormat(MaskFormat):
     def read(self, source: Path, images: Path | None = None) -> Iterator[ReadMask]:
         """See :meth:`MaskFormat.read`; ``source`` is the file, or the folder that holds it."""
         path = source / 'annotations.xml' if source.is_dir() else source
+        data = read_bytes(path, 'CVAT file')
         try:
-            root = ElementTree.parse(path).getroot()
-        except ElementTree.ParseError as error:
+            root = ElementTree.fromstring(data)
+        except (ElementTree.ParseError, LookupError, ValueError, RecursionError) as error:
             raise ValueError(f'{path}: not an XML file ({error})') from error
         if root.tag != 'annotations':
             raise ValueError(f'{path}: not a CVAT file (its root is <{root.tag}>)')
         for image in root.iter('image'):
-            mask = np.zeros((int(image.attrib['height']), int(image.attrib['width'])), np.uint8)
+            height, width = int(image.attrib['height']), int(image.attrib['width'])
+            check_pixels(path, width, height, 'image')
+            mask = np.zeros((height, width), np.uint8)
             for shape in sorted(image, key=lambda shape: int(shape.get('z_order', 0))):
                 if shape.tag in ('mask', 'polygon', 'box'):
                     self._paint(mask, shape, self.class_id(shape.get('label'), path))

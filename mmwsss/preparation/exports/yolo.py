@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from PIL import Image
 
 from mmwsss.functional.polygons import fill_polygon, region_to_polygon
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files
+from mmwsss.utils.image_io import open_image, shown_size
 from mmwsss.utils.io import atomic_open
+from mmwsss.utils.limits import read_text
 
 from .base import MaskFormat, MaskItem, ReadMask
 
@@ -52,10 +53,10 @@ class YOLOFormat(MaskFormat):
             hint='YOLO files hold no image sizes: name the folder of the photos with --images',
         )
         for path, name, image in zip(labels, ids, photos):
-            with Image.open(image) as photo:
-                width, height = photo.size
+            with open_image(image) as photo:
+                height, width = shown_size(photo)
             mask = np.zeros((height, width), np.uint8)
-            for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+            for number, line in enumerate(read_text(path, 'label file').splitlines(), 1):
                 words = line.split()
                 if not words:
                     continue
