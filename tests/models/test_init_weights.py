@@ -13,6 +13,7 @@ from mmwsss.registry import MODELS
 TINY = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
 STEM = dict(embed_dims=16, input_size=(32, 32))
 OPTIONS = {
+    'CeilPoolResNet': dict(depth=18),
     'ConvStem': dict(channels=(4, 8), **STEM),
     'EfficientNetLite': dict(embed_dims=16),
     'HybridViT': dict(arch=TINY, img_size=32, stem=dict(depths=(1, 1, 1))),
