@@ -1,6 +1,7 @@
 """Superpixels as proposals that need no trained network."""
 
 from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -113,7 +114,7 @@ class SuperpixelsRefiner(Refiner):
         return torch.from_numpy(np.ascontiguousarray(ids)).long()
 
 
-def _segmentation():  # type: ignore[no-untyped-def]  # a module of an optional package
+def _segmentation() -> ModuleType:
     try:
         from skimage import segmentation
     except ImportError as error:
