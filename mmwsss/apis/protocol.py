@@ -162,7 +162,9 @@ def _augment_segmentor(config: Config, protocol: Protocol) -> None:
     """Test-time augmentation around a segmentation network."""
     if protocol.size is None:
         sizes = [
-            dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True)
+            dict(type='mmwsss.AlignedScale', scale_factor=scale)
+            if protocol.aligned
+            else dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True)
             for scale in protocol.scales
         ]
     else:

@@ -41,6 +41,8 @@ class Protocol(NamedTuple):
             ratio; None: original size, or as the config says where ``scales`` is empty.
         fusion (str | None): Rule of :class:`mmwsss.functional.fusion.ScoreFusion` for the
             segmentation scores.
+        aligned (bool): Images are resized in float, with aligned corners and truncated sides, as
+            :class:`mmwsss.datasets.transforms.AlignedScale` does.
         crf (str | None): Preset of :class:`mmwsss.models.refiners.DenseCRF`.
         rule (str | float | None): Background threshold of maps: ``'best'``, ``'greedy'`` or a
             number.
@@ -62,6 +64,7 @@ class Protocol(NamedTuple):
     flip: bool = False
     size: tuple[int, int] | None = None
     fusion: str | None = None
+    aligned: bool = False
     crf: str | None = None
     rule: str | float | None = None
     thresholds: tuple[float, float, float] | None = None
@@ -121,6 +124,7 @@ _MCT_SEG: dict[str, Any] = dict(
     split='val',
     scales=(0.5, 0.75, 1.0, 1.25, 1.5),
     fusion='max_softmax',
+    aligned=True,
     crf='mct_test',
     mean='all',
     source='released code of MCTformer',

@@ -83,7 +83,7 @@ tta_pipeline = [
         type='mmengine.TestTimeAug',
         transforms=[
             [
-                dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True)
+                dict(type='mmwsss.AlignedScale', scale_factor=scale)
                 for scale in (0.5, 0.75, 1.0, 1.25, 1.5)
             ],
             [dict(type='mmwsss.LoadMask')],

@@ -4,6 +4,7 @@ from mmwsss.utils.compat import import_quietly
 
 from .affinity_crop import AffinityCrop
 from .affinity_scale import AffinityScale
+from .aligned_scale import AlignedScale
 from .crf_maps_to_label import CRFMapsToLabel
 from .formatting import PackTagInputs
 from .ir_label_to_grid import IRLabelToGrid
@@ -27,6 +28,7 @@ import_quietly('mmseg.datasets', 'mmpretrain.datasets')
 __all__ = [
     'AffinityCrop',
     'AffinityScale',
+    'AlignedScale',
     'CRFMapsToLabel',
     'IRLabelToGrid',
     'LoadCRFMaps',
