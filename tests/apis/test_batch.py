@@ -20,7 +20,6 @@ from mmwsss.apis.batch import (
 )
 from mmwsss.apis.config import override, read_config
 from mmwsss.registry import PARAM_SCHEDULERS
-from tests.distributed import run_distributed
 from tests.tools.program import CONFIGS
 
 FILES = sorted(
@@ -239,19 +238,3 @@ def test_processes_average_to_the_gradient_of_one(name):
         assert {len(own['inputs']) for own in parts} == {prepare(name, processes)[2]}
         found = sum(gradient(network, network, own) for own in parts) / processes
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
-
-
-def first_gradient(rank, world_size):
-    from mmengine.model import MMDistributedDataParallel
-
-    network, images, _ = prepare(REPRESENTATIVE[0], world_size)
-    model = MMDistributedDataParallel(network, find_unused_parameters=True)
-    return gradient(model, network, part(images, rank, world_size))
-
-
-@pytest.mark.dist
-@pytest.mark.slow
-def test_gradient_of_the_first_step_on_several_processes(tmp_path):
-    expected, *others = [run_distributed(first_gradient, n, tmp_path)[0] for n in PROCESSES]
-    for other in others:
-        torch.testing.assert_close(other, expected, rtol=1e-4, atol=1e-6)
