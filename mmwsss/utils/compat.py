@@ -50,6 +50,7 @@ def prepare_dependencies() -> None:
     when_imported('mmengine.config.config', _find_own_configs)
     when_imported('mmengine.hub.hub', _get_own_configs)
     when_imported('mmengine.runner.checkpoint', _read_weights_only)
+    when_imported('mmpretrain.utils.dependency', _leave_multimodal_models_out)
     when_imported('mmengine.runner.runner', _write_checkpoints_atomically)
 
 

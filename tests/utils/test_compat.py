@@ -3,6 +3,8 @@
 import argparse
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from urllib.error import URLError
 
@@ -159,3 +161,14 @@ def test_sync_batchnorm_off_ddp():
 def test_configs_of_the_packages_resolve():
     cfg = Config.fromfile(Path(__file__).parents[2] / 'configs' / 'deeplabv3plus_r18_toy_pseudo.py')
     assert cfg.model.decode_head.num_classes == 9 and cfg.model.type == 'EncoderDecoder'
+
+
+def test_language_models_of_mmpretrain_stay_out():
+    """They would import transformers, whose newest versions they do not fit."""
+    code = (
+        'import sys, mmwsss.models\n'
+        'from mmpretrain.models import VisionTransformer\n'
+        "print('transformers' in sys.modules, VisionTransformer.__name__)"
+    )
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert result.stdout == 'False VisionTransformer\n', result.stderr
