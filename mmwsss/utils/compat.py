@@ -113,6 +113,13 @@ def _get_own_configs(hub: Any) -> None:
     hub.get_config = get_config
 
 
+def _leave_multimodal_models_out(dependency: Any) -> None:
+    """Spare MMPretrain its language models, which nothing here uses: where transformers is
+    installed they take seconds to import, and with transformers 5 the import fails.
+    """
+    dependency.WITH_MULTIMODAL = False
+
+
 def _read_weights_only(checkpoint: Any) -> None:
     """Let MMEngine read checkpoints with ``weights_only=True`` alone. Without this, it executes
     the code in a file when that fails.
