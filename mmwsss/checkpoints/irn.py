@@ -10,6 +10,23 @@ import re
 from typing import Any
 
 NUM_EDGE, NUM_DISPLACEMENT = 6, 7
+# pattern of a whole released name -> our name, and back
+OURS = {
+    r'resnet50\.((?:conv1|bn1|layer[1-4])\..+)': r'backbone.\1',
+    r'fc_edge6\.(\w+)': r'edge.\1',
+    r'fc_dp6\.([01]\.\w+)': r'displacement.merge.\1',
+    r'fc_dp7\.([01]\.\w+)': r'displacement.vectors.0.\1',
+    r'fc_dp7\.3\.(\w+)': r'displacement.vectors.2.\1',
+    r'mean_shift\.running_mean': 'displacement.mean',
+}
+RELEASED = {
+    r'backbone\.(.+)': r'resnet50.\1',
+    r'edge\.(\w+)': r'fc_edge6.\1',
+    r'displacement\.merge\.(.+)': r'fc_dp6.\1',
+    r'displacement\.vectors\.0\.(.+)': r'fc_dp7.\1',
+    r'displacement\.vectors\.2\.(.+)': r'fc_dp7.3.\1',
+    r'displacement\.mean': 'mean_shift.running_mean',
+}
 # stage -> ResNet name; stage1 is a sequence of convolution, norm, ReLU and pooling
 STEM = {'0': 'conv1', '1': 'bn1'}
 
@@ -77,19 +94,19 @@ def _canonical_name(name: str) -> str:
     return 'mean_shift.running_mean' if name == 'fc_dp7.4.running_mean' else name
 
 
+def _renamed(name: str, patterns: dict[str, str]) -> str | None:
+    """The name by the first pattern that fits it as a whole; None where none does."""
+    for pattern, replacement in patterns.items():
+        found = re.fullmatch(pattern, name)
+        if found:
+            return found.expand(replacement)
+    return None
+
+
 def _our_name(name: str) -> str | None:
-    if name == 'mean_shift.running_mean':
-        return 'displacement.mean'
-    for pattern, replacement in (
-        (r'resnet50\.((?:conv1|bn1|layer[1-4])\..+)', r'backbone.\1'),
-        (r'fc_edge6\.(\w+)', r'edge.\1'),
-        (r'fc_dp6\.([01]\.\w+)', r'displacement.merge.\1'),
-        (r'fc_dp7\.([01]\.\w+)', r'displacement.vectors.0.\1'),
-        (r'fc_dp7\.3\.(\w+)', r'displacement.vectors.2.\1'),
-    ):
-        ours, count = re.subn(f'^{pattern}$', replacement, name)
-        if count:
-            return ours
+    ours = _renamed(name, OURS)
+    if ours is not None:
+        return ours
     parts = re.fullmatch(r'fc_(edge|dp)([1-5])\.([01]\.\w+)', name)
     if parts is None:
         return None
@@ -104,18 +121,9 @@ def _our_name(name: str) -> str | None:
 
 
 def _released_name(name: str) -> str | None:
-    if name == 'displacement.mean':
-        return 'mean_shift.running_mean'
-    for pattern, replacement in (
-        (r'backbone\.(.+)', r'resnet50.\1'),
-        (r'edge\.(\w+)', r'fc_edge6.\1'),
-        (r'displacement\.merge\.(.+)', r'fc_dp6.\1'),
-        (r'displacement\.vectors\.0\.(.+)', r'fc_dp7.\1'),
-        (r'displacement\.vectors\.2\.(.+)', r'fc_dp7.3.\1'),
-    ):
-        theirs, count = re.subn(f'^{pattern}$', replacement, name)
-        if count:
-            return theirs
+    theirs = _renamed(name, RELEASED)
+    if theirs is not None:
+        return theirs
     parts = re.fullmatch(
         r'(edge_embeddings|displacement\.fine|displacement\.coarse)\.(\d)\.(.+)', name
     )

@@ -1,15 +1,19 @@
 """Images with what an affinity network is trained on."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mmengine.dataset import BaseDataset
 
 from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
-from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, image_id, list_image_ids
-from mmwsss.utils.io import read_id_list
+from mmwsss.utils.file_lookup import (
+    IMAGE_SUFFIXES,
+    as_suffixes,
+    find_files,
+    generated_folder,
+    listed_images,
+)
 
 
 @DATASETS.register_module()
@@ -59,12 +63,9 @@ class AffinityDataset(SeededItems, BaseDataset):
                 "AffinityDataset: data_prefix needs 'affinity_path', the folder written by "
                 'tools/make_affinity_labels.py'
             )
-        below = Path(data_root or '', prefix['affinity_path'])
-        prefix['affinity_path'] = str(
-            below if below.is_dir() else Path(prefix['affinity_path']).absolute()
-        )
-        self.img_suffix = _as_tuple(img_suffix)
-        self.affinity_suffix = _as_tuple(affinity_suffix)
+        prefix['affinity_path'] = generated_folder(data_root or '', prefix['affinity_path'])
+        self.img_suffix = as_suffixes(img_suffix)
+        self.affinity_suffix = as_suffixes(affinity_suffix)
         super().__init__(
             ann_file=ann_file or '',
             data_root=data_root or '',
@@ -82,14 +83,7 @@ class AffinityDataset(SeededItems, BaseDataset):
         Returns:
             list[dict]: Information of each image.
         """
-        folder = self.data_prefix['img_path']
-        names = (
-            read_id_list(self.ann_file)
-            if self.ann_file
-            else list_image_ids(folder, self.img_suffix, what='image')
-        )
-        ids = [image_id(name, self.img_suffix) for name in names]
-        images = find_files(folder, names, self.img_suffix, what='image')
+        ids, images = listed_images(self.data_prefix['img_path'], self.ann_file, self.img_suffix)
         files = find_files(
             self.data_prefix['affinity_path'],
             ids,
@@ -98,14 +92,6 @@ class AffinityDataset(SeededItems, BaseDataset):
             hint='Make them first with tools/make_affinity_labels.py',
         )
         return [
-            {
-                'img_id': key,
-                'img_path': image,
-                'affinity_path': file,
-            }
+            {'img_id': key, 'img_path': image, 'affinity_path': file}
             for key, image, file in zip(ids, images, files)
         ]
-
-
-def _as_tuple(suffixes: str | Sequence[str]) -> tuple[str, ...]:
-    return (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)

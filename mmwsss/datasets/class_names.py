@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from mmwsss.utils.io import voc_palette
 from mmwsss.utils.limits import read_text
 from mmwsss.utils.names import check_name
 
@@ -51,3 +53,17 @@ def load_class_names(
     if len(classes) == 1:
         raise ValueError(f"{origin}: only 'background' is listed")
     return classes
+
+
+def class_metainfo(
+    metainfo: dict[str, Any], classes: Sequence[str] | str | Path, data_root: str | Path = ''
+) -> dict[str, Any]:
+    """Meta information with the class names, and the colours of VOC where it has no others.
+
+    Args:
+        metainfo: Without ``classes``.
+        classes, data_root: See :func:`load_class_names`.
+    """
+    names = load_class_names(classes, data_root)
+    palette = voc_palette()[: len(names)].tolist()
+    return {'palette': palette, **metainfo, 'classes': names}

@@ -7,11 +7,11 @@ from typing import Any
 
 from mmengine.dataset import BaseDataset
 
-from mmwsss.datasets.class_names import load_class_names
+from mmwsss.datasets.class_names import class_metainfo
 from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
-from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, image_id
-from mmwsss.utils.io import read_id_list, read_tags, voc_palette
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, as_suffixes, find_files, image_id
+from mmwsss.utils.io import read_id_list, read_tags
 
 
 @DATASETS.register_module()
@@ -78,7 +78,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
         self.setup_hint = setup_hint
         self.raw_pixels = raw_pixels
         self.max_side = max_side
-        self.img_suffix = (img_suffix,) if isinstance(img_suffix, str) else tuple(img_suffix)
+        self.img_suffix = as_suffixes(img_suffix)
         self.seg_map_suffix = seg_map_suffix
         if tags_file is None and not test_mode:
             raise ValueError('tags_file=None: training needs image tags')
@@ -88,8 +88,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
         if classes is None and 'classes' not in self.METAINFO:
             classes = self._classes_from_tags()
         if classes is not None:
-            metainfo['classes'] = load_class_names(classes, data_root)
-            metainfo.setdefault('palette', voc_palette()[: len(metainfo['classes'])].tolist())
+            metainfo = class_metainfo(metainfo, classes, data_root)
         prefix = {'img_path': 'JPEGImages'} if data_prefix is None else dict(data_prefix)
         if not test_mode:
             prefix.pop('seg_map_path', None)

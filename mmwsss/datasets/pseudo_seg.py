@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 from mmseg.datasets import BaseSegDataset
 
-from mmwsss.datasets.class_names import load_class_names
+from mmwsss.datasets.class_names import class_metainfo
 from mmwsss.datasets.seeded_items import SeededItems
 from mmwsss.registry import DATASETS
-from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, image_id, list_image_ids
-from mmwsss.utils.io import read_id_list, read_mask, voc_palette
+from mmwsss.utils.file_lookup import (
+    IMAGE_SUFFIXES,
+    as_suffixes,
+    find_files,
+    generated_folder,
+    listed_images,
+)
+from mmwsss.utils.io import read_mask
 
 MOST_SAMPLED = 32  # masks that are looked at for black and white
 
@@ -73,8 +79,7 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
                     "PseudoSegDataset: data_prefix needs 'pseudo_mask_path', the folder of the "
                     'pseudo masks, in training'
                 )
-            below = Path(data_root or '', pseudo)
-            prefix['seg_map_path'] = str(below if below.is_dir() else Path(pseudo).absolute())
+            prefix['seg_map_path'] = generated_folder(data_root or '', pseudo)
         metainfo = dict(metainfo or {})
         classes = metainfo.pop('classes', None) if classes is None else classes
         classes = self.METAINFO.get('classes') if classes is None else classes
@@ -83,11 +88,10 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
                 'PseudoSegDataset: give the class names, background first (classes=[...] or a '
                 'classes.txt)'
             )
-        metainfo['classes'] = load_class_names(classes, data_root)
-        metainfo.setdefault('palette', voc_palette()[: len(metainfo['classes'])].tolist())
+        metainfo = class_metainfo(metainfo, classes, data_root)
         super().__init__(
             ann_file=ann_file or '',
-            img_suffix=(img_suffix,) if isinstance(img_suffix, str) else tuple(img_suffix),
+            img_suffix=as_suffixes(img_suffix),
             seg_map_suffix=seg_map_suffix,
             metainfo=metainfo,
             data_root=data_root or '',
@@ -108,13 +112,7 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
         Returns:
             list[dict]: Information of each image.
         """
-        folder = self.data_prefix['img_path']
-        names = (
-            read_id_list(self.ann_file)
-            if self.ann_file
-            else list_image_ids(folder, self.img_suffix, what='image')
-        )
-        ids = [image_id(name, self.img_suffix) for name in names]
+        ids, images = listed_images(self.data_prefix['img_path'], self.ann_file, self.img_suffix)
         infos = [
             {
                 'img_id': key,
@@ -124,7 +122,7 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
                 'reduce_zero_label': self.reduce_zero_label,
                 'seg_fields': [],
             }
-            for key, path in zip(ids, find_files(folder, names, self.img_suffix, what='image'))
+            for key, path in zip(ids, images)
         ]
         if 'seg_map_path' in self.data_prefix:
             what, hint = (

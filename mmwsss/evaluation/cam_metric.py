@@ -44,14 +44,11 @@ class CAMMetric(CounterMetric):
         thresholds (Sequence[float], optional): Ascending, >= 0; default 0.00 ... 0.59.
         rule (str | float): ``'best'``, ``'greedy'`` (first threshold that does not improve ends the
             sweep) or a number, which joins the sweep if it is not part of it.
-        mean (str): ``'all'`` (official: absent classes count 0), ``'present'`` or ``'union'``.
-        rates (str): ``'mctformer'``, ``'irn'`` or ``'seam'``.
-        ignore_index (int): Label that is left out.
         field (str): Maps to evaluate: ``'pred_cams'``, or ``'pred_aux_cams'`` of an auxiliary
             classifier.
-        out_file (str, optional): JSON file for results, protocol and curve.
-        protocol (str, optional): Name of the protocol that is followed.
-        prefix (str, optional): Default ``'cam'``.
+        options: ``mean`` (by default ``'all'``, as the released codes: absent classes count 0),
+            ``rates``, ``ignore_index``, ``out_file``, ``protocol`` and ``prefix`` (by default
+            ``'cam'``) of :class:`CounterMetric`.
     """
 
     default_prefix = 'cam'
@@ -61,22 +58,10 @@ class CAMMetric(CounterMetric):
         thresholds: Sequence[float] | None = None,
         rule: str | float = 'best',
         *,
-        mean: str = 'all',
-        rates: str = 'mctformer',
-        ignore_index: int = 255,
         field: str = 'pred_cams',
-        out_file: str | None = None,
-        protocol: str | None = None,
-        prefix: str | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            ignore_index=ignore_index,
-            mean=mean,
-            rates=rates,
-            out_file=out_file,
-            protocol=protocol,
-            prefix=prefix,
-        )
+        super().__init__(**options)
         thresholds = (
             OFFICIAL_THRESHOLDS
             if thresholds is None

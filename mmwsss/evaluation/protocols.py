@@ -139,6 +139,30 @@ _COSA: dict[str, Any] = dict(
     tags=SECOND_NUMBER,
     source='CoSA section 4.1 and its released code and logs',
 )
+_COSA_NUMBER = 'CoSA, Table 1: the published number is the second, filtered by the tags'
+_COSA_CRF_NUMBER = 'CoSA, Table 1 with CRF: the published number is the second'
+_COSA_CAM: dict[str, Any] = dict(
+    _TOCO_CAM,
+    scales=(1.0, 0.5, 1.5, 0.75, 1.25),
+    source='CoSA section 4.1 and its released code and logs',
+    rule=0.5,
+    paper='CoSA, maps (Table 2)',
+)
+_DEEPLAB_V2: dict[str, Any] = dict(
+    task='seg',
+    split='val',
+    fusion='sum_logits',
+    crf='deeplabv2_test',
+    source='released code of deeplab-pytorch',
+    paper='DeepLab-V2 with ResNet-101 as deeplab-pytorch tests it; likely that of ACR and AReAM, '
+    'which do not state it',
+)
+_MCC_SINGLE: dict[str, Any] = dict(
+    task='seg',
+    size=(448, 448),
+    source='MCC section IV-A and its released code',
+    fusion='sum_logits',
+)
 _MASK: dict[str, Any] = dict(task='mask', split='train', tags=GROUND_TRUTH)
 
 PROTOCOLS = {
@@ -146,9 +170,7 @@ PROTOCOLS = {
         **{**_MCT_PLUS, 'scales': (1.0,)}, paper='MCTformer V1 and V2, seeds', data='voc'
     ),
     'mctformer-coco-train-cam': Protocol(
-        **{**_MCT_PLUS, 'scales': (1.0,), 'source': 'mctformer_plus 3, 4, 5'},
-        paper='MCTformer V2, seeds',
-        data='coco',
+        **{**_MCT_PLUS, 'scales': (1.0,)}, paper='MCTformer V2, seeds', data='coco'
     ),
     'mctformer-plus-voc-train-cam': Protocol(**_MCT_PLUS, paper='MCTformer+, seeds', data='voc'),
     'mctformer-plus-coco-train-cam': Protocol(**_MCT_PLUS, paper='MCTformer+, seeds', data='coco'),
@@ -193,20 +215,8 @@ PROTOCOLS = {
     'mcc-coco-val-cam': Protocol(
         **_TOCO_CAM, rule=0.45, paper='MCC, maps', data='coco', split='val'
     ),
-    'cosa-voc-train-cam': Protocol(
-        **{**_TOCO_CAM, 'scales': (1.0, 0.5, 1.5, 0.75, 1.25), 'source': 'cosa 3, 7'},
-        rule=0.5,
-        paper='CoSA, maps (Table 2)',
-        data='voc',
-        split='train',
-    ),
-    'cosa-voc-val-cam': Protocol(
-        **{**_TOCO_CAM, 'scales': (1.0, 0.5, 1.5, 0.75, 1.25), 'source': 'cosa 3, 7'},
-        rule=0.5,
-        paper='CoSA, maps (Table 2)',
-        data='voc',
-        split='val',
-    ),
+    'cosa-voc-train-cam': Protocol(**_COSA_CAM, data='voc', split='train'),
+    'cosa-voc-val-cam': Protocol(**_COSA_CAM, data='voc', split='val'),
     'mctformer-voc-train-mask': Protocol(
         **_MASK,
         mean='all',
@@ -257,26 +267,8 @@ PROTOCOLS = {
         source='released code of SEAM (semantic-segmentation-codebase)',
         paper='SEAM, DeepLab-V1 with ResNet38',
     ),
-    'deeplabv2-voc-val': Protocol(
-        task='seg',
-        data='voc',
-        split='val',
-        fusion='sum_logits',
-        crf='deeplabv2_test',
-        source='released code of deeplab-pytorch',
-        paper='DeepLab-V2 with ResNet-101 as deeplab-pytorch tests it; likely that of ACR and '
-        'AReAM, which do not state it',
-    ),
-    'deeplabv2-coco-val': Protocol(
-        task='seg',
-        data='coco',
-        split='val',
-        fusion='sum_logits',
-        crf='deeplabv2_test',
-        source='released code of deeplab-pytorch',
-        paper='DeepLab-V2 with ResNet-101 as deeplab-pytorch tests it; likely that of ACR and '
-        'AReAM, which do not state it',
-    ),
+    'deeplabv2-voc-val': Protocol(**_DEEPLAB_V2, data='voc'),
+    'deeplabv2-coco-val': Protocol(**_DEEPLAB_V2, data='coco'),
     'toco-voc-val': Protocol(**_TOCO_VOC, crf='toco_test', paper='ToCo, Table I'),
     'toco-coco-val': Protocol(**_TOCO_COCO, crf='toco_test', paper='ToCo, Table I'),
     'mcc-voc-val': Protocol(
@@ -284,47 +276,23 @@ PROTOCOLS = {
     ),
     'mcc-voc-val-ms': Protocol(**_TOCO_VOC, paper='MCC, Table III (several scales)'),
     'mcc-voc-val-single': Protocol(
-        task='seg',
+        **_MCC_SINGLE,
         data='voc',
         split='val',
-        size=(448, 448),
-        source='MCC section IV-A and its released code',
-        fusion='sum_logits',
         paper='MCC and ToCo during training: resized without keeping the aspect ratio, one scale',
     ),
     'mcc-coco-val': Protocol(**_TOCO_COCO, crf='toco_test', paper='MCC, Table I'),
     'mcc-coco-val_part-single': Protocol(
-        task='seg',
+        **_MCC_SINGLE,
         data='coco',
         split='val_part',
-        size=(448, 448),
-        source='MCC section IV-A and its released code',
-        fusion='sum_logits',
         paper='MCC and ToCo during training: the first 5,000 images, resized without '
         'keeping the aspect ratio, one scale',
     ),
-    'cosa-voc-val': Protocol(
-        **_COSA,
-        data='voc',
-        paper='CoSA, Table 1: the published number is the second, filtered by the tags',
-    ),
-    'cosa-voc-val-crf': Protocol(
-        **_COSA,
-        data='voc',
-        crf='cosa_test',
-        paper='CoSA, Table 1 with CRF: the published number is the second',
-    ),
-    'cosa-coco-val': Protocol(
-        **_COSA,
-        data='coco',
-        paper='CoSA, Table 1: the published number is the second, filtered by the tags',
-    ),
-    'cosa-coco-val-crf': Protocol(
-        **_COSA,
-        data='coco',
-        crf='cosa_test',
-        paper='CoSA, Table 1 with CRF: the published number is the second',
-    ),
+    'cosa-voc-val': Protocol(**_COSA, data='voc', paper=_COSA_NUMBER),
+    'cosa-voc-val-crf': Protocol(**_COSA, data='voc', crf='cosa_test', paper=_COSA_CRF_NUMBER),
+    'cosa-coco-val': Protocol(**_COSA, data='coco', paper=_COSA_NUMBER),
+    'cosa-coco-val-crf': Protocol(**_COSA, data='coco', crf='cosa_test', paper=_COSA_CRF_NUMBER),
     'openimages-wsol-test': Protocol(
         task='wsol',
         data='openimages',

@@ -50,16 +50,13 @@ class SegMetric(CounterMetric):
         coexist_classes (Sequence[str], optional): Also report ``mIoU_coexist``, the mean IoU of
             these classes. CoSA's C-mIoU does not list its classes, so a choice is the user's.
         mean (str): ``'present'`` (classes in the ground truth), ``'all'`` or ``'union'``.
-        rates (str): ``'mctformer'``, ``'irn'`` or ``'seam'``.
         ignored_prediction (str): Treatment of a predicted ``ignore_index``: ``'background'``, or
             ``'drop'`` to leave the pixel out. Where any occurs, ``coverage`` is the
             percentage of pixels with a prediction.
-        ignore_index (int): Label that is left out.
         output_dir (str, optional): Folder for palette PNGs ``<id>.png`` of the predictions.
         format_only (bool): Only write files; there is no ground truth.
-        out_file (str, optional): JSON file for results and protocol.
-        protocol (str, optional): Name of the protocol that is followed.
-        prefix (str, optional): Default ``'seg'``.
+        options: ``rates``, ``ignore_index``, ``out_file``, ``protocol`` and ``prefix`` (by default
+            ``'seg'``) of :class:`CounterMetric`.
     """
 
     default_prefix = 'seg'
@@ -70,23 +67,12 @@ class SegMetric(CounterMetric):
         coexist_classes: Sequence[str] | None = None,
         *,
         mean: str = 'present',
-        rates: str = 'mctformer',
         ignored_prediction: str = 'background',
-        ignore_index: int = 255,
         output_dir: str | None = None,
         format_only: bool = False,
-        out_file: str | None = None,
-        protocol: str | None = None,
-        prefix: str | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            ignore_index=ignore_index,
-            mean=mean,
-            rates=rates,
-            out_file=out_file,
-            protocol=protocol,
-            prefix=prefix,
-        )
+        super().__init__(mean=mean, **options)
         if format_only and output_dir is None:
             raise ValueError('format_only needs output_dir, the folder to write to')
         if ignored_prediction not in ('background', 'drop'):

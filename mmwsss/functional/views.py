@@ -202,14 +202,7 @@ def undo_on_keys(
         Tensor: (...,N).
     """
     if isinstance(view, list):
-        return _undo_each(
-            undo_on_keys,
-            attention,
-            grid,
-            view,
-            grid_of_view=grid_of_view,
-            mass_preserving=mass_preserving,
-        )
+        return _undo_each(undo_on_keys, attention, grid, view, grid_of_view, mass_preserving)
     grid_of_view = _grid_of_view(attention.shape[-1], grid, view, grid_of_view)
     undone = undo_view(attention.unflatten(-1, grid_of_view), grid, view).flatten(-2)
     scale = attention.shape[-1] / undone.shape[-1]
@@ -249,14 +242,7 @@ def undo_on_affinity(
         Tensor: (...,N,N).
     """
     if isinstance(view, list):
-        return _undo_each(
-            undo_on_affinity,
-            attention,
-            grid,
-            view,
-            grid_of_view=grid_of_view,
-            mass_preserving=mass_preserving,
-        )
+        return _undo_each(undo_on_affinity, attention, grid, view, grid_of_view, mass_preserving)
     if view_steps(view) == ('hflip',):  # both axes in one copy
         h, w = grid
         return (
@@ -295,30 +281,19 @@ def undo_on_attention(
         Tensor: (...,T+N,T+N).
     """
     classes, patches = slice(0, num_class_tokens), slice(num_class_tokens, None)
-    options = dict(grid_of_view=grid_of_view)
+    options: dict[str, Any] = dict(grid_of_view=grid_of_view)
+    weighted = dict(options, mass_preserving=mass_preserving)
     of_class = torch.cat(
         [
             attention[..., classes, classes],
-            undo_on_keys(
-                attention[..., classes, patches],
-                grid,
-                view,
-                mass_preserving=mass_preserving,
-                **options,
-            ),
+            undo_on_keys(attention[..., classes, patches], grid, view, **weighted),
         ],
         -1,
     )
     of_patches = torch.cat(
         [
             undo_on_queries(attention[..., patches, classes], grid, view, **options),
-            undo_on_affinity(
-                attention[..., patches, patches],
-                grid,
-                view,
-                mass_preserving=mass_preserving,
-                **options,
-            ),
+            undo_on_affinity(attention[..., patches, patches], grid, view, **weighted),
         ],
         -1,
     )
@@ -330,13 +305,15 @@ def _undo_each(
     attention: Tensor,
     grid: Sequence[int],
     views: list[View],
-    **options: Any,
+    grid_of_view: Sequence[int] | None,
+    mass_preserving: bool,
 ) -> Tensor:
     """Undo the view of each sample: at once where all are the same or permutations, else one by
     one.
     """
     if len(views) != len(attention):
         raise ValueError(f'{len(attention)} samples need as many views, got {len(views)}')
+    options = dict(grid_of_view=grid_of_view, mass_preserving=mass_preserving)
     distinct = {view_steps(view) for view in views}
     if len(distinct) == 1:
         return undo(attention, grid, views[0], **options)

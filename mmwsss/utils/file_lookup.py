@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mmwsss.utils.io import read_id_list
 from mmwsss.utils.names import name_problem
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
@@ -138,6 +139,36 @@ def list_image_ids(
             f'{folder}: no {what} with suffix {" or ".join(suffixes)} in this folder{hint}'
         )
     return ids
+
+
+def listed_images(
+    folder: str | Path, ann_file: str, suffixes: tuple[str, ...]
+) -> tuple[list[str], list[str]]:
+    """Ids and files of the images that a list names; without a list, of every image of ``folder``.
+
+    Raises:
+        FileNotFoundError: See :func:`find_files` and :func:`list_image_ids`.
+        ValueError: A name of the list is unfit, see :func:`find_files`.
+    """
+    if ann_file:
+        names = read_id_list(ann_file)
+    else:
+        names = list_image_ids(Path(folder), suffixes, what='image')
+    ids = [image_id(name, suffixes) for name in names]
+    return ids, find_files(folder, names, suffixes, what='image')
+
+
+def generated_folder(data_root: str, folder: str) -> str:
+    """A folder that a stage has written: relative to ``data_root`` if it is found there, else to
+    the working directory.
+    """
+    below = Path(data_root, folder)
+    return str(below if below.is_dir() else Path(folder).absolute())
+
+
+def as_suffixes(suffixes: str | Sequence[str]) -> tuple[str, ...]:
+    """One suffix or several, as a tuple."""
+    return (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)
 
 
 def _fold(name: str) -> str:

@@ -49,7 +49,6 @@ class AReAM(MCTformerPlus):
     Args:
         backbone (dict): :class:`TokenViT`.
         num_classes (int): C.
-        patch_head (dict, optional): Options of :class:`PatchCAMHead`; GWRP by default.
         contrast_weight (float): Weight of MCTformer+'s contrast between class tokens; 0 (default)
             leaves it out.
         affinity_loss (dict, optional): Options of :class:`AttentionAffinityLoss`.
@@ -70,7 +69,8 @@ class AReAM(MCTformerPlus):
             pass at no cost.
         test_cfg (dict): As :class:`MCTformer`; ``attention_layers`` and ``fuse_sqrt`` also define
             the maps of the training step. By default 3 layers and no root, as MCTformer V2.
-        options: Everything else is of :class:`TagClassifier`.
+        options: Everything else (``patch_head``, ``contrast_loss`` ...) is of
+            :class:`MCTformerPlus`.
     """
 
     default_test_cfg: dict[str, Any] = dict(
@@ -82,9 +82,6 @@ class AReAM(MCTformerPlus):
         backbone: dict[str, Any],
         num_classes: int,
         *,
-        class_head: dict[str, Any] | None = None,
-        patch_head: dict[str, Any] | None = None,
-        contrast_loss: dict[str, Any] | None = None,
         contrast_weight: float = 0.0,
         affinity_loss: dict[str, Any] | None = None,
         affinity_weight: float = 0.2,
@@ -100,15 +97,7 @@ class AReAM(MCTformerPlus):
     ) -> None:
         if options.get('consistency') is not None:
             raise ValueError('AReAM trains on single views: it has no option consistency')
-        super().__init__(
-            backbone,
-            num_classes,
-            class_head=class_head,
-            patch_head=patch_head,
-            contrast_loss=contrast_loss,
-            contrast_weight=contrast_weight,
-            **options,
-        )
+        super().__init__(backbone, num_classes, contrast_weight=contrast_weight, **options)
         num_layers = self.backbone.num_layers
         if affinity_mode not in AFFINITY_MODES:
             raise ValueError(

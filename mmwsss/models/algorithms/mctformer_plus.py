@@ -28,10 +28,9 @@ class MCTformerPlus(MCTformer):
             default.
         contrast_loss (dict, optional): Options of :class:`ClassTokenContrastLoss`.
         contrast_weight (float): 0 switches the contrast off.
-        consistency (dict, optional): As :class:`MCTformer`.
         test_cfg (dict): As :class:`MCTformer`; all layers' class attention, square root of the
             fused maps.
-        options: Everything else is of :class:`TagClassifier`.
+        options: Everything else (``class_head``, ``consistency`` ...) is of :class:`MCTformer`.
     """
 
     default_test_cfg = dict(MCTformer.default_test_cfg, attention_layers=None, fuse_sqrt=True)
@@ -41,21 +40,12 @@ class MCTformerPlus(MCTformer):
         backbone: dict[str, Any],
         num_classes: int,
         *,
-        class_head: dict[str, Any] | None = None,
         patch_head: dict[str, Any] | None = None,
         contrast_loss: dict[str, Any] | None = None,
         contrast_weight: float = 1.0,
-        consistency: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(
-            backbone,
-            num_classes,
-            class_head=class_head,
-            patch_head=dict(patch_head or {}),
-            consistency=consistency,
-            **options,
-        )
+        super().__init__(backbone, num_classes, patch_head=dict(patch_head or {}), **options)
         self.contrast_loss = MODELS.build(
             dict(type='mmwsss.ClassTokenContrastLoss') | dict(contrast_loss or {})
         )

@@ -12,6 +12,7 @@ from mmwsss.functional.cam import resize_maps
 from mmwsss.functional.pseudo_labels import IGNORE, class_labels
 
 Background = float | tuple[str, float]
+Backgrounds = Sequence[Background]
 Tensors = Sequence[Tensor]  # one per image
 Sizes = Sequence[Sequence[int]]  # (H,W) per image
 
@@ -111,12 +112,7 @@ class Refiner(ABC):
         return results
 
     def refine_several(
-        self,
-        images: Tensors,
-        cams: Tensors,
-        tags: Tensors,
-        sizes: Sizes,
-        backgrounds: Sequence[Background],
+        self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes, backgrounds: Backgrounds
     ) -> list[list[Tensor]]:
         """:meth:`refine` with several background scores, one list of results for each.
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from mmwsss.functional.cam import resize_maps
 from mmwsss.registry import REFINERS
 
-from .base import Background, Refiner, Sizes, Tensors
+from .base import Background, Backgrounds, Refiner, Sizes, Tensors
 from .dense_crf import DenseCRF
 
 
@@ -44,12 +44,7 @@ class CRFRefiner(Refiner):
         return self.refine_several(images, cams, tags, sizes, [self.background])[0]
 
     def refine_several(
-        self,
-        images: Tensors,
-        cams: Tensors,
-        tags: Tensors,
-        sizes: Sizes,
-        backgrounds: Sequence[Background],
+        self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes, backgrounds: Backgrounds
     ) -> list[list[Tensor]]:
         """See :meth:`Refiner.refine_several`; the kernels of an image are built once."""
         results: list[list[Tensor]] = [[] for _ in backgrounds]

@@ -1,6 +1,5 @@
 """Mask proposals, of Segment Anything or any other generator, merged with class activation maps."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from mmwsss.functional.pseudo_labels import class_labels
 from mmwsss.registry import REFINERS
 from mmwsss.utils.proposal_io import find_proposals, read_proposals
 
-from .base import Background, Refiner
+from .base import Background, Refiner, Sizes, Tensors
 
 
 @REFINERS.register_module(name='sam')
@@ -52,13 +51,7 @@ class SAMRefiner(Refiner):
         self.proposals = proposals
         self.min_overlap, self.min_cover = min_overlap, min_cover
 
-    def refine(
-        self,
-        images: Sequence[Tensor],
-        cams: Sequence[Tensor],
-        tags: Sequence[Tensor],
-        sizes: Sequence[Sequence[int]],
-    ) -> list[Tensor]:
+    def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """See :meth:`Refiner.refine`; the scores are 1 for the label of a pixel, else 0."""
         results = []
         for name, image, maps, keys, size in zip(

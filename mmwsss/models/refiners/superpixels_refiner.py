@@ -12,7 +12,7 @@ from mmwsss.functional.cam import resize_maps
 from mmwsss.functional.proposals import segment_means
 from mmwsss.registry import REFINERS
 
-from .base import Background, Refiner
+from .base import Background, Backgrounds, Refiner, Sizes, Tensors
 from .crf_refiner import crf_scores
 from .dense_crf import DenseCRF
 
@@ -61,23 +61,12 @@ class SuperpixelsRefiner(Refiner):
         self.crf = DenseCRF(preset) if then_crf else None
         _segmentation()
 
-    def refine(
-        self,
-        images: Sequence[Tensor],
-        cams: Sequence[Tensor],
-        tags: Sequence[Tensor],
-        sizes: Sequence[Sequence[int]],
-    ) -> list[Tensor]:
+    def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """See :meth:`Refiner.refine`."""
         return self.refine_several(images, cams, tags, sizes, [self.background])[0]
 
     def refine_several(
-        self,
-        images: Sequence[Tensor],
-        cams: Sequence[Tensor],
-        tags: Sequence[Tensor],
-        sizes: Sequence[Sequence[int]],
-        backgrounds: Sequence[Background],
+        self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes, backgrounds: Backgrounds
     ) -> list[list[Tensor]]:
         """See :meth:`Refiner.refine_several`; an image is partitioned once."""
         results: list[list[Tensor]] = [[] for _ in backgrounds]
