@@ -11,7 +11,7 @@ FAST_TESTS := tests/functional tests/structures tests/evaluation tests/models/lo
 	tests/test_import_graph.py tests/test_layout.py tests/test_registry.py tests/test_configs.py
 FAST := -m "not slow and not tools and not dist and not gpu"
 
-.PHONY: help setup demo test test-fast lint clean
+.PHONY: help setup demo test test-fast soak lint docs clean
 
 help:
 	@echo 'make setup  create $(VENV) with the tested versions'
@@ -20,6 +20,7 @@ help:
 	@echo 'make test-fast  its fast part, for every change: minutes instead of ten'
 	@echo 'make soak   kills, full disks and locks in full; writes docs/reliability.md'
 	@echo 'make lint   static checks'
+	@echo 'make docs   the documentation site: docs/_build/html/index.html'
 
 setup: $(STAMP)
 
@@ -50,5 +51,9 @@ lint: $(STAMP)
 	$(PY) -m mypy
 	$(PY) -m codespell_lib .
 
+docs: $(STAMP)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -r requirements/docs.txt
+	OMP_NUM_THREADS=1 $(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build docs/_build *.egg-info

@@ -302,8 +302,8 @@ class LayerAnalysis:
             dict: None where no image had a mask or tags.
 
             - ``layers``: a dict per layer: ``layer`` from 1; ``hellinger`` (mean over images of the
-                mean over pairs of rows),
-              ``hellinger_std`` (over images), ``hellinger_spread`` (over pairs, mean over images);
+              mean over pairs of rows), ``hellinger_std`` (over images), ``hellinger_spread``
+              (over pairs, mean over images);
               ``entropy``, ``entropy_gap`` (by how much it is below that of a flat map, which
               depends on the size of the image), ``entropy_gap_std`` (over images); ``w_hat`` (mean
               of the weights of each image); ``attended_foreground`` (mean share in [0,1]);

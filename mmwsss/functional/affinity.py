@@ -309,7 +309,7 @@ def _pair_masks(
 
 
 def affinity_l1(features: Tensor, radius: int, full_border: bool = False) -> Tensor:
-    """Affinity exp(-mean_d |f_i,d - f_j,d|) of all pairs (PSA).
+    """Affinity ``exp(-mean_d |f_i,d - f_j,d|)`` of all pairs (PSA).
 
     The D channels are compared offset by offset on shifted views and compared again in the backward
     pass, so that memory stays at one offset's difference whatever P is. Half precision is raised to

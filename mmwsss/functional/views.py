@@ -1,8 +1,8 @@
 """Views of an image and their inverses on attention maps: flips, quarter turns, transposition,
 resizing and their compositions (ACR Eq. 3-5).
 
-Shapes: B batch, T class tokens first, N = h*w patch tokens in row-major order on the grid of the
-image, N' = h'*w' on that of the view; rows of an attention matrix are queries. A view is the name
+Shapes: B batch, T class tokens first, N = hw patch tokens in row-major order on the grid of the
+image, N' = h'w' on that of the view; rows of an attention matrix are queries. A view is the name
 of a step or a tuple of names, first step first; ``'rot90'`` turns counter-clockwise as
 :func:`numpy.rot90` does. At most one step is ``'resize'``: the grid of the view gives its size.
 """

@@ -94,8 +94,7 @@ def wsol_scores(counts: Tensor, edges: Tensor) -> WSOLScores:
 
     Returns:
         WSOLScores: PxAP is the sum of P_i (R_i - R_{i-1}) over descending thresholds, pIoU the
-            largest tp / (tp + fp + fn); one
-        threshold for all images.
+            largest tp / (tp + fp + fn); one threshold for all images.
     """
     hit, false = counts.flip(1).cumsum(1).double()  # from the highest threshold down
     objects = counts[0].sum().double()

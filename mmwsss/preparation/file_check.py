@@ -65,8 +65,8 @@ def check_mask(path, num_classes, size=None):
 
     Returns:
         MaskCheck: ``labels`` may be given in spite of a problem: colour-encoded and four-channel
-            masks in VOC colours are translated,
-        those with a foreign palette are taken as class ids if their values are.
+            masks in VOC colours are translated, those with a foreign palette
+            are taken as class ids if their values are.
     """
     try:
         with open_image(path, 'mask') as image:

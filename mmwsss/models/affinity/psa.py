@@ -23,7 +23,7 @@ class AffinityNet(AffinityPropagator):
     """AffinityNet (Ahn and Kwak, CVPR 2018).
 
     Trunk maps are embedded by 1x1 convolutions and ELU, concatenated and fused by another. The
-    affinity of two cells within ``radius`` is exp(-mean |difference|) of their features. It is
+    affinity of two cells within ``radius`` is ``exp(-mean |difference|)`` of their features. It is
     trained on label maps made by :func:`mmwsss.functional.affinity.affinity_labels`. Released
     weights (``resnet38_aff.pth``) load by their own names.
 

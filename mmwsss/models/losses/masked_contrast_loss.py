@@ -15,7 +15,7 @@ class MaskedContrastLoss(nn.Module):
 
     With ``z_tv`` the product of teacher view t and student view v over the temperature, P the
     positive views of an image and ``n_t`` the sum of ``exp(z_tv)`` over its negative views, the
-    loss of an image is
+    loss of an image is::
 
         1 / (2 |P|) sum_t sum_{v in P} log((exp(z_tv) + n_t + eps) / exp(z_tv)),
 
