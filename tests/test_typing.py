@@ -1,4 +1,4 @@
-"""Every function of the packages that users import is annotated.
+"""Every function of the package is annotated.
 
 The first tests need no mypy and name the functions that lack an annotation; the last one runs mypy,
 as ``make lint`` does, which checks that the annotations agree with the code.
@@ -21,8 +21,10 @@ TYPED = (
     'evaluation',
     'functional',
     'models',
+    'preparation',
     'structures',
     'utils',
+    'visualization',
 )
 
 

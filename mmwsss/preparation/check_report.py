@@ -2,6 +2,8 @@
 time.
 """
 
+from pathlib import Path
+
 from mmwsss.utils.io import atomic_open
 
 
@@ -12,35 +14,36 @@ class CheckReport:
         subject (str): What is checked; starts the report.
     """
 
-    def __init__(self, subject):
+    def __init__(self, subject: str) -> None:
         self.subject = subject
-        self._problems, self._notes = {}, {}
+        self._problems: dict[str, list[tuple[str, str]]] = {}
+        self._notes: dict[str, list[tuple[str, str]]] = {}
 
-    def problem(self, kind, where, detail=''):
+    def problem(self, kind: str, where: str | Path, detail: object = '') -> None:
         """Add a problem.
 
         Args:
             kind (str): What is wrong and how to fix it; entries of one kind are listed together.
             where (str | Path): The file, or file and line.
-            detail (str): What exactly.
+            detail: What exactly, as text or a number.
         """
         self._problems.setdefault(kind, []).append((str(where), str(detail)))
 
-    def note(self, kind, where='', detail=''):
+    def note(self, kind: str, where: str | Path = '', detail: object = '') -> None:
         """Add a note; arguments as for :meth:`problem`, ``where`` may be empty."""
         self._notes.setdefault(kind, []).append((str(where), str(detail)))
 
     @property
-    def num_problems(self):
+    def num_problems(self) -> int:
         """int: Number of problems."""
         return sum(map(len, self._problems.values()))
 
     @property
-    def exit_code(self):
+    def exit_code(self) -> int:
         """int: 1 with problems, else 0."""
         return int(self.num_problems > 0)
 
-    def text(self):
+    def text(self) -> str:
         """The whole report; each file has a line of its own."""
         notes = sum(map(len, self._notes.values()))
         lines = [f'{self.subject}: {_count(self.num_problems, "problem")}, {_count(notes, "note")}']
@@ -54,11 +57,11 @@ class CheckReport:
                 ]
         return '\n'.join(lines)
 
-    def write(self, path):
+    def write(self, path: str | Path) -> None:
         """Write :meth:`text` to a file, atomically."""
         with atomic_open(path, 'w', encoding='utf-8') as file:
             file.write(self.text() + '\n')
 
 
-def _count(number, noun):
+def _count(number: int, noun: str) -> str:
     return f'{number} {noun}{"" if number == 1 else "s"}'

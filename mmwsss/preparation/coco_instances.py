@@ -4,12 +4,16 @@ memory.
 
 import math
 from array import array
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mmwsss.preparation.file_check import check_image
+from mmwsss.preparation.check_report import CheckReport
+from mmwsss.preparation.file_check import check_image, image_problem
 from mmwsss.preparation.instance_masks import paint_instances, paint_order
 from mmwsss.preparation.json_stream import JSONArrays, read_json_part
 from mmwsss.utils.class_lists import COCO_CLASSES
@@ -33,23 +37,27 @@ class COCOImage(NamedTuple):
 
     img_id: str
     file_name: str
-    size: tuple  # (H,W)
-    labels: tuple  # different labels 1..80, ascending
-    places: tuple  # (first byte, number of bytes) of each annotation, in file order
+    size: tuple[int, int]  # (H,W)
+    labels: tuple[int, ...]  # different labels 1..80, ascending
+    places: tuple[
+        tuple[int, int], ...
+    ]  # (first byte, number of bytes) of each annotation, in file order
 
 
 class COCOMaskJob(NamedTuple):
     """Job of a worker: everything needed to write one mask."""
 
     annotations: str  # the JSON file
-    places: tuple
-    size: tuple
+    places: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
     target: str
     overlap: str
     crowd: str
 
 
-def index_annotations(path, report, tell=None):
+def index_annotations(
+    path: str | Path, report: CheckReport, tell: Callable[..., object] | None = None
+) -> list[COCOImage]:
     """Read an instance annotation file once, and note where each image's annotations are.
 
     Args:
@@ -65,74 +73,111 @@ def index_annotations(path, report, tell=None):
         FileNotFoundError: No such file.
         ValueError: Not JSON, or cut off. The message names the file.
     """
-    images, owners, labels, starts, lengths, numbers, early = (
-        {},
-        array('q'),
-        array('B'),
-        array('q'),
-        array('l'),
-        {},
-        [],
-    )
+    index = _Index(path, report)
     for name, element, start, length in JSONArrays(path, ('images', 'annotations', 'categories')):
         if name == 'images':
-            _add_image(element, images, numbers, path, report)
+            index.add_image(element)
         elif name == 'categories':
             _check_category(element, path, report)
         else:
-            wrong = annotation_problem(element)
-            if wrong:
-                name = element.get('id') if isinstance(element, dict) else f'at byte {start}'
-                report.problem(wrong[0], path, f'annotation {name}: {wrong[1]}')
-                continue
-            shape = element['segmentation']
-            if isinstance(shape, dict):
-                run = element.get('id'), element['image_id'], rle_extent(shape)
-                if element['image_id'] in images:
-                    _check_runs(*run, images, path, report)
-                else:
-                    early.append(run)  # the file may list its images last
-            elif not shape or len(areal(shape)) < len(shape):
-                report.note(
-                    'polygons of fewer than three points: not painted, their tags count',
-                    path,
-                    f'annotation {element.get("id")}',
-                )
-            owners.append(element['image_id'])
-            labels.append(LABELS[element['category_id']])
-            starts.append(start)
-            lengths.append(length)
-            if tell is not None and not len(starts) % 1000:
+            index.add_annotation(element, start, length)
+            if tell is not None and not len(index.starts) % 1000:
                 tell(completed=start)
-    for run in early:
-        if run[1] in images:  # else reported below
-            _check_runs(*run, images, path, report)
-    order = np.argsort(
-        np.frombuffer(owners, np.int64) if len(owners) else np.zeros(0, np.int64), kind='stable'
-    )
-    grouped = {}
-    for index in order.tolist():
-        grouped.setdefault(owners[index], []).append(index)
-    for owner in grouped.keys() - images.keys():
-        report.problem(
-            'annotations of an image that the file does not list',
-            path,
-            f'image {owner}, {len(grouped[owner])} annotations',
-        )
-    result = [
-        COCOImage(
-            Path(file_name).stem,
-            file_name,
-            size,
-            tuple(sorted({labels[index] for index in grouped.get(number, ())})),
-            tuple((starts[index], lengths[index]) for index in grouped.get(number, ())),
-        )
-        for number, (file_name, size) in images.items()
-    ]
-    return sorted(result)
+    return index.result()
 
 
-def annotation_problem(annotation):
+class _Index:
+    """What :func:`index_annotations` keeps of a file: some numbers for each annotation.
+
+    Args:
+        path (str | Path): The file, for messages.
+        report (CheckReport): Takes the problems.
+    """
+
+    def __init__(self, path: str | Path, report: CheckReport) -> None:
+        self.path, self.report = path, report
+        self.images: dict[int, tuple[str, tuple[int, int]]] = {}  # file name, (H,W)
+        self.stems: set[str] = set()
+        # image, label, first byte and number of bytes of each annotation
+        self.owners, self.labels = array('q'), array('B')
+        self.starts, self.lengths = array('q'), array('l')
+        # run lengths of images that were not listed yet: annotation, image, extent
+        self.early: list[tuple[Any, int, tuple[int, int, int]]] = []
+
+    def add_image(self, element: Any) -> None:
+        """Take an entry of ``images``."""
+        problem = image_entry_problem(element, self.path)
+        if problem is not None:
+            self.report.problem(problem[0], self.path, problem[1])
+            return
+        number, file_name = element['id'], element['file_name']
+        stem = Path(file_name).stem
+        if number in self.images or stem in self.stems:
+            self.report.problem('image listed twice', self.path, f'id {number}, {file_name}')
+        self.stems.add(stem)
+        self.images[number] = file_name, (element['height'], element['width'])
+
+    def add_annotation(self, element: Any, start: int, length: int) -> None:
+        """Take an entry of ``annotations`` and its place in the file."""
+        wrong = annotation_problem(element)
+        if wrong:
+            name = element.get('id') if isinstance(element, dict) else f'at byte {start}'
+            self.report.problem(wrong[0], self.path, f'annotation {name}: {wrong[1]}')
+            return
+        shape = element['segmentation']
+        if isinstance(shape, dict):
+            run = element.get('id'), element['image_id'], rle_extent(shape)
+            if element['image_id'] in self.images:
+                self._check_runs(*run)
+            else:
+                self.early.append(run)  # the file may list its images last
+        elif not shape or len(areal(shape)) < len(shape):
+            self.report.note(
+                'polygons of fewer than three points: not painted, their tags count',
+                self.path,
+                f'annotation {element.get("id")}',
+            )
+        self.owners.append(element['image_id'])
+        self.labels.append(LABELS[element['category_id']])
+        self.starts.append(start)
+        self.lengths.append(length)
+
+    def result(self) -> list[COCOImage]:
+        """The images, sorted by id; reports the problems that only the whole file shows."""
+        for name, owner, extent in self.early:
+            if owner in self.images:  # else reported below
+                self._check_runs(name, owner, extent)
+        grouped: dict[int, list[int]] = {}
+        for index, owner in enumerate(self.owners):
+            grouped.setdefault(owner, []).append(index)
+        for owner in sorted(grouped.keys() - self.images.keys()):
+            self.report.problem(
+                'annotations of an image that the file does not list',
+                self.path,
+                f'image {owner}, {len(grouped[owner])} annotations',
+            )
+        return sorted(self._image(number, grouped.get(number, [])) for number in self.images)
+
+    def _image(self, number: int, annotations: list[int]) -> COCOImage:
+        file_name, size = self.images[number]
+        labels = tuple(sorted({self.labels[index] for index in annotations}))
+        places = tuple((self.starts[index], self.lengths[index]) for index in annotations)
+        return COCOImage(Path(file_name).stem, file_name, size, labels, places)
+
+    def _check_runs(self, name: Any, owner: int, extent: tuple[int, int, int]) -> None:
+        """Report run lengths of another size than their image."""
+        height, width = self.images[owner][1]
+        if extent != (height, width, height * width):
+            pixels = 'damaged runs' if extent[2] < 0 else f'runs of {extent[2]} pixels'
+            self.report.problem(
+                'RLE that does not fit its image (width x height)',
+                self.path,
+                f'annotation {name}: its mask is {extent[1]}x{extent[0]} with {pixels}, the image '
+                f'{width}x{height}',
+            )
+
+
+def annotation_problem(annotation: Any) -> tuple[str, str] | None:
     """Problem of an annotation: (kind, detail), or None."""
     if not isinstance(annotation, dict):
         return 'annotation that is not an object', repr(annotation)[:60]
@@ -158,11 +203,11 @@ def annotation_problem(annotation):
     )
 
 
-def _is_id(value):
+def _is_id(value: Any) -> bool:
     return type(value) is int and -1 << 63 <= value < 1 << 63  # what an array of 'q' holds
 
 
-def _is_polygon(value):
+def _is_polygon(value: Any) -> bool:
     return (
         isinstance(value, list)
         and NUMBERS.issuperset(map(type, value))
@@ -173,7 +218,7 @@ def _is_polygon(value):
     )
 
 
-def _is_rle(shape):
+def _is_rle(shape: dict[str, Any]) -> bool:
     size, counts = shape.get('size'), shape.get('counts')
     return (
         isinstance(size, list)
@@ -184,7 +229,7 @@ def _is_rle(shape):
     )
 
 
-def rle_extent(shape):
+def rle_extent(shape: dict[str, Any]) -> tuple[int, int, int]:
     """Height, width and number of pixels of run lengths; -1 pixels where they are damaged.
 
     pycocotools checks none of them: runs that end early leave the rest of the mask uninitialised.
@@ -199,17 +244,19 @@ def rle_extent(shape):
         )
     except ValueError:
         counts = [-1]
-    return *shape['size'], -1 if min(counts, default=0) < 0 else sum(counts)
+    height, width = shape['size']
+    return height, width, -1 if min(counts, default=0) < 0 else sum(counts)
 
 
-def unpack_runs(text):
+def unpack_runs(text: str) -> list[int]:
     """Run lengths of an RLE string: five bits a character, the sixth says that more follow; from
     the fourth run on, the difference to the run before the last.
 
     Raises:
         ValueError: Characters that are none of its alphabet, or an end within a run.
     """
-    runs, value, shift = [], 0, 0
+    runs: list[int] = []
+    value, shift = 0, 0
     for character in text:
         code = ord(character) - 48
         if not 0 <= code < 64:
@@ -225,20 +272,7 @@ def unpack_runs(text):
     return runs
 
 
-def _check_runs(name, owner, extent, images, path, report):
-    """Report run lengths of another size than their image."""
-    height, width = images[owner][1]
-    if extent != (height, width, height * width):
-        pixels = 'damaged runs' if extent[2] < 0 else f'runs of {extent[2]} pixels'
-        report.problem(
-            'RLE that does not fit its image (width x height)',
-            path,
-            f'annotation {name}: its mask is {extent[1]}x{extent[0]} with {pixels}, the image '
-            f'{width}x{height}',
-        )
-
-
-def areal(polygons):
+def areal(polygons: Iterable[list[float]]) -> list[list[float]]:
     """The polygons that have an area: three points or more."""
     return [
         polygon
@@ -247,25 +281,20 @@ def areal(polygons):
     ]
 
 
-def check_coco_images(batch):
+def check_coco_images(
+    batch: Sequence[tuple[Path, tuple[int, int] | None]],
+) -> list[tuple[str, Path, str]]:
     """Check several images, pairs (path, (H,W) of the annotation file or None).
 
     Returns:
         list: (kind, file, detail) of those with a problem.
     """
-    problems = []
+    problems: list[tuple[str, Path, str]] = []
     for path, expected in batch:
         size, wrong = check_image(path, raw=True)
         if wrong:
-            missing = wrong == 'image not found'
-            problems.append(
-                (
-                    wrong if missing else 'truncated or unreadable image',
-                    path,
-                    '' if missing else wrong,
-                )
-            )
-        elif expected is not None and size != expected:
+            problems.append(image_problem(path, wrong))
+        elif size is not None and expected is not None and size != expected:
             problems.append(
                 (
                     'image of another size than its annotations (width x height)',
@@ -276,7 +305,7 @@ def check_coco_images(batch):
     return problems
 
 
-def write_coco_masks(batch):
+def write_coco_masks(batch: Sequence[COCOMaskJob]) -> list[tuple[str, str]]:
     """Write the label maps of several images.
 
     Args:
@@ -294,7 +323,7 @@ def write_coco_masks(batch):
     return problems
 
 
-def coco_label_map(job):
+def coco_label_map(job: COCOMaskJob) -> NDArray[np.uint8]:
     """(H,W) uint8 label map, 0 background, 1..80 the categories in the order of their ids; crowds
     as instances, or 255.
 
@@ -319,7 +348,7 @@ def coco_label_map(job):
     )
 
 
-def _encode(annotation, codes, size):
+def _encode(annotation: dict[str, Any], codes: ModuleType, size: tuple[int, int]) -> dict[str, Any]:
     """Run lengths of an instance.
 
     Raises:
@@ -347,7 +376,7 @@ def _encode(annotation, codes, size):
     return rle
 
 
-def rle_module():
+def rle_module() -> ModuleType:
     """The module ``pycocotools.mask``.
 
     Raises:
@@ -360,55 +389,34 @@ def rle_module():
     return mask
 
 
-def _add_image(element, images, numbers, path, report):
+def image_entry_problem(element: Any, path: str | Path) -> tuple[str, str] | None:
+    """Problem of an entry of ``images``: (kind, detail), or None."""
     if not isinstance(element, dict):
-        report.problem('image that is not an object', path, repr(element)[:60])
-        return
+        return 'image that is not an object', repr(element)[:60]
     lacking = [key for key in ('id', 'file_name', 'height', 'width') if key not in element]
     if lacking:
-        report.problem(
-            'image without a field', path, f'image {element.get("id")}: {", ".join(lacking)}'
-        )
-        return
-    wrong = [
-        key
-        for key, known in (
-            ('id', _is_id),
-            ('file_name', _is_name),
-            ('height', _is_length),
-            ('width', _is_length),
-        )
-        if not known(element[key])
-    ]
-    if wrong:
-        report.problem(
-            'image with a field of another type (integers, file_name text)',
-            path,
-            f'image {element["id"]!r}: {wrong[0]} {element[wrong[0]]!r}',
-        )
-        return
-    file_name = element['file_name']
+        return 'image without a field', f'image {element.get("id")}: {", ".join(lacking)}'
+    fields = dict(id=_is_id, file_name=_is_name, height=_is_length, width=_is_length)
+    for key, fits in fields.items():
+        if not fits(element[key]):
+            kind = 'image with a field of another type (integers, file_name text)'
+            return kind, f'image {element["id"]!r}: {key} {element[key]!r}'
     try:
         check_pixels(path, element['width'], element['height'], 'image')
     except ValueError as error:
-        report.problem('image that is too large', path, str(error).removeprefix(f'{path}: '))
-        return
-    stem = Path(file_name).stem
-    if element['id'] in images or stem in numbers:
-        report.problem('image listed twice', path, f'id {element["id"]}, {file_name}')
-    numbers[stem] = element['id']
-    images[element['id']] = file_name, (element['height'], element['width'])
+        return 'image that is too large', str(error).removeprefix(f'{path}: ')
+    return None
 
 
-def _is_name(value):
+def _is_name(value: Any) -> bool:
     return isinstance(value, str) and not name_problem(Path(value).stem, folders=False)
 
 
-def _is_length(value):
+def _is_length(value: Any) -> bool:
     return type(value) is int and value > 0
 
 
-def _check_category(element, path, report):
+def _check_category(element: Any, path: str | Path, report: CheckReport) -> None:
     if not isinstance(element, dict):
         report.problem('category that is not an object', path, repr(element)[:60])
         return

@@ -1,9 +1,12 @@
 """Validation of image and mask files: images that were cut off, masks that are not label maps."""
 
 import os
-from typing import NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmwsss.utils.image_io import open_image, read_image, shown_size
 from mmwsss.utils.io import LOSSY_FORMATS, MASK_MODES, voc_palette
@@ -16,11 +19,13 @@ _RGB_CODE = np.array([1 << 16, 1 << 8, 1])
 class MaskCheck(NamedTuple):
     """A label map and what is wrong with its file."""
 
-    labels: np.ndarray | None  # (H,W) uint8, None if this cannot be determined
-    problem: tuple | None  # (kind, detail)
+    labels: NDArray[Any] | None  # (H,W) uint8, None if this cannot be determined
+    problem: tuple[str, str] | None  # (kind, detail)
 
 
-def check_image(path, decode=False, *, raw=False):
+def check_image(
+    path: str | Path, decode: bool = False, *, raw: bool = False
+) -> tuple[tuple[int, int] | None, str]:
     """Look for an image that is damaged.
 
     The end of a JPEG or PNG file tells whether all of it is there, so that most files need not be
@@ -55,7 +60,7 @@ def check_image(path, decode=False, *, raw=False):
     return size, ''
 
 
-def check_mask(path, num_classes, size=None):
+def check_mask(path: str | Path, num_classes: int, size: Sequence[int] | None = None) -> MaskCheck:
     """Read a label map in any storage format, and report what is wrong with the file.
 
     Args:
@@ -84,21 +89,40 @@ def check_mask(path, num_classes, size=None):
             None, ('mask of a format that changes class ids; make it again as PNG', form)
         )
     if size is not None and pixels.shape[:2] != tuple(size):
-        return MaskCheck(
-            None,
-            (
-                'mask and image differ in size (width x height)',
-                f'{pixels.shape[1]}x{pixels.shape[0]} and {size[1]}x{size[0]}',
-            ),
-        )
+        return MaskCheck(None, size_problem(pixels.shape, size))
     if pixels.ndim == 3:
-        labels, foreign = labels_from_colors(pixels, num_classes)
-        kind = 'colour-encoded mask of four channels' if mode == 'RGBA' else 'colour-encoded mask'
-        if foreign is not None:
-            return MaskCheck(
-                None, (f'{kind} with a colour that is not a class', f'{mode} image with {foreign}')
-            )
-        return MaskCheck(labels, (f'{kind}, not a palette PNG', f'{mode} image in VOC colours'))
+        return _check_colored_mask(pixels, mode, num_classes)
+    return _check_label_map(pixels, palette, num_classes)
+
+
+def image_problem(path: Path, wrong: str) -> tuple[str, Path, str]:
+    """(kind, file, detail) for a report of what :func:`check_image` says is wrong."""
+    if wrong == 'image not found':
+        return wrong, path, ''
+    return 'truncated or unreadable image', path, wrong
+
+
+def size_problem(mask: Sequence[int], image: Sequence[int]) -> tuple[str, str]:
+    """Problem of a mask and an image of these two sizes (H,W)."""
+    kind = 'mask and image differ in size (width x height)'
+    return kind, f'{mask[1]}x{mask[0]} and {image[1]}x{image[0]}'
+
+
+def _check_colored_mask(pixels: NDArray[np.uint8], mode: str, num_classes: int) -> MaskCheck:
+    """A mask (H,W,3) that holds colours in place of class ids."""
+    labels, foreign = labels_from_colors(pixels, num_classes)
+    kind = 'colour-encoded mask of four channels' if mode == 'RGBA' else 'colour-encoded mask'
+    if foreign is not None:
+        return MaskCheck(
+            None, (f'{kind} with a colour that is not a class', f'{mode} image with {foreign}')
+        )
+    return MaskCheck(labels, (f'{kind}, not a palette PNG', f'{mode} image in VOC colours'))
+
+
+def _check_label_map(
+    pixels: NDArray[Any], palette: Sequence[int] | None, num_classes: int
+) -> MaskCheck:
+    """A mask (H,W) of class ids, perhaps with a palette."""
     values = np.unique(pixels)
     wrong = [int(value) for value in values if not 0 <= value < num_classes and value != 255]
     if wrong:
@@ -115,7 +139,9 @@ def check_mask(path, num_classes, size=None):
     )
 
 
-def labels_from_colors(rgb, num_classes):
+def labels_from_colors(
+    rgb: NDArray[np.uint8], num_classes: int
+) -> tuple[NDArray[np.uint8] | None, tuple[int, ...] | None]:
     """Translate an image in VOC colours to a label map.
 
     Args:
@@ -137,7 +163,7 @@ def labels_from_colors(rgb, num_classes):
     return ids[order][nearest].astype(np.uint8), None
 
 
-def _palette_difference(palette, values):
+def _palette_difference(palette: Sequence[int], values: NDArray[Any]) -> str:
     """How the colours of the values that occur differ from VOC's; grey levels are taken as plain
     class ids.
     """

@@ -1,11 +1,14 @@
 """One label map from the masks of overlapping instances."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 OVERLAPS = ('first', 'smallest')
 
 
-def paint_order(areas, overlap='first'):
+def paint_order(areas: Sequence[float], overlap: str = 'first') -> list[int]:
     """Order in which instances win a pixel.
 
     Args:
@@ -25,7 +28,9 @@ def paint_order(areas, overlap='first'):
     return list(order) if overlap == 'first' else sorted(order, key=areas.__getitem__)
 
 
-def paint_instances(masks, labels, size):
+def paint_instances(
+    masks: Iterable[ArrayLike], labels: Iterable[int], size: tuple[int, int]
+) -> NDArray[np.uint8]:
     """Paint instances one over the other.
 
     Args:

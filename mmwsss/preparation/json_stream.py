@@ -3,6 +3,9 @@
 import json
 import re
 from codecs import BOM_UTF8
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
 
 from mmwsss.utils.limits import MIB, check_regular_file, limit
 
@@ -27,16 +30,17 @@ class JSONArrays:
             Raised while iterating.
     """
 
-    def __init__(self, path, names):
+    def __init__(self, path: str | Path, names: Sequence[str]) -> None:
         self.path, self.names = path, frozenset(names)
         self._decode = json.JSONDecoder().raw_decode
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[str, Any, int, int]]:
         check_regular_file(self.path, 'annotation file')
         with open(self.path, 'rb') as file:
             start = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
             file.seek(start)
-            self._file, self._text, self._base, self._at = file, '', start, 0
+            self._file: IO[bytes] = file
+            self._text, self._base, self._at = '', start, 0
             self._expect('{')
             while self._peek() != '}':
                 name = self._value()[0]
@@ -48,7 +52,7 @@ class JSONArrays:
                 if self._peek() == ',':
                     self._at += 1
 
-    def _elements(self, name):
+    def _elements(self, name: str) -> Iterator[tuple[str, Any, int, int]]:
         self._expect('[')
         while self._peek() != ']':
             element, start, length = self._value()
@@ -57,10 +61,11 @@ class JSONArrays:
                 self._at += 1
         self._expect(']')
 
-    def _peek(self):
+    def _peek(self) -> str:
         """Next character that is not blank."""
         while True:
-            self._at = _BLANKS.match(self._text, self._at).end()
+            blanks = _BLANKS.match(self._text, self._at)
+            self._at = self._at if blanks is None else blanks.end()
             if self._at < len(self._text):
                 return self._text[self._at]
             if not self._more():
@@ -69,7 +74,7 @@ class JSONArrays:
                     f'{self._base + self._at}'
                 )
 
-    def _expect(self, character):
+    def _expect(self, character: str) -> None:
         found = self._peek()
         if found != character:
             raise ValueError(
@@ -79,7 +84,7 @@ class JSONArrays:
             )
         self._at += 1
 
-    def _value(self):
+    def _value(self) -> tuple[Any, int, int]:
         """Next value, its first byte and its number of bytes."""
         self._peek()
         while True:
@@ -126,7 +131,7 @@ class JSONArrays:
                 f'MMWSSS_MAX_JSON_MB={-(-len(self._text) // MIB) * 2}'
             )
 
-    def _more(self):
+    def _more(self) -> bool:
         """Read on and forget the text before the current position; False at the end."""
         data = self._file.read(CHUNK)
         # a character per byte
@@ -138,7 +143,7 @@ class JSONArrays:
         return bool(data)
 
 
-def read_json_part(file, start, length):
+def read_json_part(file: IO[bytes], start: int, length: int) -> Any:
     """Element of an array, from an open binary file and the place that :class:`JSONArrays`
     gives.
     """

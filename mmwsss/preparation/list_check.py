@@ -2,8 +2,9 @@
 programs leave.
 """
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+from mmwsss.preparation.check_report import CheckReport
 from mmwsss.utils.file_lookup import image_id
 from mmwsss.utils.limits import read_bytes
 from mmwsss.utils.names import name_problem
@@ -16,7 +17,7 @@ UNFIT = 'ids that cannot be names of files'
 EMPTY = 'the list names no image'
 
 
-def check_id_list(path, report, repair=False):
+def check_id_list(path: str | Path, report: CheckReport, repair: bool = False) -> list[str]:
     """Read a list of bare ids, one a line, and report everything that is unusual.
 
     Args:
@@ -43,7 +44,7 @@ def check_id_list(path, report, repair=False):
         complain(BYTE_ORDER_MARK, path)
     if b'\r' in data:
         complain(LINE_ENDS, path)
-    lines = {}
+    lines: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words:

@@ -3,7 +3,9 @@
 import difflib
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
+from mmwsss.preparation.check_report import CheckReport
 from mmwsss.preparation.file_check import check_image
 from mmwsss.utils.image_io import is_deep_color, open_image, orientation_of, shown_size
 
@@ -18,7 +20,7 @@ NEARLY_ALL = 0.9  # share of the photos
 SIMILAR, SHORTEST = 0.8, 5  # of difflib, for names of so many letters
 
 
-def near_duplicates(names):
+def near_duplicates(names: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of names that probably mean the same: another case, other marks, a plural, a typing
     error.
 
@@ -31,7 +33,8 @@ def near_duplicates(names):
     """
     plain = {name: re.sub(r'[\W_]+', '', name.casefold()) for name in names}
     without_digits = {name: re.sub(r'\d+', '0', key) for name, key in plain.items()}
-    order, pairs = sorted(names), []
+    order = sorted(names)
+    pairs: list[tuple[str, str]] = []
     for index, one in enumerate(order):
         for two in order[index + 1 :]:
             a, b = plain[one], plain[two]
@@ -46,14 +49,16 @@ def near_duplicates(names):
     return pairs
 
 
-def _similar(one, two):
+def _similar(one: str, two: str) -> bool:
     if min(len(one), len(two)) < SHORTEST or abs(len(one) - len(two)) > 2:
         return False
     matcher = difflib.SequenceMatcher(None, one, two, False)
     return matcher.quick_ratio() >= SIMILAR and matcher.ratio() >= SIMILAR
 
 
-def note_balance(table, classes, report):
+def note_balance(
+    table: Mapping[str, Sequence[str]], classes: Sequence[str], report: CheckReport
+) -> Counter[str]:
     """Note everything that makes classes hard to learn from tags.
 
     Args:
@@ -65,9 +70,6 @@ def note_balance(table, classes, report):
         Counter: Images of each class.
     """
     counts = Counter(tag for tags in table.values() for tag in tags)
-    members = {}
-    for name in classes:
-        members[name] = frozenset(image for image, tags in table.items() if name in tags)
     for one, two in near_duplicates(classes):
         report.note(
             'near-duplicate names (--rename A=B joins them)',
@@ -87,21 +89,32 @@ def note_balance(table, classes, report):
                 name,
                 f'{counts[name]} of {len(table)}',
             )
-    together = {}
+    _note_inseparable(table, classes, counts, report)
+    for image, tags in table.items():
+        if not tags:
+            report.note('images without tags (they count as background)', image)
+    return counts
+
+
+def _note_inseparable(
+    table: Mapping[str, Sequence[str]],
+    classes: Sequence[str],
+    counts: Counter[str],
+    report: CheckReport,
+) -> None:
+    """Note classes that exactly the same photos show, unless these are all photos."""
+    together: dict[frozenset[str], list[str]] = {}
     for name in classes:
         if counts[name]:
-            together.setdefault(members[name], []).append(name)
-    for names in together.values():
-        if len(names) > 1 and len(members[names[0]]) < len(table):
+            members = frozenset(image for image, tags in table.items() if name in tags)
+            together.setdefault(members, []).append(name)
+    for members, names in together.items():
+        if len(names) > 1 and len(members) < len(table):
             report.note(
                 'classes that always occur together cannot be distinguished',
                 ', '.join(names),
                 f'{counts[names[0]]} photos',
             )
-    empty = [image for image, tags in table.items() if not tags]
-    for image in empty:
-        report.note('images without tags (they count as background)', image)
-    return counts
 
 
 def note_photos(paths: list[tuple[str, bool]]) -> list[tuple[str, str, str]]:
@@ -134,7 +147,7 @@ def note_photos(paths: list[tuple[str, bool]]) -> list[tuple[str, str, str]]:
     return notes
 
 
-def check_photos(paths):
+def check_photos(paths: Sequence[tuple[str, bool]]) -> list[tuple[str, str, str]]:
     """Check several images, for worker processes.
 
     Args:
@@ -148,7 +161,7 @@ def check_photos(paths):
         size, wrong = check_image(path, decode)
         if wrong:
             problems.append(('truncated or unreadable image', path, wrong))
-        elif min(size) < SMALLEST_SIDE:
+        elif size is not None and min(size) < SMALLEST_SIDE:
             problems.append(
                 (
                     f'image of less than {SMALLEST_SIDE} pixels',

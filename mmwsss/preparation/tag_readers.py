@@ -4,9 +4,11 @@ wrong.
 
 import csv
 import filecmp
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from mmwsss.preparation.check_report import CheckReport
 from mmwsss.preparation.list_check import BYTE_ORDER_MARK, LINE_ENDS
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, is_hidden
 from mmwsss.utils.io import read_json, tag_rows
@@ -33,12 +35,14 @@ class TagSource(NamedTuple):
     """Content of a tag source."""
 
     kind: str  # for messages
-    table: dict  # image as written -> tags
-    classes: tuple | None  # the classes it lists, without background
-    files: dict | None  # image -> path, of folders
+    table: dict[str, list[str]]  # image as written -> tags
+    classes: tuple[str, ...] | None  # the classes it lists, without background
+    files: dict[str, Path] | None  # image -> path, of folders
 
 
-def read_tag_source(path, report, classes=None):
+def read_tag_source(
+    path: str | Path, report: CheckReport, classes: Sequence[str] | None = None
+) -> TagSource:
     """Read tags from a table, a JSON file or folders.
 
     CSV (separated by ``,``, ``;`` or tabs): ``image,tags`` as in :func:`mmwsss.utils.io.read_tags`;
@@ -76,25 +80,28 @@ def read_tag_source(path, report, classes=None):
             raise ValueError(
                 f'{path}: not a table that can be read ({error}); save it as UTF-8 CSV'
             ) from error
-    repeated = []
+    return _read_json(path, report, classes)
+
+
+def _read_json(path: Path, report: CheckReport, classes: Sequence[str] | None) -> TagSource:
+    """JSON of any of the known layouts."""
+    repeated: list[str] = []
     content = read_json(path, repeated)
     of_program = isinstance(content, dict) and (
         'data_list' in content or {'images', 'annotations', 'categories'} <= content.keys()
     )
     for name in repeated:
         report.problem('JSON object with a key twice' if of_program else TWICE, path, repr(name))
+    if of_program and 'data_list' in content:
+        return _read_mmpretrain(path, content, report, classes)
     if of_program:
-        return (
-            _read_mmpretrain(path, content, report, classes)
-            if 'data_list' in content
-            else _read_coco(path, content, report)
-        )
+        return _read_coco(path, content, report)
     if not isinstance(content, dict):
         raise ValueError(
             f'{path}: expected an object: image -> tags, MMPretrain\'s "data_list", or COCO\'s '
             f'"images" and "annotations"'
         )
-    table = {}
+    table: dict[str, list[str]] = {}
     for name, tags in content.items():
         if isinstance(tags, str):
             tags = [tags]
@@ -105,7 +112,28 @@ def read_tag_source(path, report, classes=None):
     return TagSource('JSON of tags', table, None, None)
 
 
-def _read_csv(path, report):
+def _read_csv(path: Path, report: CheckReport) -> TagSource:
+    lines = _table_lines(path, report)
+    delimiter = max(',;\t', key=lines[0].count)
+    header = [field.strip() for field in next(csv.reader(lines[:1], delimiter=delimiter))]
+    if header == ['image', 'tags'] and delimiter == ',':
+        return _read_own_table(path, lines, report)
+    if len(header) < 2:
+        raise ValueError(
+            f'{path}, line 1: expected the header "image,tags", or columns for image and tags, '
+            f'found {lines[0][:100]!r}'
+        )
+    rows: list[tuple[int, list[str]]] = []
+    for number, row in enumerate(csv.reader(lines[1:], delimiter=delimiter), 2):
+        fields = [field.strip() for field in row]
+        if any(fields):  # spreadsheets write empty rows
+            rows.append((number, fields))
+    read = _read_pairs if len(header) == 2 else _read_columns
+    return read(path, header, rows, report)
+
+
+def _table_lines(path: Path, report: CheckReport) -> list[str]:
+    """Lines of a text file, without the marks that programs leave in it; there is at least one."""
     data = read_bytes(path, 'table of tags')
     try:
         lines = data.decode('utf-8-sig').splitlines()
@@ -119,35 +147,27 @@ def _read_csv(path, report):
         report.note(f'{LINE_ENDS} (replaced)', path)
     if not lines:
         raise ValueError(f'{path}: the file is empty')
-    delimiter = max(',;\t', key=lines[0].count)
-    header = [field.strip() for field in next(csv.reader(lines[:1], delimiter=delimiter))]
-    if header == ['image', 'tags'] and delimiter == ',':
-        table = {}
-        for number, name, tags, wrong in tag_rows(lines):
-            if wrong:
-                report.problem(
-                    TWICE if 'listed twice' in wrong else MALFORMED, f'{path}, line {number}', wrong
-                )
-            else:
-                table[name] = _unique(tags)
-        return TagSource('CSV of tags', table, None, None)
-    if len(header) < 2:
-        raise ValueError(
-            f'{path}, line 1: expected the header "image,tags", or columns for image and tags, '
-            f'found {lines[0][:100]!r}'
-        )
-    rows = []
-    for number, row in enumerate(csv.reader(lines[1:], delimiter=delimiter), 2):
-        fields = [field.strip() for field in row]
-        if any(fields):  # spreadsheets write empty rows
-            rows.append((number, fields))
-    read = _read_pairs if len(header) == 2 else _read_columns
-    return read(path, header, rows, report)
+    return lines
 
 
-def _read_pairs(path, header, rows, report):
+def _read_own_table(path: Path, lines: list[str], report: CheckReport) -> TagSource:
+    """The layout of ``image_tags.csv``."""
+    table: dict[str, list[str]] = {}
+    for number, name, tags, wrong in tag_rows(lines):
+        if wrong:
+            kind = TWICE if 'listed twice' in wrong else MALFORMED
+            report.problem(kind, f'{path}, line {number}', wrong)
+        else:
+            table[name] = _unique(tags)
+    return TagSource('CSV of tags', table, None, None)
+
+
+def _read_pairs(
+    path: Path, header: list[str], rows: list[tuple[int, list[str]]], report: CheckReport
+) -> TagSource:
     """A row per image, or per image and tag."""
-    table, single = {}, header[1].casefold() in ONE_TAG_HEADERS
+    table: dict[str, list[str]] = {}
+    single = header[1].casefold() in ONE_TAG_HEADERS
     for number, row in rows:
         if len(row) != 2 or not row[0]:
             report.problem(
@@ -155,18 +175,17 @@ def _read_pairs(path, header, rows, report):
             )
             continue
         separator = next((mark for mark in ';|,' if mark in row[1]), None if not single else '\n')
-        table[row[0]] = _unique(
-            [
-                *table.get(row[0], ()),
-                *(tag.strip().strip('"') for tag in row[1].split(separator) if tag.strip()),
-            ]
-        )
+        tags = [tag.strip().strip('"') for tag in row[1].split(separator) if tag.strip()]
+        table[row[0]] = _unique([*table.get(row[0], ()), *tags])
     return TagSource('CSV of images and tags', table, None, None)
 
 
-def _read_columns(path, header, rows, report):
+def _read_columns(
+    path: Path, header: list[str], rows: list[tuple[int, list[str]]], report: CheckReport
+) -> TagSource:
     """A column of 0 and 1 per tag."""
-    table, lines = {}, {}
+    table: dict[str, list[str]] = {}
+    lines: dict[str, int] = {}
     for name in {name for name in header if header.count(name) > 1 or not name}:
         report.problem('column without a name, or two of one name', f'{path}, line 1', repr(name))
     for number, row in rows:
@@ -186,7 +205,9 @@ def _read_columns(path, header, rows, report):
     return TagSource('CSV with a column per tag', table, tuple(header[1:]), None)
 
 
-def _read_mmpretrain(path, content, report, classes):
+def _read_mmpretrain(
+    path: Path, content: dict[str, Any], report: CheckReport, classes: Sequence[str] | None
+) -> TagSource:
     """MMPretrain: ``metainfo.classes`` and ``data_list`` with numbers."""
     kind, information = "MMPretrain's multi-label JSON", content.get('metainfo', {})
     listed = information.get('classes', classes) if isinstance(information, dict) else None
@@ -200,7 +221,8 @@ def _read_mmpretrain(path, content, report, classes):
         return TagSource(kind, {}, None, None)
     if not listed:
         raise ValueError(f'{path}: no classes in "metainfo", give them with --classes')
-    names, table = tuple(str(name) for name in listed), {}
+    names = tuple(str(name) for name in listed)
+    table: dict[str, list[str]] = {}
     for number, entry in enumerate(content['data_list']):
         where = f'{path}, data_list[{number}]'
         labels = entry.get('gt_label', []) if isinstance(entry, dict) else None
@@ -208,9 +230,8 @@ def _read_mmpretrain(path, content, report, classes):
         if not isinstance(labels, list) or not isinstance(entry.get('img_path'), str):
             report.problem(MALFORMED, where, 'expected "img_path" and "gt_label"')
             continue
-        wrong = [
-            label for label in labels if not isinstance(label, int) or not 0 <= label < len(names)
-        ]
+        known = range(len(names))
+        wrong = [label for label in labels if not isinstance(label, int) or label not in known]
         if wrong:
             report.problem(
                 f'label outside the {len(names)} classes',
@@ -224,25 +245,25 @@ def _read_mmpretrain(path, content, report, classes):
     return TagSource(kind, table, tuple(name for name in names if name != 'background'), None)
 
 
-def _read_coco(path, content, report):
+def _read_coco(path: Path, content: dict[str, Any], report: CheckReport) -> TagSource:
     """COCO: tags are the categories of an image's annotations."""
-    names, files, table = {}, {}, {}
-    for where, entry in _coco_entries(
-        path, content, 'categories', {'id': (int, str), 'name': str}, report
-    ):
+    names: dict[int | str, str] = {}
+    files: dict[int | str, str] = {}
+    table: dict[str, list[str]] = {}
+    number_or_name = (int, str)
+    fields: dict[str, Any] = {'id': number_or_name, 'name': str}
+    for where, entry in _coco_entries(path, content, 'categories', fields, report):
         if entry['id'] in names:
             report.problem('category listed twice', where, f'id {entry["id"]!r}, {entry["name"]!r}')
         names[entry['id']] = entry['name']
-    for where, entry in _coco_entries(
-        path, content, 'images', {'id': (int, str), 'file_name': str}, report
-    ):
+    fields = {'id': number_or_name, 'file_name': str}
+    for where, entry in _coco_entries(path, content, 'images', fields, report):
         if entry['id'] in files or entry['file_name'] in table:
             report.problem(TWICE, where, f'id {entry["id"]!r}, {entry["file_name"]!r}')
         files[entry['id']] = entry['file_name']
         table[entry['file_name']] = []
-    for where, entry in _coco_entries(
-        path, content, 'annotations', {'image_id': (int, str), 'category_id': (int, str)}, report
-    ):
+    fields = {'image_id': number_or_name, 'category_id': number_or_name}
+    for where, entry in _coco_entries(path, content, 'annotations', fields, report):
         image, category = entry['image_id'], entry['category_id']
         if image not in files:
             report.problem('annotation of a missing image', where, f'image_id {image!r}')
@@ -266,7 +287,13 @@ def _read_coco(path, content, report):
     )
 
 
-def _coco_entries(path, content, key, fields, report):
+def _coco_entries(
+    path: Path,
+    content: dict[str, Any],
+    key: str,
+    fields: Mapping[str, type | tuple[type, ...]],
+    report: CheckReport,
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Entries of an array that have their fields: (place for messages, entry); the others are
     reported.
     """
@@ -275,12 +302,9 @@ def _coco_entries(path, content, key, fields, report):
         return
     for number, entry in enumerate(content[key]):
         where = f'{path}, {key}[{number}]'
-        wrong = [
-            name
-            for name, types in fields.items()
-            if not isinstance(entry, dict) or not isinstance(entry.get(name), types)
-        ]
-        if wrong:
+        if not isinstance(entry, dict) or not all(
+            isinstance(entry.get(name), types) for name, types in fields.items()
+        ):
             report.problem(
                 MALFORMED, where, f'expected {" and ".join(fields)}, found {repr(entry)[:60]}'
             )
@@ -288,8 +312,8 @@ def _coco_entries(path, content, key, fields, report):
             yield where, entry
 
 
-def _read_folders(path, report):
-    """A folder per tag."""
+def _tag_folders(path: Path, report: CheckReport) -> list[Path]:
+    """The folders of tags, without hidden ones and those of a data set."""
     folders = sorted(
         folder for folder in path.iterdir() if folder.is_dir() and not is_hidden(folder.name)
     )
@@ -300,10 +324,16 @@ def _read_folders(path, report):
     ]
     for folder in own:
         report.note('folder of a data set, not of a tag (left out)', folder)
-    folders = [folder for folder in folders if folder not in own]
+    return [folder for folder in folders if folder not in own]
+
+
+def _read_folders(path: Path, report: CheckReport) -> TagSource:
+    """A folder per tag."""
+    folders = _tag_folders(path, report)
     if not folders:
         report.problem('no folder of a tag in it', path)
-    table, files = {}, {}
+    table: dict[str, list[str]] = {}
+    files: dict[str, Path] = {}
     for folder in folders:
         images = sorted(
             file
@@ -328,10 +358,10 @@ def _read_folders(path, report):
     return TagSource('folders of tags', table, classes, files)
 
 
-def _same(one, two):
+def _same(one: Path, two: Path) -> bool:
     regular = one.is_file() and two.is_file()
     return regular and filecmp.cmp(one, two, shallow=False)
 
 
-def _unique(tags):
+def _unique(tags: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))

@@ -10,11 +10,13 @@ distractors and textured backgrounds belong to no class. :class:`ToyDifficulty` 
 import colorsys
 import shutil
 import signal
+from collections.abc import Iterable, Sequence
 from multiprocessing import Pool
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.progress import track
@@ -24,6 +26,9 @@ from mmwsss.utils.io import atomic_open, read_json, read_mask, write_json, write
 MARKER, PARTIAL_MARKER = 'toy_shapes.json', 'toy_shapes.partial.json'
 BODY, TRIM, PART = 1, 2, 3  # layers of a drawing; the trim is a darker tone of the body
 JPEG_QUALITY = 95
+_Job = tuple[Path, str, int, dict[str, Any]]  # root, split, number of the image, settings
+Polygon = tuple[tuple[float, float], ...]
+Color = tuple[int, int, int]
 FORMAT = 2  # raise it when a change of this file changes the images
 
 
@@ -56,16 +61,16 @@ class ToyClass(NamedTuple):
 
     name: str
     hue: float
-    polygons: tuple
+    polygons: tuple[tuple[int, Polygon], ...]
     pattern: str
-    colors: tuple
+    colors: tuple[Color, Color]
 
 
-def _box(x0, y0, x1, y1):
+def _box(x0: float, y0: float, x1: float, y1: float) -> Polygon:
     return ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
 
 
-def _ellipse(x, y, rx, ry, points=20):
+def _ellipse(x: float, y: float, rx: float, ry: float, points: int = 20) -> Polygon:
     angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
     return tuple(zip((x + rx * np.cos(angle)).tolist(), (y + ry * np.sin(angle)).tolist()))
 
@@ -179,7 +184,13 @@ BOAT = TOY_CLASS_NAMES.index('boat') - 1
 BACKGROUNDS = ('clouds', 'stripes', 'tiles', 'gradient', 'sand')
 
 
-def render_toy_image(rng, *, height=96, width=96, difficulty=None):
+def render_toy_image(
+    rng: np.random.Generator,
+    *,
+    height: int = 96,
+    width: int = 96,
+    difficulty: ToyDifficulty | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw one image.
 
     Args:
@@ -204,7 +215,7 @@ def render_toy_image(rng, *, height=96, width=96, difficulty=None):
     for _ in range(rng.integers(difficulty.distractors + 1)):
         _draw_distractor(rng, image)
     owner = np.zeros((height, width), np.uint8)  # number of the object that shows at a pixel
-    areas = []
+    areas: list[int] = []
     mask = np.zeros((height, width), np.uint8)
     for index in classes:
         placed = _place(rng, TOY_CLASSES[index], owner, areas, difficulty)
@@ -219,7 +230,7 @@ def render_toy_image(rng, *, height=96, width=96, difficulty=None):
     return np.clip(image, 0, 255).round().astype(np.uint8), mask
 
 
-def _noise(rng, height, width, cells):
+def _noise(rng: np.random.Generator, height: int, width: int, cells: int) -> NDArray[np.float32]:
     """Smooth noise (H,W) float32 in about [-1,1] with ``cells`` random values along the longer
     side.
     """
@@ -233,14 +244,15 @@ def _noise(rng, height, width, cells):
     )
 
 
-def _color(hue, saturation, value):
+def _color(hue: float, saturation: float, value: float) -> NDArray[np.float32]:
     """RGB colour (3,) float32 in [0,255]."""
-    return 255 * np.float32(
-        colorsys.hsv_to_rgb(hue % 1, float(np.clip(saturation, 0, 1)), float(np.clip(value, 0, 1)))
-    )
+    saturation, value = (float(np.clip(part, 0, 1)) for part in (saturation, value))
+    return 255 * np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value), np.float32)
 
 
-def _background(rng, height, width, kind, saturation):
+def _background(
+    rng: np.random.Generator, height: int, width: int, kind: str, saturation: float
+) -> NDArray[np.float32]:
     """Textured background (H,W,3) float32."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     if kind == 'water':
@@ -256,28 +268,34 @@ def _background(rng, height, width, kind, saturation):
     else:
         first = _color(rng.random(), rng.uniform(0, saturation), rng.uniform(0.35, 0.9))
         second = _color(rng.random(), rng.uniform(0, saturation), rng.uniform(0.35, 0.9))
-        angle = rng.uniform(0, np.pi)
-        along = x * np.cos(angle) + y * np.sin(angle)
-        if kind == 'clouds':
-            blend = 0.5 + 0.5 * _noise(rng, height, width, 6)
-        elif kind == 'stripes':
-            blend = 0.5 + 0.5 * np.sin(
-                along * rng.uniform(0.3, 0.9) + 1.5 * _noise(rng, height, width, 4)
-            )
-        elif kind == 'tiles':
-            side = rng.uniform(5, 14)
-            across = y * np.cos(angle) - x * np.sin(angle)
-            blend = ((np.floor(along / side) + np.floor(across / side)) % 2).astype(np.float32)
-        elif kind == 'gradient':
-            blend = (along - along.min()) / max(float(np.ptp(along)), 1e-6)
-        else:
-            blend = rng.random((height, width), np.float32)
+        blend = _background_pattern(rng, kind, x, y)
     blend = np.clip(blend, 0, 1)[..., None].astype(np.float32)
     image = first * blend + second * (1 - blend)
     return image * (1 + 0.12 * _noise(rng, height, width, 8)[..., None])
 
 
-def _draw_distractor(rng, image):
+def _background_pattern(
+    rng: np.random.Generator, kind: str, x: NDArray[np.float32], y: NDArray[np.float32]
+) -> NDArray[Any]:
+    """Share of the first colour, (H,W) in about [0,1], at the pixels ``x``, ``y`` (H,W)."""
+    height, width = x.shape
+    angle = rng.uniform(0, np.pi)
+    along = x * np.cos(angle) + y * np.sin(angle)
+    if kind == 'clouds':
+        return 0.5 + 0.5 * _noise(rng, height, width, 6)
+    if kind == 'stripes':
+        frequency = rng.uniform(0.3, 0.9)
+        return 0.5 + 0.5 * np.sin(along * frequency + 1.5 * _noise(rng, height, width, 4))
+    if kind == 'tiles':
+        side = rng.uniform(5, 14)
+        across = y * np.cos(angle) - x * np.sin(angle)
+        return ((np.floor(along / side) + np.floor(across / side)) % 2).astype(np.float32)
+    if kind == 'gradient':
+        return (along - along.min()) / max(float(np.ptp(along)), 1e-6)
+    return rng.random((height, width), np.float32)
+
+
+def _draw_distractor(rng: np.random.Generator, image: NDArray[np.float32]) -> None:
     """Draw a grey polygon that belongs to no class onto ``image``."""
     height, width = image.shape[:2]
     radius = rng.uniform(0.08, 0.2) * np.sqrt(height * width)
@@ -296,7 +314,13 @@ def _draw_distractor(rng, image):
     image[inside] = shade[inside, None]
 
 
-def _rasterize(kind, matrix, center, size, part_scale=1.0):
+def _rasterize(
+    kind: ToyClass,
+    matrix: NDArray[np.float64],
+    center: Sequence[float] | NDArray[np.float64],
+    size: tuple[int, int],
+    part_scale: float = 1.0,
+) -> NDArray[np.uint8]:
     """Layer map (H,W) uint8 of a drawing under the affine map ``matrix @ point + center``;
     ``part_scale`` 0 leaves out the part.
     """
@@ -319,7 +343,14 @@ UNIT_AREAS = {
 }
 
 
-def _place(rng, kind, owner, areas, difficulty, tries=12):
+def _place(
+    rng: np.random.Generator,
+    kind: ToyClass,
+    owner: NDArray[np.uint8],
+    areas: Sequence[int],
+    difficulty: ToyDifficulty,
+    tries: int = 12,
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]] | None:
     """Find a pose that leaves enough of the earlier objects visible.
 
     Returns:
@@ -353,22 +384,32 @@ def _place(rng, kind, owner, areas, difficulty, tries=12):
     return None
 
 
-def _paint(rng, image, layer, matrix, center, kind, difficulty):
+def _paint(
+    rng: np.random.Generator,
+    image: NDArray[np.float32],
+    layer: NDArray[np.uint8],
+    matrix: NDArray[np.float64],
+    center: NDArray[np.float64],
+    kind: ToyClass,
+    difficulty: ToyDifficulty,
+) -> None:
     """Colour the body, its trim and the part of one object in ``image`` (H,W,3) float32."""
     hue = kind.hue + rng.normal(0, difficulty.body_noise)
     body = _color(hue, rng.uniform(0.35, 0.85), rng.uniform(0.5, 0.95))
-    texture = 1 + difficulty.body_texture * _noise(rng, *layer.shape, int(rng.integers(8, 20)))
+    height, width = layer.shape
+    cells = int(rng.integers(8, 20))
+    texture = 1 + difficulty.body_texture * _noise(rng, height, width, cells)
     for number, shade in ((BODY, 1.0), (TRIM, 0.72)):
         where = layer == number
         image[where] = shade * body * texture[where, None]
     rows, columns = np.nonzero(layer == PART)
     x, y = (np.stack([columns - center[0], rows - center[1]], 1) @ np.linalg.inv(matrix).T).T
-    first, second = (np.float32(color) for color in kind.colors)
+    first, second = np.array(kind.colors, np.float32)
     blend = _part_pattern(kind, x, y).astype(np.float32)[:, None]
     image[rows, columns] = first * (1 - blend) + second * blend
 
 
-def _part_pattern(kind, x, y):
+def _part_pattern(kind: ToyClass, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[Any]:
     """Share of the second colour, (P,) in [0,1], at the drawing coordinates ``x``, ``y`` (P,) of
     the part.
     """
@@ -393,17 +434,17 @@ def _part_pattern(kind, x, y):
 
 
 def write_toy_shapes(
-    root,
+    root: str | Path,
     *,
-    train=1100,
-    val=150,
-    test=150,
-    seed=0,
-    size=(96, 128),
-    workers=2,
-    difficulty=None,
-    overwrite=False,
-):
+    train: int = 1100,
+    val: int = 150,
+    test: int = 150,
+    seed: int = 0,
+    size: int | Sequence[int] = (96, 128),
+    workers: int = 2,
+    difficulty: ToyDifficulty | None = None,
+    overwrite: bool = False,
+) -> bool:
     """Write the data set in VOC layout: ``JPEGImages``, ``SegmentationClass``,
     ``ImageSets/Segmentation/<split>.txt``, ``image_tags.csv`` and ``classes.txt``. A run that was
     interrupted goes on where it stopped; the result does not depend on ``workers``.
@@ -428,43 +469,14 @@ def write_toy_shapes(
     """
     root = Path(root)
     difficulty = difficulty or ToyDifficulty()
-    low, high = (size, size) if isinstance(size, int) else tuple(size)
-    if not 32 <= low <= high:
-        raise ValueError(f'size: sides must satisfy 32 <= low <= high, got {low} and {high}')
     counts = {'train': train, 'val': val, 'test': test}
-    if min(counts.values()) < 0 or not any(counts.values()):
-        raise ValueError(
-            f'train, val, test: image counts must not be negative nor all 0, got {train}, {val}, '
-            f'{test}'
-        )
-    settings = {
-        'format': FORMAT,
-        'seed': seed,
-        'size': [low, high],
-        **counts,
-        'difficulty': difficulty._asdict(),
-    }
+    settings = _checked_settings(counts, seed, size, difficulty)
     if _is_complete(root, settings, overwrite):
         return False
     write_json(root / PARTIAL_MARKER, settings)
-    jobs = [
-        (root, split, index, settings) for split, count in counts.items() for index in range(count)
-    ]
     for folder in ('JPEGImages', 'SegmentationClass'):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True)
-    if workers > 1:
-        with Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-            tags = dict(
-                track(
-                    pool.imap(_write_image, jobs, chunksize=32),
-                    'toy shapes',
-                    len(jobs),
-                    console=console,
-                )
-            )
-    else:
-        tags = dict(map(_write_image, track(jobs, 'toy shapes', console=console)))
+    tags = _write_images(root, counts, settings, workers)
     for split, count in counts.items():
         if count:
             _write_lines(
@@ -478,7 +490,44 @@ def write_toy_shapes(
     return True
 
 
-def _is_complete(root, settings, overwrite):
+def _checked_settings(
+    counts: dict[str, int], seed: int, size: int | Sequence[int], difficulty: ToyDifficulty
+) -> dict[str, Any]:
+    """Settings as they are stored beside the set."""
+    low, high = (size, size) if isinstance(size, int) else tuple(size)
+    if not 32 <= low <= high:
+        raise ValueError(f'size: sides must satisfy 32 <= low <= high, got {low} and {high}')
+    if min(counts.values()) < 0 or not any(counts.values()):
+        raise ValueError(
+            f'train, val, test: image counts must not be negative nor all 0, got '
+            f'{", ".join(map(str, counts.values()))}'
+        )
+    return {
+        'format': FORMAT,
+        'seed': seed,
+        'size': [low, high],
+        **counts,
+        'difficulty': difficulty._asdict(),
+    }
+
+
+def _write_images(
+    root: Path, counts: dict[str, int], settings: dict[str, Any], workers: int
+) -> dict[str, list[str]]:
+    """Write every image that is not there yet. Returns the tags of all of them."""
+    jobs: list[_Job] = []
+    for split, count in counts.items():
+        jobs += [(root, split, index, settings) for index in range(count)]
+    console = Console(stderr=True)
+    if workers < 2:
+        return dict(map(_write_image, track(jobs, 'toy shapes', console=console)))
+    # fork: the images are small, and a second import would take longer than they do
+    with Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        results = pool.imap(_write_image, jobs, chunksize=32)
+        return dict(track(results, 'toy shapes', len(jobs), console=console))
+
+
+def _is_complete(root: Path, settings: dict[str, Any], overwrite: bool) -> bool:
     """Whether ``root`` holds this very set; removes the files of another toy set if that was asked
     for.
     """
@@ -505,23 +554,21 @@ def _is_complete(root, settings, overwrite):
     return False
 
 
-def _image_id(split, index):
+def _image_id(split: str, index: int) -> str:
     return f'{split}_{index:05d}'
 
 
-def _write_lines(path, lines):
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
     with atomic_open(path, 'w', encoding='utf-8') as file:
         file.writelines(f'{line}\n' for line in lines)
 
 
-def _write_image(job):
+def _write_image(job: _Job) -> tuple[str, list[str]]:
     """Render and write one image and its mask unless both are there. Returns its id and tags."""
     root, split, index, settings = job
     name = _image_id(split, index)
-    image_path, mask_path = (
-        root / 'JPEGImages' / f'{name}.jpg',
-        root / 'SegmentationClass' / f'{name}.png',
-    )
+    image_path = root / 'JPEGImages' / f'{name}.jpg'
+    mask_path = root / 'SegmentationClass' / f'{name}.png'
     if image_path.is_file() and mask_path.is_file():
         mask = read_mask(mask_path)
     else:

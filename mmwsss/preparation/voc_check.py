@@ -2,12 +2,20 @@
 
 import struct
 import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mmwsss.preparation.file_check import MaskCheck, check_image, check_mask
+from mmwsss.preparation.file_check import (
+    MaskCheck,
+    check_image,
+    check_mask,
+    image_problem,
+    size_problem,
+)
 from mmwsss.utils.class_lists import VOC_CLASSES
 from mmwsss.utils.io import write_mask
 from mmwsss.utils.limits import MIB, limit, read_bytes
@@ -30,12 +38,12 @@ class VOCFiles(NamedTuple):
 class VOCFinding(NamedTuple):
     """Files of one image."""
 
-    problems: list  # (kind, file, detail)
-    annotation_tags: list | None  # names in order of the classes
-    mask_tags: list | None
+    problems: list[tuple[str, Path, str]]  # (kind, file, detail)
+    annotation_tags: list[str] | None  # names in order of the classes
+    mask_tags: list[str] | None
 
 
-def check_voc_image(files):
+def check_voc_image(files: VOCFiles) -> VOCFinding:
     """Check the files of one image.
 
     Args:
@@ -44,71 +52,65 @@ def check_voc_image(files):
     Returns:
         VOCFinding
     """
-    problems, size, annotation_tags, mask_tags = [], None, None, None
+    problems: list[tuple[str, Path, str]] = []
+    size, annotation_tags, mask_tags = None, None, None
     if files.image is not None:
         size, wrong = check_image(files.image, files.decode, raw=True)
         if wrong:
-            problems.append(
-                (
-                    'image not found'
-                    if wrong == 'image not found'
-                    else 'truncated or unreadable image',
-                    files.image,
-                    '' if wrong == 'image not found' else wrong,
-                )
-            )
+            problems.append(image_problem(files.image, wrong))
     if files.mask is not None:
-        checked = (
-            check_sbd_mask(files.mask, size)
-            if files.mask.suffix == '.mat'
-            else check_mask(files.mask, len(VOC_CLASSES), size)
-        )
+        if files.mask.suffix == '.mat':
+            checked = check_sbd_mask(files.mask, size)
+        else:
+            checked = check_mask(files.mask, len(VOC_CLASSES), size)
         if checked.problem is not None:
             problems.append((checked.problem[0], files.mask, checked.problem[1]))
         if checked.labels is not None:
             present = np.flatnonzero(np.bincount(checked.labels.ravel(), minlength=256))
             mask_tags = [VOC_CLASSES[label] for label in present if 0 < label < len(VOC_CLASSES)]
     if files.annotation is not None:
-        try:
-            names = tags_from_xml(files.annotation)
-            foreign = [name for name in names if name not in VOC_CLASSES[1:]]
-            if foreign:
-                problems.append(
-                    ('object that is not a class of VOC', files.annotation, ', '.join(foreign))
-                )
-            else:
-                annotation_tags = voc_tags(files.annotation)
-        except FileNotFoundError:
-            problems.append(('annotation not found', files.annotation, ''))
-        except ValueError as error:
-            problems.append(
-                (
-                    'unreadable annotation',
-                    files.annotation,
-                    str(error).removeprefix(f'{files.annotation}: '),
-                )
-            )
+        annotation_tags, problem = _check_annotation(files.annotation)
+        if problem is not None:
+            problems.append(problem)
     return VOCFinding(problems, annotation_tags, mask_tags)
 
 
-def check_voc_images(batch):
+def _check_annotation(path: Path) -> tuple[list[str] | None, tuple[str, Path, str] | None]:
+    """Tags of an annotation, or None and what is wrong with it."""
+    try:
+        foreign = [name for name in tags_from_xml(path) if name not in VOC_CLASSES[1:]]
+        if foreign:
+            return None, ('object that is not a class of VOC', path, ', '.join(foreign))
+        return voc_tags(path), None
+    except FileNotFoundError:
+        return None, ('annotation not found', path, '')
+    except ValueError as error:
+        return None, ('unreadable annotation', path, str(error).removeprefix(f'{path}: '))
+
+
+def check_voc_images(batch: Sequence[VOCFiles]) -> list[VOCFinding]:
     """:func:`check_voc_image` of several images, for worker processes."""
     return [check_voc_image(files) for files in batch]
 
 
-def repair_mask(path):
+def repair_mask(path: Path) -> None:
     """Write a colour-encoded mask again as a palette PNG, in its place."""
-    write_mask(path, check_mask(path, len(VOC_CLASSES)).labels)
+    checked = check_mask(path, len(VOC_CLASSES))
+    if checked.labels is None:
+        raise ValueError(f'{path}: {": ".join(checked.problem or ())}')
+    write_mask(path, checked.labels)
 
 
-def repair_masks(paths):
+def repair_masks(paths: Sequence[Path]) -> int:
     """:func:`repair_mask` of several masks, for worker processes."""
     for path in paths:
         repair_mask(path)
     return len(paths)
 
 
-def augmented_split(voc_train, voc_val, sbd):
+def augmented_split(
+    voc_train: Iterable[str], voc_val: Iterable[str], sbd: Iterable[str]
+) -> list[str]:
     """Ids of ``train_aug``: everything that VOC or SBD annotate and that VOC does not validate on,
     sorted.
 
@@ -117,7 +119,7 @@ def augmented_split(voc_train, voc_val, sbd):
     return sorted({*voc_train, *sbd} - set(voc_val))
 
 
-def read_sbd_labels(path):
+def read_sbd_labels(path: str | Path) -> NDArray[Any]:
     """(H,W) label map of an SBD annotation ``cls/<id>.mat``, 0..20.
 
     Raises:
@@ -130,7 +132,8 @@ def read_sbd_labels(path):
         labels = np.asarray(
             loadmat(path, squeeze_me=True, struct_as_record=False)['GTcls'].Segmentation
         )
-    except Exception as error:  # noqa: BLE001  scipy raises whatever its parser runs into: IndexError, zlib.error, NotImplementedError, ...
+    # scipy raises whatever its parser runs into: IndexError, zlib.error, NotImplementedError, ...
+    except Exception as error:  # noqa: BLE001
         raise ValueError(f'{path}: {error or type(error).__name__}') from error
     if (
         labels.ndim != 2
@@ -154,7 +157,7 @@ def check_inflated_size(path: str | Path) -> None:
     while at + 8 <= len(data):
         kind, size = struct.unpack_from('<II', data, at)
         if kind == MAT_COMPRESSED:
-            stream, chunk = zlib.decompressobj(), data[at + 8 : at + 8 + size]
+            stream, chunk = zlib.decompressobj(), bytes(data[at + 8 : at + 8 + size])
             while chunk and not stream.eof and total <= allowed:
                 total += len(stream.decompress(chunk, MIB))
                 chunk = stream.unconsumed_tail
@@ -166,7 +169,7 @@ def check_inflated_size(path: str | Path) -> None:
         at += 8 + size
 
 
-def check_sbd_mask(path, size=None):
+def check_sbd_mask(path: Path, size: Sequence[int] | None = None) -> MaskCheck:
     """Like :func:`mmwsss.preparation.file_check.check_mask`, of an SBD annotation."""
     try:
         labels = read_sbd_labels(path)
@@ -175,17 +178,11 @@ def check_sbd_mask(path, size=None):
             None, ('not a class annotation of SBD', str(error).removeprefix(f'{path}: '))
         )
     if size is not None and labels.shape != tuple(size):
-        return MaskCheck(
-            None,
-            (
-                'mask and image differ in size (width x height)',
-                f'{labels.shape[1]}x{labels.shape[0]} and {size[1]}x{size[0]}',
-            ),
-        )
+        return MaskCheck(None, size_problem(labels.shape, size))
     return MaskCheck(labels, None)
 
 
-def write_sbd_masks(batch):
+def write_sbd_masks(batch: Sequence[tuple[Path, Path]]) -> int:
     """Write the masks of several SBD annotations, for worker processes; pairs (``cls/<id>.mat``,
     PNG to write).
 

@@ -122,7 +122,7 @@ def write_report(
     """
     metrics, classes = metrics or {}, list(classes or [])
     best = metrics.get('cam/best_threshold')
-    threshold = float(best) if _is_number(best) else DEFAULT_THRESHOLD
+    threshold = float(best) if best is not None and _is_number(best) else DEFAULT_THRESHOLD
     if samples is not None and num_samples is None:
         samples = list(samples)
         num_samples = len(samples)

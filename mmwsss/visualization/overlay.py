@@ -3,11 +3,13 @@ out.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps, get_data_path
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mmwsss.utils.io import voc_palette
@@ -17,7 +19,13 @@ CAPTION_HEIGHT = 22
 INK = (31, 41, 55)
 
 
-def overlay_cam(image_rgb, cam, alpha=0.55, *, colormap='turbo'):
+def overlay_cam(
+    image_rgb: ArrayLike,
+    cam: NDArray[Any],
+    alpha: float = 0.55,
+    *,
+    colormap: str = 'turbo',
+) -> NDArray[np.uint8]:
     """Blend the colours of a class activation map with the grey values of its image, so that hue
     tells activation alone.
 
@@ -49,7 +57,12 @@ def overlay_cam(image_rgb, cam, alpha=0.55, *, colormap='turbo'):
     return _blend(grey, colors[np.rint(cam * 255).astype(np.uint8)], _check_alpha(alpha))
 
 
-def overlay_mask(image_rgb, mask, palette=None, alpha=0.7):
+def overlay_mask(
+    image_rgb: ArrayLike,
+    mask: NDArray[Any],
+    palette: NDArray[Any] | None = None,
+    alpha: float = 0.7,
+) -> NDArray[np.uint8]:
     """Blend the colours of a label map with its image; the inner border of each region is drawn
     opaque, in a light tint.
 
@@ -67,7 +80,7 @@ def overlay_mask(image_rgb, mask, palette=None, alpha=0.7):
     Raises:
         ValueError: Wrong shape or type, a label outside the palette, ``alpha`` outside [0,1].
     """
-    image, mask, alpha = check_image(image_rgb), np.asarray(mask), _check_alpha(alpha)
+    image, mask, opacity = check_image(image_rgb), np.asarray(mask), _check_alpha(alpha)
     if mask.ndim != 2 or not mask.size or mask.dtype.kind not in 'iub':
         raise ValueError(
             f'a label map to draw has integers of shape (h,w), got {mask.dtype} of shape '
@@ -86,7 +99,7 @@ def overlay_mask(image_rgb, mask, palette=None, alpha=0.7):
         columns = (2 * np.arange(width) + 1) * mask.shape[1] // (2 * width)
         mask = mask[rows[:, None], columns]
     border = _inner_border(mask, max(1, round(min(height, width) / 150)))
-    colors, weight = palette[mask].astype(np.float32), np.full(mask.shape, alpha, np.float32)
+    colors, weight = palette[mask].astype(np.float32), np.full(mask.shape, opacity, np.float32)
     if alpha > 0:
         # halfway to white, so that dark classes stay visible in dark images
         colors[border], weight[border] = (colors[border] + 255) / 2, 1
@@ -94,7 +107,9 @@ def overlay_mask(image_rgb, mask, palette=None, alpha=0.7):
     return _blend(image, colors, weight[..., None])
 
 
-def sample_tiles(sample, *, side=None, palette=None):
+def sample_tiles(
+    sample: Mapping[str, Any], *, side: int | None = None, palette: NDArray[Any] | None = None
+) -> list[tuple[str, str, NDArray[np.uint8]]]:
     """Pictures that tell one sample: image, ground truth, CAM of each class, pseudo mask and
     segmentation, as far as they exist.
 
@@ -129,7 +144,9 @@ def sample_tiles(sample, *, side=None, palette=None):
     return tiles
 
 
-def draw_cam_grid(rows, *, cell=224, palette=None):
+def draw_cam_grid(
+    rows: Sequence[Mapping[str, Any]], *, cell: int = 224, palette: NDArray[Any] | None = None
+) -> NDArray[np.uint8]:
     """Several samples in one picture, a row each: image | ground truth | CAM of each class | pseudo
     mask | segmentation.
 
@@ -243,7 +260,7 @@ def _fit(picture: np.ndarray, cell: int) -> Image.Image:
     return Image.fromarray(picture).resize(size, filtering)
 
 
-def encode_image(image_rgb, kind='PNG'):
+def encode_image(image_rgb: ArrayLike, kind: str = 'PNG') -> bytes:
     """Bytes of an image file.
 
     Args:
@@ -256,8 +273,13 @@ def encode_image(image_rgb, kind='PNG'):
     return buffer.getvalue()
 
 
-def check_image(image):
-    image = np.asarray(image)
+def check_image(image_rgb: ArrayLike) -> NDArray[np.uint8]:
+    """An image to draw on as a contiguous array (H,W,3) uint8.
+
+    Raises:
+        ValueError: Another shape or type.
+    """
+    image = np.asarray(image_rgb)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(
             f'an image to draw on is uint8 of shape (H,W,3), got {image.dtype} of shape '
@@ -266,13 +288,15 @@ def check_image(image):
     return np.ascontiguousarray(image)
 
 
-def _check_alpha(alpha):
+def _check_alpha(alpha: float) -> np.float32:
     if not 0 <= alpha <= 1:
         raise ValueError(f'alpha is a weight in [0,1], got {alpha}')
     return np.float32(alpha)
 
 
-def _blend(image, colors, weight):
+def _blend(
+    image: NDArray[np.uint8], colors: NDArray[Any], weight: np.float32 | NDArray[Any]
+) -> NDArray[np.uint8]:
     """``image + weight * (colors - image)``, rounded; ``image`` is (H,W,3) or (H,W,1), ``weight`` a
     number or (H,W,1).
     """
@@ -280,7 +304,7 @@ def _blend(image, colors, weight):
     return np.rint(base + weight * (colors.astype(np.float32) - base)).astype(np.uint8)
 
 
-def _inner_border(mask, thickness):
+def _inner_border(mask: NDArray[Any], thickness: int) -> NDArray[np.bool_]:
     """(H,W) bool: pixels whose label changes within ``thickness`` steps along a row or a column."""
     border = np.zeros(mask.shape, bool)
     for step in range(1, thickness + 1):
@@ -292,7 +316,7 @@ def _inner_border(mask, thickness):
     return border
 
 
-def _shorten(text, font, width):
+def _shorten(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     """``text`` on one line, cut to ``width`` pixels, with an ellipsis where something was cut."""
     text = ' '.join(text.split())
     if font.getlength(text) <= width:

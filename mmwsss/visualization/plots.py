@@ -5,12 +5,15 @@ nothing global changes.
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import ArrayLike, NDArray
 
 # Okabe and Ito, "Color Universal Design" (2008): distinguishable with every common form of colour
 # blindness
@@ -26,10 +29,13 @@ CLASSES_PER_COLUMN, MAX_COLUMNS = 12, 3
 SMOOTH_ABOVE = 100
 MAX_NAME = 32
 SINGLE_INCHES, DOUBLE_INCHES = 6.4, 13.2
+CLASSIFICATION, SEGMENTATION = 'Classification losses', 'Segmentation losses'
+PANELS = (CLASSIFICATION, SEGMENTATION, 'Learning rate', 'Validation')
+Curves = dict[str, dict[float, float]]  # name -> step -> value
 NOT_METRICS = ('time', 'data_time', 'memory', 'epoch', 'iter', 'step')
 
 
-def figure_to_png(figure, *, dpi=160, transparent=False):
+def figure_to_png(figure: Figure, *, dpi: int = 160, transparent: bool = False) -> bytes:
     """PNG bytes of a figure.
 
     Args:
@@ -43,7 +49,7 @@ def figure_to_png(figure, *, dpi=160, transparent=False):
     return buffer.getvalue()
 
 
-def plot_threshold_curve(curve):
+def plot_threshold_curve(curve: Mapping[str, Any]) -> Figure:
     """mIoU, false positives and false negatives against the background threshold, with the best
     mIoU marked.
 
@@ -73,31 +79,15 @@ def plot_threshold_curve(curve):
     figure = Figure(figsize=(SINGLE_INCHES, 3.8), layout='constrained')
     axes = figure.add_subplot()
     names = {'mIoU': 'mIoU', 'FP': 'false positives', 'FN': 'false negatives'}
-    for (name, values), color, style in zip(
-        lines.items(), (COLORS[0], COLORS[3], COLORS[2]), ('-', '--', ':')
-    ):
-        axes.plot(
-            thresholds,
-            values,
-            color=color,
-            linestyle=style,
-            linewidth=2.2 if name == 'mIoU' else 1.6,
-            label=names[name],
-        )
+    styles = zip((COLORS[0], COLORS[3], COLORS[2]), ('-', '--', ':'), (2.2, 1.6, 1.6))
+    for (name, values), (color, dashes, width) in zip(lines.items(), styles):
+        style: dict[str, Any] = dict(color=color, linestyle=dashes, linewidth=width)
+        axes.plot(thresholds, values, label=names[name], **style)
     if np.isfinite(lines['mIoU']).any():
         best = int(np.nanargmax(lines['mIoU']))
         x, y = thresholds[best], lines['mIoU'][best]
         axes.axvline(x, color=COLORS[0], linewidth=1, alpha=0.35)
-        axes.plot(
-            [x],
-            [y],
-            'o',
-            color=COLORS[0],
-            markersize=8,
-            markeredgecolor='white',
-            markeredgewidth=1.5,
-            zorder=5,
-        )
+        _mark_best(axes, x, y, COLORS[0])
         right = best > len(thresholds) / 2
         axes.annotate(
             f'{y:.1f} % at {x:.3g}',
@@ -117,7 +107,7 @@ def plot_threshold_curve(curve):
     return figure
 
 
-def plot_threshold_curves(curves):
+def plot_threshold_curves(curves: Mapping[str, Mapping[str, Any]]) -> Figure:
     """mIoU against the background threshold of several runs, the best of each marked.
 
     Args:
@@ -143,23 +133,9 @@ def plot_threshold_curves(curves):
                 f'thresholds, {len(miou)} mIoU'
             )
         best = int(np.nanargmax(miou))
-        axes.plot(
-            thresholds,
-            miou,
-            color=color,
-            linewidth=2,
-            label=f'{label}: {miou[best]:.1f} % at {thresholds[best]:.3g}',
-        )
-        axes.plot(
-            [thresholds[best]],
-            [miou[best]],
-            'o',
-            color=color,
-            markersize=8,
-            markeredgecolor='white',
-            markeredgewidth=1.5,
-            zorder=5,
-        )
+        name = f'{label}: {miou[best]:.1f} % at {thresholds[best]:.3g}'
+        axes.plot(thresholds, miou, color=color, linewidth=2, label=name)
+        _mark_best(axes, thresholds[best], miou[best], color)
     axes.set_ylim(bottom=0)
     axes.margins(x=0.02, y=0.12)
     _finish(axes, xlabel='background threshold', ylabel='mIoU, percent')
@@ -167,7 +143,13 @@ def plot_threshold_curves(curves):
     return figure
 
 
-def plot_class_iou(names, series):
+def _mark_best(axes: Axes, x: float, y: float, color: str) -> None:
+    """A dot with a white rim."""
+    style: dict[str, Any] = dict(markersize=8, markeredgecolor='white', markeredgewidth=1.5)
+    axes.plot([x], [y], 'o', color=color, zorder=5, **style)
+
+
+def plot_class_iou(names: Sequence[str], series: Mapping[str, Any]) -> Figure:
     """IoU of each class as horizontal bars, one colour for each series; long lists take two or
     three columns.
 
@@ -183,14 +165,13 @@ def plot_class_iou(names, series):
     Raises:
         ValueError: No classes, no series, or a list of another length than ``names``.
     """
-    names, tables = [str(name) for name in names], {}
+    names = [str(name) for name in names]
+    tables: dict[str, NDArray[np.float64]] = {}
     for label, values in series.items():
         values = [values.get(name) for name in names] if isinstance(values, dict) else list(values)
         if len(values) != len(names):
             raise ValueError(f'series {label!r} has {len(values)} IoUs for {len(names)} classes')
-        tables[str(label)] = np.array(
-            [math.nan if value is None else value for value in values], np.float64
-        )
+        tables[str(label)] = _numbers(values)
     if not names or not tables:
         raise ValueError(
             f'per-class bars need classes and series, got {len(names)} classes and {len(tables)} '
@@ -198,7 +179,6 @@ def plot_class_iou(names, series):
         )
     columns = min(MAX_COLUMNS, math.ceil(len(names) / CLASSES_PER_COLUMN))
     per_column = math.ceil(len(names) / columns)
-    bar = 0.8 / len(tables)
     row_inches = 0.14 + 0.13 * len(tables)
     figure = Figure(
         figsize=(SINGLE_INCHES if columns == 1 else DOUBLE_INCHES, 0.9 + row_inches * per_column),
@@ -207,44 +187,40 @@ def plot_class_iou(names, series):
     for column in range(columns):
         axes = figure.add_subplot(1, columns, column + 1)
         part = slice(column * per_column, (column + 1) * per_column)
-        position = np.arange(len(names[part]))
-        for index, (label, values) in enumerate(tables.items()):
-            values = values[part]
-            name, color = SERIES.get(label, (label, COLORS[(index + 3) % len(COLORS)]))
-            center = position + (index - (len(tables) - 1) / 2) * bar
-            axes.barh(center, np.nan_to_num(values), bar * 0.9, color=color, label=_plain(name))
-            for y, value in zip(center, values):
-                text = '–' if math.isnan(value) else f'{value:.1f}'
-                axes.text(
-                    np.nan_to_num(value) + 0.8,
-                    y,
-                    text,
-                    va='center',
-                    ha='left',
-                    color=MUTED,
-                    fontsize=7.5,
-                )
-        axes.set_yticks(position, [_plain(name) for name in names[part]])
+        _draw_bars(axes, names[part], {label: values[part] for label, values in tables.items()})
         axes.set_ylim(per_column - 0.5, -0.5)
-        axes.set_xlim(0, 107)
-        axes.set_xticks(range(0, 101, 20))
-        _finish(axes, xlabel='IoU, percent', grid='x')
-        axes.tick_params(axis='y', length=0, labelsize=10, labelcolor=INK)
-        axes.spines['left'].set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc='outside upper center',
-        ncols=len(tables),
-        frameon=False,
-        fontsize=10,
-        labelcolor=INK,
-    )
+    style: dict[str, Any] = dict(frameon=False, fontsize=10, labelcolor=INK)
+    figure.legend(handles, labels, loc='outside upper center', ncols=len(tables), **style)
     return figure
 
 
-def plot_layers(curves, *, ylabel, bands=None, levels=None):
+def _draw_bars(axes: Axes, names: Sequence[str], tables: Mapping[str, NDArray[np.float64]]) -> None:
+    """Horizontal bars of one column of classes, each with its value behind it."""
+    position, bar = np.arange(len(names)), 0.8 / len(tables)
+    for index, (label, values) in enumerate(tables.items()):
+        name, color = SERIES.get(label, (label, COLORS[(index + 3) % len(COLORS)]))
+        center = position + (index - (len(tables) - 1) / 2) * bar
+        axes.barh(center, np.nan_to_num(values), bar * 0.9, color=color, label=_plain(name))
+        for y, value in zip(center, values):
+            text = '–' if math.isnan(value) else f'{value:.1f}'
+            style: dict[str, Any] = dict(va='center', ha='left', color=MUTED, fontsize=7.5)
+            axes.text(np.nan_to_num(value) + 0.8, y, text, **style)
+    axes.set_yticks(position, [_plain(name) for name in names])
+    axes.set_xlim(0, 107)
+    axes.set_xticks(range(0, 101, 20))
+    _finish(axes, xlabel='IoU, percent', grid='x')
+    axes.tick_params(axis='y', length=0, labelsize=10, labelcolor=INK)
+    axes.spines['left'].set_visible(False)
+
+
+def plot_layers(
+    curves: Mapping[str, Sequence[float | None]],
+    *,
+    ylabel: str,
+    bands: Mapping[str, Sequence[float | None]] | None = None,
+    levels: Mapping[str, float] | None = None,
+) -> Figure:
     """A quantity of every layer of a network, a line for each network or kind of map.
 
     Args:
@@ -261,51 +237,33 @@ def plot_layers(curves, *, ylabel, bands=None, levels=None):
     Raises:
         ValueError: No curve, or a band without its line.
     """
-    curves = {str(label): _numbers(values) for label, values in curves.items()}
-    bands = {str(label): _numbers(values) for label, values in (bands or {}).items()}
-    wrong = [label for label, band in bands.items() if len(band) != len(curves.get(label, ()))]
-    if not curves or wrong:
+    lines = {str(label): _numbers(values) for label, values in curves.items()}
+    heights = {str(label): _numbers(values) for label, values in (bands or {}).items()}
+    wrong = [label for label, band in heights.items() if len(band) != len(lines.get(label, ()))]
+    if not lines or wrong:
         raise ValueError(
             f'a plot of layers needs curves, and bands that fit theirs: {len(curves)} curves, '
             f'wrong bands {wrong}'
         )
     figure = Figure(figsize=(SINGLE_INCHES, 3.8), layout='constrained')
     axes = figure.add_subplot()
-    for index, (label, values) in enumerate(curves.items()):
+    for index, (label, values) in enumerate(lines.items()):
         layers, color = np.arange(1, len(values) + 1), COLORS[index % len(COLORS)]
-        axes.plot(
-            layers,
-            values,
-            color=color,
-            marker='o',
-            markersize=4,
-            linewidth=1.8,
-            label=_plain(label),
-        )
-        if label in bands:
-            axes.fill_between(
-                layers,
-                values - bands[label],
-                values + bands[label],
-                color=color,
-                alpha=0.15,
-                linewidth=0,
-            )
-    for index, (label, value) in enumerate((levels or {}).items(), len(curves)):
-        axes.axhline(
-            value,
-            color=COLORS[index % len(COLORS)],
-            linestyle='--',
-            linewidth=1.4,
-            label=_plain(str(label)),
-        )
+        style: dict[str, Any] = dict(color=color, linewidth=1.8, label=_plain(label))
+        axes.plot(layers, values, marker='o', markersize=4, **style)
+        if label in heights:
+            low, high = values - heights[label], values + heights[label]
+            axes.fill_between(layers, low, high, color=color, alpha=0.15, linewidth=0)
+    for index, (label, value) in enumerate((levels or {}).items(), len(lines)):
+        style = dict(color=COLORS[index % len(COLORS)], linewidth=1.4, label=_plain(str(label)))
+        axes.axhline(value, linestyle='--', **style)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True))
     _finish(axes, xlabel='layer', ylabel=ylabel)
     _legend(axes)
     return figure
 
 
-def plot_matrices(matrices, *, colormap='turbo'):
+def plot_matrices(matrices: Sequence[tuple[str, ArrayLike]], *, colormap: str = 'turbo') -> Figure:
     """Square matrices as pictures side by side, each with its own range of colours, zero always in.
 
     Args:
@@ -360,7 +318,8 @@ def plot_curve_families(
     figure = Figure(figsize=(SINGLE_INCHES, 3.8), layout='constrained')
     axes = figure.add_subplot()
     for index, (label, values) in enumerate(curves.items()):
-        style = dict(color=COLORS[index % len(COLORS)], linewidth=1.8, label=_plain(label))
+        color = COLORS[index % len(COLORS)]
+        style: dict[str, Any] = dict(color=color, linewidth=1.8, label=_plain(label))
         axes.plot(positions, _numbers(values), marker='o', markersize=3, **style)
     _finish(axes, xlabel=xlabel, ylabel=ylabel)
     _legend(axes)
@@ -434,51 +393,28 @@ def plot_study(
             f'{len(series)} series, wrong {wrong}'
         )
     named = isinstance(positions[0], str)
-    rows = np.arange(len(positions)) if named else np.asarray(positions, np.float64)
+    points: tuple[NDArray[Any], NDArray[Any]]
+    rows: NDArray[Any] = np.arange(len(positions)) if named else np.asarray(positions, np.float64)
     height = 1.2 + 0.22 * len(positions) * max(2, len(series)) if named else 3.8
     figure = Figure(figsize=(SINGLE_INCHES, height), layout='constrained')
     axes = figure.add_subplot()
     for index, (label, values) in enumerate(series.items()):
-        color = COLORS[index % len(COLORS)]
+        targets = _numbers((published or {}).get(label, []))
         means = _numbers([mean for mean, _ in values])
         deviations = np.nan_to_num(_numbers([deviation for _, deviation in values]))
-        targets = _numbers((published or {}).get(label, []))
+        style: dict[str, Any] = dict(color=COLORS[index % len(COLORS)], label=_plain(label))
         if named:
             width = 0.8 / len(series)
             places = rows + (index - (len(series) - 1) / 2) * width
-            axes.barh(
-                places,
-                means,
-                width * 0.9,
-                xerr=deviations,
-                color=color,
-                ecolor=INK,
-                label=_plain(label),
-                capsize=2,
-            )
+            axes.barh(places, means, width * 0.9, xerr=deviations, ecolor=INK, capsize=2, **style)
             points = (targets, places[: len(targets)])
         else:
-            axes.errorbar(
-                rows,
-                means,
-                deviations,
-                color=color,
-                marker='o',
-                markersize=4,
-                linewidth=1.8,
-                capsize=3,
-                label=_plain(label),
-            )
+            style.update(marker='o', markersize=4, linewidth=1.8)
+            axes.errorbar(rows, means, deviations, capsize=3, **style)
             points = (rows[: len(targets)], targets)
         if np.isfinite(targets).any():
-            axes.plot(
-                *points,
-                'D',
-                markersize=6,
-                markerfacecolor='none',
-                markeredgecolor=color,
-                label=_plain(f'{label}, published'),
-            )
+            hollow = dict(markerfacecolor='none', markeredgecolor=style['color'], markersize=6)
+            axes.plot(*points, 'D', label=_plain(f'{label}, published'), **hollow)
     if named:
         axes.set_yticks(rows, [_plain(str(name)) for name in positions])
         axes.set_ylim(len(positions) - 0.5, -0.5)
@@ -489,11 +425,11 @@ def plot_study(
     return figure
 
 
-def _numbers(values):
+def _numbers(values: Iterable[float | None]) -> NDArray[np.float64]:
     return np.array([math.nan if value is None else value for value in values], np.float64)
 
 
-def read_scalars(path):
+def read_scalars(path: str | Path) -> list[dict[str, Any]]:
     """Records of a scalar log of MMEngine (``<work dir>/<time>/vis_data/scalars.json``, one JSON
     object a line).
 
@@ -519,7 +455,7 @@ def read_scalars(path):
     return records
 
 
-def plot_curves(records):
+def plot_curves(records: Iterable[Mapping[str, Any]]) -> Figure:
     """Classification losses, segmentation losses, learning rate and validation mIoU over training,
     a panel for each that was logged.
 
@@ -541,79 +477,57 @@ def plot_curves(records):
         figsize=(SINGLE_INCHES if columns == 1 else DOUBLE_INCHES, 3.8 * rows), layout='constrained'
     )
     if not panels:
-        figure.text(
-            0.5,
-            0.5,
-            'no training scalars were logged',
-            ha='center',
-            va='center',
-            color=MUTED,
-            fontsize=12,
-        )
-    last_step = max(
-        (
-            max(curve)
-            for title, curves in panels.items()
-            if title != 'Validation'
-            for curve in curves.values()
-        ),
-        default=0,
-    )
+        style: dict[str, Any] = dict(ha='center', va='center', color=MUTED, fontsize=12)
+        figure.text(0.5, 0.5, 'no training scalars were logged', **style)
+    training = [curves for title, curves in panels.items() if title != 'Validation']
+    last_step = max((_steps(curves)[1] for curves in training), default=0)
     for number, (title, curves) in enumerate(panels.items(), 1):
         # an odd last panel takes the whole row
         axes = figure.add_subplot(
             rows, columns, (number, rows * columns) if number == len(panels) else number
         )
-        for index, (name, curve) in enumerate(curves.items()):
-            steps = np.array(sorted(curve))
-            values = np.array([curve[step] for step in steps.tolist()], np.float64)
-            style = {
-                'color': COLORS[index % len(COLORS)],
-                'linestyle': ('-', '--', ':')[index // len(COLORS) % 3],
-            }
-            if 'losses' in title and len(steps) > SMOOTH_ABOVE:
-                axes.plot(steps, values, linewidth=0.8, alpha=0.25, **style)
-                values = _smooth(values, len(values) // 40)
-            marker = 'o' if title == 'Validation' or len(steps) == 1 else None
-            axes.plot(
-                steps,
-                values,
-                linewidth=1.8,
-                marker=marker,
-                markersize=4,
-                label=_plain(name),
-                **style,
-            )
-        axes.set_title(title, loc='left', fontsize=12, fontweight='bold', color=INK)
-        first, last = (
-            min(min(curve) for curve in curves.values()),
-            max(max(curve) for curve in curves.values()),
-        )
-        if first == last:
-            axes.set_xlim(first - 1, first + 1)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        by_epoch = title == 'Validation' and last < last_step / 2
-        _finish(
-            axes,
-            xlabel='epoch' if by_epoch else 'iteration',
-            ylabel='percent' if title == 'Validation' else None,
-        )
-        if title == 'Learning rate':
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:.3g}'))
-        if len(curves) > 1 or title != 'Learning rate':
-            _legend(axes)
+        _draw_training_panel(axes, title, curves, last_step)
     return figure
 
 
-def group_scalars(records):
+def _draw_training_panel(axes: Axes, title: str, curves: Curves, last_step: float) -> None:
+    """The curves of one panel; ``last_step`` is that of the losses and the learning rate."""
+    for index, (name, curve) in enumerate(curves.items()):
+        steps = np.array(sorted(curve))
+        values = np.array([curve[step] for step in steps.tolist()], np.float64)
+        style: dict[str, Any] = dict(
+            color=COLORS[index % len(COLORS)],
+            linestyle=('-', '--', ':')[index // len(COLORS) % 3],
+        )
+        if 'losses' in title and len(steps) > SMOOTH_ABOVE:
+            axes.plot(steps, values, linewidth=0.8, alpha=0.25, **style)
+            values = _smooth(values, len(values) // 40)
+        style['marker'] = 'o' if title == 'Validation' or len(steps) == 1 else None
+        axes.plot(steps, values, linewidth=1.8, markersize=4, label=_plain(name), **style)
+    axes.set_title(title, loc='left', fontsize=12, fontweight='bold', color=INK)
+    first, last = _steps(curves)
+    if first == last:
+        axes.set_xlim(first - 1, first + 1)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    by_epoch = title == 'Validation' and last < last_step / 2
+    ylabel = 'percent' if title == 'Validation' else None
+    _finish(axes, xlabel='epoch' if by_epoch else 'iteration', ylabel=ylabel)
+    if title == 'Learning rate':
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:.3g}'))
+    if len(curves) > 1 or title != 'Learning rate':
+        _legend(axes)
+
+
+def _steps(curves: Curves) -> tuple[float, float]:
+    """First and last step of a panel."""
+    steps = set().union(*curves.values())
+    return min(steps), max(steps)
+
+
+def group_scalars(records: Iterable[Mapping[str, Any]]) -> dict[str, Curves]:
     """``{panel: {name: {step: value}}}`` of the curves to draw."""
-    panels = {
-        'Classification losses': {},
-        'Segmentation losses': {},
-        'Learning rate': {},
-        'Validation': {},
-    }
-    total = {}
+    panels: dict[str, Curves] = {title: {} for title in PANELS}
+    total: dict[float, float] = {}
     for record in records:
         step = record.get('step', record.get('iter'))
         if not _is_number(step):
@@ -626,42 +540,41 @@ def group_scalars(records):
             short = names[name]
             if short in NOT_METRICS or not _is_number(value):
                 continue
-            if validation:
-                curves = panels['Validation'] if 'miou' in short.lower() else None
-            elif short == 'loss':
-                curves = {short: total}
-            elif 'loss' in short:
-                segmentation = short.startswith(('decode', 'aux')) or 'seg' in short.lower()
-                curves = panels['Segmentation losses' if segmentation else 'Classification losses']
-            else:
-                curves = (
-                    panels['Learning rate']
-                    if short == 'lr' or short.endswith(('.lr', '/lr'))
-                    else None
-                )
-            if curves is not None:
-                curves.setdefault(short, {})[step] = value if math.isfinite(value) else math.nan
-    parts = len(panels['Classification losses']) + len(panels['Segmentation losses'])
+            number = value if math.isfinite(value) else math.nan
+            panel = _panel_of(short, validation)
+            if panel is not None:
+                panels[panel].setdefault(short, {})[step] = number
+            elif short == 'loss' and not validation:
+                total[step] = number
+    parts = len(panels[CLASSIFICATION]) + len(panels[SEGMENTATION])
     if total and parts != 1:
-        title = (
-            'Classification losses'
-            if panels['Classification losses'] or not parts
-            else 'Segmentation losses'
-        )
+        title = CLASSIFICATION if panels[CLASSIFICATION] or not parts else SEGMENTATION
         panels[title] = {'total': total, **panels[title]}
     return panels
 
 
-def _is_number(value):
+def _panel_of(name: str, validation: bool) -> str | None:
+    """Panel of a scalar of training or validation; None if it is not drawn as it is."""
+    if validation:
+        return 'Validation' if 'miou' in name.lower() else None
+    if name == 'loss':  # the sum of the others
+        return None
+    if 'loss' in name:
+        of_segmentation = name.startswith(('decode', 'aux')) or 'seg' in name.lower()
+        return SEGMENTATION if of_segmentation else CLASSIFICATION
+    return 'Learning rate' if name == 'lr' or name.endswith(('.lr', '/lr')) else None
+
+
+def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _plain(text):
+def _plain(text: str) -> str:
     """``text`` shortened, with dollar signs that do not start a formula."""
     return (text if len(text) <= MAX_NAME else f'{text[: MAX_NAME - 1]}…').replace('$', r'\$')
 
 
-def _smooth(values, window):
+def _smooth(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     """Centred moving average over the finite values in reach; NaN stays NaN."""
     kernel = np.ones(2 * (window // 2) + 1)
     finite = np.isfinite(values)
@@ -671,7 +584,13 @@ def _smooth(values, window):
     return np.where(finite, average, np.nan)
 
 
-def _finish(axes, *, xlabel=None, ylabel=None, grid='both'):
+def _finish(
+    axes: Axes,
+    *,
+    xlabel: str | None = None,
+    ylabel: str | None = None,
+    grid: Literal['both', 'x', 'y'] = 'both',
+) -> None:
     axes.set_facecolor('none')
     axes.set_axisbelow(True)
     axes.grid(axis=grid, color=GRID, linewidth=0.8)
@@ -684,5 +603,5 @@ def _finish(axes, *, xlabel=None, ylabel=None, grid='both'):
             set_label(text, color=INK, fontsize=10.5)
 
 
-def _legend(axes):
+def _legend(axes: Axes) -> None:
     axes.legend(frameon=True, framealpha=0.0, edgecolor='none', fontsize=9.5, labelcolor=INK)

@@ -89,10 +89,8 @@ class CVATFormat(MaskFormat):
             mask[top : top + height, left : left + width][inside] = label
             return
         if shape.tag == 'box':
-            left, top, right, bottom = (
-                float(shape.attrib[key]) for key in ('xtl', 'ytl', 'xbr', 'ybr')
-            )
-            points = [(left, top), (right, top), (right, bottom), (left, bottom)]
+            x0, y0, x1, y1 = (float(shape.attrib[key]) for key in ('xtl', 'ytl', 'xbr', 'ybr'))
+            points = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
         else:
             pairs = (pair.split(',') for pair in shape.attrib['points'].split(';'))
             points = [(float(x), float(y)) for x, y in pairs]
