@@ -223,8 +223,8 @@ def test_bad_checkpoints(classifier, segmentor, tmp_path):
     one_line(
         test(segmentor, classifier.checkpoint),
         classifier.checkpoint,
-        'no weights for',
-        'EncoderDecoder',
+        'belongs to another network than ResNetV1c',
+        'choose the checkpoint that belongs to the config',
     )
     one_line(
         test(classifier, classifier.checkpoint, **{'model.backbone.arch.embed_dims': 64}),

@@ -168,7 +168,7 @@ def test_language_models_of_mmpretrain_stay_out():
     code = (
         'import sys, mmwsss.models\n'
         'from mmpretrain.models import VisionTransformer\n'
-        "print('transformers' in sys.modules, VisionTransformer.__name__)"
+        "print('mmpretrain.models.multimodal.blip' in sys.modules, VisionTransformer.__name__)"
     )
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert result.stdout == 'False VisionTransformer\n', result.stderr
