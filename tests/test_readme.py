@@ -339,7 +339,7 @@ def shrink(args, tool, place):
             settings['test'],
             settings['size'],
         )
-    elif tool in ('train.py', 'test.py', 'generate_cams.py'):
+    elif tool in ('train.py', 'test.py', 'generate_cams.py', 'demo.py'):
         args.config = str(make_small(args.config, place))
         checkpoint = getattr(args, 'checkpoint', None)
         if checkpoint and not Path(checkpoint).is_file():
