@@ -1,14 +1,18 @@
 """Key maps from foreign checkpoints to ours: pure functions on state dicts, no file is touched.
 
-Covered: mmpretrain, facebookresearch DeiT and timm ViT weights for :class:`TokenViT`; the released
-MCTformer V1, V2 and +.
+Covered: mmpretrain, facebookresearch (DeiT, MAE, DINOv2) and timm ViT weights for
+:class:`TokenViT`; the released MCTformer V1, V2 and +.
 """
 
+import math
 import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from mmwsss.checkpoints.vit_layouts import has_vit_layout
 
 # facebookresearch / timm name -> mmpretrain name
 VIT_RENAMES = (
@@ -17,8 +21,13 @@ VIT_RENAMES = (
     (r'^blocks\.(\d+)\.norm([12])\.', r'layers.\1.ln\2.'),
     (r'^blocks\.(\d+)\.mlp\.fc1\.', r'layers.\1.ffn.layers.0.0.'),
     (r'^blocks\.(\d+)\.mlp\.fc2\.', r'layers.\1.ffn.layers.1.'),
+    (r'^blocks\.(\d+)\.mlp\.w(12|3)\.', r'layers.\1.ffn.w\2.'),
+    (r'^blocks\.(\d+)\.ls1\.gamma$', r'layers.\1.attn.gamma1.weight'),
+    (r'^blocks\.(\d+)\.ls2\.gamma$', r'layers.\1.ffn.gamma2.weight'),
     (r'^blocks\.', 'layers.'),
     (r'^norm\.', 'ln1.'),
+    (r'^norm_pre\.', 'pre_norm.'),
+    (r'^reg_token$', 'register_tokens'),
 )
 # the other way round
 VIT_RELEASES = (
@@ -27,11 +36,32 @@ VIT_RELEASES = (
     (r'^layers\.(\d+)\.ln([12])\.', r'blocks.\1.norm\2.'),
     (r'^layers\.(\d+)\.ffn\.layers\.0\.0\.', r'blocks.\1.mlp.fc1.'),
     (r'^layers\.(\d+)\.ffn\.layers\.1\.', r'blocks.\1.mlp.fc2.'),
+    (r'^layers\.(\d+)\.ffn\.w(12|3)\.', r'blocks.\1.mlp.w\2.'),
+    (r'^layers\.(\d+)\.attn\.gamma1\.weight$', r'blocks.\1.ls1.gamma'),
+    (r'^layers\.(\d+)\.ffn\.gamma2\.weight$', r'blocks.\1.ls2.gamma'),
     (r'^layers\.', 'blocks.'),
     (r'^ln1\.', 'norm.'),
+    (r'^pre_norm\.', 'norm_pre.'),
 )
-# classification heads of ImageNet checkpoints
-VIT_HEADS = re.compile(r'^(head|head_dist|pre_logits|fc_norm)\.')
+# heads of ImageNet checkpoints, and what masked image modelling needs besides the encoder
+VIT_HEADS = re.compile(
+    r'^((head|head_dist|pre_logits|fc_norm|decoder_\w+)\.|mask_token$|decoder_pos_embed$)'
+)
+# an optional part of a ViT: what it is called, its weights by mmpretrain's names, and the option
+# that creates it
+VIT_PARTS = (
+    ('layer scale', re.compile(r'\.gamma[12]\.weight$'), 'layer_scale_init_value=1e-5'),
+    ('register tokens', re.compile(r'^register_tokens$'), 'num_registers={rows}'),
+    ('a norm before the first layer', re.compile(r'^pre_norm\.'), 'pre_norm=True'),
+    (
+        'SwiGLU layers',
+        re.compile(r'^layers\.\d+\.ffn\.w(12|3)\.'),
+        "layer_cfgs=dict(ffn_type='swiglu_fused')",
+    ),
+    ('a bias of query, key and value', re.compile(r'\.attn\.qkv\.bias$'), 'qkv_bias=True'),
+    ('a bias of the patch embedding', re.compile(r'^patch_embed\.projection\.bias$'), ''),
+    ('a norm after the last layer', re.compile(r'^ln1\.'), 'final_norm=True'),
+)
 
 
 def unwrap_state_dict(checkpoint: dict[str, Any]) -> dict[str, Any]:
@@ -69,10 +99,65 @@ def translate_vit_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], lis
             if count:
                 break
         translated[key] = value
+    _unpack_timm(translated)
     if 'dist_token' in unused:  # its position is the second row
         pos_embed = translated['pos_embed']
         translated['pos_embed'] = pos_embed[:, [0, *range(2, pos_embed.shape[1])]]
     return translated, unused
+
+
+def _unpack_timm(state: dict[str, Tensor]) -> None:
+    """Positions and gated layers that timm packs otherwise, in place.
+
+    With registers, its position embedding has no row for the class token (the class token contains
+    it), or one for each register too, which the registers then take up.
+    """
+    registers, pos_embed = state.get('register_tokens'), state.get('pos_embed')
+    if registers is not None and pos_embed is not None:
+        rows, extra = pos_embed.shape[1], 1 + registers.shape[1]
+        if math.isqrt(rows) ** 2 == rows:
+            state['pos_embed'] = torch.cat([torch.zeros_like(pos_embed[:, :1]), pos_embed], 1)
+        elif math.isqrt(rows - extra) ** 2 == rows - extra:
+            state['register_tokens'] = registers + pos_embed[:, 1:extra]
+            state['pos_embed'] = torch.cat([pos_embed[:, :1], pos_embed[:, extra:]], 1)
+    for name in [name for name in state if name.endswith('.ffn.layers.0.0.weight')]:
+        layer = name.removesuffix('layers.0.0.weight')
+        second = state.get(f'{layer}layers.1.weight')
+        if second is not None and len(state[name]) == 2 * second.shape[1]:
+            for theirs, ours in (('layers.0.0', 'w12'), ('layers.1', 'w3')):
+                for kind in ('weight', 'bias'):
+                    if f'{layer}{theirs}.{kind}' in state:
+                        state[f'{layer}{ours}.{kind}'] = state.pop(f'{layer}{theirs}.{kind}')
+
+
+def describe_vit_options(extra: Mapping[str, Tensor], missing: Collection[str]) -> list[str]:
+    """Which optional parts of a ViT only the checkpoint or only the model has.
+
+    Args:
+        extra (Mapping[str, Tensor]): Weights of the checkpoint that the model lacks, by
+            mmpretrain's names.
+        missing (Collection[str]): Names of the model that the checkpoint lacks.
+
+    Returns:
+        list[str]: For each such part what to change in the config.
+    """
+    # otherwise more is missing than options could explain
+    explained = all(any(part[1].search(name) for part in VIT_PARTS) for name in missing)
+    problems = []
+    for title, pattern, option in VIT_PARTS:
+        name = next(filter(pattern.search, extra), None)
+        if name is not None:
+            remedy = option.format(rows=extra[name].shape[1]) if '{rows}' in option else option
+            problems.append(
+                f'it has {title}, the model has none' + (f': set {remedy}' if remedy else '')
+            )
+        elif explained and any(map(pattern.search, missing)):
+            remedy = option.partition('=')[0]
+            problems.append(
+                f'it has no {title.removeprefix("a ")}, the model has'
+                + (f': remove or change {remedy}' if remedy else '')
+            )
+    return problems
 
 
 def release_vit_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -91,10 +176,13 @@ def release_vit_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def is_bare_vit(state: dict[str, Any]) -> bool:
     """Whether ``state`` holds a ViT alone, with its names at the top: no prefix, no head of
-    ours.
+    ours; or is a file of transformers or open_clip.
     """
-    return 'cls_token' in state and any(
-        key in state for key in ('patch_embed.proj.weight', 'patch_embed.projection.weight')
+    return has_vit_layout(state) or (
+        'cls_token' in state
+        and any(
+            key in state for key in ('patch_embed.proj.weight', 'patch_embed.projection.weight')
+        )
     )
 
 

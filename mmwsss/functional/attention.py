@@ -1,7 +1,8 @@
 """Self-attention that returns exactly the maps that are requested, computed in blocks of query
 rows.
 
-Shapes: B batch, H heads, S = T + N tokens (T class tokens first, N patch tokens), d head width.
+Shapes: B batch, H heads, S = T + N + R tokens (T class tokens first, N patch tokens, R registers
+last), d head width.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,9 +31,9 @@ class AttentionRequest:
 
     Attributes:
         part (str): ``'class_to_patch'`` (T,N), ``'patch_to_patch'`` (N,N) or ``'all'`` (T+N,T+N);
-            rows are queries.
+            rows are queries. Registers are left out of every part.
         layers (int | None): The last ``layers`` layers; None for all.
-        kind (str): ``'softmax'`` over all T+N keys, not renormalised after slicing; ``'logits'``,
+        kind (str): ``'softmax'`` over all S keys, not renormalised after slicing; ``'logits'``,
             the scaled scores; or ``'deferred'``, one :class:`DeferredAttention` per layer in a
             tuple, for maps that are only known after the network has run (all other attributes
             except ``layers`` are then ignored).
@@ -65,13 +66,14 @@ class AttentionRequest:
         """Index of the first layer that is read."""
         return 0 if self.layers is None else max(num_layers - self.layers, 0)
 
-    def slices(self, num_class_tokens: int) -> tuple[slice, slice]:
+    def slices(self, num_class_tokens: int, num_registers: int = 0) -> tuple[slice, slice]:
         """Row and column slices of the part."""
-        patches, classes = slice(num_class_tokens, None), slice(0, num_class_tokens)
+        end = -num_registers or None
+        patches, classes = slice(num_class_tokens, end), slice(0, num_class_tokens)
         return {
             'class_to_patch': (classes, patches),
             'patch_to_patch': (patches, patches),
-            'all': (slice(None), slice(None)),
+            'all': (slice(0, end), slice(0, end)),
         }[self.part]
 
 
@@ -82,6 +84,7 @@ def attend(
     requests: Sequence[AttentionRequest],
     *,
     num_class_tokens: int,
+    num_registers: int = 0,
     key_mask: Tensor | None = None,
     dropout: float = 0.0,
 ) -> tuple[Tensor, list[Any]]:
@@ -96,6 +99,7 @@ def attend(
         requests (Sequence[AttentionRequest]): The maps to return. ``layers`` and ``reduce`` are
             not read here: the caller applies them.
         num_class_tokens (int): T.
+        num_registers (int): R.
         key_mask (Tensor, optional): (B,S) bool, True where a key must not be attended to.
         dropout (float): Attention dropout, applied to the values only, not to the maps.
 
@@ -124,28 +128,38 @@ def attend(
             class_scores = query_scaled[:, :, :num_class_tokens] @ key.transpose(-2, -1)
             weights = _softmax(class_scores, bias)
             maps = {
-                request: _read(request, weights, num_class_tokens) for request in softmax_wanted
+                request: _read(request, weights, num_class_tokens, num_registers)
+                for request in softmax_wanted
             }
     # what was dropped must be remembered
     elif torch.is_grad_enabled() and dropout > 0 and query.requires_grad:
         weights = _softmax(query_scaled @ key.transpose(-2, -1), bias)
         output = F.dropout(weights, dropout) @ value
-        maps = {request: _read(request, weights, num_class_tokens) for request in softmax_wanted}
+        maps = {
+            request: _read(request, weights, num_class_tokens, num_registers)
+            for request in softmax_wanted
+        }
     elif torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (query, key, value)):
         output, *read = _AttentionWithMaps.apply(
-            query_scaled, key, value, bias, tuple(softmax_wanted), num_class_tokens
+            query_scaled, key, value, bias, tuple(softmax_wanted), (num_class_tokens, num_registers)
         )
         maps = dict(zip(softmax_wanted, read))
     else:
         output, maps = _attend_in_blocks(
-            query_scaled, key, value, softmax_wanted, num_class_tokens, bias, dropout
+            query_scaled,
+            key,
+            value,
+            softmax_wanted,
+            (num_class_tokens, num_registers),
+            bias,
+            dropout,
         )
 
     for request in requests:
         if request.kind == 'logits':
-            maps[request] = _logits(query_scaled, key, request, num_class_tokens)
+            maps[request] = _logits(query_scaled, key, request, num_class_tokens, num_registers)
         elif request.kind == 'deferred':
-            maps[request] = DeferredAttention(query, key, num_class_tokens, bias)
+            maps[request] = DeferredAttention(query, key, num_class_tokens, bias, num_registers)
     return output, [maps[request] for request in requests]
 
 
@@ -158,9 +172,11 @@ def _softmax(scores: Tensor, bias: Tensor | None) -> Tensor:
     return (scores if bias is None else scores + bias).softmax(-1)
 
 
-def _read(request: AttentionRequest, weights: Tensor, num_class_tokens: int) -> Tensor:
+def _read(
+    request: AttentionRequest, weights: Tensor, num_class_tokens: int, num_registers: int
+) -> Tensor:
     """Map of a request from all weights (B,H,S,S)."""
-    row_slice, column_slice = request.slices(num_class_tokens)
+    row_slice, column_slice = request.slices(num_class_tokens, num_registers)
     part = weights[..., row_slice, column_slice]
     return part.mean(1) if request.heads == 'mean' else part
 
@@ -218,17 +234,17 @@ def _attend_in_blocks(
     key: Tensor,
     value: Tensor,
     requests: Sequence[AttentionRequest],
-    num_class_tokens: int,
+    num_tokens_apart: tuple[int, int],
     bias: Tensor | None,
     dropout: float,
 ) -> tuple[Tensor, dict[AttentionRequest, Tensor]]:
     """Output and maps without gradient: some rows of some heads of one image at a time, or some
-    whole images where they are small.
+    whole images where they are small. ``num_tokens_apart`` is T and R.
     """
     batch, num_heads, num_tokens, width = query_scaled.shape
     # heads side by side, as the projection reads them
     output = value.new_empty(batch, num_tokens, num_heads, width).transpose(1, 2)
-    slices = {request: request.slices(num_class_tokens) for request in requests}
+    slices = {request: request.slices(*num_tokens_apart) for request in requests}
     maps = {}
     for request in requests:
         size = [len(range(num_tokens)[part]) for part in slices[request]]
@@ -270,14 +286,14 @@ class _AttentionWithMaps(torch.autograd.Function):
         value: Tensor,
         bias: Tensor | None,
         requests: tuple[AttentionRequest, ...],
-        num_class_tokens: int,
+        num_tokens_apart: tuple[int, int],
     ) -> tuple[Tensor, ...]:
         # no weights are kept for the gradient: `backward` computes them again, block by block
         output, maps = _attend_in_blocks(
-            query_scaled, key, value, requests, num_class_tokens, bias, 0.0
+            query_scaled, key, value, requests, num_tokens_apart, bias, 0.0
         )
         ctx.save_for_backward(query_scaled, key, value, bias)
-        ctx.requests, ctx.num_class_tokens = requests, num_class_tokens
+        ctx.requests, ctx.num_tokens_apart = requests, num_tokens_apart
         ctx.set_materialize_grads(False)
         return output, *(maps[request] for request in requests)
 
@@ -296,7 +312,7 @@ class _AttentionWithMaps(torch.autograd.Function):
         )
         grad_query, grad_key, grad_value = grads
         wanted = [
-            (request, *request.slices(ctx.num_class_tokens), grad)
+            (request, *request.slices(*ctx.num_tokens_apart), grad)
             for request, grad in zip(ctx.requests, grad_maps)
             if grad is not None
         ]
@@ -331,12 +347,16 @@ class _AttentionWithMaps(torch.autograd.Function):
 
 
 def _logits(
-    query_scaled: Tensor, key: Tensor, request: AttentionRequest, num_class_tokens: int
+    query_scaled: Tensor,
+    key: Tensor,
+    request: AttentionRequest,
+    num_class_tokens: int,
+    num_registers: int,
 ) -> Tensor:
     """Scaled scores; their head mean is one product of the concatenated heads, no per-head matrix
     exists.
     """
-    rows, columns = request.slices(num_class_tokens)
+    rows, columns = request.slices(num_class_tokens, num_registers)
     query, key = query_scaled[:, :, rows], key[:, :, columns]
     if request.heads == 'all':
         return query @ key.transpose(-2, -1)
@@ -359,12 +379,14 @@ class DeferredAttention(NamedTuple):
         query, key (Tensor): (B,H,S,d), not scaled.
         num_class_tokens (int): T.
         bias (Tensor | None): (B,1,1,S), added to the scores; -inf at masked keys.
+        num_registers (int): R.
     """
 
     query: torch.Tensor
     key: torch.Tensor
     num_class_tokens: int
     bias: torch.Tensor | None = None
+    num_registers: int = 0
 
     def logits(self) -> Tensor:
         """Head mean of the scaled scores between patches (B,N,N), with gradient (AReAM's
@@ -375,13 +397,14 @@ class DeferredAttention(NamedTuple):
             self.key,
             AttentionRequest('patch_to_patch', kind='logits'),
             self.num_class_tokens,
+            self.num_registers,
         )
 
     def affinity(self, mode: str = 'softmax_all') -> Tensor:
         """Patch affinity P (B,N,N) in [0,1], head after head, float32 or better.
 
         Args:
-            mode (str): ``'softmax_all'``: softmax over all T+N keys, head mean, patch block (what
+            mode (str): ``'softmax_all'``: softmax over all S keys, head mean, patch block (what
                 the layer applies; rows sum to less than 1); ``'softmax_patch'``: softmax over the N
                 patch keys, head mean; ``'softmax_logit'``: softmax of the head mean of the scores
                 between patches.
@@ -417,8 +440,8 @@ class DeferredAttention(NamedTuple):
         results = [values.new_empty(len(values), query.shape[2], 0, dtype=dtype)]
         with torch.autocast(query.device.type, enabled=False):
             for part in values.to(query.dtype).transpose(1, 2).split(query.shape[-1], 2):
-                # the fused kernel needs values as wide as the keys; class tokens carry zeros
-                padded = F.pad(part, (0, query.shape[-1] - part.shape[-1], skipped, 0))[
+                # the fused kernel needs values as wide as the keys; other tokens carry zeros
+                padded = F.pad(part, (0, query.shape[-1] - part.shape[-1], *skipped))[
                     :, None
                 ].expand(-1, query.shape[1], -1, -1)
                 result = F.scaled_dot_product_attention(
@@ -428,26 +451,29 @@ class DeferredAttention(NamedTuple):
                 results.append(result[..., : part.shape[-1]].mean(1, dtype=dtype))
         return torch.cat(results, 2).transpose(1, 2)
 
-    def _operands(self, mode: str) -> tuple[Tensor, Tensor, int, Tensor | None, float, slice]:
-        """Query and key (B,H',.,.), number of keys before the patches, bias, scale, and where the
-        patches are among the keys.
+    def _operands(
+        self, mode: str
+    ) -> tuple[Tensor, Tensor, tuple[int, int], Tensor | None, float, slice]:
+        """Query and key (B,H',.,.), number of keys before and after the patches, bias, scale, and
+        where the patches are among the keys.
         """
-        tokens = self.num_class_tokens
+        patches = slice(self.num_class_tokens, -self.num_registers or None)
         query, key, bias, scale = (
-            self.query[:, :, tokens:],
+            self.query[:, :, patches],
             self.key,
             self.bias,
             self.query.shape[-1] ** -0.5,
         )
         if mode == 'softmax_all':
-            return query, key, tokens, bias, scale, slice(tokens, None)
+            apart = (self.num_class_tokens, self.num_registers)
+            return query, key, apart, bias, scale, patches
         if mode not in AFFINITY_MODES:
             raise ValueError(f'affinity mode must be one of {AFFINITY_MODES}, got {mode!r}')
-        key, bias = key[:, :, tokens:], None if bias is None else bias[..., tokens:]
+        key, bias = key[:, :, patches], None if bias is None else bias[..., patches]
         if mode == 'softmax_logit':
             scale /= query.shape[1]
             query, key = (operand.transpose(1, 2).flatten(2)[:, None] for operand in (query, key))
-        return query, key, 0, bias, scale, slice(None)
+        return query, key, (0, 0), bias, scale, slice(None)
 
 
 class AttentionCollector:

@@ -15,6 +15,7 @@ def resize_grid(
     *,
     mode: str = 'bicubic',
     offset: float = 0.0,
+    antialias: bool = False,
 ) -> Tensor:
     """Resize a grid of position embeddings.
 
@@ -25,6 +26,8 @@ def resize_grid(
             ``'nearest'``, which copies each cell to a block and needs an exact integer multiple.
         offset (float): Sampling scale becomes ``(new + offset) / old`` instead of ``new / old``:
             the rule that the released weights of MCTformer V1 and V2 were trained with (0.1).
+        antialias (bool): Low-pass filter of timm and of DINOv2 with registers; it has its own cubic
+            coefficient, so that enlarged grids differ too.
 
     Returns:
         Tensor: (1,new_h*new_w,D) in the dtype of ``grid``.
@@ -43,10 +46,15 @@ def resize_grid(
             scale_factor=((new_h + offset) / h, (new_w + offset) / w),
             mode=mode,
             align_corners=False,
+            antialias=antialias,
         )
     else:
         planes = F.interpolate(
-            at_least_float32(planes), size=(new_h, new_w), mode=mode, align_corners=False
+            at_least_float32(planes),
+            size=(new_h, new_w),
+            mode=mode,
+            align_corners=False,
+            antialias=antialias,
         )
     return planes.to(grid.dtype).flatten(2).transpose(1, 2)
 
@@ -58,12 +66,15 @@ def resize_position_embedding(
     *,
     mode: str = 'bicubic',
     offset: float = 0.0,
+    antialias: bool = False,
 ) -> Tensor:
     """Resize the patch part of ``pos_embed`` (1,num_extra+h*w,D); the first ``num_extra`` rows
     stay.
     """
     extra, grid = pos_embed[:, :num_extra], pos_embed[:, num_extra:]
-    return torch.cat([extra, resize_grid(grid, size, mode=mode, offset=offset)], 1)
+    return torch.cat(
+        [extra, resize_grid(grid, size, mode=mode, offset=offset, antialias=antialias)], 1
+    )
 
 
 def repeat_class_token(token: Tensor, num_tokens: int) -> Tensor:

@@ -15,7 +15,8 @@ from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLay
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmwsss.checkpoints.vit import release_vit_keys, translate_vit_keys
+from mmwsss.checkpoints.vit import describe_vit_options, release_vit_keys, translate_vit_keys
+from mmwsss.checkpoints.vit_layouts import translate_vit_layout
 from mmwsss.checkpoints.wrapped import say_unwrapped, unwrap_state
 from mmwsss.functional.attention import AttentionCollector, AttentionRequest, attend
 from mmwsss.functional.rematerialize import gelu_linear
@@ -23,6 +24,12 @@ from mmwsss.functional.tokens import repeat_class_token, resize_grid, resize_pos
 from mmwsss.registry import MODELS
 from mmwsss.utils.transfer import send
 
+IN_THE_TRUNK = (
+    'layers.',
+    'register_tokens',
+    'pre_norm.',
+    'patch_embed.projection.',
+)  # weights that may not be left out
 MASK_GROUPS = 4  # sequences of masked images are run in so many groups of similar length
 
 
@@ -37,7 +44,7 @@ class TokenFeatures(NamedTuple):
         aux_map (Tensor | None): (B,D,h,w), patch tokens after layer ``aux_layer``, not normalised.
         attention (dict): The map of each request by its name: a tensor, or a tuple with one entry
             per layer.
-        layer_inputs (tuple[Tensor]): (B,T+N,D) each, inputs of the last layers, as many as
+        layer_inputs (tuple[Tensor]): (B,T+N+R,D) each, inputs of the last layers, as many as
             requested.
     """
 
@@ -54,9 +61,11 @@ class TokenViT(VisionTransformer):
     """:class:`mmpretrain.VisionTransformer` with T class tokens that returns
     :class:`TokenFeatures`.
 
-    Layer names and weights are mmpretrain's. Checkpoints of mmpretrain, facebookresearch DeiT and
-    timm are translated while they load: a single class token and its position are repeated T times,
-    the position grid is resized.
+    Layer names and weights are mmpretrain's. Checkpoints of mmpretrain, facebookresearch (DeiT,
+    MAE, DINOv2), timm, transformers (ViT, MAE, DINOv2, CLIP) and OpenAI / open_clip are translated
+    while they load: a single class token and its position are repeated T times, the position grid
+    is resized. Registers follow the patches here, in front of which those networks have them; only
+    the order of the rows differs.
 
     Args:
         arch (str | dict): As in mmpretrain, e.g. ``'deit-small'`` or a dict with ``embed_dims``,
@@ -85,6 +94,20 @@ class TokenViT(VisionTransformer):
         frozen_pos_embed (bool): No gradient for the position embedding (MCC, CoSA).
         pad_to_patch (bool): Pad bottom and right to whole patches; by default the remainder is
             ignored, as the papers' code does.
+        pos_interp_antialias (bool): Low-pass filter while positions are resized, at loading and for
+            the grid of an image (timm, DINOv2 with registers).
+        num_registers (int): R, learnt tokens without position or output (DINOv2 with registers: 4).
+        pre_norm (bool): Normalise before the first layer; the patch embedding then has no bias
+            (CLIP).
+        layer_scale_init_value (float): First value of the gain of each branch of a layer, 0 for
+            none (DINOv2: 1e-5).
+        norm_cfg (dict, optional): Of every norm; mmpretrain's by default, CLIP has
+            ``dict(type='LN', eps=1e-5)``.
+        layer_cfgs (dict | Sequence[dict], optional): More options of mmpretrain's
+            ``TransformerEncoderLayer``, of all layers or one dict each:
+            ``dict(act_cfg=dict(type='mmpretrain.QuickGELU'))`` for CLIP,
+            ``dict(ffn_type='swiglu_fused')`` for the giant DINOv2.
+        in_channels (int): Image channels.
         drop_path_rate (float): Stochastic depth, linear over the layers.
         drop_rate (float): Dropout after position embedding and in the layers.
         init_cfg (dict, optional): e.g. ``dict(type='Pretrained', checkpoint=URL or file)``.
@@ -115,8 +138,17 @@ class TokenViT(VisionTransformer):
         drop_path_rate: float = 0.0,
         drop_rate: float = 0.0,
         qkv_bias: bool = True,
+        pos_interp_antialias: bool = False,
+        num_registers: int = 0,
+        pre_norm: bool = False,
+        layer_scale_init_value: float = 0.0,
+        norm_cfg: dict[str, Any] | None = None,
+        layer_cfgs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        in_channels: int = 3,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
+        if num_registers < 0:
+            raise ValueError(f'num_registers must be 0 or more, got {num_registers}')
         if pos_init not in ('nearest', 'bicubic', 'bilinear'):
             raise ValueError(
                 f"pos_init must be 'nearest', 'bicubic' or 'bilinear', got {pos_init!r}"
@@ -140,6 +172,11 @@ class TokenViT(VisionTransformer):
             qkv_bias=qkv_bias,
             final_norm=final_norm,
             out_type='raw',
+            in_channels=in_channels,
+            pre_norm=pre_norm,
+            layer_scale_init_value=layer_scale_init_value,
+            norm_cfg=norm_cfg or dict(type='LN', eps=1e-6),
+            layer_cfgs=layer_cfgs or {},
             patch_cfg=dict(padding='corner' if pad_to_patch else 0),
             init_cfg=init_cfg,
         )
@@ -150,13 +187,16 @@ class TokenViT(VisionTransformer):
         self.pos_init = pos_init
         self.pos_interp_mode = pos_interp_mode
         self.pos_interp_offset = pos_interp_offset
+        self.pos_interp_antialias = pos_interp_antialias
+        self.num_registers = num_registers
         self.token_init = token_init
         self.aux_layer = None if aux_layer is None else aux_layer % self.num_layers
         self.has_stem = stem is not None
         if self.has_stem:
-            self.patch_embed = MODELS.build(
-                dict(stem or {}, embed_dims=self.embed_dims, input_size=self.img_size)
-            )
+            stem = dict(stem or {}, embed_dims=self.embed_dims, input_size=self.img_size)
+            if in_channels != 3:
+                stem.setdefault('in_channels', in_channels)
+            self.patch_embed = MODELS.build(stem)
             self.patch_resolution = self.patch_embed.init_out_size
             self.patch_size = self.patch_embed.stride
         num_patches = self.patch_resolution[0] * self.patch_resolution[1]
@@ -168,6 +208,8 @@ class TokenViT(VisionTransformer):
             torch.zeros(1, num_class_tokens + num_patches, self.embed_dims),
             requires_grad=not frozen_pos_embed,
         )
+        if num_registers:
+            self.register_tokens = nn.Parameter(torch.zeros(1, num_registers, self.embed_dims))
 
     def init_weights(self) -> None:
         """Random start of MCTformer (truncated normal 0.02 tokens and linear layers), the stem by
@@ -181,6 +223,8 @@ class TokenViT(VisionTransformer):
         """
         trunc_normal_(self.cls_token, std=0.02)
         trunc_normal_(self.pos_embed, std=0.02)
+        if self.num_registers:
+            trunc_normal_(self.register_tokens, std=0.02)
         for module in self.layers.modules():
             if isinstance(module, nn.Linear):
                 trunc_normal_(module.weight, std=0.02)
@@ -213,6 +257,26 @@ class TokenViT(VisionTransformer):
                 raise
             raise ValueError(f'{checkpoint}: {error}') from error
 
+    @property
+    def patch_rows(self) -> slice:
+        """Where the patches are in a sequence (T+N+R)."""
+        return slice(self.num_class_tokens, -self.num_registers or None)
+
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """Depth of a parameter for a learning rate that decays over the layers, as in mmpretrain:
+        what comes before the first layer has depth 0.
+
+        Args:
+            param_name (str): Name of the parameter.
+            prefix (str): Of the backbone's parameters.
+
+        Returns:
+            tuple[int, int]: Depth, and the number of depths.
+        """
+        if param_name.startswith((f'{prefix}register_tokens', f'{prefix}pre_norm.')):
+            return 0, self.num_layers + 2
+        return super().get_layer_depth(param_name, prefix)
+
     def train(self, mode: bool = True) -> 'TokenViT':
         """As in PyTorch; mmpretrain's returns nothing."""
         super().train(mode)
@@ -244,9 +308,7 @@ class TokenViT(VisionTransformer):
         """
         x, grid = self._embed(x)
         if key_mask is not None:
-            key_mask = torch.cat(
-                [key_mask.new_zeros(len(key_mask), self.num_class_tokens), key_mask], 1
-            )
+            key_mask = F.pad(key_mask, (self.num_class_tokens, self.num_registers))
         requests = dict(attention or {})
         collector = AttentionCollector(list(requests.values()), self.num_layers)
         embeddings, aux, inputs = [], None, []
@@ -278,15 +340,15 @@ class TokenViT(VisionTransformer):
 
         Args:
             index (int): Layer.
-            x (Tensor): (B,T+N,D), what enters it.
+            x (Tensor): (B,T+N+R,D), what enters it.
             class_rows (bool): Compute only the class tokens after the layer, and their rows of the
                 attention.
-            normed (Tensor, optional): (B,T+N,D), :meth:`first_norm` of ``x``, for derivatives with
-                respect to that.
+            normed (Tensor, optional): (B,T+N+R,D), :meth:`first_norm` of ``x``, for derivatives
+                with respect to that.
 
         Returns:
-            tuple: (B,R,D) tokens after the layer, not normalised, and (B,H,R,T+N) softmax
-                attention; R = T or T+N.
+            tuple: (B,Q,D) tokens after the layer, not normalised, and (B,H,Q,T+N+R) softmax
+                attention; Q = T or T+N+R.
         """
         layer, rows = self.layers[index], slice(self.num_class_tokens if class_rows else None)
         query, key, value = self._query_key_value(layer, layer.ln1(x) if normed is None else normed)
@@ -296,7 +358,7 @@ class TokenViT(VisionTransformer):
         return self._after_attention(layer, x[:, rows], weights @ value), weights
 
     def first_norm(self, index: int, x: Tensor) -> Tensor:
-        """Normalised input of the attention of a layer (B,T+N,D)."""
+        """Normalised input of the attention of a layer (B,T+N+R,D)."""
         return self.layers[index].ln1(x)
 
     def encode_visible(self, x: Tensor, hidden: Tensor) -> Tensor:
@@ -322,7 +384,7 @@ class TokenViT(VisionTransformer):
             raise ValueError(
                 f'masks of {num_patches} patches do not fit a grid of {grid[0]}x{grid[1]}'
             )
-        classes = self.num_class_tokens
+        classes, kept = self.num_class_tokens, self.num_class_tokens + self.num_registers
         # visible patches first, in their order
         order = hidden.to(torch.uint8).argsort(dim=2, stable=True).flatten(0, 1)
         counts = (num_patches - hidden.sum(2)).flatten()
@@ -338,10 +400,11 @@ class TokenViT(VisionTransformer):
             longest = int(lengths.max()) if len(lengths) else 0
             # of every token of the sequences, its row among all tokens of the batch
             first = owner[group, None] * x.shape[1]
-            own = torch.arange(classes).expand(len(group), -1)
+            own = torch.arange(kept)  # class tokens, then registers, which are the last rows
+            own = torch.where(own < classes, own, own + num_patches).expand(len(group), -1)
             index = torch.cat([own, order[group, :longest] + classes], 1) + first
             tokens = x.flatten(0, 1)[send(index, x.device)]
-            filling = torch.arange(classes + longest) >= classes + lengths[:, None]
+            filling = torch.arange(kept + longest) >= kept + lengths[:, None]
             key_mask = send(filling, x.device) if bool((lengths < longest).any()) else None
             for layer in self.layers:
                 tokens, _ = self._transform(layer, tokens, (), key_mask)
@@ -368,9 +431,12 @@ class TokenViT(VisionTransformer):
                 (self.patch_resolution, grid),
                 mode=self.pos_interp_mode,
                 offset=self.pos_interp_offset,
+                antialias=self.pos_interp_antialias,
             )
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + pos_embed
-        return self.drop_after_pos(x), grid
+        if self.num_registers:
+            x = torch.cat([x, self.register_tokens.expand(len(x), -1, -1)], 1)
+        return self.pre_norm(self.drop_after_pos(x)), grid
 
     def _transform(
         self,
@@ -387,13 +453,14 @@ class TokenViT(VisionTransformer):
             value,
             requests,
             num_class_tokens=self.num_class_tokens,
+            num_registers=self.num_registers,
             key_mask=key_mask,
             dropout=layer.attn.attn_drop if self.training else 0.0,
         )
         return self._after_attention(layer, x, output), maps
 
     def _query_key_value(self, layer: TransformerEncoderLayer, normed: Tensor) -> Tensor:
-        """(B,H,T+N,d) each."""
+        """(B,H,T+N+R,d) each."""
         attn = layer.attn
         return (
             attn.qkv(normed)
@@ -408,8 +475,12 @@ class TokenViT(VisionTransformer):
         x = x + attn.out_drop(attn.gamma1(attn.proj_drop(output)))
         return self._feed_forward(layer.ffn, layer.ln2(x), x)
 
-    def _feed_forward(self, ffn: FFN, x: Tensor, identity: Tensor) -> Tensor:
-        """mmcv's, but its widest tensor is not kept for the backward pass."""
+    def _feed_forward(self, ffn: nn.Module, x: Tensor, identity: Tensor) -> Tensor:
+        """mmcv's, but its widest tensor is not kept for the backward pass; or mmpretrain's
+        SwiGLU.
+        """
+        if not isinstance(ffn, FFN):
+            return ffn(x, identity=identity)
         (expand, activation, dropout), contract, last_dropout = ffn.layers
         if (self.training and dropout.p > 0) or not isinstance(activation, nn.GELU):
             return ffn(x, identity=identity)
@@ -419,23 +490,24 @@ class TokenViT(VisionTransformer):
         return identity + ffn.dropout_layer(ffn.gamma2(last_dropout(x)))
 
     def _to_map(self, tokens: Tensor, grid: Sequence[int]) -> Tensor:
-        return tokens[:, self.num_class_tokens :].transpose(1, 2).unflatten(2, grid)
+        return tokens[:, self.patch_rows].transpose(1, 2).unflatten(2, grid)
 
     def _prepare_pos_embed(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         """Load-state-dict pre-hook: translate names, tokens and positions of a foreign checkpoint,
         in place.
         """
         names: dict[str, Any] = dict.fromkeys(self.state_dict())
-        own, wrapper = unwrap_state(
+        own, ignored = translate_vit_layout(
             {
                 key.removeprefix(prefix): state_dict.pop(key)
                 for key in list(state_dict)
                 if key.startswith(prefix)
-            },
-            {*names, *release_vit_keys(names)},
+            }
         )
+        own, wrapper = unwrap_state(own, {*names, *release_vit_keys(names)})
         say_unwrapped(self, wrapper)
         own, unused = translate_vit_keys(own)
+        unused += ignored
         if self.depth is not None:
             deeper = [
                 key
@@ -488,7 +560,12 @@ class TokenViT(VisionTransformer):
             mode = 'bilinear' if self.pos_init == 'bilinear' else 'bicubic'
             if nearest:  # an integer multiple: every cell is copied to a block
                 mode = 'nearest'
-            grid = resize_grid(grid, ((side, side), (h, w)), mode=mode)
+            grid = resize_grid(
+                grid,
+                ((side, side), (h, w)),
+                mode=mode,
+                antialias=self.pos_interp_antialias and not nearest,
+            )
         if extra < self.num_class_tokens:
             state['cls_token'] = repeat_class_token(state['cls_token'], self.num_class_tokens)
             class_pos = repeat_class_token(class_pos, self.num_class_tokens)
@@ -504,17 +581,28 @@ class TokenViT(VisionTransformer):
         missing = [key for key in own if key not in state]
         if state and all(key.startswith('patch_embed.') for key in state):  # a stem alone
             missing = [key for key in missing if key.startswith('patch_embed.')]
-        extra_layers = sorted(
-            {key.split('.')[1] for key in state if key.startswith('layers.') and key not in own}
+        extra = {
+            key: value
+            for key, value in state.items()
+            if key.startswith(IN_THE_TRUNK) and key not in own
+        }
+        if not (wrong or missing or extra):
+            return
+        numbers = {key: int(key.split('.')[1]) for key in extra if key.startswith('layers.')}
+        deeper = {key: n for key, n in numbers.items() if n >= self.num_layers}
+        problems = wrong[:1] + describe_vit_options(
+            {key: value for key, value in extra.items() if key not in deeper}, missing
         )
-        if wrong or missing or extra_layers:
-            problem = f'layers {", ".join(extra_layers)} do not exist in the model'
-            if missing:
-                problem = f'{len(missing)} weights are missing, first {missing[0]}'
-            if wrong:  # the most specific reason
-                problem = wrong[0]
-            raise ValueError(
-                f'the checkpoint has another architecture than {type(self).__name__} with '
-                f'{self.num_layers} layers of width '
-                f'{self.embed_dims} ({problem}); choose the config that belongs to the checkpoint'
-            )
+        if deeper:
+            layers = ', '.join(map(str, sorted(set(deeper.values()))))
+            problems.append(f'layers {layers} do not exist in the model')
+        if missing and not problems:
+            problems.append(f'{len(missing)} weights are missing, first {missing[0]}')
+        if not problems:
+            problems.append(f'the model has no {next(iter(extra))}')
+        raise ValueError(
+            f'the checkpoint has another architecture than {type(self).__name__} with '
+            f'{self.num_layers} layers of width '
+            f'{self.embed_dims} ({"; ".join(problems)}); choose the config that belongs to the '
+            f'checkpoint'
+        )

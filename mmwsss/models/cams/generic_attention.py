@@ -31,7 +31,7 @@ class GenericAttention(CAMMethod):
 
     def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
-        num_class_tokens, rows = model.backbone.num_class_tokens, token_rows(model, keys)
+        patches, rows = model.backbone.patch_rows, token_rows(model, keys)
         relevance: dict[int, Tensor] = {}  # row of the class token, by position in keys
         for _, position, weights, gradient in attention_gradients(
             model, features, keys, class_rows=False
@@ -42,6 +42,4 @@ class GenericAttention(CAMMethod):
                 relevance[position][..., rows[position]] = 1
             row = relevance[position]
             relevance[position] = row + row[..., : change.shape[1]] @ change
-        return torch.cat([relevance[position] for position in range(len(keys))], 1)[
-            ..., num_class_tokens:
-        ]
+        return torch.cat([relevance[position] for position in range(len(keys))], 1)[..., patches]

@@ -49,7 +49,7 @@ class GETAM(CAMMethod):
 
     def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
-        patches, rows = slice(model.backbone.num_class_tokens, None), token_rows(model, keys)
+        patches, rows = model.backbone.patch_rows, token_rows(model, keys)
         sums: list[Any] = [0] * len(keys)
         for _, position, weights, gradient in attention_gradients(
             model, features, keys, self.layer_inputs

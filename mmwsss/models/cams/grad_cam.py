@@ -48,7 +48,7 @@ class GradCAM(CAMMethod):
         """(B,K,N) >= 0."""
         if self.features == 'token':
             return self._token_maps(model, features, keys)
-        patches, rows = slice(model.backbone.num_class_tokens, None), token_rows(model, keys)
+        patches, rows = model.backbone.patch_rows, token_rows(model, keys)
         maps = []
         for _, position, weights, gradient in attention_gradients(model, features, keys, 1):
             head_weights = gradient[:, :, rows[position], patches].mean(-1, keepdim=True)
@@ -57,7 +57,7 @@ class GradCAM(CAMMethod):
 
     def _token_maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         backbone, maps = model.backbone, []
-        patches, last = slice(backbone.num_class_tokens, None), backbone.num_layers - 1
+        patches, last = backbone.patch_rows, backbone.num_layers - 1
         with differentiable(features.layer_inputs[-1]) as x:
             normed = backbone.first_norm(last, x).detach().requires_grad_()
             scores = class_scores(

@@ -46,11 +46,11 @@ class GradientAttention(CAMMethod):
 
     def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
-        num_class_tokens, rows = model.backbone.num_class_tokens, token_rows(model, keys)
+        patches, rows = model.backbone.patch_rows, token_rows(model, keys)
         sums: list[Any] = [0] * len(keys)
         for _, position, _, gradient in attention_gradients(
             model, features, keys, self.layer_inputs
         ):
-            row = gradient[:, :, rows[position], num_class_tokens:]
+            row = gradient[:, :, rows[position], patches]
             sums[position] = sums[position] + (row.relu() if self.relu == 'head' else row).mean(1)
         return torch.stack(sums, 1).relu()

@@ -1,0 +1,156 @@
+"""Vision transformers by the names of transformers (ViT, MAE, DINOv2, CLIP) and of OpenAI /
+open_clip. Pure functions on state dicts.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mmwsss.checkpoints.wrapped import flatten_state
+
+Renames = tuple[tuple[str, str], ...]
+
+
+class VitLayout(NamedTuple):
+    """Names of a library.
+
+    Attributes:
+        anchor (str): Class token; what stands in front of it stands in front of every name.
+        renames (Renames): Their name -> mmpretrain's; ``query``, ``key``, ``value`` and ``gate``,
+            ``up`` are joined afterwards.
+    """
+
+    anchor: str
+    renames: Renames
+
+
+# transformers: `encoder.layer.i` in older releases and in the files on the hub, `layers.i` in newer
+_LAYER = r'^(?:encoder\.layer|layers)\.(\d+)\.'
+TRANSFORMERS_VIT: Renames = (
+    (r'^embeddings\.cls_token$', 'cls_token'),
+    (r'^embeddings\.position_embeddings$', 'pos_embed'),
+    (r'^embeddings\.register_tokens$', 'register_tokens'),
+    (r'^embeddings\.patch_embeddings\.projection\.', 'patch_embed.projection.'),
+    (_LAYER + r'(?:norm1|layernorm_before)\.', r'layers.\1.ln1.'),
+    (_LAYER + r'(?:norm2|layernorm_after)\.', r'layers.\1.ln2.'),
+    (_LAYER + r'attention\.(?:attention\.query|q_proj)\.', r'layers.\1.attn.query.'),
+    (_LAYER + r'attention\.(?:attention\.key|k_proj)\.', r'layers.\1.attn.key.'),
+    (_LAYER + r'attention\.(?:attention\.value|v_proj)\.', r'layers.\1.attn.value.'),
+    (_LAYER + r'attention\.(?:output\.dense|o_proj)\.', r'layers.\1.attn.proj.'),
+    (_LAYER + r'(?:intermediate\.dense|mlp\.fc1)\.', r'layers.\1.ffn.layers.0.0.'),
+    (_LAYER + r'(?:output\.dense|mlp\.fc2)\.', r'layers.\1.ffn.layers.1.'),
+    (_LAYER + r'mlp\.weights_in\.', r'layers.\1.ffn.w12.'),
+    (_LAYER + r'mlp\.(?:weights_out|down_proj)\.', r'layers.\1.ffn.w3.'),
+    (_LAYER + r'mlp\.gate_proj\.', r'layers.\1.ffn.gate.'),
+    (_LAYER + r'mlp\.up_proj\.', r'layers.\1.ffn.up.'),
+    (_LAYER + r'layer_scale1\.lambda1$', r'layers.\1.attn.gamma1.weight'),
+    (_LAYER + r'layer_scale2\.lambda1$', r'layers.\1.ffn.gamma2.weight'),
+    (_LAYER, r'layers.\1.'),
+    (r'^layernorm\.', 'ln1.'),
+)
+TRANSFORMERS_CLIP: Renames = (
+    (r'^embeddings\.class_embedding$', 'cls_token'),
+    (r'^embeddings\.position_embedding\.weight$', 'pos_embed'),
+    (r'^embeddings\.patch_embedding\.', 'patch_embed.projection.'),
+    (r'^pre_layrnorm\.', 'pre_norm.'),  # sic
+    (r'^encoder\.layers\.(\d+)\.layer_norm([12])\.', r'layers.\1.ln\2.'),
+    (r'^encoder\.layers\.(\d+)\.self_attn\.q_proj\.', r'layers.\1.attn.query.'),
+    (r'^encoder\.layers\.(\d+)\.self_attn\.k_proj\.', r'layers.\1.attn.key.'),
+    (r'^encoder\.layers\.(\d+)\.self_attn\.v_proj\.', r'layers.\1.attn.value.'),
+    (r'^encoder\.layers\.(\d+)\.self_attn\.out_proj\.', r'layers.\1.attn.proj.'),
+    (r'^encoder\.layers\.(\d+)\.mlp\.fc1\.', r'layers.\1.ffn.layers.0.0.'),
+    (r'^encoder\.layers\.(\d+)\.mlp\.fc2\.', r'layers.\1.ffn.layers.1.'),
+    (r'^encoder\.layers\.', 'layers.'),
+    (r'^post_layernorm\.', 'ln1.'),
+)
+OPEN_CLIP: Renames = (
+    (r'^class_embedding$', 'cls_token'),
+    (r'^positional_embedding$', 'pos_embed'),
+    (r'^conv1\.', 'patch_embed.projection.'),
+    (r'^ln_pre\.', 'pre_norm.'),
+    (r'^transformer\.resblocks\.(\d+)\.ln_([12])\.', r'layers.\1.ln\2.'),
+    (r'^transformer\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)$', r'layers.\1.attn.qkv.\2'),
+    (r'^transformer\.resblocks\.(\d+)\.attn\.out_proj\.', r'layers.\1.attn.proj.'),
+    (r'^transformer\.resblocks\.(\d+)\.mlp\.c_fc\.', r'layers.\1.ffn.layers.0.0.'),
+    (r'^transformer\.resblocks\.(\d+)\.mlp\.c_proj\.', r'layers.\1.ffn.layers.1.'),
+    (r'^transformer\.resblocks\.(\d+)\.ls_1\.gamma$', r'layers.\1.attn.gamma1.weight'),
+    (r'^transformer\.resblocks\.(\d+)\.ls_2\.gamma$', r'layers.\1.ffn.gamma2.weight'),
+    (r'^transformer\.resblocks\.', 'layers.'),
+    (r'^ln_post\.', 'ln1.'),
+)
+LAYOUTS = (
+    VitLayout('embeddings.cls_token', TRANSFORMERS_VIT),
+    VitLayout('embeddings.class_embedding', TRANSFORMERS_CLIP),
+    VitLayout('class_embedding', OPEN_CLIP),
+)
+JOINED = (('qkv', ('query', 'key', 'value')), ('w12', ('gate', 'up')))
+
+
+def find_vit_layout(names: Mapping[str, Any]) -> tuple[VitLayout, str] | None:
+    """Layout of a state dict, and the prefix of the vision transformer in it; None for the names of
+    mmpretrain, timm and facebookresearch, and for everything else.
+    """
+    for layout in LAYOUTS:
+        for name in names:
+            prefix = name.removesuffix(layout.anchor)
+            if prefix != name and (not prefix or prefix.endswith('.')):
+                return layout, prefix
+    return None
+
+
+def has_vit_layout(state: Mapping[str, Any]) -> bool:
+    """Whether a vision transformer by the names of transformers or open_clip is in ``state``."""
+    return find_vit_layout(state) is not None
+
+
+def translate_vit_layout(state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """mmpretrain's names for a vision transformer of transformers or open_clip.
+
+    A text tower, decoders and projections are left out.
+
+    Args:
+        state (Mapping): Weights, possibly below entries or prefixes.
+
+    Returns:
+        tuple[dict, list[str]]: New state dict, and the names that were left out; of weights outside
+            the vision transformer only their first parts. Anything else comes back unchanged.
+    """
+    flat = flatten_state(state)
+    found = find_vit_layout(flat)
+    if found is None:
+        return dict(state), []
+    layout, prefix = found
+    translated: dict[str, Tensor] = {}
+    unused: dict[str, None] = {}
+    for name, value in flat.items():
+        if not name.startswith(prefix):
+            unused[name.partition('.')[0]] = None
+            continue
+        bare = name.removeprefix(prefix)
+        for pattern, replacement in layout.renames:
+            renamed, count = re.subn(pattern, replacement, bare)
+            if count:
+                translated[renamed] = value
+                break
+        else:
+            unused[name] = None
+    for joined, parts in JOINED:
+        _join(translated, joined, parts)
+    for name in ('cls_token', 'pos_embed'):  # CLIP has no batch dimension
+        if name in translated:
+            width = translated[name].shape[-1]
+            translated[name] = translated[name].reshape(1, -1, width)
+    return translated, list(unused)
+
+
+def _join(state: dict[str, Tensor], joined: str, parts: tuple[str, ...]) -> None:
+    """One weight or bias for those of several projections of the same input, in place."""
+    for first in [name for name in state if f'.{parts[0]}.' in name]:
+        names = [first.replace(f'.{parts[0]}.', f'.{part}.') for part in parts]
+        if all(name in state for name in names):
+            state[first.replace(f'.{parts[0]}.', f'.{joined}.')] = torch.cat(
+                [state.pop(name) for name in names]
+            )
