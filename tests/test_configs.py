@@ -541,3 +541,34 @@ def test_pipelines(path, capsys):
         if stage['tool'] in ('train.py', 'test.py', 'generate_cams.py'):
             load_config(args['config'], cfg_options=args['cfg_options'])
     assert set(pipeline.results.values()) <= {stage['name'] for stage in pipeline.stages}
+
+
+@pytest.mark.parametrize('name, decay', [('cosa_dinov2-b_voc', 0.9), ('mcc_clip-b_voc', 0.75)])
+def test_single_stage_rates_decay_over_the_layers(name, decay):
+    config = load_config(CONFIGS / f'{name}.py')
+    model = build(config, 'meta')
+    optimizer = build_optim_wrapper(model, config.optim_wrapper).optimizer
+    rates = {id(group['params'][0]): group['lr'] for group in optimizer.param_groups}
+    rates = {
+        name: rates[id(weight)] for name, weight in model.named_parameters() if id(weight) in rates
+    }
+    assert rates['classifier.weight'] == rates['aux_classifier.weight'] == pytest.approx(6e-4)
+    assert rates['backbone.ln1.weight'] == pytest.approx(2e-5)
+    for index in (0, 1, 10, 11):
+        expected = pytest.approx(2e-5 * decay ** (12 - index))
+        assert rates[f'backbone.layers.{index}.attn.qkv.weight'] == expected
+    assert rates['backbone.cls_token'] == pytest.approx(2e-5 * decay**13)
+    assert rates['backbone.patch_embed.projection.weight'] == pytest.approx(2e-5 * decay**13)
+
+
+def test_rates_of_mctformer_on_dinov2_decay_over_the_layers():
+    config = load_config(CONFIGS / 'mctformer_plus_dinov2-s_voc.py')
+    optimizer = build_optim_wrapper(build(config, 'meta'), config.optim_wrapper).optimizer
+    groups = {group['param_name']: group for group in optimizer.param_groups}
+    base = 5e-4 * 32 / 512
+    assert groups['patch_head.conv.weight']['lr'] == pytest.approx(base)
+    assert groups['backbone.layers.11.attn.qkv.weight']['lr'] == pytest.approx(base * 0.9)
+    assert groups['backbone.cls_token']['lr'] == pytest.approx(base * 0.9**13)
+    assert groups['backbone.cls_token']['weight_decay'] == 0
+    assert groups['backbone.layers.3.ln1.weight']['weight_decay'] == 0
+    assert groups['backbone.layers.3.attn.qkv.weight']['weight_decay'] == 0.05

@@ -43,6 +43,7 @@ class External(NamedTuple):
 
 
 _DEIT = 'https://github.com/facebookresearch/deit'
+_DINOV2 = 'https://github.com/facebookresearch/dinov2'
 _TIMM = 'https://github.com/rwightman/pytorch-image-models/releases/tag/v0.1-vitjx'
 CATALOG = (
     External(
@@ -92,6 +93,30 @@ CATALOG = (
         _TIMM,
         'ViT-B at 384, ImageNet-21k and ImageNet',
         'ablations/acr_vit-b_voc',
+    ),
+    External(
+        'dinov2_vits14_pretrain.pth',
+        88,
+        '',
+        _DINOV2,
+        'DINOv2-S/14, images without labels (LVD-142M)',
+        'mctformer_plus_dinov2-s_voc',
+    ),
+    External(
+        'dinov2_vitb14_pretrain.pth',
+        346,
+        '',
+        _DINOV2,
+        'DINOv2-B/14, images without labels (LVD-142M)',
+        'cosa_dinov2-b_voc',
+    ),
+    External(
+        'pytorch_model.bin',
+        599,
+        '',
+        'https://huggingface.co/openai/clip-vit-base-patch16',
+        'CLIP ViT-B/16, images with captions',
+        'mcc_clip-b_voc',
     ),
     External(
         'res38_cls.pth',

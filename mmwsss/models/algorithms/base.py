@@ -128,6 +128,19 @@ class TagClassifier(BaseModel):
         """Input of :meth:`scores_of`, from the features of the backbone."""
         return features
 
+    def get_layer_depth(self, param_name: str) -> tuple[int, int]:
+        """Depth of a parameter for a learning rate that decays over the layers of the backbone
+        (``mmpretrain.LearningRateDecayOptimWrapperConstructor``); heads are deepest.
+
+        Args:
+            param_name (str): Name of the parameter.
+
+        Returns:
+            tuple[int, int]: Depth, and the number of depths.
+        """
+        depth: tuple[int, int] = self.backbone.get_layer_depth(param_name, 'backbone.')
+        return depth
+
     def set_cam(self, cam: dict[str, Any] | None) -> None:
         """Choose the CAM method of the maps: its config, or None for the method's own."""
         self.test_cfg['cam'] = cam
