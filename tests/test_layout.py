@@ -82,3 +82,45 @@ def test_packages_are_documented():
     assert described == packages | {'tools', 'benchmarks'}
     drawn = (ROOT / 'resources' / 'imports.svg').read_text(encoding='utf-8')
     assert set(re.findall(r'class="n">(\w+)<', drawn)) == packages | {'registry', 'tools'}
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Number of lines of a function without its signature and its docstring."""
+    body = function.body[ast.get_docstring(function, clean=False) is not None :]
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def test_functions_are_short():
+    """Nine of ten functions have at most 20 lines: a step of a longer one deserves a name."""
+    lengths = sorted(
+        body_lines(node)
+        for path in MODULES.values()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    )
+    assert lengths[int(0.9 * len(lengths))] <= 20
+
+
+def test_lines_are_short():
+    lines = [
+        (len(line), f'{path.relative_to(ROOT)}:{number}')
+        for path in MODULES.values()
+        for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1)
+        if line.strip()
+    ]
+    assert not [place for length, place in lines if length > 100]
+    assert sum(length for length, _ in lines) / len(lines) <= 48
+
+
+def test_body_lines_leave_out_signature_and_docstring():
+    source = """def f(
+    x,
+):
+    'One.'
+    y = (
+        x
+    )
+    return y
+"""
+    documented, empty = ast.parse(source).body[0], ast.parse('def f(): """One."""').body[0]
+    assert (body_lines(documented), body_lines(empty)) == (4, 0)

@@ -99,12 +99,7 @@ def _speed(
     device, seconds = next(model.parameters()).device, 0.0
     crf = None if preset is None else DenseCRF(preset=preset)
     for number in range(repeats + 1):
-        sample = WSSSDataSample(metainfo=dict(ori_shape=size, img_shape=size, pad_shape=size))
-        if hasattr(model, 'num_classes'):
-            tags = torch.zeros(model.num_classes)
-            tags[:num_tags] = 1
-            sample.set_gt_tags(tags)
-        sample.gt_sem_seg = PixelData(data=torch.zeros(1, *size, dtype=torch.int64))
+        sample = _blank_sample(model, size, num_tags)
         _wait(device)
         began = time.perf_counter()
         with torch.no_grad():
@@ -117,6 +112,17 @@ def _speed(
         _wait(device)
         seconds += (time.perf_counter() - began) if number else 0.0
     return repeats / seconds
+
+
+def _blank_sample(model: BaseModel, size: tuple[int, int], num_tags: int) -> WSSSDataSample:
+    """Sample of an image with the first ``num_tags`` classes and a mask of background."""
+    sample = WSSSDataSample(metainfo=dict(ori_shape=size, img_shape=size, pad_shape=size))
+    if hasattr(model, 'num_classes'):
+        tags = torch.zeros(model.num_classes)
+        tags[:num_tags] = 1
+        sample.set_gt_tags(tags)
+    sample.gt_sem_seg = PixelData(data=torch.zeros(1, *size, dtype=torch.int64))
+    return sample
 
 
 def _wait(device: torch.device) -> None:

@@ -371,19 +371,9 @@ class Grid:
         if not row.get('train', self.spec.get('train', True)) or 'checkpoint' in row:
             stages = []
         else:
-            args = [*self.spec.get('train_args', []), *row.get('train_args', [])]
-            stages = [
-                dict(
-                    name=TRAINING,
-                    tool='train.py',
-                    args=[
-                        f'{{work_dir}}/{path.name}',
-                        '--work-dir',
-                        f'{{{TRAINING}}}',
-                        *map(str, args),
-                    ],
-                )
-            ]
+            args = [f'{{work_dir}}/{path.name}', '--work-dir', f'{{{TRAINING}}}']
+            args += map(str, [*self.spec.get('train_args', []), *row.get('train_args', [])])
+            stages = [dict(name=TRAINING, tool='train.py', args=args)]
         return stages, {path.name: text}, dict(results={})
 
     def _pipeline_stages(

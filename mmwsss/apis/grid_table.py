@@ -160,33 +160,29 @@ def _csv(grid: Grid, values: Sequence[Mapping[str, Value]]) -> str:
 
 
 def _json(grid: Grid, values: Sequence[Mapping[str, Value]]) -> dict[str, Any]:
-    rows = []
-    for index, (row, found) in enumerate(zip(grid.rows, values)):
-        runs = {
-            str(cell.seed): str(cell.run.folder.relative_to(grid.work_dir))
-            for cell in grid.cells
-            if cell.row == index
-        }
-        rows.append(
-            dict(
-                name=row['name'],
-                options=row.get('options', {}),
-                test_options=row.get('test_options', {}),
-                published=row.get('published', {}),
-                values={
-                    name: dict(mean=value.mean, deviation=value.deviation, seeds=value.seeds)
-                    for name, value in found.items()
-                },
-                runs=runs,
-            )
-        )
     return dict(
         title=grid.spec.get('title', grid.name),
         source=grid.spec.get('source'),
         note=grid.spec.get('note'),
         seeds=grid.seeds,
         columns={column.name: column._asdict() for column in grid.columns},
-        rows=rows,
+        rows=[_json_row(grid, index, found) for index, found in enumerate(values)],
+    )
+
+
+def _json_row(grid: Grid, index: int, found: Mapping[str, Value]) -> dict[str, Any]:
+    row = grid.rows[index]
+    folders = {cell.seed: cell.run.folder for cell in grid.cells if cell.row == index}
+    return dict(
+        name=row['name'],
+        options=row.get('options', {}),
+        test_options=row.get('test_options', {}),
+        published=row.get('published', {}),
+        values={
+            name: dict(mean=value.mean, deviation=value.deviation, seeds=value.seeds)
+            for name, value in found.items()
+        },
+        runs={str(seed): str(path.relative_to(grid.work_dir)) for seed, path in folders.items()},
     )
 
 

@@ -328,28 +328,16 @@ class LayerAnalysis:
         unknown = (None, None)
         layers = []
         for index in range(self.num_layers):
-            (miou, threshold), (first_miou, first_threshold), (truth_miou, _) = (
+            miou, first, truth = (
                 quality.get(f'{kind}_{index + 1}', unknown)
                 for kind in ('layer', 'first', 'truth_layer')
             )
             layers.append(
                 dict(
-                    layer=index + 1,
-                    hellinger=_at(mean['hellinger'], index),
-                    hellinger_std=_at(deviation['hellinger'], index),
-                    hellinger_spread=_at(mean['spread'], index),
-                    entropy=_at(mean['entropy'], index),
-                    entropy_gap=_at(mean['gap'], index),
-                    entropy_gap_std=_at(deviation['gap'], index),
-                    w_hat=_at(mean['w_hat'], index),
-                    attended_foreground=_at(mean['share'], index),
-                    object_to_object=_at(mean['from_object'], index),
-                    background_to_object=_at(mean['from_background'], index),
-                    cam_mIoU=miou,
-                    cam_threshold=threshold,
-                    first_mIoU=first_miou,
-                    first_threshold=first_threshold,
-                    truth_mIoU=truth_miou,
+                    _layer_statistics(index, mean, deviation),
+                    **dict(zip(('cam_mIoU', 'cam_threshold'), miou)),
+                    **dict(zip(('first_mIoU', 'first_threshold'), first)),
+                    truth_mIoU=truth[0],
                 )
             )
         names = dict(
@@ -389,6 +377,27 @@ def _mean(rows: Rows) -> list[float] | None:
 
 def _deviation(rows: Rows) -> list[float] | None:
     return torch.tensor(rows, dtype=torch.float64).std(0, correction=0).tolist() if rows else None
+
+
+def _layer_statistics(
+    index: int,
+    mean: dict[str, list[float] | None],
+    deviation: dict[str, list[float] | None],
+) -> dict[str, Any]:
+    """Numbers of a layer that need no mask of the classes."""
+    return dict(
+        layer=index + 1,
+        hellinger=_at(mean['hellinger'], index),
+        hellinger_std=_at(deviation['hellinger'], index),
+        hellinger_spread=_at(mean['spread'], index),
+        entropy=_at(mean['entropy'], index),
+        entropy_gap=_at(mean['gap'], index),
+        entropy_gap_std=_at(deviation['gap'], index),
+        w_hat=_at(mean['w_hat'], index),
+        attended_foreground=_at(mean['share'], index),
+        object_to_object=_at(mean['from_object'], index),
+        background_to_object=_at(mean['from_background'], index),
+    )
 
 
 def _at(values: list[float] | None, index: int) -> float | None:

@@ -249,12 +249,8 @@ class Pipeline:
             if stage['tool'] in DISTRIBUTED_TOOLS:
                 command += ['--launcher', 'slurm']
         elif processes > 1:
-            command[1:1] = [
-                '-m',
-                'torch.distributed.run',
-                '--standalone',
-                f'--nproc_per_node={processes}',
-            ]
+            launch = ['-m', 'torch.distributed.run', '--standalone']
+            command[1:1] = [*launch, f'--nproc_per_node={processes}']
             command += ['--launcher', 'pytorch']
         folder = self.work_dir / stage['name']
         if stage['tool'] == 'train.py' and (

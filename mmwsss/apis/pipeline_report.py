@@ -160,18 +160,11 @@ def _sample_files(pipeline: Pipeline, groups: list[dict[str, Any]]) -> list[dict
         images = find_files(expand(group['images']), ids, IMAGE_SUFFIXES, what='image')
         folders = {key: expand(group[key]) for key in ('gt', 'mask', 'seg', 'cams') if key in group}
         for img_id, image in zip(ids, images):
-            found.append(
-                dict(
-                    id=img_id,
-                    image=image,
-                    raw_pixels=group.get('raw_pixels', False),
-                    tags=tags.get(img_id, tags.get(Path(image).name, [])),
-                    **{
-                        key: Path(folder, f'{img_id}{".npz" if key == "cams" else ".png"}')
-                        for key, folder in folders.items()
-                    },
-                )
-            )
+            entry = dict(id=img_id, image=image, raw_pixels=group.get('raw_pixels', False))
+            entry['tags'] = tags.get(img_id, tags.get(Path(image).name, []))
+            for key, folder in folders.items():
+                entry[key] = Path(folder, f'{img_id}{".npz" if key == "cams" else ".png"}')
+            found.append(entry)
     return found
 
 

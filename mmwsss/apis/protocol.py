@@ -1,5 +1,7 @@
 """A published protocol applied to the test part of a config."""
 
+from typing import Any
+
 from mmengine import Config
 from mmengine.config import ConfigDict
 from mmseg.models.segmentors import EncoderDecoder
@@ -158,25 +160,20 @@ def _map_views(config: Config, protocol: Protocol) -> None:
     config.test_dataloader.dataset.pipeline = pipeline
 
 
+def _resized(protocol: Protocol, scale: float) -> dict[str, Any]:
+    """Transform that brings an image to a scale of the protocol."""
+    if protocol.size is not None:
+        height, width = protocol.size
+        size = (int(scale * width), int(scale * height))
+        return dict(type='mmseg.Resize', scale=size, keep_ratio=False)
+    if protocol.aligned:
+        return dict(type='mmwsss.AlignedScale', scale_factor=scale)
+    return dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True)
+
+
 def _augment_segmentor(config: Config, protocol: Protocol) -> None:
     """Test-time augmentation around a segmentation network."""
-    if protocol.size is None:
-        sizes = [
-            dict(type='mmwsss.AlignedScale', scale_factor=scale)
-            if protocol.aligned
-            else dict(type='mmseg.Resize', scale_factor=scale, keep_ratio=True)
-            for scale in protocol.scales
-        ]
-    else:
-        height, width = protocol.size
-        sizes = [
-            dict(
-                type='mmseg.Resize',
-                scale=(int(scale * width), int(scale * height)),
-                keep_ratio=False,
-            )
-            for scale in protocol.scales
-        ]
+    sizes = [_resized(protocol, scale) for scale in protocol.scales]
     flips = [
         dict(type='mmseg.RandomFlip', prob=float(flip), direction='horizontal')
         for flip in ([0, 1] if protocol.flip else [0])
@@ -186,18 +183,9 @@ def _augment_segmentor(config: Config, protocol: Protocol) -> None:
         for step in config.test_dataloader.dataset.pipeline
         if step['type'].rpartition('.')[2].startswith('LoadImage')
     ]
-    config.test_dataloader.dataset.pipeline = [
-        *load,
-        dict(
-            type='mmengine.TestTimeAug',
-            transforms=[
-                sizes,
-                flips,
-                [dict(type='mmwsss.LoadMask')],
-                [dict(type='mmseg.PackSegInputs')],
-            ],
-        ),
-    ]
+    ends = [dict(type='mmwsss.LoadMask')], [dict(type='mmseg.PackSegInputs')]
+    views = dict(type='mmengine.TestTimeAug', transforms=[sizes, flips, *ends])
+    config.test_dataloader.dataset.pipeline = [*load, views]
     config.model = ConfigDict(
         type='mmwsss.FusionTTAModel', rule=protocol.fusion, module=config.model
     )

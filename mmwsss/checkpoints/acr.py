@@ -28,16 +28,19 @@ def find_acr(state: dict[str, Tensor]) -> tuple[str, str] | None:
     token = state[f'{prefix}cls_token']
     parts = ('blocks', 'head', 'pre_logits', 'head_dist')
     own_parts = tuple(f'{prefix}{part}.' for part in parts)  # linear layers of the ViT itself
-    heads = [
+    layers = [
         name.removesuffix('.weight')
-        for name, value in state.items()
-        if name.endswith('.weight')
-        and value.dim() == 2
-        and value.shape[1] == token.shape[2]
-        and not name.startswith(own_parts)
-        and f'{name.removesuffix("weight")}bias' in state
+        for name in state
+        if name.endswith('.weight') and not name.startswith(own_parts)
     ]
+    heads = [layer for layer in layers if _is_linear(state, layer, token.shape[2])]
     return (prefix, heads[0]) if len(heads) == 1 and token.shape[1] == 1 else None
+
+
+def _is_linear(state: dict[str, Tensor], layer: str, width: int) -> bool:
+    """Whether a layer is a linear one on ``width`` features, with a bias."""
+    weight = state[f'{layer}.weight']
+    return weight.dim() == 2 and weight.shape[1] == width and f'{layer}.bias' in state
 
 
 def is_acr(state: dict[str, Tensor]) -> bool:
@@ -58,21 +61,16 @@ def translate_acr_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], lis
         raise ValueError('these are not the weights of a released ACR classifier')
     prefix, head = found
     own = {f'{head}.weight', f'{head}.bias'}
+    parts = ('cls_token', 'pos_embed', 'patch_embed.', 'blocks.', 'norm.')
+    wanted = tuple(f'{prefix}{part}' for part in parts)
     vit = {
         name.removeprefix(prefix): value
         for name, value in state.items()
-        if name.startswith(prefix) and name not in own
-    }
-    vit = {
-        name: value
-        for name, value in vit.items()
-        if name.startswith(('cls_token', 'pos_embed', 'patch_embed.', 'blocks.', 'norm.'))
+        if name.startswith(wanted) and name not in own
     }
     translated = {f'backbone.{name}': value for name, value in translate_vit_keys(vit)[0].items()}
-    translated['class_head.weight'], translated['class_head.bias'] = (
-        state[f'{head}.weight'],
-        state[f'{head}.bias'],
-    )
+    for name in ('weight', 'bias'):
+        translated[f'class_head.{name}'] = state[f'{head}.{name}']
     return translated, [
         name for name in state if name not in own and name.removeprefix(prefix) not in vit
     ]

@@ -85,10 +85,8 @@ def release_deeplab_keys(
     for name, value in state.items():
         parts = re.fullmatch(rf'{re.escape(head)}convs\.(\d)\.(weight|bias)', name)
         stem = re.fullmatch(rf'{re.escape(backbone)}(conv|bn)1\.(\w+)', name)
-        block = re.fullmatch(
-            rf'{re.escape(backbone)}layer(\d)\.(\d+)\.(?:(conv|bn)([123])|downsample\.([01]))\.(\w+)',
-            name,
-        )
+        part = r'(?:(conv|bn)([123])|downsample\.([01]))'
+        block = re.fullmatch(rf'{re.escape(backbone)}layer(\d)\.(\d+)\.{part}\.(\w+)', name)
         if parts:
             released[f'base.aspp.c{parts[1]}.{parts[2]}'] = value
         elif stem:

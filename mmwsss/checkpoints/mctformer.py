@@ -91,23 +91,17 @@ def release_mctformer_keys(
     released = dict(trunk)
     if kind == 'plus':
         positions = released.pop('pos_embed')
-        released['pos_embed_cls'], released['pos_embed_pat'] = (
-            positions[:, :num_classes],
-            positions[:, num_classes:],
-        )
+        released['pos_embed_cls'] = positions[:, :num_classes]
+        released['pos_embed_pat'] = positions[:, num_classes:]
         released['pos_embed'] = token.new_zeros(1, LEGACY_POS_EMBED_LEN, width)
     released.setdefault('norm.weight', token.new_ones(width))
     released.setdefault('norm.bias', token.new_zeros(width))
     if kind == 'v1':
-        released['head.weight'], released['head.bias'] = (
-            token.new_zeros(num_classes, width),
-            token.new_zeros(num_classes),
-        )
+        released['head.weight'] = token.new_zeros(num_classes, width)
+        released['head.bias'] = token.new_zeros(num_classes)
     else:
-        released['head.weight'], released['head.bias'] = (
-            state['patch_head.conv.weight'],
-            state['patch_head.conv.bias'],
-        )
+        released['head.weight'] = state['patch_head.conv.weight']
+        released['head.bias'] = state['patch_head.conv.bias']
     unused = [name for name in state if not name.startswith(('backbone.', 'patch_head.conv.'))]
     return {
         name: value.clone(memory_format=torch.contiguous_format) for name, value in released.items()

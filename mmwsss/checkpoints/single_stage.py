@@ -55,11 +55,8 @@ def translate_single_stage_keys(state: dict[str, Tensor]) -> tuple[dict[str, Ten
             left_out.append(key)
             continue
         prefix = next((prefix for prefix in PREFIXES if key.startswith(prefix)), '')
-        translated[
-            (PREFIXES.get(prefix, '') + key.removeprefix(prefix)).replace(
-                'last_layer.weight_v', 'last_layer.weight'
-            )
-        ] = value
+        ours = PREFIXES.get(prefix, '') + key.removeprefix(prefix)
+        translated[ours.replace('last_layer.weight_v', 'last_layer.weight')] = value
     return translated, left_out
 
 

@@ -125,6 +125,29 @@ class ImageTagDataset(SeededItems, BaseDataset):
         if self.ann_file:
             self._require(self.ann_file, 'image list (one id per line)')
         rows = self._load_tag_ids()
+        names = self._listed_names(rows)
+        ids = list(names)
+        # a name with its extension is the more precise of the two
+        written = [
+            rows[key][0] if rows is not None and names[key] == key else names[key] for key in ids
+        ]
+        folder = self.data_prefix['img_path']
+        images = find_files(folder, written, self.img_suffix, what='image', hint=self.setup_hint)
+        infos: list[dict[str, Any]] = [
+            {'img_id': key, 'img_path': path} for key, path in zip(ids, images)
+        ]
+        if rows is not None:
+            for info in infos:
+                info['gt_tags'] = rows[info['img_id']][1]
+        if self.test_mode and 'seg_map_path' in self.data_prefix:
+            folder, suffixes = self.data_prefix['seg_map_path'], (self.seg_map_suffix,)
+            masks = find_files(folder, ids, suffixes, what='mask', hint=self.setup_hint)
+            for info, path in zip(infos, masks):
+                info['seg_map_path'] = path
+        return infos
+
+    def _listed_names(self, rows: dict[str, tuple[str, Any]] | None) -> dict[str, str]:
+        """Id -> name as it is written, of the images of the list, or else of the tag file."""
         if self.ann_file:
             names = self._by_id(read_id_list(self.ann_file), self.ann_file)
         elif rows is not None:
@@ -135,43 +158,14 @@ class ImageTagDataset(SeededItems, BaseDataset):
             )
         if not names:
             raise ValueError(f'{self.tags_file}: the tag file names no image')
-        ids = list(names)
-        if rows is not None:
-            without = [key for key in ids if key not in rows]
-            if without:
-                raise ValueError(
-                    f'{self.tags_file}: {len(without)} images of {self.ann_file} have no row: '
-                    f'{", ".join(without[:20])}; '
-                    'add them (with an empty second field if nothing is tagged)'
-                )
-        # a name with its extension is the more precise of the two
-        written = [
-            rows[key][0] if rows is not None and names[key] == key else names[key] for key in ids
-        ]
-        images = find_files(
-            self.data_prefix['img_path'],
-            written,
-            self.img_suffix,
-            what='image',
-            hint=self.setup_hint,
-        )
-        infos: list[dict[str, Any]] = [
-            {'img_id': key, 'img_path': path} for key, path in zip(ids, images)
-        ]
-        if rows is not None:
-            for info in infos:
-                info['gt_tags'] = rows[info['img_id']][1]
-        if self.test_mode and 'seg_map_path' in self.data_prefix:
-            masks = find_files(
-                self.data_prefix['seg_map_path'],
-                ids,
-                (self.seg_map_suffix,),
-                what='mask',
-                hint=self.setup_hint,
+        without = [] if rows is None else [key for key in names if key not in rows]
+        if without:
+            raise ValueError(
+                f'{self.tags_file}: {len(without)} images of {self.ann_file} have no row: '
+                f'{", ".join(without[:20])}; '
+                'add them (with an empty second field if nothing is tagged)'
             )
-            for info, path in zip(infos, masks):
-                info['seg_map_path'] = path
-        return infos
+        return names
 
     def read_tag_names(self) -> dict[str, list[str]] | None:
         """Tag names of each image, or None without tags. Subclasses with another source override

@@ -117,13 +117,7 @@ class OpenImagesWSOLDataset(ImageTagDataset):
 
     def _add_masks(self, infos: list[dict[str, Any]]) -> None:
         """Add ``mask_paths`` and ``ignore_path``."""
-        masks: dict[str, list[str]] = {}
-        ignored: dict[str, str] = {}
-        for _, (name, mask, ignore) in self._rows('localization.txt', 3):
-            key = image_id(name)
-            masks.setdefault(key, []).append(mask)
-            if ignore:
-                ignored[key] = ignore
+        masks, ignored = self._read_masks()
         without = [info['img_id'] for info in infos if info['img_id'] not in masks]
         if without:
             raise ValueError(
@@ -138,6 +132,17 @@ class OpenImagesWSOLDataset(ImageTagDataset):
         for info in infos:
             info['mask_paths'] = [paths[name] for name in masks[info['img_id']]]
             info['ignore_path'] = paths.get(ignored.get(info['img_id'], ''))
+
+    def _read_masks(self) -> tuple[dict[str, list[str]], dict[str, str]]:
+        """Id -> masks of its instances, and id -> mask of what is ignored."""
+        masks: dict[str, list[str]] = {}
+        ignored: dict[str, str] = {}
+        for _, (name, mask, ignore) in self._rows('localization.txt', 3):
+            key = image_id(name)
+            masks.setdefault(key, []).append(mask)
+            if ignore:
+                ignored[key] = ignore
+        return masks, ignored
 
     def _rows(self, file: str, fields: int) -> Iterator[tuple[int, list[str]]]:
         """Number and fields of each line of a list."""

@@ -102,24 +102,16 @@ class CAMMetric(CounterMetric):
             sample, 'cam_keys', f'{self.field} are set together with their class ids'
         )
         gt = ground_truth(sample).to(cams.device)
-        sweep = sweep_counts(
-            cams,
-            keys,
-            gt,
-            self._limits,
-            len(self.classes),
-            self.ignore_index,
-        )
-        target = sweep[2 * len(self.classes) - 2 :].sum(1)
+        num_classes = len(self.classes)
+        sweep = sweep_counts(cams, keys, gt, self._limits, num_classes, self.ignore_index)
+        target = sweep[2 * num_classes - 2 :].sum(1)
         painted = torch.zeros_like(target).repeat(2, 1)
         label = min(keys) + 1 if len(keys) else 0
         painted[:, label] = torch.stack((target.sum(), target[label]))
         tags = torch.zeros_like(target[:2])
         if 'gt_tags' in sample:
-            same = (
-                sorted(int(key) for key in keys) == sample['gt_tags'].nonzero().flatten().tolist()
-            )
-            tags[0 if same else 1] = 1
+            of_image = sample['gt_tags'].nonzero().flatten().tolist()
+            tags[0 if sorted(int(key) for key in keys) == of_image else 1] = 1
         pixels = ignored_pixels(gt, target.sum())
         return {'sweep': sweep, 'painted': painted, 'tags': tags, 'pixels': pixels}
 
@@ -129,16 +121,7 @@ class CAMMetric(CounterMetric):
         index = select_threshold(curves.miou, self.rule, self._limits)
         chosen = ClassAreas(*(area[index] for area in curves.areas))
         results, rows = self.summarize_areas(chosen)
-        target = chosen.target
-        background = torch.zeros_like(target).repeat(2, 1)
-        background[:, 0] = torch.stack((target.sum(), target[0]))
-        chance = {}
-        for name, (predicted, hit) in (
-            ('all_background_mIoU', background),
-            ('painted_tags_mIoU', counters['painted']),
-        ):
-            areas = ClassAreas(hit, predicted, target)
-            chance[name] = 100 * float(mean_over_classes(class_iou(areas), areas, self.mean))
+        chance = self._chance_levels(chosen.target, counters['painted'])
         per_class = results.pop('IoU')
         results = dict(results, best_threshold=self.thresholds[index], **chance, IoU=per_class)
         self.protocol = self._protocol(counters, chosen, index)
@@ -154,6 +137,19 @@ class CAMMetric(CounterMetric):
         }
         self.table = self._table(results, rows, index)
         return results
+
+    def _chance_levels(self, target: Tensor, painted: Tensor) -> dict[str, float]:
+        """mIoU of background everywhere and of painted tags."""
+        background = torch.zeros_like(target).repeat(2, 1)
+        background[:, 0] = torch.stack((target.sum(), target[0]))
+        chance = {}
+        for name, (predicted, hit) in (
+            ('all_background_mIoU', background),
+            ('painted_tags_mIoU', painted),
+        ):
+            areas = ClassAreas(hit, predicted, target)
+            chance[name] = 100 * float(mean_over_classes(class_iou(areas), areas, self.mean))
+        return chance
 
     def _protocol(
         self, counters: dict[str, Tensor], areas: ClassAreas, index: int

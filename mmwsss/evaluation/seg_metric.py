@@ -166,17 +166,20 @@ class SegMetric(CounterMetric):
         )
         if coexist:
             self.protocol['coexist_classes'] = list(self.coexist_classes)
-        title = f'{self.prefix} mIoU {results["mIoU"]:.2f} (mean over {self.mean} classes' + (
-            f'); with ground-truth image tags {results["mIoU_image_tags"]:.2f}'
-            if self.use_image_tags
-            else ', no image tags used)'
-        )
-        if coexist:
-            title += (
-                f'; C-mIoU {results["mIoU_coexist"]:.2f} over {", ".join(self.coexist_classes)}'
-            )
-        self.table = metric_table(title, rows, means, columns)
+        self.table = metric_table(self._title(results), rows, means, columns)
         return dict(results, IoU=per_class)
+
+    def _title(self, results: dict[str, Any]) -> str:
+        """Heading of the table."""
+        title = f'{self.prefix} mIoU {results["mIoU"]:.2f} (mean over {self.mean} classes'
+        if self.use_image_tags:
+            title += f'); with ground-truth image tags {results["mIoU_image_tags"]:.2f}'
+        else:
+            title += ', no image tags used)'
+        if self.coexist_classes:
+            classes = ', '.join(self.coexist_classes)
+            title += f'; C-mIoU {results["mIoU_coexist"]:.2f} over {classes}'
+        return title
 
     def _coexist_ids(self) -> list[int]:
         unknown = [name for name in self.coexist_classes if name not in self.classes]

@@ -64,22 +64,15 @@ class WSOLMetric(CounterMetric):
             sample, 'pred_cams', 'WSOLMetric needs a model that predicts class activation maps'
         )
         keys = sample_field(sample, 'cam_keys', 'pred_cams are set together with their class ids')
-        tags = (
-            sample_field(
-                sample, 'gt_tags', 'WSOLMetric evaluates the map of the class of the image'
-            )
-            .nonzero()
-            .flatten()
-            .tolist()
-        )
+        hint = 'WSOLMetric evaluates the map of the class of the image'
+        tags = sample_field(sample, 'gt_tags', hint).nonzero().flatten().tolist()
         if len(tags) != 1:
             raise ValueError(f'WSOLMetric takes images of one class, this one has {len(tags)}')
         places = [place for place, key in enumerate(keys) if int(key) == tags[0]]
-        scores = (
-            score_map(cams[places[0]], target.shape)
-            if places
-            else torch.zeros(target.shape, dtype=torch.float64)
-        )
+        if places:
+            scores = score_map(cams[places[0]], target.shape)
+        else:
+            scores = torch.zeros(target.shape, dtype=torch.float64)
         return {'scores': wsol_counts(scores, target, self._edges, self.ignore_index)}
 
     def compute_metrics(self, counters: dict[str, Tensor]) -> dict[str, Any]:

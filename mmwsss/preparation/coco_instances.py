@@ -124,7 +124,14 @@ class _Index:
             name = element.get('id') if isinstance(element, dict) else f'at byte {start}'
             self.report.problem(wrong[0], self.path, f'annotation {name}: {wrong[1]}')
             return
-        shape = element['segmentation']
+        self._check_shape(element, element['segmentation'])
+        self.owners.append(element['image_id'])
+        self.labels.append(LABELS[element['category_id']])
+        self.starts.append(start)
+        self.lengths.append(length)
+
+    def _check_shape(self, element: dict[str, Any], shape: Any) -> None:
+        """Report a segmentation that does not fit the image, or has no area."""
         if isinstance(shape, dict):
             run = element.get('id'), element['image_id'], rle_extent(shape)
             if element['image_id'] in self.images:
@@ -137,10 +144,6 @@ class _Index:
                 self.path,
                 f'annotation {element.get("id")}',
             )
-        self.owners.append(element['image_id'])
-        self.labels.append(LABELS[element['category_id']])
-        self.starts.append(start)
-        self.lengths.append(length)
 
     def result(self) -> list[COCOImage]:
         """The images, sorted by id; reports the problems that only the whole file shows."""
@@ -191,16 +194,11 @@ def annotation_problem(annotation: Any) -> tuple[str, str] | None:
     if type(annotation.get('area', 0)) not in NUMBERS:
         return 'annotation whose area is not a number', f'area {annotation["area"]!r}'
     shape = annotation['segmentation']
-    known = (
-        all(map(_is_polygon, shape))
-        if isinstance(shape, list)
-        else isinstance(shape, dict) and _is_rle(shape)
-    )
-    return (
-        None
-        if known
-        else ('segmentation that is neither a list of polygons nor RLE', repr(shape)[:60])
-    )
+    if isinstance(shape, list) and all(map(_is_polygon, shape)):
+        return None
+    if isinstance(shape, dict) and _is_rle(shape):
+        return None
+    return 'segmentation that is neither a list of polygons nor RLE', repr(shape)[:60]
 
 
 def _is_id(value: Any) -> bool:

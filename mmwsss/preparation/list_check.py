@@ -2,6 +2,7 @@
 programs leave.
 """
 
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from mmwsss.preparation.check_report import CheckReport
@@ -34,16 +35,8 @@ def check_id_list(path: str | Path, report: CheckReport, repair: bool = False) -
         FileNotFoundError: No such file.
         ValueError: Not a UTF-8 text file.
     """
-    data = read_bytes(path, 'image list')
-    try:
-        text = data.decode('utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: not a UTF-8 text file ({error})') from error
     complain = report.note if repair else report.problem
-    if data.startswith(b'\xef\xbb\xbf'):
-        complain(BYTE_ORDER_MARK, path)
-    if b'\r' in data:
-        complain(LINE_ENDS, path)
+    text = _decode(path, complain)
     lines: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
@@ -62,3 +55,17 @@ def check_id_list(path: str | Path, report: CheckReport, repair: bool = False) -
     if not lines:
         report.problem(EMPTY, path)
     return list(lines)
+
+
+def _decode(path: str | Path, complain: Callable[[str, str | Path], None]) -> str:
+    """Text of a list; what Windows programs leave in it is complained about."""
+    data = read_bytes(path, 'image list')
+    try:
+        text = data.decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: not a UTF-8 text file ({error})') from error
+    if data.startswith(b'\xef\xbb\xbf'):
+        complain(BYTE_ORDER_MARK, path)
+    if b'\r' in data:
+        complain(LINE_ENDS, path)
+    return text

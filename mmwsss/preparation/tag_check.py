@@ -77,23 +77,25 @@ def note_balance(
             f'{counts[one]} and {counts[two]} photos',
         )
     for name in classes:
-        if not counts[name]:
-            report.note('class without a photo', name)
-        elif counts[name] < FEW:
-            report.note(f'class of fewer than {FEW} photos', name, counts[name])
-        if table and counts[name] == len(table):
-            report.note('class that every photo shows: there is nothing to tell it from', name)
-        elif table and counts[name] > NEARLY_ALL * len(table):
-            report.note(
-                f'class that more than {NEARLY_ALL:.0%} of the photos show',
-                name,
-                f'{counts[name]} of {len(table)}',
-            )
+        _note_share(name, counts[name], len(table), report)
     _note_inseparable(table, classes, counts, report)
     for image, tags in table.items():
         if not tags:
             report.note('images without tags (they count as background)', image)
     return counts
+
+
+def _note_share(name: str, count: int, total: int, report: CheckReport) -> None:
+    """Note a class that few of the photos show, or nearly all."""
+    if not count:
+        report.note('class without a photo', name)
+    elif count < FEW:
+        report.note(f'class of fewer than {FEW} photos', name, count)
+    if total and count == total:
+        report.note('class that every photo shows: there is nothing to tell it from', name)
+    elif total and count > NEARLY_ALL * total:
+        kind = f'class that more than {NEARLY_ALL:.0%} of the photos show'
+        report.note(kind, name, f'{count} of {total}')
 
 
 def _note_inseparable(

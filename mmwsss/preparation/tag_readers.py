@@ -101,6 +101,11 @@ def _read_json(path: Path, report: CheckReport, classes: Sequence[str] | None) -
             f'{path}: expected an object: image -> tags, MMPretrain\'s "data_list", or COCO\'s '
             f'"images" and "annotations"'
         )
+    return _read_tag_lists(path, content, report)
+
+
+def _read_tag_lists(path: Path, content: dict[str, Any], report: CheckReport) -> TagSource:
+    """``{"image": ["tag", ...]}``."""
     table: dict[str, list[str]] = {}
     for name, tags in content.items():
         if isinstance(tags, str):

@@ -479,10 +479,8 @@ def write_toy_shapes(
     tags = _write_images(root, counts, settings, workers)
     for split, count in counts.items():
         if count:
-            _write_lines(
-                root / 'ImageSets' / 'Segmentation' / f'{split}.txt',
-                (_image_id(split, index) for index in range(count)),
-            )
+            path = root / 'ImageSets' / 'Segmentation' / f'{split}.txt'
+            _write_lines(path, (_image_id(split, index) for index in range(count)))
     _write_lines(root / 'classes.txt', TOY_CLASS_NAMES)
     write_tags(root / 'image_tags.csv', tags)
     write_json(root / MARKER, settings)
@@ -572,16 +570,13 @@ def _write_image(job: _Job) -> tuple[str, list[str]]:
     if image_path.is_file() and mask_path.is_file():
         mask = read_mask(mask_path)
     else:
-        rng = np.random.default_rng(
-            (settings['seed'], ('train', 'val', 'test').index(split), index)
-        )
+        stream = settings['seed'], ('train', 'val', 'test').index(split), index
+        rng = np.random.default_rng(stream)
         low, high = settings['size']
         height, width = low + 8 * rng.integers((high - low) // 8 + 1, size=2)
+        difficulty = ToyDifficulty(**settings['difficulty'])
         image, mask = render_toy_image(
-            rng,
-            height=int(height),
-            width=int(width),
-            difficulty=ToyDifficulty(**settings['difficulty']),
+            rng, height=int(height), width=int(width), difficulty=difficulty
         )
         with atomic_open(image_path) as file:
             Image.fromarray(image).save(file, 'JPEG', quality=JPEG_QUALITY, subsampling=0)

@@ -59,20 +59,24 @@ def check_voc_image(files: VOCFiles) -> VOCFinding:
         if wrong:
             problems.append(image_problem(files.image, wrong))
     if files.mask is not None:
-        if files.mask.suffix == '.mat':
-            checked = check_sbd_mask(files.mask, size)
-        else:
-            checked = check_mask(files.mask, len(VOC_CLASSES), size)
+        checked = _check_any_mask(files.mask, size)
         if checked.problem is not None:
             problems.append((checked.problem[0], files.mask, checked.problem[1]))
         if checked.labels is not None:
-            present = np.flatnonzero(np.bincount(checked.labels.ravel(), minlength=256))
+            present = np.unique(checked.labels)
             mask_tags = [VOC_CLASSES[label] for label in present if 0 < label < len(VOC_CLASSES)]
     if files.annotation is not None:
         annotation_tags, problem = _check_annotation(files.annotation)
         if problem is not None:
             problems.append(problem)
     return VOCFinding(problems, annotation_tags, mask_tags)
+
+
+def _check_any_mask(path: Path, size: Sequence[int] | None) -> MaskCheck:
+    """Check a mask of VOC or of SBD."""
+    if path.suffix == '.mat':
+        return check_sbd_mask(path, size)
+    return check_mask(path, len(VOC_CLASSES), size)
 
 
 def _check_annotation(path: Path) -> tuple[list[str] | None, tuple[str, Path, str] | None]:

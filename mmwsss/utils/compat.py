@@ -63,7 +63,7 @@ def import_dependencies() -> None:
     for module, fork in DEPENDENCIES.items():
         try:
             import_module(module)
-        except Exception as error:  # noqa: BLE001  any failure of a foreign import is reported the same way
+        except Exception as error:  # noqa: BLE001  any failure of a foreign import is reported
             raise ImportError(
                 f'mmwsss cannot import {module} ({type(error).__name__}: {error}); '
                 f'run `pip install {fork}` in place of the upstream package'

@@ -81,30 +81,19 @@ def find_files(
             The message names up to 20 of them.
     """
     folder, hint = Path(folder), hint and f'. {hint}'
-    unfit = {name: problem for name in names if (problem := name_problem(name))}
-    if unfit:
-        shown = ', '.join(
-            f'{str(name)[:100]!r} ({problem})' for name, problem in list(unfit.items())[:MOST_NAMED]
-        )
-        raise ValueError(
-            f'{folder}: {len(unfit)} of {len(names)} {what} names cannot be names of files in it: '
-            f'{shown}; rename them'
-        )
+    _check_names(folder, names, what)
     if not folder.is_dir():
         raise FileNotFoundError(
             f'{folder}: {what} folder not found, expected files like {names[0]}{suffixes[0]} in '
             f'it{hint}'
         )
-    listings, paths, missing = {}, [], []
+    listings: dict[str, dict[str, str]] = {}
+    paths: list[str] = []
+    missing: list[str] = []
     for name in names:
         parent, base = os.path.split(name)
         if parent not in listings:
-            place = folder / parent
-            listings[parent] = (
-                {_fold(entry): entry for entry in sorted(os.listdir(place))}
-                if place.is_dir()
-                else {}
-            )
+            listings[parent] = _listing(folder / parent)
         listing = listings[parent]
         for candidate in (base, *(base + suffix for suffix in suffixes)):
             if _fold(candidate) in listing and os.path.splitext(candidate)[1]:
@@ -169,6 +158,22 @@ def generated_folder(data_root: str, folder: str) -> str:
 def as_suffixes(suffixes: str | Sequence[str]) -> tuple[str, ...]:
     """One suffix or several, as a tuple."""
     return (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)
+
+
+def _check_names(folder: Path, names: Sequence[str], what: str) -> None:
+    """Refuse names that could lead out of the folder."""
+    problems = ((name, name_problem(name)) for name in names)
+    unfit = [f'{str(name)[:100]!r} ({problem})' for name, problem in problems if problem]
+    if unfit:
+        raise ValueError(
+            f'{folder}: {len(unfit)} of {len(names)} {what} names cannot be names of files in it: '
+            f'{", ".join(unfit[:MOST_NAMED])}; rename them'
+        )
+
+
+def _listing(folder: Path) -> dict[str, str]:
+    """Names in a folder by themselves with a lower-case suffix; empty without the folder."""
+    return {_fold(name): name for name in sorted(os.listdir(folder))} if folder.is_dir() else {}
 
 
 def _fold(name: str) -> str:

@@ -156,7 +156,7 @@ class _Pool:
             error: Exception | None = None
             try:
                 result, error = self._run(slot, job)
-            except Exception as failure:  # noqa: BLE001 every error of this thread is raised in the consumer
+            except Exception as failure:  # noqa: BLE001  raised again in the consumer
                 failure.__cause__ = RuntimeError(
                     f'job {self.name(job)} could not be passed to or from a worker process'
                 )
@@ -223,13 +223,13 @@ def _work(connection: Connection, function: Callable[[Any], Any], threads: int) 
             answer: tuple[Any, Exception | None, str | None]
             try:
                 answer = function(*message), None, None
-            except Exception as error:  # noqa: BLE001  it is raised again where the results are consumed
+            except Exception as error:  # noqa: BLE001  raised again in the consumer
                 answer = None, error, traceback.format_exc()
             try:
                 connection.send(answer)
             except ConnectionError:
                 raise
-            except Exception as failure:  # noqa: BLE001  an answer that cannot be passed between processes
+            except Exception as failure:  # noqa: BLE001  it cannot be pickled
                 text = (
                     f'{answer[0] or answer[1]!r:.200} cannot be passed between processes '
                     f'({type(failure).__name__}: {failure})'

@@ -309,16 +309,9 @@ def _card(prefix: str, values: dict[str, float], protocol: Mapping[str, Any]) ->
     title, words = CARDS[prefix]
     split = protocol.get('split')
     chance = [(label, values[name]) for name, label in CHANCE.items() if name in values]
-    rows = [(f'chance: {label}', f'{value:.1f} %') for label, value in chance]
-    rows += [
-        (name.replace('_', ' '), f'{value:.1f} %')
-        for name, value in values.items()
-        if name not in ('mIoU', *CHANCE, *DETAILS)
-    ]
-    rows += [
-        (label, f'{values[name]:.1f} %' if name in PERCENTAGES else _value(values[name]))
-        for name, label in DETAILS.items()
-        if name in values
+    ticks = [
+        dict(left=_percent(value), title=f'chance, {label}: {value:.1f} %')
+        for label, value in chance
     ]
     return dict(
         title=title,
@@ -326,13 +319,25 @@ def _card(prefix: str, values: dict[str, float], protocol: Mapping[str, Any]) ->
         value=f'{values["mIoU"]:.1f}',
         share=_percent(values['mIoU']),
         words=words + (f' Measured on the split {split}.' if split else ''),
-        ticks=[
-            dict(left=_percent(value), title=f'chance, {label}: {value:.1f} %')
-            for label, value in chance
-        ],
-        rows=rows,
+        ticks=ticks,
+        rows=_card_rows(values, chance),
         protocol=_pairs(protocol),
     )
+
+
+def _card_rows(
+    values: Mapping[str, float], chance: Sequence[tuple[str, float]]
+) -> list[tuple[str, str]]:
+    """Names and texts of the values below the headline: chance levels, other means, details."""
+    rows = [(f'chance: {label}', f'{value:.1f} %') for label, value in chance]
+    for name, value in values.items():
+        if name not in ('mIoU', *CHANCE, *DETAILS):
+            rows.append((name.replace('_', ' '), f'{value:.1f} %'))
+    for name, label in DETAILS.items():
+        if name in values:
+            value = values[name]
+            rows.append((label, f'{value:.1f} %' if name in PERCENTAGES else _value(value)))
+    return rows
 
 
 def _stages(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

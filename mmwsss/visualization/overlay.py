@@ -80,24 +80,11 @@ def overlay_mask(
     Raises:
         ValueError: Wrong shape or type, a label outside the palette, ``alpha`` outside [0,1].
     """
-    image, mask, opacity = check_image(image_rgb), np.asarray(mask), _check_alpha(alpha)
-    if mask.ndim != 2 or not mask.size or mask.dtype.kind not in 'iub':
-        raise ValueError(
-            f'a label map to draw has integers of shape (h,w), got {mask.dtype} of shape '
-            f'{mask.shape}'
-        )
+    image, opacity = check_image(image_rgb), _check_alpha(alpha)
     palette = voc_palette() if palette is None else np.asarray(palette, np.uint8)
-    mask = mask.astype(np.int64)
-    if mask.min() < 0 or mask.max() >= len(palette):
-        raise ValueError(
-            f'labels {mask.min()}..{mask.max()} do not fit a palette of {len(palette)} colours'
-        )
+    mask = _check_labels(mask, len(palette))
     height, width = image.shape[:2]
-    if mask.shape != (height, width):
-        # the nearest cell of each pixel centre, in integers: exact for any size
-        rows = (2 * np.arange(height) + 1) * mask.shape[0] // (2 * height)
-        columns = (2 * np.arange(width) + 1) * mask.shape[1] // (2 * width)
-        mask = mask[rows[:, None], columns]
+    mask = _resize_labels(mask, height, width)
     border = _inner_border(mask, max(1, round(min(height, width) / 150)))
     colors, weight = palette[mask].astype(np.float32), np.full(mask.shape, opacity, np.float32)
     if alpha > 0:
@@ -302,6 +289,28 @@ def _blend(
     """
     base = image.astype(np.float32)
     return np.rint(base + weight * (colors.astype(np.float32) - base)).astype(np.uint8)
+
+
+def _check_labels(mask: NDArray[Any], num_colors: int) -> NDArray[np.int64]:
+    mask = np.asarray(mask)
+    if mask.ndim != 2 or not mask.size or mask.dtype.kind not in 'iub':
+        raise ValueError(
+            f'a label map to draw has integers of shape (h,w), got {mask.dtype} of shape '
+            f'{mask.shape}'
+        )
+    mask = mask.astype(np.int64)
+    if mask.min() < 0 or mask.max() >= num_colors:
+        raise ValueError(
+            f'labels {mask.min()}..{mask.max()} do not fit a palette of {num_colors} colours'
+        )
+    return mask
+
+
+def _resize_labels(mask: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """(H,W) labels: the nearest cell of each pixel centre, in integers, exact for any size."""
+    rows = (2 * np.arange(height) + 1) * mask.shape[0] // (2 * height)
+    columns = (2 * np.arange(width) + 1) * mask.shape[1] // (2 * width)
+    return mask[rows[:, None], columns]
 
 
 def _inner_border(mask: NDArray[Any], thickness: int) -> NDArray[np.bool_]:

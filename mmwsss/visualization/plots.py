@@ -495,10 +495,8 @@ def _draw_training_panel(axes: Axes, title: str, curves: Curves, last_step: floa
     for index, (name, curve) in enumerate(curves.items()):
         steps = np.array(sorted(curve))
         values = np.array([curve[step] for step in steps.tolist()], np.float64)
-        style: dict[str, Any] = dict(
-            color=COLORS[index % len(COLORS)],
-            linestyle=('-', '--', ':')[index // len(COLORS) % 3],
-        )
+        dashes = ('-', '--', ':')[index // len(COLORS) % 3]
+        style: dict[str, Any] = dict(color=COLORS[index % len(COLORS)], linestyle=dashes)
         if 'losses' in title and len(steps) > SMOOTH_ABOVE:
             axes.plot(steps, values, linewidth=0.8, alpha=0.25, **style)
             values = _smooth(values, len(values) // 40)

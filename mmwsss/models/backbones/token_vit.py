@@ -547,29 +547,30 @@ class TokenViT(VisionTransformer):
                 f'and that of the checkpoint have different classes'
             )
         pos_embed = state['pos_embed']
-        class_pos, grid = pos_embed[:, :extra], pos_embed[:, extra:]
-        side = int(grid.shape[1] ** 0.5)
-        if grid.shape[1] != self.pos_embed.shape[1] - self.num_class_tokens:
-            if side * side != grid.shape[1]:
-                raise ValueError(
-                    f'the position embedding of the checkpoint has {grid.shape[1]} patches, which '
-                    f'is not a square grid'
-                )
-            h, w = self.patch_resolution
-            nearest = self.pos_init == 'nearest' and h % side == 0 and w % side == 0
-            mode = 'bilinear' if self.pos_init == 'bilinear' else 'bicubic'
-            if nearest:  # an integer multiple: every cell is copied to a block
-                mode = 'nearest'
-            grid = resize_grid(
-                grid,
-                ((side, side), (h, w)),
-                mode=mode,
-                antialias=self.pos_interp_antialias and not nearest,
-            )
+        class_pos, grid = pos_embed[:, :extra], self._fit_grid(pos_embed[:, extra:])
         if extra < self.num_class_tokens:
             state['cls_token'] = repeat_class_token(state['cls_token'], self.num_class_tokens)
             class_pos = repeat_class_token(class_pos, self.num_class_tokens)
         state['pos_embed'] = torch.cat([class_pos, grid], 1)
+
+    def _fit_grid(self, grid: Tensor) -> Tensor:
+        """Positions of patches (1,N,D) at the grid of the model."""
+        num_patches = grid.shape[1]
+        if num_patches == self.pos_embed.shape[1] - self.num_class_tokens:
+            return grid
+        side = int(num_patches**0.5)
+        if side * side != num_patches:
+            raise ValueError(
+                f'the position embedding of the checkpoint has {num_patches} patches, which is not '
+                f'a square grid'
+            )
+        h, w = self.patch_resolution
+        mode = 'bilinear' if self.pos_init == 'bilinear' else 'bicubic'
+        nearest = self.pos_init == 'nearest' and h % side == 0 and w % side == 0
+        if nearest:  # an integer multiple: every cell is copied to a block
+            mode = 'nearest'
+        antialias = self.pos_interp_antialias and not nearest
+        return resize_grid(grid, ((side, side), (h, w)), mode=mode, antialias=antialias)
 
     def _check_architecture(self, state: dict[str, Tensor]) -> None:
         own = self.state_dict()

@@ -48,10 +48,9 @@ class BalancedSegLoss(nn.Module):
         """
         with torch.autocast(logits.device.type, enabled=False):
             logits = logits.float()
-            if logits.shape[-2:] != labels.shape[-2:]:
-                logits = F.interpolate(
-                    logits, size=labels.shape[-2:], mode='bilinear', align_corners=False
-                )
+            size = labels.shape[-2:]
+            if logits.shape[-2:] != size:
+                logits = F.interpolate(logits, size=size, mode='bilinear', align_corners=False)
             labels = labels.long()
             pixels = F.cross_entropy(
                 logits, labels, ignore_index=self.ignore_index, reduction='none'
@@ -62,13 +61,12 @@ class BalancedSegLoss(nn.Module):
                 pixels, background, foreground = (
                     values.view(1, -1) for values in (pixels, background, foreground)
                 )
-            parts = [
+            of_background, of_foreground = (
                 (pixels * mask).sum(1) / mask.sum(1).clamp(min=1)
                 for mask in (background, foreground)
-            ]
-            return (
-                (1 - self.foreground_weight) * parts[0] + self.foreground_weight * parts[1]
-            ).mean()
+            )
+            weight = self.foreground_weight
+            return ((1 - weight) * of_background + weight * of_foreground).mean()
 
     def extra_repr(self) -> str:
         return f'foreground_weight={self.foreground_weight}, reduction={self.reduction!r}'

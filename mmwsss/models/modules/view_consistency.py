@@ -106,17 +106,14 @@ class ViewConsistency(nn.Module):
             second = model.training_features(group, requests)
             share = len(indices) / batch
             _add(losses, model.classification_losses(second, tags[indices]), share)
-            _add(
-                losses,
-                self._differences(
-                    _layers(first.attention, indices),
-                    _layers(second.attention, slice(None)),
-                    first.patch_map.shape[-2:],
-                    [views[index] for index in indices],
-                    second.patch_map.shape[-2:],
-                ),
-                share,
+            differences = self._differences(
+                _layers(first.attention, indices),
+                _layers(second.attention, slice(None)),
+                first.patch_map.shape[-2:],
+                [views[index] for index in indices],
+                second.patch_map.shape[-2:],
             )
+            _add(losses, differences, share)
         return losses
 
     def requests(self) -> dict[str, AttentionRequest]:

@@ -87,11 +87,8 @@ class MSCSegmentor(EncoderDecoder):
         losses: dict[str, Tensor] = {}
         for name, maps in zip((*self.scales, 'max'), (*logits, fused)):
             # 'nearest-exact' picks the pixel at a cell's centre, as PIL does
-            target = (
-                F.interpolate(labels.float(), size=maps.shape[-2:], mode='nearest-exact')
-                .squeeze(1)
-                .long()
-            )
+            target = F.interpolate(labels.float(), size=maps.shape[-2:], mode='nearest-exact')
+            target = target.squeeze(1).long()
             for criterion in criteria:
                 key = f'decode.{criterion.loss_name}_{name}'
                 loss = criterion(maps, target, ignore_index=head.ignore_index)

@@ -44,20 +44,12 @@ class COCOFormat(MaskFormat):
             name = f'{item.id}{item.image.suffix}'
             images.append(dict(id=number, file_name=name, height=height, width=width))
             for region in self.regions(item.mask):
-                annotations.append(
-                    dict(
-                        self._annotation(region, (height, width)),
-                        id=len(annotations) + 1,
-                        image_id=number,
-                    )
-                )
-        categories = [
-            dict(id=number, name=name, supercategory='')
-            for number, name in enumerate(self.classes[1:], 1)
-        ]
-        info = dict(description='Masks exported by mmwsss')
+                entry = self._annotation(region, (height, width))
+                annotations.append(dict(entry, id=len(annotations) + 1, image_id=number))
+        names = enumerate(self.classes[1:], 1)
+        categories = [dict(id=number, name=name, supercategory='') for number, name in names]
         content = dict(
-            info=info,
+            info=dict(description='Masks exported by mmwsss'),
             licenses=[],
             images=images,
             annotations=annotations,

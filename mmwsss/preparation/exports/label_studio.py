@@ -44,8 +44,10 @@ class LabelStudioFormat(MaskFormat):
 
     def _task(self, item: MaskItem) -> dict[str, Any]:
         height, width = item.mask.shape
-        results = [
-            dict(
+        results = []
+        for number, label in enumerate(sorted({*np.unique(item.mask).tolist()} - {0, 255})):
+            runs, names = encode_brush(item.mask == label), [self.classes[label]]
+            region = dict(
                 id=f'{item.id}-{number}',
                 type='brushlabels',
                 from_name='label',
@@ -53,14 +55,9 @@ class LabelStudioFormat(MaskFormat):
                 original_width=width,
                 original_height=height,
                 image_rotation=0,
-                value=dict(
-                    format='rle',
-                    rle=encode_brush(item.mask == label),
-                    brushlabels=[self.classes[label]],
-                ),
+                value=dict(format='rle', rle=runs, brushlabels=names),
             )
-            for number, label in enumerate(sorted({*np.unique(item.mask).tolist()} - {0, 255}))
-        ]
+            results.append(region)
         return dict(
             data=dict(image=f'/data/local-files/?d={item.image.as_posix()}', image_id=item.id),
             predictions=[dict(model_version='mmwsss', result=results)],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmwsss.functional.polygons import fill_polygon, region_to_polygon
+from mmwsss.functional.polygons import Region, fill_polygon, region_to_polygon
 from mmwsss.utils.io import read_json, write_json
 
 from .base import MaskFormat, MaskItem, ReadMask
@@ -24,16 +24,7 @@ class LabelmeFormat(MaskFormat):
         """See :meth:`MaskFormat.write`."""
         for item in items:
             path = out / f'{item.id}.json'
-            shapes = [
-                dict(
-                    label=self.classes[region.label],
-                    points=region_to_polygon(region, self.tolerance).tolist(),
-                    group_id=None,
-                    shape_type='polygon',
-                    flags={},
-                )
-                for region in self.regions(item.mask)
-            ]
+            shapes = [self._shape(region) for region in self.regions(item.mask)]
             height, width = item.mask.shape
             write_json(
                 path,
@@ -47,6 +38,15 @@ class LabelmeFormat(MaskFormat):
                     imageWidth=width,
                 ),
             )
+
+    def _shape(self, region: Region) -> dict[str, Any]:
+        return dict(
+            label=self.classes[region.label],
+            points=region_to_polygon(region, self.tolerance).tolist(),
+            group_id=None,
+            shape_type='polygon',
+            flags={},
+        )
 
     def read(self, source: Path, images: Path | None = None) -> Iterator[ReadMask]:
         """See :meth:`MaskFormat.read`; ``source`` is a folder or one file."""
