@@ -7,6 +7,7 @@ from .generic_attention import GenericAttention
 from .getam import GETAM
 from .grad_cam import GradCAM
 from .gradient_attention import GradientAttention
+from .text_cam import TextCAM
 from .ts_cam import TSCAM
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     'GradCAM',
     'GradientAttention',
     'TSCAM',
+    'TextCAM',
     'cam_methods',
 ]

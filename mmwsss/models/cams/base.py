@@ -95,13 +95,14 @@ class CAMMethod(ABC):
 
 def cam_methods() -> dict[str, dict[str, Any]]:
     """Every registered CAM method: its short names, or its registered name where it has none, and
-    the config that each stands for. Those that a user's modules registered are among them.
+    the config that each stands for. Those that a user's modules registered are among them; a method
+    that states no variants of its own, because it needs options, is not.
     """
     MODELS.import_from_location()
     methods = {}
     for name, kind in MODELS.module_dict.items():
         if isinstance(kind, type) and issubclass(kind, CAMMethod):
-            own = vars(kind).get('variants') or {name: {}}
+            own = vars(kind).get('variants', {name: {}})
             methods.update(
                 {short: dict(type=f'mmwsss.{name}', **options) for short, options in own.items()}
             )

@@ -1,0 +1,88 @@
+"""Text embeddings of class names and backgrounds, by a CLIP of transformers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmwsss.utils.text_embeddings import write_text_embeddings
+
+# what is around the objects of VOC: the background set of CLIP-ES (CVPR 2023)
+BACKGROUNDS = (
+    *('ground', 'land', 'grass', 'tree', 'building', 'wall', 'sky', 'lake', 'water', 'river'),
+    *('sea', 'railway', 'railroad', 'keyboard', 'helmet', 'cloud', 'house', 'mountain', 'ocean'),
+    *('road', 'rock', 'street', 'valley', 'bridge', 'sign'),
+)
+TEMPLATE = 'a clean origami {}.'  # of CLIP-ES
+
+
+def make_text_embeddings(
+    path: str | Path,
+    source: str | Path,
+    classes: Sequence[str],
+    *,
+    backgrounds: Sequence[str] = BACKGROUNDS,
+    prompts: Mapping[str, str] | None = None,
+    template: str = TEMPLATE,
+) -> None:
+    """Write the file that :class:`mmwsss.models.cams.TextCAM` reads, on a machine with transformers
+    and the weights of a CLIP.
+
+    Args:
+        path (str | Path): Ends with ``.npz``.
+        source (str | Path): Folder, or name on the hub: ``'openai/clip-vit-base-patch16'``.
+        classes (Sequence[str]): Of the data set, without background.
+        backgrounds (Sequence[str]): Names that compete with the classes.
+        prompts (Mapping[str, str], optional): Other words for some classes, such as ``'person':
+            'person with clothes'``.
+        template (str): Sentence around a name.
+
+    Raises:
+        ImportError: transformers is not installed.
+        ValueError: A prompt for an unknown class, or a template without ``{}``.
+    """
+    try:
+        from transformers import AutoTokenizer, CLIPModel
+    except ImportError as error:
+        raise ImportError(
+            'text embeddings are made with transformers: run `pip install transformers`, or copy '
+            'the file from a machine that has it'
+        ) from error
+    model = CLIPModel.from_pretrained(source).eval()
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    write_prompts(path, model, tokenizer, classes, backgrounds, prompts, template)
+
+
+@torch.no_grad()
+def write_prompts(
+    path: str | Path,
+    model: Any,
+    tokenizer: Callable[..., Mapping[str, torch.Tensor]],
+    classes: Sequence[str],
+    backgrounds: Sequence[str] = BACKGROUNDS,
+    prompts: Mapping[str, str] | None = None,
+    template: str = TEMPLATE,
+) -> None:
+    """:func:`make_text_embeddings` with a ``transformers.CLIPModel`` and its tokenizer at hand."""
+    unknown = sorted(set(prompts or {}) - set(classes))
+    if unknown:
+        raise ValueError(
+            f'a prompt is given for {unknown[0]!r}, which is not one of the {len(classes)} '
+            f'classes; use the names of the data set'
+        )
+    if '{}' not in template:
+        raise ValueError(f"the template {template!r} has no place for the name; write '{{}}' there")
+    names = [*classes, *backgrounds]
+    sentences = [template.format((prompts or {}).get(name, name)) for name in names]
+    tokens = tokenizer(sentences, padding=True, return_tensors='pt')
+    texts = model.text_projection(model.text_model(**tokens).pooler_output)
+    write_text_embeddings(
+        path,
+        names,
+        len(classes),
+        np.asarray(texts.float()),
+        np.asarray(model.visual_projection.weight.float()).T,
+        float(model.logit_scale.exp()),
+    )

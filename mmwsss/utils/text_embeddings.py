@@ -1,0 +1,121 @@
+"""Files of text embeddings of class names: written atomically, read with clear errors, no pickle.
+
+File ``.npz``: ``names`` (M,), C classes and then backgrounds; ``num_classes``, C; ``embeddings``
+(M,E) float32, in the space that images and texts share; ``projection`` (D,E) float32, from the
+class token to that space; ``scale``, the factor of the cosines before the softmax.
+"""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mmwsss.utils.arrays import read_arrays
+from mmwsss.utils.io import atomic_open
+
+REMEDY = 'make it again with mmwsss.preparation.text_prompts.make_text_embeddings'
+
+
+class TextEmbeddings(NamedTuple):
+    """Content of a file of text embeddings."""
+
+    names: np.ndarray
+    num_classes: np.ndarray
+    embeddings: np.ndarray
+    projection: np.ndarray
+    scale: np.ndarray
+
+
+def write_text_embeddings(
+    path: str | Path,
+    names: Sequence[str],
+    num_classes: int,
+    embeddings: np.ndarray,
+    projection: np.ndarray,
+    scale: float,
+) -> None:
+    """Write a file of text embeddings atomically.
+
+    Args:
+        path (str | Path): Ends with ``.npz``.
+        names (Sequence[str]): Classes, then backgrounds.
+        num_classes (int): How many of them are classes.
+        embeddings (np.ndarray): (M,E).
+        projection (np.ndarray): (D,E).
+        scale (float): Factor of the cosines.
+
+    Raises:
+        ValueError: The shapes are inconsistent. The message names the file.
+    """
+    content = TextEmbeddings(
+        np.asarray(names, np.str_),
+        np.asarray(num_classes, np.int64),
+        np.asarray(embeddings, np.float32),
+        np.asarray(projection, np.float32),
+        np.asarray(scale, np.float32),
+    )
+    _check(path, content)
+    buffer = io.BytesIO()
+    np.savez(buffer, **content._asdict())
+    with atomic_open(path) as file:
+        file.write(buffer.getbuffer())
+
+
+def read_text_embeddings(path: str | Path, classes: Sequence[str]) -> TextEmbeddings:
+    """Read a file of text embeddings.
+
+    Args:
+        path (str | Path): The file.
+        classes (Sequence[str]): Classes that it has to hold, in this order.
+
+    Returns:
+        TextEmbeddings
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The file is damaged, or holds other classes. The message names it and says how
+            to make it again.
+    """
+    content = TextEmbeddings(
+        **read_arrays(path, TextEmbeddings._fields, 'file of text embeddings', REMEDY)
+    )
+    _check(path, content)
+    found = content.names[: int(content.num_classes)].tolist()
+    if found != list(classes):
+        at = next(
+            (i for i, pair in enumerate(zip(found, classes)) if pair[0] != pair[1]),
+            min(len(found), len(classes)),
+        )
+        raise ValueError(
+            f'{path}: holds other classes than the config: {len(found)} instead of '
+            f'{len(classes)}, the first difference is number {at} '
+            f'({_named(found, at)} instead of {_named(classes, at)}); {REMEDY}'
+        )
+    return content
+
+
+def _named(names: Sequence[str], index: int) -> str:
+    return repr(names[index]) if index < len(names) else 'none'
+
+
+def _check(path: str | Path, content: TextEmbeddings) -> None:
+    names, count, embeddings, projection, scale = content
+    fits = (
+        names.ndim == 1
+        and names.dtype.kind == 'U'
+        and count.ndim == scale.ndim == 0
+        and count.dtype.kind in 'iu'
+        and 0 < int(count) <= len(names)
+        and embeddings.ndim == projection.ndim == 2
+        and len(embeddings) == len(names)
+        and embeddings.shape[1] == projection.shape[1]
+        and embeddings.dtype.kind == projection.dtype.kind == scale.dtype.kind == 'f'
+        and all(np.isfinite(array).all() for array in (embeddings, projection, scale))
+    )
+    if not fits:
+        raise ValueError(
+            f'{path}: damaged file of text embeddings (names {names.shape}, embeddings '
+            f'{embeddings.shape}, projection {projection.shape}, {count} classes); {REMEDY}'
+        )
