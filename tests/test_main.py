@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from mmwsss import __version__
 from mmwsss.__main__ import COMMANDS, available, main, summary
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_help(capsys):
@@ -59,3 +62,24 @@ def test_completion(capsys):
 
 def test_every_command_has_a_short_name():
     assert all(name.isalpha() and tool.endswith('.py') for name, tool in COMMANDS.items())
+
+
+QUICK = ('train', 'test', 'generate_cams', 'refine_cams', 'run_pipeline')
+
+
+def test_help_imports_neither_torch_nor_mmengine():
+    """One process for all tools: what one of them imports, none of them needed."""
+    code = (
+        'import runpy, sys\n'
+        f'for name in {QUICK}:\n'
+        "    sys.argv = [name, '--help']\n"
+        '    try:\n'
+        "        runpy.run_path(f'tools/{name}.py', run_name='__main__')\n"
+        '    except SystemExit as stop:\n'
+        '        assert stop.code == 0, name\n'
+        "    heavy = {'torch', 'mmengine', 'mmseg'} & {*sys.modules}\n"
+        "    assert not heavy, f'{name} --help imports {heavy}'\n"
+    )
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count('usage: ') == len(QUICK)

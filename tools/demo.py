@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import torch
-from mmengine.config import DictAction
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -26,6 +25,7 @@ from rich.progress import track
 from mmwsss.apis import infer_cams, infer_masks, init_model
 from mmwsss.functional.thresholds import labels_at_threshold
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, list_image_ids
 from mmwsss.utils.image_io import read_image
 from mmwsss.utils.io import atomic_open, read_json, swap_channels, write_cam, write_json, write_mask

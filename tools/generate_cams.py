@@ -6,23 +6,16 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config
-from mmengine.dist import broadcast_object_list
-from mmengine.runner import Runner
-
-from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weights
-from mmwsss.apis.cost import describe, photo_sizes, views_of
 from mmwsss.apis.speed import add_speed_arguments, set_speed
-from mmwsss.engine.prediction_writer import PredictionWriter, largest_first, write_predictions
-from mmwsss.engine.size_buckets import makes_batches
-from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.cli_options import DictAction
-from mmwsss.utils.env import emulates_bf16
-from mmwsss.utils.fingerprint import digest_settings, fingerprint, fingerprint_checkpoint
-from mmwsss.utils.locks import lock_folders
-from mmwsss.utils.output_folder import claim_output_folder
+from mmwsss.utils.cli_options import DictAction, unit_number
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from mmwsss.engine.prediction_writer import PredictionWriter
 
 
 def parse_args():
@@ -56,7 +49,7 @@ def parse_args():
     parser.add_argument('--half', action='store_true', help='float16 CAM files')
     parser.add_argument(
         '--masks',
-        type=float,
+        type=unit_number,
         metavar='T',
         help='write masks cut at this background threshold instead of CAM files',
     )
@@ -80,6 +73,14 @@ def parse_args():
 
 def main():
     args = parse_args()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.apis import load_config
+    from mmwsss.engine.prediction_writer import PredictionWriter
+    from mmwsss.utils.env import check_device
+    from mmwsss.utils.locks import lock_folders
+
+    if args.device:
+        check_device(args.device)
     out = Path(args.out)
     cfg = load_config(
         args.config, cfg_options=args.cfg_options, work_dir=out / 'log', launcher=args.launcher
@@ -97,7 +98,19 @@ def main():
         _generate(args, cfg, writer)
 
 
-def _generate(args: argparse.Namespace, cfg: Config, writer: PredictionWriter) -> None:
+def _generate(args: argparse.Namespace, cfg: 'Config', writer: 'PredictionWriter') -> None:
+    from mmengine.dist import broadcast_object_list
+    from mmengine.runner import Runner
+
+    from mmwsss.apis import build_runner, dataset_of_split, load_weights
+    from mmwsss.apis.cost import describe, photo_sizes, views_of
+    from mmwsss.engine.prediction_writer import largest_first, write_predictions
+    from mmwsss.engine.size_buckets import makes_batches
+    from mmwsss.registry import DATASETS
+    from mmwsss.utils.env import emulates_bf16
+    from mmwsss.utils.fingerprint import digest_settings, fingerprint, fingerprint_checkpoint
+    from mmwsss.utils.output_folder import claim_output_folder
+
     out = writer.out_dir
     config = dataset_of_split(cfg, args.split)
     if args.max_side is not None:

@@ -8,33 +8,16 @@ have no flag are given as ``--cfg-options refiner.<option>=<value>``.
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from mmengine.config import Config
-from rich.progress import track
-
-from mmwsss.apis import load_config
-from mmwsss.apis.config import import_custom, read_config
-from mmwsss.apis.refine import (
-    MaskMaker,
-    build_refiner,
-    refiner_class,
-    refiner_options,
-    refiners_with,
-)
-from mmwsss.datasets.class_names import load_class_names
-from mmwsss.models.refiners.dense_crf import PRESETS
-from mmwsss.models.refiners.par_refiner import RULES
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.cli_options import DictAction
-from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
-from mmwsss.utils.fingerprint import digest_settings, fingerprint, fingerprint_checkpoint
-from mmwsss.utils.io import read_id_list
-from mmwsss.utils.locks import lock_folders
-from mmwsss.utils.names import output_path
-from mmwsss.utils.output_folder import claim_output_folder, is_finished
+from mmwsss.utils.cli_options import DictAction, choice_of, unit_number
 from mmwsss.utils.pool import available_cores, bounded_map
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from mmwsss.apis.refine import MaskMaker
 
 # flag of the command line -> option of the refiner
 OPTIONS = dict(
@@ -92,12 +75,14 @@ def parse_args(argv=None):
     )
     parser.add_argument(
         '--preset',
-        choices=tuple(PRESETS),
-        help='crf, --then-crf: parameters (default psa)',
+        type=choice_of('mmwsss.models.refiners.dense_crf', 'PRESETS'),
+        metavar='NAME',
+        help='crf, --then-crf: parameters, e.g. psa (default), irn or mct_test',
     )
     parser.add_argument(
         '--rule',
-        choices=RULES,
+        type=choice_of('mmwsss.models.refiners.par_refiner', 'RULES'),
+        metavar='NAME',
         help='par: label rule (default two_pass)',
     )
     parser.add_argument(
@@ -128,8 +113,7 @@ def parse_args(argv=None):
     )
     parser.add_argument(
         '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='of the network (default %(default)s)',
+        help='of the network, e.g. cpu or cuda:1 (default: the GPU if there is one)',
     )
     parser.add_argument(
         '--classes',
@@ -149,13 +133,23 @@ def parse_args(argv=None):
 
 def background(text):
     """``0.4`` or ``alpha:12``."""
-    return ('alpha', float(text[6:])) if text.startswith('alpha:') else float(text)
+    if not text.startswith('alpha:'):
+        return unit_number(text)
+    try:
+        return 'alpha', float(text[6:])
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r}: alpha is not a number') from None
 
 
-def read_settings(args: argparse.Namespace) -> Config:
+def read_settings(args: argparse.Namespace) -> 'Config':
     """Config with everything that ``--config`` and ``--cfg-options`` say; custom modules are
     imported.
     """
+    from mmengine.config import Config
+
+    from mmwsss.apis import load_config
+    from mmwsss.apis.config import import_custom
+
     if args.config is not None:
         return load_config(args.config, cfg_options=args.cfg_options, extra_keys=('refiner',))
     config, options = Config(), dict(args.cfg_options or {})
@@ -164,8 +158,10 @@ def read_settings(args: argparse.Namespace) -> Config:
     return config
 
 
-def refiner_of(args: argparse.Namespace, config: Config) -> dict[str, Any]:
+def refiner_of(args: argparse.Namespace, config: 'Config') -> dict[str, Any]:
     """``dict(type=..., options)`` of the config and, above it, of the flags that are given."""
+    from mmwsss.apis.refine import refiner_class, refiner_options, refiners_with
+
     refiner = dict(config.get('refiner') or {})
     if args.method is not None and refiner.get('type', args.method) != args.method:
         refiner = {}  # of another method
@@ -188,6 +184,17 @@ def refiner_of(args: argparse.Namespace, config: Config) -> dict[str, Any]:
 
 def main():
     args = parse_args()
+    # after the arguments: --help and a mistyped option answer at once
+    import torch
+
+    from mmwsss.apis.refine import refiner_class
+    from mmwsss.utils.env import check_device
+    from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
+    from mmwsss.utils.io import read_id_list
+    from mmwsss.utils.locks import lock_folders
+
+    args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    check_device(args.device)
     config = read_settings(args)
     refiner = refiner_of(args, config)
     kind = refiner_class(refiner['type'])
@@ -219,9 +226,17 @@ def main():
 
 
 def write_masks(
-    args: argparse.Namespace, config: Config, refiner: dict[str, Any], entries: list[tuple]
+    args: argparse.Namespace, config: 'Config', refiner: dict[str, Any], entries: list[tuple]
 ) -> None:
     """Make the masks of ``(image id, CAM file, image file)`` that are not there yet."""
+    from rich.progress import track
+
+    from mmwsss.apis.config import read_config
+    from mmwsss.apis.refine import refiner_class, refiner_options
+    from mmwsss.utils.fingerprint import digest_settings, fingerprint, fingerprint_checkpoint
+    from mmwsss.utils.names import output_path
+    from mmwsss.utils.output_folder import claim_output_folder, is_finished
+
     kind = refiner_class(refiner['type'])
     maker = None
     if not kind.uses_network:  # a wrong option is an error before the folder is claimed
@@ -254,8 +269,11 @@ def write_masks(
     print(f'{args.out}: {len(entries)} masks ({len(entries) - len(jobs)} were there)')
 
 
-def make_maker(args: argparse.Namespace, config: Config, refiner: dict[str, Any]) -> MaskMaker:
+def make_maker(args: argparse.Namespace, config: 'Config', refiner: dict[str, Any]) -> 'MaskMaker':
     """What turns a CAM file into a mask."""
+    from mmwsss.apis.refine import MaskMaker, build_refiner
+    from mmwsss.datasets.class_names import load_class_names
+
     network = config if args.config else None
     return MaskMaker(
         args.out,

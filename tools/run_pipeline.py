@@ -7,11 +7,6 @@ import shlex
 import signal
 import sys
 
-from mmwsss.apis.pipeline import Pipeline, StageFailed
-from mmwsss.apis.pipeline_report import finish_pipeline
-from mmwsss.apis.setup_check import pipeline_weights
-from mmwsss.apis.slurm import Slurm
-from mmwsss.apis.weights import check_weights
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
 
@@ -63,6 +58,13 @@ def parse_args():
 
 def main():
     args = parse_args()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.apis.pipeline import Pipeline, StageFailed
+    from mmwsss.apis.pipeline_report import finish_pipeline
+    from mmwsss.apis.setup_check import pipeline_weights
+    from mmwsss.apis.slurm import Slurm
+    from mmwsss.apis.weights import check_weights
+
     # so that the stage that runs is stopped too
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     if args.slurm_args and args.launcher != 'slurm':

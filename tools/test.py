@@ -4,18 +4,9 @@ import argparse
 import os
 import sys
 
-from mmengine.config import ConfigDict
-from mmengine.dist import barrier
-
-from mmwsss.apis import build_runner, dataset_of_split, load_config, load_weights
-from mmwsss.apis.config import override, without_masks
-from mmwsss.apis.protocol import apply_protocol, segment_alone
 from mmwsss.apis.speed import add_speed_arguments, set_speed
-from mmwsss.engine.voc_submission import pack_submission, submission_metric
-from mmwsss.evaluation.protocols import find_protocol
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
-from mmwsss.utils.locks import lock_folders
 
 
 def parse_args():
@@ -82,6 +73,16 @@ def images_of(dataset):
 
 def main():
     args = parse_args()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmengine.config import ConfigDict
+
+    from mmwsss.apis import dataset_of_split, load_config
+    from mmwsss.apis.config import override, without_masks
+    from mmwsss.apis.protocol import apply_protocol, segment_alone
+    from mmwsss.engine.voc_submission import submission_metric
+    from mmwsss.evaluation.protocols import find_protocol
+    from mmwsss.utils.locks import lock_folders
+
     if args.submission and not args.out:
         raise ValueError('--submission needs --out, the folder of the masks and the archive')
     if args.protocol and (args.tta or args.crf or args.submission):
@@ -143,6 +144,11 @@ def main():
 
 
 def _test(cfg, args, in_tta):
+    from mmengine.dist import barrier
+
+    from mmwsss.apis import build_runner, load_weights
+    from mmwsss.engine.voc_submission import pack_submission
+
     if args.batch_size is not None:
         cfg.test_cfg = dict(type='mmwsss.BucketedTestLoop', batch_size=args.batch_size)
     set_speed(cfg, args)

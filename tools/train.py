@@ -5,23 +5,10 @@ import copy
 import os
 import sys
 
-from mmwsss.apis import build_runner, load_config
-from mmwsss.apis.batch import (
-    count_processes,
-    count_updates,
-    plan_batch,
-    recipe_updates,
-    summary_lines,
-)
-from mmwsss.apis.config import read_config
-from mmwsss.apis.setup_check import has_data
 from mmwsss.apis.speed import AMP_DTYPES, add_speed_arguments, set_amp, set_speed
-from mmwsss.apis.weights import check_weights, needed_weights
-from mmwsss.engine.hooks import TrainingSummaryHook
+from mmwsss.apis.vis import BACKENDS, add_vis, check_vis
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
-from mmwsss.utils.env import write_environment
-from mmwsss.utils.locks import lock_folders
 
 
 def parse_args():
@@ -57,6 +44,11 @@ def parse_args():
         help='images of each process, in place of total_batch_size / processes; the learning rate '
         'stays',
     )
+    parser.add_argument(
+        '--vis',
+        choices=tuple(BACKENDS),
+        help='also write curves and pictures there (needs its package)',
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -67,6 +59,9 @@ def parse_args():
 
 def summary_hook(runner, cfg, recipe, plan):
     """Hook that begins the log of a training with its batch, updates and learning rate."""
+    from mmwsss.apis.batch import count_updates, recipe_updates, summary_lines
+    from mmwsss.engine.hooks import TrainingSummaryHook
+
     loader = runner.train_dataloader
     updates = count_updates(cfg, len(loader))
     published = recipe_updates(recipe, len(loader.dataset))
@@ -81,6 +76,17 @@ def summary_hook(runner, cfg, recipe, plan):
 
 def main():
     args = parse_args()
+    if args.vis:
+        check_vis(args.vis)
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.apis import build_runner, load_config
+    from mmwsss.apis.batch import count_processes, plan_batch
+    from mmwsss.apis.config import read_config
+    from mmwsss.apis.setup_check import has_data
+    from mmwsss.apis.weights import check_weights, needed_weights
+    from mmwsss.utils.env import write_environment
+    from mmwsss.utils.locks import lock_folders
+
     recipe = read_config(args.config)
     cfg = load_config(
         copy.deepcopy(recipe),
@@ -105,6 +111,8 @@ def main():
     if args.amp:
         set_amp(cfg, args.amp)
     set_speed(cfg, args)
+    if args.vis:
+        add_vis(cfg, args.vis)
     with lock_folders(cfg.work_dir, tool='train.py'):
         runner = build_runner(cfg, 'train')
         if runner.rank == 0:

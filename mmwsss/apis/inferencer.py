@@ -16,6 +16,7 @@ from mmwsss.checkpoints.formats import converted_from
 from mmwsss.checkpoints.released_weights import accept_released_weights, warn_of_origin
 from mmwsss.functional.thresholds import labels_at_threshold
 from mmwsss.registry import MODELS, TRANSFORMS
+from mmwsss.utils.env import check_device
 from mmwsss.utils.image_io import read_image, shrink
 from mmwsss.utils.memory import memory_errors_named
 
@@ -64,6 +65,7 @@ def init_model(
         ValueError: The checkpoint belongs to another architecture or number of classes. The message
             names it.
     """
+    device = check_device(device)
     config = load_config(config, cfg_options=cfg_options, extra_keys=INFERENCE_KEYS)
     model = MODELS.build(config.model)
     names = None

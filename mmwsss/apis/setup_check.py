@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
+
+from mmwsss.utils.cli_options import DictAction
 
 from .config import load_config, read_config
 from .pipeline import Pipeline

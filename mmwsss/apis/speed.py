@@ -1,11 +1,16 @@
-"""Switches that trade nothing but rounding for speed on a GPU."""
+"""Switches that trade nothing but rounding for speed on a GPU.
+
+PyTorch is imported where it is used: the tools add these options before they import anything else.
+"""
+
+from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-import torch
-from mmengine.config import Config
-from mmengine.device import get_device
-from torch import nn
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import nn
 
 AMP_DTYPES = dict(fp16='float16', bf16='bfloat16')
 SWITCHES = ('tf32', 'channels_last', 'compile')
@@ -49,6 +54,9 @@ def set_amp(config: Config, name: str) -> None:
     Raises:
         ValueError: There is no GPU, or one without bfloat16.
     """
+    import torch
+    from mmengine.device import get_device
+
     if get_device() in ('cpu', 'mps'):
         raise ValueError('--amp needs a GPU')
     if name == 'bf16' and get_device() == 'cuda' and not torch.cuda.is_bf16_supported(False):
@@ -72,6 +80,8 @@ def prepare_network(model: nn.Module, options: dict | None) -> nn.Module:
     Raises:
         ValueError: Unknown option.
     """
+    import torch
+
     options = dict(options or {})
     unknown = sorted(set(options) - set(SWITCHES))
     if unknown:
@@ -88,6 +98,8 @@ def prepare_network(model: nn.Module, options: dict | None) -> nn.Module:
 
 def backbones(model: nn.Module) -> list[nn.Module]:
     """Every backbone inside a model, those of averaged networks too."""
+    from torch import nn
+
     found: list[nn.Module] = []
     for module in model.modules():
         backbone = getattr(module, 'backbone', None)

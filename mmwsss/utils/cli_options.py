@@ -1,7 +1,8 @@
 """``--cfg-options key=value``: values as they are typed, blanks and commas in paths included."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 PAIRS = {'[': ']', '(': ')'}
@@ -48,6 +49,38 @@ class DictAction(argparse.Action):
             except ValueError as error:
                 parser.error(f'{option_string}: {argument}: {error}')
         setattr(namespace, self.dest, options)
+
+
+def choice_of(module: str, name: str) -> Callable[[str], str]:
+    """``type`` of an option that takes one of the names which a module lists.
+
+    The module is imported when the option is given, not for ``--help``.
+
+    Args:
+        module (str): Full name of the module.
+        name (str): Its collection of names.
+    """
+
+    def choice(text: str) -> str:
+        known = tuple(getattr(import_module(module), name))
+        if text not in known:
+            raise argparse.ArgumentTypeError(
+                f'{text!r} is not one of {", ".join(str(entry) for entry in known)}'
+            )
+        return text
+
+    return choice
+
+
+def unit_number(text: str) -> float:
+    """``type`` of an option that takes a number in [0,1], such as a background threshold."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number') from None
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f'must be in [0,1], as the maps are; got {text}')
+    return value
 
 
 def parse_value(text: str) -> Any:

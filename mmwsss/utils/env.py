@@ -40,6 +40,27 @@ def collect_environment() -> dict[str, Any]:
     }
 
 
+def check_device(name: torch.device | str) -> torch.device:
+    """The device of a name, before anything is built for it.
+
+    Raises:
+        ValueError: PyTorch has no such device, or the machine lacks it.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f'device {str(name)!r}: not a device; use cpu, cuda or cuda:1') from error
+    if device.type == 'cuda':
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not count:
+            raise ValueError(f'device {str(name)!r}: PyTorch finds no GPU here; use cpu')
+        if (device.index or 0) >= count:
+            raise ValueError(
+                f'device {str(name)!r}: there are {count} GPUs, cuda:0 to cuda:{count - 1}'
+            )
+    return device
+
+
 def emulates_bf16(device: torch.device | str) -> bool:
     """Whether bfloat16 is slower than float32 on a device, because its instructions are emulated;
     False where PyTorch cannot tell.

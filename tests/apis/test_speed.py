@@ -7,7 +7,6 @@ import torch
 from mmengine.config import Config
 
 from mmwsss.apis import config as config_module
-from mmwsss.apis import speed
 from mmwsss.apis.speed import (
     add_speed_arguments,
     backbones,
@@ -35,7 +34,7 @@ def test_switches_reach_the_config() -> None:
 def test_mixed_precision(
     monkeypatch: pytest.MonkeyPatch, name: str, dtype: str, scale: object
 ) -> None:
-    monkeypatch.setattr(speed, 'get_device', lambda: 'cuda')
+    monkeypatch.setattr('mmengine.device.get_device', lambda: 'cuda')
     monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda emulated: True)
     config = Config(
         dict(optim_wrapper=dict(type='mmengine.OptimWrapper', optimizer=dict(type='SGD')))
@@ -43,7 +42,7 @@ def test_mixed_precision(
     set_amp(config, name)
     assert config.optim_wrapper.type == 'mmengine.AmpOptimWrapper'
     assert (config.optim_wrapper.dtype, config.optim_wrapper.loss_scale) == (dtype, scale)
-    monkeypatch.setattr(speed, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr('mmengine.device.get_device', lambda: 'cpu')
     with pytest.raises(ValueError, match='--amp needs a GPU'):
         set_amp(config, name)
 

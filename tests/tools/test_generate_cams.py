@@ -200,3 +200,11 @@ def test_bad_input(generate, classifier, tmp_path):
         == 2
     )
     assert generate(tmp_path / 'd', '--dtype', 'fp8').code == 2
+
+
+def test_a_threshold_or_device_that_cannot_be(tmp_path):
+    arguments = 'c.py', 'w.pth', '--split', 'all', '--out', tmp_path / 'masks'
+    result = run_tool('generate_cams.py', *arguments, '--masks', '40')
+    assert result.code == 2 and 'argument --masks: must be in [0,1]' in result.err
+    one_line(run_tool('generate_cams.py', *arguments, '--device', 'gpu'), "device 'gpu'")
+    assert not (tmp_path / 'masks').exists()

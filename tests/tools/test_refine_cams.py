@@ -206,7 +206,7 @@ def test_unsure_pixels(method, refine, cams, toy_root):
     assert any((mask == 255).any() for mask in masks.values())
     one_line(
         refine('--method', 'par', '--unsure', '0.1', out='none')[0],
-        '--unsure is for --method crf and threshold, not par',
+        '--unsure is for --method crf and sam and superpixels and threshold, not par',
     )
     one_line(
         refine('--method', method, '--background', 'alpha:4', '--unsure', '0.1', out='none')[0],
@@ -214,7 +214,7 @@ def test_unsure_pixels(method, refine, cams, toy_root):
     )
     one_line(
         refine('--method', method, '--then-crf', out='none')[0],
-        f'--then-crf is for --method irn and psa, not {method}',
+        f'--then-crf is for --method irn and psa and superpixels, not {method}',
     )
 
 
@@ -313,3 +313,6 @@ def test_bad_input(refine, cams, toy_root, tmp_path):
     )
     assert refine('--method', 'crf', '--preset', 'none')[0].code == 2
     assert refine('--method', 'threshold', '--background', 'much')[0].code == 2
+    too_large = refine('--method', 'threshold', '--background', '40')[0]
+    assert too_large.code == 2 and 'must be in [0,1], as the maps are; got 40' in too_large.err
+    one_line(refine('--method', 'threshold', '--device', 'cuda:99')[0], "device 'cuda:99'")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmwsss.apis import vis
 from mmwsss.utils.io import read_json
 from tests.datasets.voc_tree import make_voc_tree
 from tests.tools.program import CONFIGS, TINY, TOOLS, environment, one_line, run_tool, words
@@ -266,3 +267,18 @@ def test_two_processes(classifier, toy_root, tmp_path):
         tmp_path / 'one' / 'metrics.json'
     )
     assert len(list((tmp_path / 'two' / 'cams').glob('*.npz'))) == 3
+
+
+def test_mistakes_before_anything_is_built(tmp_path, monkeypatch):
+    """One line each, and no work dir."""
+    monkeypatch.setattr(vis, 'find_spec', lambda name: None)
+    folder = tmp_path / 'run'
+    arguments = CONFIGS / 'mctformer_plus_toy.py', '--work-dir', folder
+    result = run_tool('train.py', *arguments, '--vis', 'tensorboard')
+    one_line(result, '--vis tensorboard needs', 'pip install tensorboard')
+    assert len(result.err.splitlines()) == 1
+    result = run_tool('train.py', *arguments, '--cfg-options', 'data_root')
+    assert result.code == 2
+    assert "--cfg-options: expected key=value, found 'data_root'" in result.err.splitlines()[-1]
+    assert run_tool('train.py', *arguments, '--vis', 'excel').code == 2
+    assert not folder.exists()

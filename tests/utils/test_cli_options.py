@@ -7,7 +7,13 @@ import pytest
 from mmengine.config import Config
 
 from mmwsss.apis.config import override
-from mmwsss.utils.cli_options import DictAction, format_option, parse_value
+from mmwsss.utils.cli_options import (
+    DictAction,
+    choice_of,
+    format_option,
+    parse_value,
+    unit_number,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +76,19 @@ def test_mistakes_end_in_one_line(capsys):
         with pytest.raises(SystemExit):
             parser.parse_args(['--cfg-options', *words])
         assert message in capsys.readouterr().err
+
+
+def test_choice_of_a_module():
+    choice = choice_of('mmwsss.functional.confusion', 'RATES')
+    assert choice('mctformer') == 'mctformer'
+    with pytest.raises(argparse.ArgumentTypeError, match="'x' is not one of .*mctformer"):
+        choice('x')
+
+
+@pytest.mark.parametrize('text', ['-0.1', '1.5', '40', 'nan'])
+def test_numbers_outside_the_unit_interval(text):
+    assert unit_number('0') == 0 and unit_number('1') == 1 and unit_number('0.4') == 0.4
+    with pytest.raises(argparse.ArgumentTypeError, match=r'must be in \[0,1\]'):
+        unit_number(text)
+    with pytest.raises(argparse.ArgumentTypeError, match="'a' is not a number"):
+        unit_number('a')

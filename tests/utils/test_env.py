@@ -9,7 +9,13 @@ import torch
 
 from mmwsss import __version__
 from mmwsss.utils import env
-from mmwsss.utils.env import collect_environment, emulates_bf16, git_state, write_environment
+from mmwsss.utils.env import (
+    check_device,
+    collect_environment,
+    emulates_bf16,
+    git_state,
+    write_environment,
+)
 
 
 def git(folder, *arguments):
@@ -127,3 +133,17 @@ def test_git_state_gives_up_on_a_slow_git(checkout, monkeypatch):
 def test_bfloat16_of_a_cpu(capabilities, emulated, monkeypatch):
     monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: capabilities, raising=False)
     assert emulates_bf16('cpu') is emulated
+
+
+def test_a_device_that_is_not_there(monkeypatch):
+    assert check_device('cpu') == torch.device('cpu')
+    with pytest.raises(ValueError, match="device 'gpu': not a device; use cpu, cuda or cuda:1"):
+        check_device('gpu')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(ValueError, match="device 'cuda': PyTorch finds no GPU here; use cpu"):
+        check_device('cuda')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    assert check_device('cuda:1') == torch.device('cuda:1')
+    with pytest.raises(ValueError, match="device 'cuda:2': there are 2 GPUs, cuda:0 to cuda:1"):
+        check_device('cuda:2')

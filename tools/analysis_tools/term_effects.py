@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 from mmengine.runner import Runner
 from rich.progress import track
 
@@ -23,6 +22,7 @@ from mmwsss.apis import dataset_of_split, init_model
 from mmwsss.apis.term_effects import TermEffects
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.io import write_json
 from mmwsss.utils.tables import text_table
 

@@ -6,12 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmwsss.apis.setup_check import check_setup
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.tables import text_table
 
 
