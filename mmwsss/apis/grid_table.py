@@ -190,16 +190,14 @@ def _plot(grid: Grid, values: Sequence[Mapping[str, Value]]) -> Any:
     plot = grid.spec.get('plot') or {}
     names = plot.get('columns') or [column.name for column in grid.columns]
     chosen = [column for column in grid.columns if column.name in names]
-    series = {
-        column.title: [(found[column.name].mean, found[column.name].deviation) for found in values]
-        for column in chosen
-    }
     given = [row.get('published', {}) for row in grid.rows]
-    published = {
-        column.title: [numbers.get(column.name) for numbers in given]
-        for column in chosen
-        if _has_published(grid, column)
-    }
+    series: dict[str, list[tuple[float | None, float | None]]] = {}
+    published: dict[str, list[float | None]] = {}
+    for column in chosen:
+        found = [row[column.name] for row in values]
+        series[column.title] = [(value.mean, value.deviation) for value in found]
+        if _has_published(grid, column):
+            published[column.title] = [numbers.get(column.name) for numbers in given]
     numbers: list[Any] = [row.get('x') for row in grid.rows]
     by_number = all(isinstance(x, (int, float)) and math.isfinite(x) for x in numbers)
     return plot_study(

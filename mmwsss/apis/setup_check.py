@@ -54,12 +54,12 @@ def check_setup(path: str | Path, options: dict[str, Any] | None = None) -> list
         configs = [load_config(config, cfg_options=options)]
         needs, made = needed_weights(configs[0]), []
     made_folders = {word for args in made for word in args}
-    data = {
-        place: Requirement('data', place, Path(place).exists(), source)
-        for config in configs
-        for place, source in _data_files(config)
-        if not any(place == folder or place.startswith(f'{folder}/') for folder in made_folders)
-    }
+    data = {}
+    for config in configs:
+        for place, source in _data_files(config):
+            is_made = any(f'{place}/'.startswith(f'{folder}/') for folder in made_folders)
+            if not is_made:
+                data[place] = Requirement('data', place, Path(place).exists(), source)
     missing = {need.place for need in missing_weights(needs)}
     weights = {need.place: _weights(need, need.place not in missing) for need in needs}
     return [*data.values(), *weights.values()]

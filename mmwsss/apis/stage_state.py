@@ -177,14 +177,14 @@ def needed_of(
     name: str, stages: Sequence[Mapping[str, Any]], results: Mapping[str, str]
 ) -> set[str]:
     """Placeholders that later stages ask of a stage; ``metrics`` if the results come from it."""
-    found = {
-        match.group()
-        for stage in stages
-        for arg in stage['args']
-        for match in PLACEHOLDER.finditer(str(arg))
-        if match[1] == name and (match[2] or match[3]) and match[1] not in RESERVED
-    }
-    return found | ({'metrics'} if name in results.values() else set())
+    found = {'metrics'} if name in results.values() else set()
+    if name in RESERVED:
+        return found
+    for argument in [str(argument) for stage in stages for argument in stage['args']]:
+        for match in PLACEHOLDER.finditer(argument):
+            if match[1] == name and (match[2] or match[3]):
+                found.add(match.group())
+    return found
 
 
 def _exists(path: Path) -> bool:

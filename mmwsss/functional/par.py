@@ -31,13 +31,8 @@ def neighbour_offsets(dilations: Sequence[int] = DILATIONS) -> list[tuple[int, i
     """Offsets (dy, dx) of the 8 neighbours of each dilation: dilation-major, then row-major without
     the centre.
     """
-    return [
-        (dy * d, dx * d)
-        for d in dilations
-        for dy in (-1, 0, 1)
-        for dx in (-1, 0, 1)
-        if (dy, dx) != (0, 0)
-    ]
+    steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
+    return [(dy * dilation, dx * dilation) for dilation in dilations for dy, dx in steps]
 
 
 def position_weights(dilations: Sequence[int] = DILATIONS, scale: float = 0.3) -> list[float]:

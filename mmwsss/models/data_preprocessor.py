@@ -66,13 +66,7 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
                 f'them in the pipeline'
             )
         batches = [self._normalize_batch(view) for view in views]
-        data['inputs'] = [
-            [
-                view[index : index + 1] if isinstance(view, Tensor) else view[index][None]
-                for view in batches
-            ]
-            for index in range(len(views[0]))
-        ]
+        data['inputs'] = [_views_of(batches, index) for index in range(len(views[0]))]
         return data
 
     def _normalize_batch(self, images: Sequence[Tensor] | Tensor) -> Tensor | list[Tensor]:
@@ -88,3 +82,8 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
         images = send(images, self.device)
         images = images.flip(-3) if self._channel_conversion else images
         return (images.float() - self.mean) / self.std
+
+
+def _views_of(batches: Sequence[Tensor | list[Tensor]], index: int) -> list[Tensor]:
+    """Views (1,3,h,w) of one image."""
+    return [view[index][None] for view in batches]

@@ -50,11 +50,8 @@ class CheckReport:
         for word, groups in (('problem', self._problems), ('note', self._notes)):
             for kind, entries in groups.items():
                 lines.append(f'{word}: {kind}' + (f' ({len(entries)})' if len(entries) > 1 else ''))
-                lines += [
-                    f'  {": ".join(part for part in entry if part)}'
-                    for entry in entries
-                    if any(entry)
-                ]
+                texts = [': '.join(filter(None, entry)) for entry in entries]
+                lines += [f'  {text}' for text in texts if text]
         return '\n'.join(lines)
 
     def write(self, path: str | Path) -> None:

@@ -3,6 +3,7 @@ out.
 """
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -158,12 +159,11 @@ def draw_cam_grid(
             f'{cell} pixels'
         )
     tiles = [sample_tiles(sample, side=cell, palette=palette) for sample in rows]
-    kinds = [[tile[0] for tile in row] for row in tiles]
+    counts = [Counter(kind for kind, _, _ in row) for row in tiles]
     # columns of each kind: as many as the sample that has most of them needs
-    widths = {
-        kind: max(row.count(kind) for row in kinds)
-        for kind in ('image', 'gt', 'cam', 'mask', 'seg')
-    }
+    widths: dict[str, int] = {}
+    for kind in ('image', 'gt', 'cam', 'mask', 'seg'):
+        widths[kind] = max(count[kind] for count in counts)
     starts = dict(zip(widths, np.cumsum([0, *widths.values()]).tolist()))
     row_heights = [max(tile[2].shape[0] for tile in row) + CAPTION_HEIGHT for row in tiles]
     canvas = Image.new(

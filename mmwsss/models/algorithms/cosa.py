@@ -313,17 +313,14 @@ class CoSA(SingleStage):
         """
         options = self.pseudo_label
         patch = self.backbone.patch_size
-        wrong = [
-            scale
-            for scale in options['scales']
-            if any(int(scale * side) % patch for side in weak.shape[-2:])
-        ]
-        if wrong:
-            raise ValueError(
-                f'a crop of {weak.shape[-1]}x{weak.shape[-2]} at scale {wrong[0]} is not a '
-                f'multiple of the patch of {patch} pixels: the network would ignore the rest of '
-                f'it; change the crop or pseudo_label.scales'
-            )
+        height, width = weak.shape[-2:]
+        for scale in options['scales']:
+            if int(scale * height) % patch or int(scale * width) % patch:
+                raise ValueError(
+                    f'a crop of {width}x{height} at scale {scale} is not a multiple of the patch '
+                    f'of {patch} pixels: the network would ignore the rest of it; change the crop '
+                    f'or pseudo_label.scales'
+                )
         classes = send(self.present_classes(tags), weak.device)
         seg_labels = None if options['after_softmax'] else class_labels(classes)
         return self.assignment.multi_scale_maps(

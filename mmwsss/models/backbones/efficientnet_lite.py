@@ -12,7 +12,7 @@ from mmwsss.checkpoints.efficientnet_lite import translate_efficientnet_lite_key
 from mmwsss.checkpoints.wrapped import refuse_foreign_weights, unwrap_in_place
 from mmwsss.registry import MODELS
 
-from .resnet_stem import pad_same
+from .resnet_stem import CONVOLUTIONAL, pad_same
 
 # blocks, kernel, stride, expansion, output channels of each stage (EfficientNet-B0's)
 STAGES = (
@@ -148,13 +148,7 @@ class EfficientNetLite(BaseModule):
         centred: bool = False,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
-        super().__init__(
-            init_cfg
-            or [
-                dict(type='Kaiming', layer='Conv2d'),
-                dict(type='Constant', val=1, layer='BatchNorm2d'),
-            ]
-        )
+        super().__init__(init_cfg or CONVOLUTIONAL)
         if output_stride not in OUTPUT_STRIDES:
             raise ValueError(f'output_stride must be one of {OUTPUT_STRIDES}, got {output_stride}')
         if not out_indices or not set(out_indices) <= set(range(len(STAGES))):

@@ -11,6 +11,11 @@ from torch.nn import functional as F
 from mmwsss.registry import MODELS
 
 NUM_GROUPS = 32
+# default initialisation of convolutional networks
+CONVOLUTIONAL = [
+    dict(type='Kaiming', layer='Conv2d'),
+    dict(type='Constant', val=1, layer='BatchNorm2d'),
+]
 
 
 def pad_same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:

@@ -14,6 +14,8 @@ from mmwsss.checkpoints.resnet38 import load_mxnet_resnet38
 from mmwsss.checkpoints.wrapped import refuse_foreign_weights
 from mmwsss.registry import MODELS
 
+from .resnet_stem import CONVOLUTIONAL
+
 # name, in, mid, out, stride, dilation of the first and of the second 3x3 convolution
 BASIC_BLOCKS = (
     ('b2', 64, 128, 128, 2, 1, 1),
@@ -142,13 +144,7 @@ class WideResNet38(BaseModule):
         with_cp: bool = False,
         init_cfg: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(
-            init_cfg
-            or [
-                dict(type='Kaiming', layer='Conv2d'),
-                dict(type='Constant', val=1, layer='BatchNorm2d'),
-            ]
-        )
+        super().__init__(init_cfg or CONVOLUTIONAL)
         unknown = [tap for tap in out_taps if tap not in TAPS]
         if unknown or not out_taps:
             raise ValueError(f'out_taps must be one or more of {list(TAPS)}, got {list(out_taps)}')
