@@ -64,6 +64,28 @@ def test_classifier(tmp_path):
 
 
 @needs_onnx
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(num_registers=4, layer_scale_init_value=0.1, pos_interp_antialias=True),
+        dict(
+            pre_norm=True,
+            norm_cfg=dict(type='LN', eps=1e-5),
+            layer_cfgs=dict(act_cfg=dict(type='mmpretrain.QuickGELU')),
+        ),
+    ],
+    ids=['dinov2', 'clip'],
+)
+def test_classifier_on_other_backbones(options, tmp_path):
+    backbone = dict(type='mmwsss.TokenViT', arch=INIT_ARCH, img_size=64, final_norm=True, **options)
+    model = MODELS.build(dict(type='mmwsss.MCTformerPlus', num_classes=3, backbone=backbone))
+    model.init_weights()
+    result = export_onnx(inference(model), tmp_path / 'model.onnx', (64, 64))
+    assert result.outputs == {'scores': (1, 3), 'cams': (1, 3, 64, 64)}
+    assert max(result.differences.values()) < 1e-3
+
+
+@needs_onnx
 def test_segmentation_network(tmp_path):
     """A Caffe-style network: BGR inside, logits at the size of the image."""
     model = accept_released_weights(
