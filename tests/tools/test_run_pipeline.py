@@ -3,6 +3,7 @@ pipeline says when a stage fails.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -135,7 +136,10 @@ def test_stopped_and_started_again(classifier, segmentor, tmp_path):
         len(list((work / 'masks').glob('*.png'))) == len(list((work / 'cams').glob('*.npz'))) == 8
     )
     report = (work / 'report.html').read_text()
-    assert 'train_00000' in report and report.count('data:image/') > 10 and '="http' not in report
+    assert 'train_00000' in report and report.count('data:image/') > 10
+    # the plot library names pages of its own in its code; the page itself loads nothing
+    markup = re.sub(r'(<script[^>]*>).*?</script>', r'\1', report, flags=re.DOTALL)
+    assert '="http' not in markup
 
     times = {path: path.stat().st_mtime_ns for path in work.rglob('*.*') if path.parent != work}
     result = run_tool('run_pipeline.py', config, '--work-dir', work)
