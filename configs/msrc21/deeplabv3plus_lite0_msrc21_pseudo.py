@@ -17,6 +17,7 @@ evaluated = dict(
     ann_file='ImageSets/Segmentation/val.txt',
     metainfo=dict(_delete_=True, classes='classes.txt'),
 )
+total_batch_size = 8
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(

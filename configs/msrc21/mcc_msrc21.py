@@ -37,7 +37,7 @@ test_pipeline = [
     dict(type='mmwsss.LoadMask', optional=True),
     dict(type='mmwsss.PackTagInputs'),
 ]
-total_batch_size = 16
+total_batch_size = 8
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,

@@ -184,7 +184,7 @@ def _check_archive(file: str | Path) -> None:
     damage = archive_damage(file)
     if damage is not None:
         raise ValueError(
-            f'{file}: no checkpoint, or a damaged one ({damage}); fetch it again, or go on from '
+            f'{file}: not a checkpoint, or a damaged one ({damage}); fetch it again, or go on from '
             f'another one'
         )
 

@@ -83,4 +83,5 @@ def test_options_of_refiners():
             super().__init__(**options)
 
     assert refiner_options(HandsOn) == dict(width=3, background=0.4, uncertain=0.0)
-    assert refiners_with('then_crf') == ['irn', 'psa'] and refiners_with('rule') == ['par']
+    assert refiners_with('then_crf') == ['irn', 'psa', 'superpixels']
+    assert refiners_with('rule') == ['par']

@@ -146,7 +146,7 @@ def test_checkpoint_of_a_stem_alone(tmp_path):
 
     state.pop('patch_embed.projection.bias')
     torch.save(state, tmp_path / 'stem.pth')
-    with pytest.raises(ValueError, match='1 weights are missing, first patch_embed.projection.bia'):
+    with pytest.raises(ValueError, match='it has no bias of the patch embedding'):
         with_stem(
             init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'stem.pth'))
         ).init_weights()

@@ -155,7 +155,7 @@ def test_training_and_masks(method, config, make, cams, toy_root, tmp_path):
     (tmp_path / 'list.txt').write_text('\n'.join(names))
     tiny = (
         "dict(type='mmwsss.PyramidResNet',depth=18,base_channels=4,stem_channels=4,"
-        'strides=(1,2,1,1),frozen_stages=-1)'
+        "strides=(1,2,1,1),frozen_stages=-1,init_cfg=dict(type='Kaiming',layer='Conv2d'))"
     )
     changed = tmp_path / Path(config).with_suffix('.py').name
     extra = (
