@@ -15,7 +15,7 @@ model = dict(
 )
 optim_wrapper = dict(
     constructor='mmpretrain.LearningRateDecayOptimWrapperConstructor',
-    paramwise_cfg=dict(layer_decay_rate=0.9),
+    paramwise_cfg=dict(layer_decay_rate=0.9, flat_decay_mult=0.0),
 )
 param_scheduler = [
     dict(

@@ -12,6 +12,7 @@ from mmwsss.registry import MODELS
 
 TINY = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
 STEM = dict(embed_dims=16, input_size=(32, 32))
+LOSS = dict(type='mmseg.CrossEntropyLoss')  # with its scope: no default one is set here
 OPTIONS = {
     'CeilPoolResNet': dict(depth=18),
     'ConvStem': dict(channels=(4, 8), **STEM),
@@ -22,8 +23,8 @@ OPTIONS = {
     'TokenViT': dict(arch=TINY, img_size=32),
     'WideResNet38': dict(),
     'ClassTokenHead': dict(pooling='linear', num_classes=3, embed_dims=16),
-    'DeepLabV1Head': dict(in_channels=8, num_classes=3),
-    'DeepLabV2Head': dict(in_channels=8, num_classes=3),
+    'DeepLabV1Head': dict(in_channels=8, num_classes=3, loss_decode=LOSS),
+    'DeepLabV2Head': dict(in_channels=8, num_classes=3, loss_decode=LOSS),
     'LargeFOVHead': dict(in_channels=8, num_classes=3),
     'PatchCAMHead': dict(num_classes=3, embed_dims=16),
     'Projector': dict(in_channels=8),

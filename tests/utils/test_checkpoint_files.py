@@ -97,7 +97,7 @@ def test_every_flipped_bit_of_the_weights_is_found(tmp_path):
         path.write_bytes(whole)
         flip(path, position)
         assert 'checksum' in archive_damage(path) and not is_whole(path)
-        with pytest.raises(ValueError, match=f'{path}: no checkpoint, or a damaged one'):
+        with pytest.raises(ValueError, match=f'{path}: not a checkpoint, or a damaged one'):
             load_weights_only(path)
     for length in (0, 3, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
