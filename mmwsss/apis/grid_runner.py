@@ -14,6 +14,7 @@ import torch
 
 from mmwsss.apis.grid import Grid, Run
 from mmwsss.utils.io import atomic_open
+from mmwsss.utils.pool import available_cores
 
 POLL_SECONDS = 0.2
 STOP_SECONDS = 30.0
@@ -223,8 +224,7 @@ def _share(slot: int, jobs: int, gpus: int) -> dict[str, str]:
         first = slot * gpus % (len(devices) // gpus * gpus or 1)
         return dict(CUDA_VISIBLE_DEVICES=','.join(devices[first : first + gpus]))
     if jobs > 1 and 'OMP_NUM_THREADS' not in os.environ:
-        cpus = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-        return dict(OMP_NUM_THREADS=str(max(1, (cpus or 1) // jobs)))
+        return dict(OMP_NUM_THREADS=str(max(1, available_cores() // jobs)))
     return {}
 
 
