@@ -32,6 +32,10 @@ def peak_memory(device: torch.device) -> int:
     """Bytes of the peak since :func:`reset_peak_memory`."""
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device)
+    with suppress(OSError):  # unlike ru_maxrss, without the peak of the process that started it
+        for line in Path('/proc/self/status').read_text().splitlines():
+            if line.startswith('VmHWM:'):
+                return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
         1 if sys.platform == 'darwin' else 1024
     )
