@@ -113,7 +113,8 @@ def parse_args(argv=None):
     )
     parser.add_argument(
         '--device',
-        help='of the network, e.g. cpu or cuda:1 (default: the GPU if there is one)',
+        help='where networks, PAR and the CRF run, e.g. cpu or cuda:1 (default: the GPU if there '
+        'is one)',
     )
     parser.add_argument(
         '--classes',
@@ -125,7 +126,7 @@ def parse_args(argv=None):
         '--workers',
         type=int,
         default=available_cores(),
-        help='processes of a method without a network; 0: none (default: cores)',
+        help='processes of a method without a network, on a CPU; 0: none (default: cores)',
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     return parser.parse_args(argv)
@@ -259,7 +260,9 @@ def write_masks(
     jobs = [entry for entry in entries if not is_finished(output_path(args.out, entry[0], '.png'))]
     if jobs and maker is None:
         maker = make_maker(args, config, refiner)
-    workers = 0 if kind.uses_network or len(jobs) < 2 else args.workers
+    # one process feeds a device
+    alone = kind.uses_network or len(jobs) < 2 or not args.device.startswith('cpu')
+    workers = 0 if alone else args.workers
     for _ in track(
         bounded_map(maker, jobs, workers, name=lambda job: job[0]),
         total=len(jobs),
@@ -279,6 +282,7 @@ def make_maker(args: argparse.Namespace, config: 'Config', refiner: dict[str, An
         args.out,
         build_refiner(refiner, config=network, checkpoint=args.checkpoint, device=args.device),
         raw_pixels=args.raw_pixels,
+        device=args.device,
         num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1,
     )
 

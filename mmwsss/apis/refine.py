@@ -14,6 +14,7 @@ from mmwsss.models.refiners import Refiner
 from mmwsss.registry import REFINERS
 from mmwsss.utils.io import read_cam_and_image, swap_channels, write_mask
 from mmwsss.utils.names import output_path
+from mmwsss.utils.transfer import send
 
 from .inferencer import init_model
 
@@ -28,12 +29,14 @@ class MaskMaker:
         refiner (Refiner): Makes the labels.
         num_classes (int | None): C, to check class ids against.
         raw_pixels (bool): Ignore the EXIF orientation of images, as the maps of VOC and COCO do.
+        device (str): Where maps and images are refined.
     """
 
     out: Path
     refiner: Refiner
     num_classes: int | None = None
     raw_pixels: bool = False
+    device: str = 'cpu'
 
     def __call__(self, job: tuple[str, Path, Path]) -> str:
         """Make the mask of one image.
@@ -53,10 +56,11 @@ class MaskMaker:
             cam_path, image_path, self.num_classes, raw=self.raw_pixels
         )
         order = keys.argsort()
+        pixels = torch.from_numpy(swap_channels(image)).permute(2, 0, 1)
         (label,) = self.refiner.for_images([img_id]).labels(
-            [torch.from_numpy(swap_channels(image)).permute(2, 0, 1)],
-            [torch.from_numpy(cams[order])],
-            [torch.from_numpy(keys[order])],
+            [send(pixels, self.device)],
+            [send(torch.from_numpy(cams[order]), self.device)],
+            [send(torch.from_numpy(keys[order]), self.device)],
             [image.shape[:2]],
         )
         write_mask(output_path(self.out, img_id, '.png'), label.cpu().numpy().astype(np.uint8))

@@ -8,6 +8,7 @@ from mmwsss.functional.mixture import histogram
 from mmwsss.functional.par import pixel_adaptive_refinement
 from mmwsss.functional.permutohedral import build_lattice, filter_lattice
 from mmwsss.functional.reactivation import pair_counts
+from mmwsss.models.refiners import CRFRefiner, PARRefiner, ThresholdRefiner
 
 from .emulated_device import DeviceTensor, EmulatedDevice, emulated_device  # noqa: F401
 from .small_models import CROP, small_model, training_batch
@@ -93,3 +94,45 @@ def test_a_training_step_has_the_losses_of_the_host(name: str) -> None:
     with EmulatedDevice() as device:
         assert losses(device) == pytest.approx(expected, rel=1e-4, abs=1e-7)
     assert training_batch(name)['data_samples'][0].img_shape == (CROP, CROP)
+
+
+REFINERS = dict(
+    threshold=(ThresholdRefiner, dict(background=0.4, uncertain=0.1)),
+    crf=(CRFRefiner, dict(background=0.4, uncertain=0.1)),
+    par_two_pass=(PARRefiner, dict(rule='two_pass')),
+    par_eq16=(PARRefiner, dict(rule='eq16')),
+    par_argmax=(PARRefiner, dict(rule='argmax')),
+)
+
+
+@pytest.mark.parametrize('name', REFINERS)
+def test_refiners(name: str) -> None:
+    """Labels are those of the host; the device is not asked on the way to them."""
+    kind, options = REFINERS[name]
+    y, x = torch.linspace(0, 1, 20)[:, None], torch.linspace(0, 1, 30)
+    maps, keys = torch.stack([x * y, (1 - x) * y, x * (1 - y)]), torch.tensor([1, 4, 9])
+    image = (255 * maps.flip(0)).to(torch.uint8)
+    if name == 'crf':  # the reference on a CPU, the lattice elsewhere
+        assert kind(**options).crf.backend_elsewhere == 'torch'
+        (expected,) = kind(backend='torch', **options).labels([image], [maps], [keys], [(20, 30)])
+    else:
+        (expected,) = kind(**options).labels([image], [maps], [keys], [(20, 30)])
+    with EmulatedDevice() as device:
+        (label,) = kind(**options).labels(
+            [DeviceTensor(image)], [DeviceTensor(maps)], [DeviceTensor(keys)], [(20, 30)]
+        )
+        assert not device.of('wait') and not device.of('mix'), device.report('wait', 'mix')
+    assert (label.host != expected).float().mean() < 0.01  # rounding where scores tie
+    assert len(expected.unique()) > 1
+
+
+@pytest.mark.parametrize('name', ['irn_voc', pytest.param('psa_voc', marks=pytest.mark.slow)])
+def test_walks(name: str) -> None:
+    """The walk itself runs on the host here: this device has no sparse product."""
+    model = small_model(name).eval()
+    image, maps = torch.randn(3, 64, 72), torch.rand(2, 64, 72)
+    expected = model.propagate(image, maps, log2_steps=2)
+    with EmulatedDevice() as device:
+        scores = device.put(model).propagate(DeviceTensor(image), DeviceTensor(maps), log2_steps=2)
+        assert not device.of('mix'), device.report('mix')
+    torch.testing.assert_close(scores.host, expected, rtol=1e-4, atol=1e-5)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmwsss.functional.crf import label_probabilities, mean_field, pairwise_kernels, unary_energy
 from mmwsss.registry import MODELS
+from mmwsss.utils.transfer import send
 
 PRESETS = dict(
     psa=dict(num_iters=10, gauss=(3, 3), bilateral=(80, 13, 10)),
@@ -39,7 +40,8 @@ class DenseCRF:
     algorithm (permutohedral lattice) in PyTorch, on the device of ``probs``: the same labels, on a
     CPU core 1.3-2 times slower. ``'torch_exact'`` sums over all pairs of pixels: quadratic, for
     small images or a GPU (375 x 500 pixels take minutes on a CPU); about 0.2 % of the labels differ
-    from the lattice. ``'auto'`` takes pydensecrf where it is installed, else ``'torch'``.
+    from the lattice. ``'auto'`` takes ``'torch'`` on an accelerator, and on a CPU where pydensecrf
+    is not installed.
 
     Args:
         preset (str, optional): Published settings: ``psa`` (PSA, SEAM, MCTformer, ACR), ``irn``,
@@ -89,6 +91,7 @@ class DenseCRF:
             raise ValueError(f'prune is a score in [0, 1) or None, got {prune}')
         self.prune = prune
         self.backend = _default_backend() if backend == 'auto' else backend
+        self.backend_elsewhere = 'torch' if backend == 'auto' else backend  # not on a CPU
 
     def __call__(self, image: np.ndarray | Tensor, probs: ScoreMap) -> ScoreMap:
         """Refine one score map.
@@ -113,20 +116,22 @@ class DenseCRF:
         Returns:
             list: Marginals in the order of ``probs``.
         """
-        pixels = _check_image(image)
+        _check_image(image)
         for item in probs:
-            if item.ndim != 3 or tuple(item.shape[1:]) != pixels.shape[:2]:
+            if item.ndim != 3 or tuple(item.shape[1:]) != tuple(image.shape[:2]):
                 raise ValueError(
-                    f'probs of shape {tuple(item.shape)} do not fit an image of {pixels.shape[0]} '
-                    f'x {pixels.shape[1]} pixels: expected (K,H,W)'
+                    f'probs of shape {tuple(item.shape)} do not fit an image of {image.shape[0]} '
+                    f'x {image.shape[1]} pixels: expected (K,H,W)'
                 )
         kept = [_strong_channels(item, self.prune) for item in probs]
         if self.prune is not None:
             probs = [
                 item if channels is None else item[channels] for item, channels in zip(probs, kept)
             ]
-        refine = self._refine_pydensecrf if self.backend == 'pydensecrf' else self._refine_torch
-        results = iter(refine(pixels, [item for item in probs if _has_several_labels(item)]))
+        on_cpu = all(isinstance(item, np.ndarray) or item.device.type == 'cpu' for item in probs)
+        backend = self.backend if on_cpu else self.backend_elsewhere
+        refine = self._refine_pydensecrf if backend == 'pydensecrf' else self._refine_torch
+        results = iter(refine(image, [item for item in probs if _has_several_labels(item)]))
         refined = [
             next(results) if _has_several_labels(item) else _ones_like(item) for item in probs
         ]
@@ -142,10 +147,12 @@ class DenseCRF:
         result = label_probabilities(torch.as_tensor(labels), num_labels, gt_prob)
         return result if isinstance(labels, torch.Tensor) else result.numpy()
 
-    def _refine_pydensecrf(self, image: np.ndarray, probs: Sequence[Any]) -> list[Any]:
+    def _refine_pydensecrf(self, image: np.ndarray | Tensor, probs: Sequence[Any]) -> list[Any]:
         from pydensecrf.densecrf import DenseCRF2D
 
         height, width = image.shape[:2]
+        pixels = image.detach().cpu().numpy() if isinstance(image, Tensor) else image
+        pixels = np.array(pixels, order='C')  # pydensecrf requires a contiguous, writable array
         results: list[Any] = []
         crf: Any = None
         channels = -1
@@ -159,7 +166,7 @@ class DenseCRF:
                 crf.addPairwiseBilateral(
                     sxy=self.bilateral[0],
                     srgb=self.bilateral[1],
-                    rgbim=image,
+                    rgbim=pixels,
                     compat=self.bilateral[2],
                 )
             crf.setUnaryEnergy(np.ascontiguousarray(energy))
@@ -173,7 +180,7 @@ class DenseCRF:
             )
         return results
 
-    def _refine_torch(self, image: np.ndarray, probs: Sequence[Any]) -> list[Any]:
+    def _refine_torch(self, image: np.ndarray | Tensor, probs: Sequence[Any]) -> list[Any]:
         results: list[Any] = []
         kernels, device = None, None
         for item in probs:
@@ -181,7 +188,7 @@ class DenseCRF:
             if kernels is None or device != tensor.device:
                 device = tensor.device
                 kernels = pairwise_kernels(
-                    torch.from_numpy(image).to(device),
+                    send(_as_tensor(image), device),
                     self.gauss,
                     self.bilateral,
                     exact=self.backend == 'torch_exact',
@@ -210,17 +217,24 @@ def _default_backend() -> str:
     return 'torch'
 
 
-def _check_image(image: Tensor | np.ndarray) -> np.ndarray:
-    """(H,W,3) contiguous uint8 array."""
-    image = image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
-    if image.dtype != np.uint8:
+def _check_image(image: Tensor | np.ndarray) -> None:
+    """Refuse what is no (H,W,3) uint8 image."""
+    if str(image.dtype) not in ('uint8', 'torch.uint8'):
         raise TypeError(
             f'the dense CRF needs the decoded uint8 RGB image, got {image.dtype}: its colour '
             f'scale is in grey levels 0..255'
         )
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ValueError(f'the dense CRF needs an RGB image of shape (H,W,3), got {image.shape}')
-    return np.array(image, order='C')  # pydensecrf requires a contiguous, writable array
+        raise ValueError(
+            f'the dense CRF needs an RGB image of shape (H,W,3), got {tuple(image.shape)}'
+        )
+
+
+def _as_tensor(image: Tensor | np.ndarray) -> Tensor:
+    """The image as a tensor; an array, which may be a view of anything, is copied."""
+    if isinstance(image, Tensor):
+        return image.detach()
+    return torch.from_numpy(np.array(image, order='C'))
 
 
 def _strong_channels(probs: Any, limit: float | None) -> Any:

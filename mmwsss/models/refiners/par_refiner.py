@@ -80,5 +80,7 @@ class PARRefiner(Refiner):
         if self.rule == 'eq16':
             slots = labels_eq16(self.par(pixels, maps), present, self.low, self.high)
         else:
-            slots = labels_two_pass(pixels, maps, present, self.high, self.low, par=self.par)
+            slots = labels_two_pass(
+                pixels, maps, present, self.high, self.low, par=self.par, num_slots=len(keys)
+            )
         return to_class_ids(slots[0], keys.to(slots.device))
