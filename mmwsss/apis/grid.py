@@ -18,8 +18,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
 from mmwsss.apis.config import override, read_config
-from mmwsss.apis.option_check import check_options
-from mmwsss.apis.overrides import nearest
+from mmwsss.apis.overrides import check_overrides, nearest
 from mmwsss.apis.pipeline import Pipeline, find_folders
 from mmwsss.registry import MODELS
 from mmwsss.utils.io import atomic_open, read_json, write_json
@@ -486,7 +485,10 @@ class Grid:
         """Text of a config with options, after both have been checked."""
         config = copy.deepcopy(config)
         init_default_scope(config.get('default_scope', 'mmwsss'))
-        check_options(config, options, where)
+        try:
+            check_overrides(config, options)
+        except ValueError as error:
+            raise ValueError(f'{where}: {error}') from error
         if options:
             override(config, dict(options))
         if 'model' in config:

@@ -88,16 +88,13 @@ def check_overrides(
         for index, part in enumerate(parts):
             if isinstance(node, Mapping):
                 scope = node.get('_scope_', scope)  # of a dictionary and of those inside it
-            if isinstance(node, (list, tuple)) or not isinstance(node, Mapping):
-                if isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
-                    node = node[int(part)]
-                    continue
-                break  # merging says what is wrong
-            if part not in node:
-                if index:
+                if part not in node and index:
                     _check_part(config, node, scope, parts[:index], part, key)
-                break
-            node = node[part]
+                node = node.get(part, {})  # the entries of a new dictionary are checked too
+            elif isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
+                node = node[int(part)]
+            else:
+                break  # merging says what is wrong
 
 
 def nearest(name: str, known: Iterable[str], prefix: str = '') -> str:
@@ -174,7 +171,7 @@ def _check_part(
     key: str,
 ) -> None:
     """Refuse a new entry that the component of its dictionary does not take."""
-    known = _known_names(node, scope, parents)
+    known = _known_names(config, node, scope, parents)
     if known is None or part in known:
         return
     place = '.'.join(parents)
@@ -185,13 +182,15 @@ def _check_part(
     )
 
 
-def _known_names(node: Mapping[str, Any], scope: str | None, parents: list[str]) -> set[str] | None:
+def _known_names(
+    config: Config, node: Mapping[str, Any], scope: str | None, parents: list[str]
+) -> set[str] | None:
     """Names that a dictionary may hold; None: any."""
     place = '.'.join(parents)
     always = {*node, 'type', '_scope_', '_delete_'}
     kind = node.get('type')
     if kind is None:
-        names = UNTYPED.get(place)
+        names = UNTYPED.get(place) or _listed_names(config, parents)
         return None if names is None else {*names, *always}
     component = find_component(kind, scope)
     options = None if component is None else constructor_options(component)
@@ -201,6 +200,18 @@ def _known_names(node: Mapping[str, Any], scope: str | None, parents: list[str])
     if parents[0].endswith('hooks'):
         extra = BUILDER_KEYS['hook']
     return {*options, *always, *extra}
+
+
+def _listed_names(config: Config, parents: list[str]) -> Collection[str] | None:
+    """Names in a part of the model whose class lists them with their defaults:
+    ``default_pseudo_label`` of ``model.pseudo_label``, for one.
+    """
+    if parents[0] != 'model' or len(parents) != 2:
+        return None
+    name = 'loss_weights' if parents[1] == 'loss_starts' else parents[1]
+    method = find_component(config.model.get('type'), config.model.get('_scope_'))
+    names: Collection[str] | None = getattr(method, f'default_{name}', None)
+    return names
 
 
 def find_component(kind: Any, scope: str | None) -> Any:

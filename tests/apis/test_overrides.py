@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from mmwsss.apis import load_config
-from mmwsss.apis.overrides import constructor_options, nearest
+from mmwsss.apis.overrides import check_overrides, constructor_options, nearest
 from tests.tools.program import CONFIGS
 
 TOY = CONFIGS / 'mctformer_plus_toy.py'
@@ -66,6 +66,24 @@ def test_overrides_with_effect(options):
         for part in key.split('.'):
             entry = entry[int(part) if part.isdigit() else part]
         assert entry == value
+
+
+@pytest.mark.parametrize(
+    'key, name',
+    [
+        ('model.num_mask', 'num_masks'),
+        ('model.loss_weights.contast', 'contrast'),
+        ('model.loss_starts.contast', 'contrast'),
+        ('model.pseudo_label.hihg', 'high'),
+        ('speed.tf23', 'tf32'),
+    ],
+)
+def test_parts_that_a_method_lists_with_their_defaults(key, name):
+    """Known and misspelt entries, also where the config has no such part."""
+    config = Config(dict(model=dict(type='mmwsss.MCC', loss_weights=dict(seg=1.0))))
+    with pytest.raises(ValueError, match=f"{key} changes nothing.*has no option.*{name}'"):
+        check_overrides(config, {key: 1})
+    check_overrides(config, {f'{key.rpartition(".")[0]}.{name}': 1})
 
 
 def test_scope_of_inherited_dictionaries():
