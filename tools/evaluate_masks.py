@@ -8,11 +8,7 @@
 
 import argparse
 import math
-import multiprocessing
-import signal
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,7 +25,7 @@ from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import read_cam, read_id_list, read_mask
 from mmwsss.utils.limits import read_text
 from mmwsss.utils.names import check_name
-from mmwsss.utils.pool import available_cores
+from mmwsss.utils.pool import available_cores, forked_map
 
 CHUNK = 16  # images per task: few enough for a smooth bar, many enough to forget the cost of a task
 MOST_NAMED = 20
@@ -276,12 +272,6 @@ def make_mask_metric(meta, out_file, options):
     return metric
 
 
-def start_worker():
-    """One thread per process; Ctrl-C is the parent's."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 @contextmanager
 def progress_bar(total):
     """Bar on stderr; gives a function that advances it by a number of images."""
@@ -299,30 +289,13 @@ def progress_bar(total):
 
 def count_all(metric, count, ids, workers):
     """Add the counters of all images to the metric, chunk by chunk, in one or several processes."""
+    torch.set_num_threads(1)  # images are too small for several threads to pay
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
-    if workers < 2 or len(chunks) < 2:
-        torch.set_num_threads(1)  # images are too small for several threads to pay
-        with progress_bar(len(ids)) as advance:
-            for chunk in chunks:
-                metric.merge(count(chunk))
-                advance(len(chunk))
-        return
-    # fork: no second import of torch
-    context = multiprocessing.get_context('fork' if sys.platform == 'linux' else None)
-    with ProcessPoolExecutor(min(workers, len(chunks)), context, start_worker) as pool:
-        # before the bar starts its thread
-        tasks = {pool.submit(count, chunk): len(chunk) for chunk in chunks}
-        try:
-            with progress_bar(len(ids)) as advance:
-                for task in as_completed(tasks):
-                    metric.merge(task.result())
-                    advance(tasks[task])
-        except BrokenProcessPool as error:
-            raise OSError(
-                'a worker process was killed (out of memory?); try fewer --workers'
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    counters = forked_map(count, chunks, workers)
+    with progress_bar(len(ids)) as advance:
+        for chunk, counted in zip(chunks, counters):
+            metric.merge(counted)
+            advance(len(chunk))
 
 
 def main(argv=None):

@@ -9,9 +9,7 @@ distractors and textured backgrounds belong to no class. :class:`ToyDifficulty` 
 
 import colorsys
 import shutil
-import signal
 from collections.abc import Iterable, Sequence
-from multiprocessing import Pool
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +20,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mmwsss.utils.io import atomic_open, read_json, read_mask, write_json, write_mask, write_tags
+from mmwsss.utils.pool import forked_map
 
 MARKER, PARTIAL_MARKER = 'toy_shapes.json', 'toy_shapes.partial.json'
 BODY, TRIM, PART = 1, 2, 3  # layers of a drawing; the trim is a darker tone of the body
@@ -516,13 +515,8 @@ def _write_images(
     jobs: list[_Job] = []
     for split, count in counts.items():
         jobs += [(root, split, index, settings) for index in range(count)]
-    console = Console(stderr=True)
-    if workers < 2:
-        return dict(map(_write_image, track(jobs, 'toy shapes', console=console)))
-    # fork: the images are small, and a second import would take longer than they do
-    with Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        results = pool.imap(_write_image, jobs, chunksize=32)
-        return dict(track(results, 'toy shapes', len(jobs), console=console))
+    results = forked_map(_write_image, jobs, workers, chunk=32)
+    return dict(track(results, 'toy shapes', len(jobs), console=Console(stderr=True)))
 
 
 def _is_complete(root: Path, settings: dict[str, Any], overwrite: bool) -> bool:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mmwsss.utils.pool import bounded_map
+from mmwsss.utils.pool import bounded_map, forked_map
 
 
 def square(job):
@@ -26,6 +26,10 @@ def die_first_time(job):
         open(marker, 'w').close()
         os._exit(7)
     return index
+
+
+def pair_with_process(job):
+    return job, os.getpid()
 
 
 def fail_on_two(job):
@@ -121,3 +125,18 @@ def test_wrong_arguments():
         bounded_map(square, [], 1, max_in_flight=0)
     with pytest.raises(ValueError, match='may hang'):
         bounded_map(square, [], 1, start_method='fork')
+
+
+@pytest.mark.parametrize('workers, chunk', [(1, 2), (2, 2), (2, 99)])
+def test_forked_workers(workers, chunk):
+    """Results keep the order of the jobs; one chunk runs inline."""
+    results = list(forked_map(pair_with_process, range(7), workers, chunk=chunk))
+    assert [job for job, _ in results] == list(range(7))
+    assert (os.getpid() in {process for _, process in results}) == (workers < 2 or chunk > 7)
+
+
+def test_errors_of_forked_workers():
+    with pytest.raises(ValueError, match='two is not allowed'):
+        list(forked_map(fail_on_two, range(4), 2))
+    with pytest.raises(OSError, match='killed .out of memory.*; use fewer workers'):
+        list(forked_map(die_on_three, range(6), 2))
