@@ -26,7 +26,7 @@ from mmwsss.visualization import (
 )
 
 # distinct on textured backgrounds; the colours of the masks themselves are VOC's
-PALETTE = np.full((256, 3), 255, np.uint8)  # white where a pseudo mask is unsure
+PALETTE = np.full((256, 3), 255, np.uint8)  # white where a pseudo mask is uncertain
 PALETTE[:9] = (
     (0, 0, 0),
     (225, 29, 72),

@@ -34,7 +34,7 @@ def demo(toy_root, tmp_path):
                     'threshold',
                     '--background',
                     '0.5',
-                    '--unsure',
+                    '--uncertain',
                     '0.2',
                     '--workers',
                     '1',
@@ -57,7 +57,7 @@ def demo(toy_root, tmp_path):
 
 
 def test_pictures_of_a_demo(demo, toy_root, tmp_path, monkeypatch):
-    """Also where pseudo masks are unsure."""
+    """Also where pseudo masks are uncertain."""
     monkeypatch.syspath_prepend(str(ROOT / 'docs'))
     import make_pictures
 

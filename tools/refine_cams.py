@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # flag of the command line -> option of the refiner
 OPTIONS = dict(
     background='background',
-    unsure='uncertain',
+    uncertain='uncertain',
     preset='preset',
     rule='rule',
     high='high',
@@ -67,7 +67,7 @@ def parse_args(argv=None):
         'the released code of the method)',
     )
     parser.add_argument(
-        '--unsure',
+        '--uncertain',
         type=float,
         metavar='D',
         help='threshold, crf: pixels whose label differs between background scores T-D and T+D '
@@ -155,6 +155,12 @@ def read_settings(args: argparse.Namespace) -> 'Config':
         return load_config(args.config, cfg_options=args.cfg_options, extra_keys=('refiner',))
     config, options = Config(), dict(args.cfg_options or {})
     import_custom(config, options)
+    for key in options:
+        if key.partition('.')[0] != 'refiner':
+            raise ValueError(
+                f'the override {key} changes nothing without --config; options of the refiner are '
+                f'refiner.<option>=<value>'
+            )
     config.merge_from_dict(options)
     return config
 

@@ -137,8 +137,7 @@ def import_custom(config: Config, options: dict[str, Any]) -> None:
     given = {
         key: options.pop(key) for key in list(options) if key.partition('.')[0] == 'custom_imports'
     }
-    entries = [config.get('custom_imports'), *given.values()]
-    modules = list(dict.fromkeys(name for entry in entries for name in _module_names(entry)))
+    modules = custom_modules(config.get('custom_imports'), *given.values())
     if not modules:
         return
     if given:
@@ -156,6 +155,15 @@ def import_custom(config: Config, options: dict[str, Any]) -> None:
                     f'imported ({error}); it is looked for on the Python path, in '
                     f'{" and in ".join(map(str, folders))}'
                 ) from error
+
+
+def custom_modules(*entries: Any) -> list[str]:
+    """Names of the modules in ``custom_imports``, each once.
+
+    Args:
+        *entries: Values of ``custom_imports``, in one of its forms or None.
+    """
+    return list(dict.fromkeys(name for entry in entries for name in _module_names(entry)))
 
 
 def _module_names(entry: Any) -> list[str]:

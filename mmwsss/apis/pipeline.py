@@ -2,6 +2,7 @@
 where it was stopped.
 """
 
+import os
 import re
 import shlex
 import subprocess
@@ -259,6 +260,13 @@ class Pipeline:
             command.append('--resume')
         return command
 
+    def _environment(self) -> dict[str, str]:
+        """Of a stage: modules of ``custom_imports`` are found beside the pipeline config too."""
+        folder = str(Path(self.config.filename).resolve().parent)
+        paths = [*filter(None, [os.environ.get('PYTHONPATH')]), folder]
+        path = dict(PYTHONPATH=os.pathsep.join(paths)) if 'custom_imports' in self.config else {}
+        return {**os.environ, **path}
+
     def expand(self, text: str) -> str:
         """Replace placeholders; a stage that a number is asked of has run by then."""
 
@@ -299,7 +307,9 @@ class Pipeline:
             open(folder / 'stage.log', 'ab', buffering=0) as log,
             self.console.status(title) as status,
         ):
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self._environment()
+            )
             try:
                 for line in process.stdout or ():
                     log.write(line)

@@ -15,13 +15,13 @@ from mmengine.config import Config
 
 from mmwsss.registry import RECIPES
 
-from .config import override, read_config
+from .config import custom_modules, override, read_config
 from .overrides import nearest
-from .stages import Stage, StageData
+from .stages import Stage, StageData, override_words
 
 PLACEHOLDER = re.compile(r'\{([A-Za-z_][\w-]*)(?:\.(checkpoint|best_checkpoint)|:([^{}]+))?\}')
 STAGE_NAME = re.compile(r'[A-Za-z][\w-]*')
-CONFIG_TOOLS = ('train.py', 'test.py', 'generate_cams.py')
+CONFIG_TOOLS = ('train.py', 'test.py', 'generate_cams.py', 'refine_cams.py')
 RESERVED = ('configs', 'work_dir')
 
 
@@ -49,7 +49,8 @@ def read_pipeline(path: str | Path, options: Mapping[str, Any] | None = None) ->
     It holds ``stages``, or ``recipe = dict(type=..., ...)``, a chain of
     :mod:`mmwsss.apis.recipes` with its options, beside ``dataset`` with the attributes of
     :class:`mmwsss.apis.stages.StageData`. ``stage_options = dict(<stage>=dict(...))`` overrides
-    the config of a stage, ``stage_args = dict(<stage>=[...])`` appends arguments.
+    the config of a stage, ``stage_args = dict(<stage>=[...])`` appends arguments. The modules of
+    ``custom_imports`` are imported here and by the tools of all stages.
 
     Args:
         path: Config file.
@@ -87,6 +88,10 @@ def _build(config: Config, path: str | Path) -> PipelineConfig:
     report = {**report, **config.get('report', {})}
     _check_stages(stages, values, path)
     _change_stages(stages, config, path)
+    modules = custom_modules(config.get('custom_imports'))
+    for stage in stages:
+        if modules and stage['tool'] in CONFIG_TOOLS:
+            _append_overrides(stage, dict(custom_imports=modules))
     names = {stage['name'] for stage in stages}
     for stage in stages:
         stage['args'] = [_put_in(str(arg), values, names) for arg in stage['args']]
@@ -204,10 +209,7 @@ def _change_stages(stages: list[Stage], config: Config, path: str | Path) -> Non
                 f'{path}: stage_options.{name}: {stage["tool"]} reads no config; use '
                 f'stage_args.{name}'
             )
-        args = list(stage['args'])
-        if '--cfg-options' not in args:
-            args.append('--cfg-options')
-        stage['args'] = [*args, *(f'{key}={_word(value)}' for key, value in _flat(options))]
+        _append_overrides(stage, options)
     for name, words in config.get('stage_args', {}).items():
         args = list(by_name[name]['args'])
         at = args.index('--cfg-options') if '--cfg-options' in args else len(args)
@@ -215,23 +217,12 @@ def _change_stages(stages: list[Stage], config: Config, path: str | Path) -> Non
         by_name[name]['args'] = [*args[:at], *map(str, words), *args[at:]]
 
 
-def _flat(node: Mapping[str, Any], prefix: str = '') -> list[tuple[str, Any]]:
-    """Dotted keys of nested options."""
-    found: list[tuple[str, Any]] = []
-    for key, value in node.items():
-        if isinstance(value, Mapping) and value:
-            found += _flat(value, f'{prefix}{key}.')
-        else:
-            found.append((f'{prefix}{key}', value))
-    return found
-
-
-def _word(value: Any) -> str:
-    """A value as ``--cfg-options`` reads it."""
-    if isinstance(value, (list, tuple)):
-        ends = '[]' if isinstance(value, list) else '()'
-        return f'{ends[0]}{",".join(map(_word, value))}{ends[1]}'
-    return str(value)
+def _append_overrides(stage: Stage, options: Mapping[str, Any]) -> None:
+    """Append to ``--cfg-options``, which are the last of the arguments."""
+    args = list(stage['args'])
+    if '--cfg-options' not in args:
+        args.append('--cfg-options')
+    stage['args'] = [*args, *override_words(options)]
 
 
 def _check_keys(config: Config, options: Mapping[str, Any], path: str | Path) -> None:

@@ -46,8 +46,9 @@ def multi_stage(
     low_alpha: float | str | None = None,
     high_alpha: float | str | None = None,
     background: float | str | None = None,
-    unsure: float | None = None,
+    uncertain: float | None = None,
     then_crf: bool = False,
+    refiner_options: Mapping[str, Any] | None = None,
     initial: str | None = None,
     initial_segmentor: bool = False,
     affinity_options: Mapping[str, Any] | None = None,
@@ -74,8 +75,10 @@ def multi_stage(
         low_alpha: Exponent of the strong background of the affinity labels.
         high_alpha: Exponent of the weak background.
         background: Background score of the masks. Default: the best threshold of ``seeds``.
-        unsure: Half width of the band of background scores in which a pixel is ignored.
+        uncertain: Half width of the band of background scores in which a pixel is ignored.
         then_crf: Dense CRF on the scores of the walk.
+        refiner_options: Any other options of the refiner ``method``, by the names of its
+            constructor.
         initial: Weights that the affinity network starts from.
         initial_segmentor: Let the segmentation network start from ``initial`` too.
         affinity_options: Overrides of the config of the affinity network.
@@ -127,7 +130,8 @@ def multi_stage(
             data,
             '{cams}',
             method=method,
-            unsure=unsure,
+            uncertain=uncertain,
+            options=refiner_options,
             **_background_options(method, threshold, par_rule),
             **walk,
         ),

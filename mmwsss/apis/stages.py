@@ -227,7 +227,7 @@ def refine_cams(
     method: str,
     split: str | None = None,
     background: float | str | None = None,
-    unsure: float | None = None,
+    uncertain: float | None = None,
     rule: str | None = None,
     low: float | str | None = None,
     high: float | str | None = None,
@@ -235,6 +235,7 @@ def refine_cams(
     checkpoint: str | None = None,
     then_crf: bool = False,
     beta: float | str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Stage:
     """Refine maps into pseudo masks.
 
@@ -242,10 +243,11 @@ def refine_cams(
         name: Name of the stage.
         data: Its images are read.
         cams: Folder of CAM files.
-        method: Name of the refiner, such as ``'psa'``, ``'irn'``, ``'crf'`` or ``'par'``.
+        method: Registered name of the refiner, such as ``'psa'``, ``'irn'``, ``'crf'``, ``'par'``
+            or that of one of your own.
         split: Only these images; default: every CAM file.
         background: Score of the background.
-        unsure: Half width of the band of background scores in which a pixel is ignored.
+        uncertain: Half width of the band of background scores in which a pixel is ignored.
         rule: Label rule of PAR.
         low: PAR: background below it is certain.
         high: PAR: labels above it are certain.
@@ -253,6 +255,7 @@ def refine_cams(
         checkpoint: Weights of the affinity network.
         then_crf: Dense CRF on the scores of the walk.
         beta: Exponent of the affinities.
+        options: Any other options of the refiner, by the names of its constructor.
     """
     return _stage(
         name,
@@ -271,8 +274,9 @@ def refine_cams(
         checkpoint=checkpoint,
         beta=beta,
         background=background,
-        unsure=unsure,
+        uncertain=uncertain,
         classes=data.classes,
+        cfg_options=dict(refiner=options) if options else None,
     )
 
 
@@ -293,8 +297,35 @@ def _stage(
         if value is not True:
             args.append(str(value))
     if cfg_options:
-        args += ['--cfg-options', *(f'{key}={value}' for key, value in cfg_options.items())]
+        args += ['--cfg-options', *override_words(cfg_options)]
     return dict(name=name, tool=tool, args=args, **({'always': True} if always else {}))
+
+
+def override_words(options: Mapping[str, Any], prefix: str = '') -> list[str]:
+    """Nested options as ``--cfg-options`` reads them.
+
+    Args:
+        options: ``{'a.b': value}`` or ``{'a': {'b': value}}``.
+        prefix: Put before every key.
+
+    Returns:
+        ``['a.b=value', ...]``.
+    """
+    words: list[str] = []
+    for key, value in options.items():
+        if isinstance(value, Mapping) and value:
+            words += override_words(value, f'{prefix}{key}.')
+        else:
+            words.append(f'{prefix}{key}={_word(value)}')
+    return words
+
+
+def _word(value: Any) -> str:
+    """A value of an override; lists without blanks, which would end it."""
+    if isinstance(value, (list, tuple)):
+        ends = '[]' if isinstance(value, list) else '()'
+        return f'{ends[0]}{",".join(map(_word, value))}{ends[1]}'
+    return str(value)
 
 
 def _config(name: str) -> str:

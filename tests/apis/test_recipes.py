@@ -72,6 +72,19 @@ def test_options_of_the_recipe():
     assert masks[masks.index('--background') + 1] == '{cam_eval:cam/best_threshold}'
 
 
+def test_options_of_the_refiner():
+    """Those without an argument of the stage, from the recipe and from ``stage_options``."""
+    options = {
+        'recipe.method': 'superpixels',
+        'recipe.refiner_options': dict(sizes=[50, 100]),
+        'recipe.affinity': None,
+        'stage_options.masks.refiner.compactness': 5,
+    }
+    masks = args(Pipeline(PIPELINES / 'mctformer_plus_toy.py', options=options), 'masks')
+    at = masks.index('--cfg-options')
+    assert masks[at + 1 :] == ['refiner.sizes=[50,100]', 'refiner.compactness=5']
+
+
 @pytest.mark.parametrize(
     'options, message',
     [
@@ -79,7 +92,7 @@ def test_options_of_the_recipe():
         ({'dataset.rot': 'a'}, r"dataset has no option 'rot'.*'root'"),
         ({'recipe.type': 'psa'}, r"recipe.type 'psa' is not registered; known: \['multi_stage'"),
         ({'resnet83': 'a'}, r"the override resnet83 changes nothing.*'resnet38'"),
-        ({'stage_options.masks.beta': 8}, r'refine_cams\.py reads no config'),
+        ({'stage_options.mask_eval.beta': 8}, r'evaluate_masks\.py reads no config'),
     ],
 )
 def test_bad_options(options, message):

@@ -1,17 +1,19 @@
 """Components of a user: a file outside the package that ``custom_imports`` brings into every tool.
 
-A backbone, a loss of tags, a CAM method, a refiner and a whole single-stage method.
+A backbone, a loss of tags, a CAM method, a refiner, a whole single-stage method and a recipe of
+pipelines.
 """
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from mmwsss.apis import recipes, stages
 from mmwsss.models.algorithms import SingleStage
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.models.cams import CAMMethod
 from mmwsss.models.refiners import Refiner
-from mmwsss.registry import MODELS, REFINERS
+from mmwsss.registry import MODELS, RECIPES, REFINERS
 
 
 @MODELS.register_module()
@@ -86,3 +88,15 @@ class OwnSingleStage(SingleStage):
             return {}
         main, aux = (torch.sigmoid(cams) for cams in self.raw_cams(features, maps.classes))
         return dict(loss_agree=self.loss_weights['agree'] * F.l1_loss(main, aux))
+
+
+@RECIPES.register_module()
+def own_masks(data, *, cams, width):
+    """Masks of maps that are there, by the own refiner."""
+    options = dict(width=width)
+    chain = [
+        stages.refine_cams(
+            'masks', data, cams, method='own_refiner', background=0.3, options=options
+        )
+    ]
+    return recipes.Recipe(chain, {}, {})

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmwsss.registry import MODELS, REFINERS
+from mmwsss.apis.pipeline import Pipeline
+from mmwsss.registry import MODELS, RECIPES, REFINERS
 from mmwsss.utils.compat import load_weights_only
 from mmwsss.utils.io import read_cam, read_json, read_mask
 from tests.tools.conftest import train
@@ -54,7 +55,7 @@ def own(toy_root, tmp_path_factory):
     # other tests count what is registered
     sys.modules.pop(MODULE)
     sys.path.remove(str(folder))
-    for entry in (MODELS, REFINERS):
+    for entry in (MODELS, RECIPES, REFINERS):
         for name, component in list(entry.module_dict.items()):
             if component.__module__ == MODULE:
                 del entry.module_dict[name]
@@ -119,6 +120,21 @@ def test_refiner(where, own, cams, toy_root, tmp_path):
         np.testing.assert_array_equal(read_mask(tmp_path / 'masks' / f'{path.stem}.png'), expected)
     settings = read_json(tmp_path / 'masks' / 'settings.json')
     assert settings['method'] == 'own_refiner' and settings['width'] == 5
+
+
+def test_refiner_of_a_pipeline(own, cams, toy_root, tmp_path):
+    """The stage passes options and module to the tool, which finds it beside the config."""
+    config = Path(own.config).with_name('own_pipeline.py')
+    config.write_text(
+        "custom_imports = dict(imports=['own_parts'], allow_failed_imports=False)\n"
+        "dataset = dict(root=None)\nrecipe = dict(type='own_masks', cams=None, width=None)\n"
+    )
+    options = {'dataset.root': str(toy_root), 'recipe.cams': str(cams), 'recipe.width': 5}
+    pipeline = Pipeline(config, work_dir=tmp_path, options=options)
+    pipeline.run()
+    settings = read_json(tmp_path / 'masks' / 'settings.json')
+    assert settings['method'] == 'own_refiner' and settings['width'] == 5
+    assert len(list((tmp_path / 'masks').glob('*.png'))) == len(list(cams.glob('*.npz')))
 
 
 def test_cam_method_beside_the_others(own, classifier, tmp_path):

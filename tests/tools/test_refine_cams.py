@@ -195,9 +195,9 @@ def test_random_walks(method, network, options, refine, cams, toy_root, tmp_path
 
 
 @pytest.mark.parametrize('method', ['threshold', 'crf'])
-def test_unsure_pixels(method, refine, cams, toy_root):
+def test_uncertain_pixels(method, refine, cams, toy_root):
     """What the two background scores do not agree on is ignored."""
-    _, masks = refine('--method', method, '--background', '0.5', '--unsure', '0.1')
+    _, masks = refine('--method', method, '--background', '0.5', '--uncertain', '0.1')
     low, high = (
         refine('--method', method, '--background', score, out=score)[1] for score in ('0.4', '0.6')
     )
@@ -205,12 +205,12 @@ def test_unsure_pixels(method, refine, cams, toy_root):
         np.testing.assert_array_equal(mask, np.where(low[name] == high[name], low[name], 255))
     assert any((mask == 255).any() for mask in masks.values())
     one_line(
-        refine('--method', 'par', '--unsure', '0.1', out='none')[0],
-        '--unsure is for --method crf and sam and superpixels and threshold, not par',
+        refine('--method', 'par', '--uncertain', '0.1', out='none')[0],
+        '--uncertain is for --method crf and sam and superpixels and threshold, not par',
     )
     one_line(
-        refine('--method', method, '--background', 'alpha:4', '--unsure', '0.1', out='none')[0],
-        '(--unsure) must be at least 0 and needs a constant background',
+        refine('--method', method, '--background', 'alpha:4', '--uncertain', '0.1', out='none')[0],
+        '(--uncertain) must be at least 0 and needs a constant background',
     )
     one_line(
         refine('--method', method, '--then-crf', out='none')[0],
@@ -310,6 +310,10 @@ def test_bad_input(refine, cams, toy_root, tmp_path):
     one_line(
         refine('--method', 'crf', '--cfg-options', 'refiner.steps=3')[0],
         'the refiner crf has no option steps; options: preset, num_iters',
+    )
+    one_line(
+        refine('--method', 'crf', '--cfg-options', 'steps=3')[0],
+        'the override steps changes nothing without --config',
     )
     assert refine('--method', 'crf', '--preset', 'none')[0].code == 2
     assert refine('--method', 'threshold', '--background', 'much')[0].code == 2

@@ -52,7 +52,7 @@ class Refiner(ABC):
     def __init__(self, *, background: Background = 0.4, uncertain: float = 0.0) -> None:
         if uncertain < 0 or (uncertain and not isinstance(background, (int, float))):
             raise ValueError(
-                f'uncertain (--unsure) must be at least 0 and needs a constant background, got '
+                f'uncertain (--uncertain) must be at least 0 and needs a constant background, got '
                 f'{uncertain} with background {background}'
             )
         self.background = background

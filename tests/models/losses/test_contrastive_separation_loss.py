@@ -36,7 +36,7 @@ def test_golden(golden, case, options):
 
 def maps(*values):
     """One image of four pixels with confidence and label by value: 0 sure background, 1, 2 sure
-    classes, 9 unsure.
+    classes, 9 uncertain.
     """
     values = torch.tensor(values).view(1, 2, 2)
     nu = torch.where(values == 9, 0.55, torch.where(values == 0, 0.0, 1.0))
