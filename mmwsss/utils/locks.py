@@ -1,9 +1,9 @@
 """One job per folder: a lock that also works on shared file systems and outlives no job."""
 
-import _thread
 import json
 import os
 import secrets
+import signal
 import socket
 import sys
 import threading
@@ -195,7 +195,8 @@ class FolderLock:
                     f'folder over; stopping\n'
                 )
                 sys.stderr.flush()
-                _thread.interrupt_main()
+                # a signal to the main thread ends its waiting too
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 return
 
 
