@@ -1,7 +1,7 @@
 """Key maps from foreign checkpoints to ours: pure functions on state dicts, no file is touched.
 
-Covered: mmpretrain, facebookresearch (DeiT, MAE, DINOv2) and timm ViT weights for
-:class:`TokenViT`; the released MCTformer V1, V2 and +.
+Covered: mmpretrain, facebookresearch (DeiT, MAE, DINOv2, DINOv3), BAAI (EVA-02) and timm ViT
+weights for :class:`TokenViT`; the released MCTformer V1, V2 and +.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmwsss.checkpoints.vit_layouts import has_vit_layout
+from mmwsss.checkpoints.vit_layouts import has_vit_layout, join_projections
 
 # facebookresearch / timm name -> mmpretrain name
 VIT_RENAMES = (
@@ -22,12 +22,21 @@ VIT_RENAMES = (
     (r'^blocks\.(\d+)\.mlp\.fc1\.', r'layers.\1.ffn.layers.0.0.'),
     (r'^blocks\.(\d+)\.mlp\.fc2\.', r'layers.\1.ffn.layers.1.'),
     (r'^blocks\.(\d+)\.mlp\.w(12|3)\.', r'layers.\1.ffn.w\2.'),
-    (r'^blocks\.(\d+)\.ls1\.gamma$', r'layers.\1.attn.gamma1.weight'),
-    (r'^blocks\.(\d+)\.ls2\.gamma$', r'layers.\1.ffn.gamma2.weight'),
+    (r'^blocks\.(\d+)\.mlp\.(?:fc1_g|w1)\.', r'layers.\1.ffn.gate.'),
+    (r'^blocks\.(\d+)\.mlp\.(?:fc1_x|w2)\.', r'layers.\1.ffn.up.'),
+    (r'^blocks\.(\d+)\.mlp\.(?:norm|ffn_ln)\.', r'layers.\1.ffn.norm.'),
+    (r'^blocks\.(\d+)\.attn\.q_proj\.', r'layers.\1.attn.query.'),
+    (r'^blocks\.(\d+)\.attn\.k_proj\.', r'layers.\1.attn.key.'),
+    (r'^blocks\.(\d+)\.attn\.v_proj\.', r'layers.\1.attn.value.'),
+    (r'^blocks\.(\d+)\.attn\.q_bias$', r'layers.\1.attn.query.bias'),
+    (r'^blocks\.(\d+)\.attn\.v_bias$', r'layers.\1.attn.value.bias'),
+    (r'^blocks\.(\d+)\.attn\.(?:norm|inner_attn_ln)\.', r'layers.\1.attn.inner_norm.'),
+    (r'^blocks\.(\d+)\.(?:ls1\.gamma|gamma_1)$', r'layers.\1.attn.gamma1.weight'),
+    (r'^blocks\.(\d+)\.(?:ls2\.gamma|gamma_2)$', r'layers.\1.ffn.gamma2.weight'),
     (r'^blocks\.', 'layers.'),
     (r'^norm\.', 'ln1.'),
     (r'^norm_pre\.', 'pre_norm.'),
-    (r'^reg_token$', 'register_tokens'),
+    (r'^(?:reg_token|storage_tokens)$', 'register_tokens'),
 )
 # the other way round
 VIT_RELEASES = (
@@ -45,8 +54,11 @@ VIT_RELEASES = (
 )
 # heads of ImageNet checkpoints, and what masked image modelling needs besides the encoder
 VIT_HEADS = re.compile(
-    r'^((head|head_dist|pre_logits|fc_norm|decoder_\w+)\.|mask_token$|decoder_pos_embed$)'
+    r'^((head|head_dist|pre_logits|fc_norm|decoder_\w+|lm_head|local_cls_norm)\.'
+    r'|mask_token$|decoder_pos_embed$)'
 )
+# what follows from the options of a network: rotary positions, and where keys have no bias
+DERIVED = re.compile(r'(^|\.)(rope\w*\.|attn\.qkv\.bias_mask$)')
 # an optional part of a ViT: what it is called, its weights by mmpretrain's names, and the option
 # that creates it
 VIT_PARTS = (
@@ -58,6 +70,10 @@ VIT_PARTS = (
         re.compile(r'^layers\.\d+\.ffn\.w(12|3)\.'),
         "layer_cfgs=dict(ffn_type='swiglu_fused')",
     ),
+    ('absolute positions', re.compile(r'^pos_embed$'), 'absolute_positions=True'),
+    ('a norm of queries and keys', re.compile(r'\.attn\.[qk]_norm\.'), 'qk_norm=True'),
+    ('a norm inside the attention', re.compile(r'\.attn\.inner_norm\.'), 'attn_norm=True'),
+    ('a norm inside SwiGLU layers', re.compile(r'\.ffn\.norm\.'), "ffn='swiglu_norm'"),
     ('a bias of query, key and value', re.compile(r'\.attn\.qkv\.bias$'), 'qkv_bias=True'),
     ('a bias of the patch embedding', re.compile(r'^patch_embed\.projection\.bias$'), ''),
     ('a norm after the last layer', re.compile(r'^ln1\.'), 'final_norm=True'),
@@ -91,7 +107,7 @@ def translate_vit_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], lis
         }
     translated, unused = {}, []
     for key, value in state.items():
-        if VIT_HEADS.match(key) or key == 'dist_token':
+        if VIT_HEADS.match(key) or DERIVED.search(key) or key == 'dist_token':
             unused.append(key)
             continue
         for pattern, replacement in VIT_RENAMES:
@@ -100,6 +116,7 @@ def translate_vit_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], lis
                 break
         translated[key] = value
     _unpack_timm(translated)
+    join_projections(translated)
     if 'dist_token' in unused:  # its position is the second row
         pos_embed = translated['pos_embed']
         translated['pos_embed'] = pos_embed[:, [0, *range(2, pos_embed.shape[1])]]
@@ -120,6 +137,10 @@ def _unpack_timm(state: dict[str, Tensor]) -> None:
         elif math.isqrt(rows - extra) ** 2 == rows - extra:
             state['register_tokens'] = registers + pos_embed[:, 1:extra]
             state['pos_embed'] = torch.cat([pos_embed[:, :1], pos_embed[:, extra:]], 1)
+    for name in [name for name in state if '.ffn.gate.' in name]:
+        contract = name.replace('.gate.', '.layers.1.')
+        if contract in state:
+            state[contract.replace('.layers.1.', '.w3.')] = state.pop(contract)
     for name in [name for name in state if name.endswith('.ffn.layers.0.0.weight')]:
         layer = name.removesuffix('layers.0.0.weight')
         second = state.get(f'{layer}layers.1.weight')

@@ -27,13 +27,14 @@ class VitLayout(NamedTuple):
     renames: Renames
 
 
-# transformers: `encoder.layer.i` in older releases and in the files on the hub, `layers.i` in newer
-_LAYER = r'^(?:encoder\.layer|layers)\.(\d+)\.'
+# transformers: `encoder.layer.i` in older releases and in the files on the hub, `layers.i` in
+# newer; `layer.i` and `model.layer.i` of DINOv3
+_LAYER = r'^(?:encoder\.layer|layers|(?:model\.)?layer)\.(\d+)\.'
 TRANSFORMERS_VIT: Renames = (
     (r'^embeddings\.cls_token$', 'cls_token'),
     (r'^embeddings\.position_embeddings$', 'pos_embed'),
     (r'^embeddings\.register_tokens$', 'register_tokens'),
-    (r'^embeddings\.patch_embeddings\.projection\.', 'patch_embed.projection.'),
+    (r'^embeddings\.patch_embeddings\.(?:projection\.)?', 'patch_embed.projection.'),
     (_LAYER + r'(?:norm1|layernorm_before)\.', r'layers.\1.ln1.'),
     (_LAYER + r'(?:norm2|layernorm_after)\.', r'layers.\1.ln2.'),
     (_LAYER + r'attention\.(?:attention\.query|q_proj)\.', r'layers.\1.attn.query.'),
@@ -49,7 +50,7 @@ TRANSFORMERS_VIT: Renames = (
     (_LAYER + r'layer_scale1\.lambda1$', r'layers.\1.attn.gamma1.weight'),
     (_LAYER + r'layer_scale2\.lambda1$', r'layers.\1.ffn.gamma2.weight'),
     (_LAYER, r'layers.\1.'),
-    (r'^layernorm\.', 'ln1.'),
+    (r'^(?:layernorm|norm)\.', 'ln1.'),
 )
 TRANSFORMERS_CLIP: Renames = (
     (r'^embeddings\.class_embedding$', 'cls_token'),
@@ -137,8 +138,7 @@ def translate_vit_layout(state: Mapping[str, Any]) -> tuple[dict[str, Any], list
                 break
         else:
             unused[name] = None
-    for joined, parts in JOINED:
-        _join(translated, joined, parts)
+    join_projections(translated)
     for name in ('cls_token', 'pos_embed'):  # CLIP has no batch dimension
         if name in translated:
             width = translated[name].shape[-1]
@@ -146,8 +146,28 @@ def translate_vit_layout(state: Mapping[str, Any]) -> tuple[dict[str, Any], list
     return translated, list(unused)
 
 
+def join_projections(state: dict[str, Tensor]) -> None:
+    """One weight or bias for those of several projections of the same input, in place.
+
+    Keys without a bias beside queries that have one get zeros. What is called the input of a gated
+    layer and has no gate beside it is the first of two plain layers (DINOv3).
+
+    Args:
+        state: mmpretrain's names, ``query``, ``key``, ``value``, ``gate`` and ``up`` apart.
+    """
+    for name in [name for name in state if name.endswith('.attn.query.bias')]:
+        state.setdefault(name.replace('.query.', '.key.'), torch.zeros_like(state[name]))
+    for joined, parts in JOINED:
+        _join(state, joined, parts)
+    for name in [name for name in state if '.ffn.up.' in name]:
+        for theirs, ours in (('.up.', '.layers.0.0.'), ('.w3.', '.layers.1.')):
+            old = name.replace('.up.', theirs)
+            if old in state:
+                state[name.replace('.up.', ours)] = state.pop(old)
+
+
 def _join(state: dict[str, Tensor], joined: str, parts: tuple[str, ...]) -> None:
-    """One weight or bias for those of several projections of the same input, in place."""
+    """Join the weights or biases ``parts`` wherever all of them are there, in place."""
     for first in [name for name in state if f'.{parts[0]}.' in name]:
         names = [first.replace(f'.{parts[0]}.', f'.{part}.') for part in parts]
         if all(name in state for name in names):

@@ -73,8 +73,10 @@ def test_classifier(tmp_path):
             norm_cfg=dict(type='LN', eps=1e-5),
             layer_cfgs=dict(act_cfg=dict(type='mmpretrain.QuickGELU')),
         ),
+        dict(num_registers=4, rotary='dinov3', absolute_positions=False, key_bias=False),
+        dict(rotary='eva02', ffn='swiglu_norm', qk_norm=True, attn_norm=True),
     ],
-    ids=['dinov2', 'clip'],
+    ids=['dinov2', 'clip', 'dinov3', 'eva02'],
 )
 def test_classifier_on_other_backbones(options, tmp_path):
     backbone = dict(type='mmwsss.TokenViT', arch=INIT_ARCH, img_size=64, final_norm=True, **options)

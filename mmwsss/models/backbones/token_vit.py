@@ -1,5 +1,6 @@
 """Vision transformer with one or several class tokens, attention on request and a key mask."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.error import URLError
@@ -12,6 +13,7 @@ from mmengine.logging import print_log
 from mmengine.model.weight_init import initialize, trunc_normal_
 from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
+from mmpretrain.models.utils import SwiGLUFFN, build_norm_layer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,6 +22,7 @@ from mmwsss.checkpoints.vit_layouts import translate_vit_layout
 from mmwsss.checkpoints.wrapped import say_unwrapped, unwrap_state
 from mmwsss.functional.attention import AttentionCollector, AttentionRequest, attend
 from mmwsss.functional.rematerialize import gelu_linear
+from mmwsss.functional.rotary import RULES, rotary_table, rotate
 from mmwsss.functional.tokens import repeat_class_token, resize_grid, resize_position_embedding
 from mmwsss.registry import MODELS
 from mmwsss.utils.transfer import send
@@ -29,7 +32,9 @@ IN_THE_TRUNK = (
     'register_tokens',
     'pre_norm.',
     'patch_embed.projection.',
+    'pos_embed',
 )  # weights that may not be left out
+FFNS = ('mlp', 'swiglu', 'swiglu_norm')
 MASK_GROUPS = 4  # sequences of masked images are run in so many groups of similar length
 
 
@@ -62,10 +67,10 @@ class TokenViT(VisionTransformer):
     :class:`TokenFeatures`.
 
     Layer names and weights are mmpretrain's. Checkpoints of mmpretrain, facebookresearch (DeiT,
-    MAE, DINOv2), timm, transformers (ViT, MAE, DINOv2, CLIP) and OpenAI / open_clip are translated
-    while they load: a single class token and its position are repeated T times, the position grid
-    is resized. Registers follow the patches here, in front of which those networks have them; only
-    the order of the rows differs.
+    MAE, DINOv2, DINOv3), BAAI (EVA-02), timm, transformers (ViT, MAE, DINOv2, DINOv3, CLIP) and
+    OpenAI / open_clip are translated while they load: a single class token and its position are
+    repeated T times, the position grid is resized. Registers follow the patches here, in front of
+    which those networks have them; only the order of the rows differs.
 
     Args:
         arch (str | dict): As in mmpretrain, e.g. ``'deit-small'`` or a dict with ``embed_dims``,
@@ -107,6 +112,15 @@ class TokenViT(VisionTransformer):
             ``TransformerEncoderLayer``, of all layers or one dict each:
             ``dict(act_cfg=dict(type='mmpretrain.QuickGELU'))`` for CLIP,
             ``dict(ffn_type='swiglu_fused')`` for the giant DINOv2.
+        rotary (str, optional): Rotary positions of queries and keys: ``'dinov3'`` or ``'eva02'``,
+            see :data:`mmwsss.functional.rotary.RULES`.
+        absolute_positions (bool): Learnt positions are added to the patches (not in DINOv3).
+        ffn (str): ``'mlp'``; ``'swiglu'``, gated with exactly ``feedforward_channels``; or
+            ``'swiglu_norm'``, with a norm before the last layer too (EVA-02).
+        qk_norm (bool): Normalise queries and keys of each head.
+        attn_norm (bool): Normalise what the attention has gathered (CLIP of EVA-02).
+        key_bias (bool): Keys have a bias where queries and values have one (not in DINOv3 and
+            EVA-02; it matters with rotary positions only).
         in_channels (int): Image channels.
         drop_path_rate (float): Stochastic depth, linear over the layers.
         drop_rate (float): Dropout after position embedding and in the layers.
@@ -117,6 +131,7 @@ class TokenViT(VisionTransformer):
     """
 
     refuses_foreign_weights = True  # by architecture, see _check_architecture
+    key_bias_mask: Tensor | None  # (3D,), what keeps the bias of keys at 0
 
     def __init__(
         self,
@@ -144,6 +159,12 @@ class TokenViT(VisionTransformer):
         layer_scale_init_value: float = 0.0,
         norm_cfg: dict[str, Any] | None = None,
         layer_cfgs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        rotary: str | None = None,
+        absolute_positions: bool = True,
+        ffn: str = 'mlp',
+        qk_norm: bool = False,
+        attn_norm: bool = False,
+        key_bias: bool = True,
         in_channels: int = 3,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
@@ -159,10 +180,15 @@ class TokenViT(VisionTransformer):
             )
         if token_init not in ('repeat', 'trunc_normal'):
             raise ValueError(f"token_init must be 'repeat' or 'trunc_normal', got {token_init!r}")
+        if rotary is not None and rotary not in RULES:
+            raise ValueError(f'rotary must be one of {tuple(RULES)} or None, got {rotary!r}')
+        if ffn not in FFNS:
+            raise ValueError(f'ffn must be one of {FFNS}, got {ffn!r}')
         if depth is not None:
             arch = dict(
                 self.arch_zoo[arch.lower()] if isinstance(arch, str) else arch, num_layers=depth
             )
+        norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
         super().__init__(
             arch=arch,
             img_size=img_size,
@@ -175,7 +201,7 @@ class TokenViT(VisionTransformer):
             in_channels=in_channels,
             pre_norm=pre_norm,
             layer_scale_init_value=layer_scale_init_value,
-            norm_cfg=norm_cfg or dict(type='LN', eps=1e-6),
+            norm_cfg=norm_cfg,
             layer_cfgs=layer_cfgs or {},
             patch_cfg=dict(padding='corner' if pad_to_patch else 0),
             init_cfg=init_cfg,
@@ -191,6 +217,18 @@ class TokenViT(VisionTransformer):
         self.num_registers = num_registers
         self.token_init = token_init
         self.aux_layer = None if aux_layer is None else aux_layer % self.num_layers
+        self.rotary = None if rotary is None else RULES[rotary]
+        self.head_dims = self.embed_dims // self.arch_settings['num_heads']
+        if rotary is not None and self.head_dims % 4:
+            raise ValueError(
+                f'rotary positions need heads whose width is a multiple of 4, got {self.head_dims}'
+            )
+        mask = None
+        if qkv_bias and not key_bias:
+            mask = torch.ones(3, self.embed_dims).index_fill(0, torch.tensor(1), 0).flatten()
+        self.register_buffer('key_bias_mask', mask, persistent=False)
+        for layer in self.layers:
+            _extend_layer(layer, norm_cfg, ffn, qk_norm=qk_norm, attn_norm=attn_norm)
         self.has_stem = stem is not None
         if self.has_stem:
             stem = dict(stem or {}, embed_dims=self.embed_dims, input_size=self.img_size)
@@ -204,10 +242,12 @@ class TokenViT(VisionTransformer):
             if isinstance(module, DropPath):  # NumPy's numbers would break a compiled graph
                 module.drop_prob = float(module.drop_prob)
         self.cls_token = nn.Parameter(torch.zeros(1, num_class_tokens, self.embed_dims))
-        self.pos_embed = nn.Parameter(
-            torch.zeros(1, num_class_tokens + num_patches, self.embed_dims),
-            requires_grad=not frozen_pos_embed,
-        )
+        self.pos_embed: nn.Parameter | None = None
+        if absolute_positions:
+            self.pos_embed = nn.Parameter(
+                torch.zeros(1, num_class_tokens + num_patches, self.embed_dims),
+                requires_grad=not frozen_pos_embed,
+            )
         if num_registers:
             self.register_tokens = nn.Parameter(torch.zeros(1, num_registers, self.embed_dims))
 
@@ -222,7 +262,8 @@ class TokenViT(VisionTransformer):
                 it.
         """
         trunc_normal_(self.cls_token, std=0.02)
-        trunc_normal_(self.pos_embed, std=0.02)
+        if self.pos_embed is not None:
+            trunc_normal_(self.pos_embed, std=0.02)
         if self.num_registers:
             trunc_normal_(self.register_tokens, std=0.02)
         for module in self.layers.modules():
@@ -307,6 +348,7 @@ class TokenViT(VisionTransformer):
             TokenFeatures
         """
         x, grid = self._embed(x)
+        rotation = self._rotation(grid, x)
         if key_mask is not None:
             key_mask = F.pad(key_mask, (self.num_class_tokens, self.num_registers))
         requests = dict(attention or {})
@@ -316,7 +358,7 @@ class TokenViT(VisionTransformer):
         for index, layer in enumerate(self.layers):
             if index >= first_input:
                 inputs.append(x)
-            x, maps = self._transform(layer, x, collector.wanted(index), key_mask)
+            x, maps = self._transform(layer, x, collector.wanted(index), key_mask, rotation)
             collector.add(index, maps)
             if class_embeddings:
                 embeddings.append(x[:, : self.num_class_tokens])
@@ -334,13 +376,21 @@ class TokenViT(VisionTransformer):
         )
 
     def explain_layer(
-        self, index: int, x: Tensor, *, class_rows: bool = False, normed: Tensor | None = None
+        self,
+        index: int,
+        x: Tensor,
+        *,
+        grid: Sequence[int] | None = None,
+        class_rows: bool = False,
+        normed: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """One layer with its attention explicit, per head, for derivatives with respect to it.
 
         Args:
             index (int): Layer.
             x (Tensor): (B,T+N+R,D), what enters it.
+            grid (Sequence[int], optional): (h,w) of the patches, the size of ``patch_map``; rotary
+                positions need it.
             class_rows (bool): Compute only the class tokens after the layer, and their rows of the
                 attention.
             normed (Tensor, optional): (B,T+N+R,D), :meth:`first_norm` of ``x``, for derivatives
@@ -351,7 +401,9 @@ class TokenViT(VisionTransformer):
                 attention; Q = T or T+N+R.
         """
         layer, rows = self.layers[index], slice(self.num_class_tokens if class_rows else None)
-        query, key, value = self._query_key_value(layer, layer.ln1(x) if normed is None else normed)
+        query, key, value = self._query_key_value(
+            layer, layer.ln1(x) if normed is None else normed, self._rotation(grid, x)
+        )
         weights = ((query[:, :, rows] * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)).softmax(
             -1
         )
@@ -392,22 +444,23 @@ class TokenViT(VisionTransformer):
         # sequences of about one length together; in a group, shorter ones are filled up with hidden
         # patches that nobody attends to
         by_length = counts.argsort()
+        rotation = self._rotation(grid, x)
         outputs = []
         for group in by_length.tensor_split(
             max(1, min(MASK_GROUPS, len(by_length) // MASK_GROUPS))
         ):
             lengths = counts[group]
             longest = int(lengths.max()) if len(lengths) else 0
-            # of every token of the sequences, its row among all tokens of the batch
-            first = owner[group, None] * x.shape[1]
             own = torch.arange(kept)  # class tokens, then registers, which are the last rows
             own = torch.where(own < classes, own, own + num_patches).expand(len(group), -1)
-            index = torch.cat([own, order[group, :longest] + classes], 1) + first
-            tokens = x.flatten(0, 1)[send(index, x.device)]
+            # of every token of the sequences, its row in its image and among those of the batch
+            rows = torch.cat([own, order[group, :longest] + classes], 1)
+            tokens = x.flatten(0, 1)[send(rows + owner[group, None] * x.shape[1], x.device)]
+            turns = None if rotation is None else rotation[:, send(rows, x.device)][:, :, None]
             filling = torch.arange(kept + longest) >= kept + lengths[:, None]
             key_mask = send(filling, x.device) if bool((lengths < longest).any()) else None
             for layer in self.layers:
-                tokens, _ = self._transform(layer, tokens, (), key_mask)
+                tokens, _ = self._transform(layer, tokens, (), key_mask, turns)
             outputs.append(tokens[:, :classes])
         tokens = torch.cat(outputs)[send(by_length.argsort(), x.device)]
         return (self.ln1(tokens) if self.final_norm else tokens).unflatten(0, (batch, num_masks))
@@ -422,21 +475,36 @@ class TokenViT(VisionTransformer):
         if self.has_stem and self.pad_to_patch:
             x = F.pad(x, (0, -width % self.patch_size, 0, -height % self.patch_size))
         x, grid = self.patch_embed(x)
-        pos_embed: Tensor = self.pos_embed
-        # the offset rule also shifts the samples of an unchanged grid, unless the image is square
-        if grid != tuple(self.patch_resolution) or (self.pos_interp_offset and height != width):
-            pos_embed = resize_position_embedding(
-                pos_embed,
-                self.num_class_tokens,
-                (self.patch_resolution, grid),
-                mode=self.pos_interp_mode,
-                offset=self.pos_interp_offset,
-                antialias=self.pos_interp_antialias,
-            )
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + pos_embed
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1)
+        if self.pos_embed is not None:
+            x = x + self._positions(grid, square=height == width)
         if self.num_registers:
             x = torch.cat([x, self.register_tokens.expand(len(x), -1, -1)], 1)
         return self.pre_norm(self.drop_after_pos(x)), grid
+
+    def _positions(self, grid: tuple[int, int], *, square: bool) -> Tensor:
+        """(1,T+N,D), resized to the grid of an image."""
+        pos_embed: Any = self.pos_embed
+        # the offset rule also shifts the samples of an unchanged grid, unless the image is square
+        if grid == tuple(self.patch_resolution) and (square or not self.pos_interp_offset):
+            return pos_embed
+        return resize_position_embedding(
+            pos_embed,
+            self.num_class_tokens,
+            (self.patch_resolution, grid),
+            mode=self.pos_interp_mode,
+            offset=self.pos_interp_offset,
+            antialias=self.pos_interp_antialias,
+        )
+
+    def _rotation(self, grid: Sequence[int] | None, like: Tensor) -> Tensor | None:
+        """Rotary positions (2,T+N+R,d) of all tokens of an image, None without."""
+        if self.rotary is None:
+            return None
+        if grid is None:
+            raise ValueError('a layer with rotary positions needs the grid of the patches')
+        others = (self.num_class_tokens, self.num_registers)
+        return rotary_table(grid, self.head_dims, self.rotary, others=others, like=like)
 
     def _transform(
         self,
@@ -444,9 +512,10 @@ class TokenViT(VisionTransformer):
         x: Tensor,
         requests: Sequence[AttentionRequest],
         key_mask: Tensor | None,
+        rotation: Tensor | None,
     ) -> tuple[Tensor, list[Tensor]]:
         """One layer of mmpretrain's network, with the requested attention maps."""
-        query, key, value = self._query_key_value(layer, layer.ln1(x))
+        query, key, value = self._query_key_value(layer, layer.ln1(x), rotation)
         output, maps = attend(
             query,
             key,
@@ -459,19 +528,31 @@ class TokenViT(VisionTransformer):
         )
         return self._after_attention(layer, x, output), maps
 
-    def _query_key_value(self, layer: TransformerEncoderLayer, normed: Tensor) -> Tensor:
+    def _query_key_value(
+        self, layer: TransformerEncoderLayer, normed: Tensor, rotation: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """(B,H,T+N+R,d) each."""
         attn = layer.attn
-        return (
-            attn.qkv(normed)
-            .unflatten(2, (3, attn.num_heads, attn.head_dims))
-            .permute(2, 0, 3, 1, 4)
+        if self.key_bias_mask is None:
+            projected = attn.qkv(normed)
+        else:
+            projected = F.linear(normed, attn.qkv.weight, attn.qkv.bias * self.key_bias_mask)
+        query, key, value = projected.unflatten(2, (3, attn.num_heads, attn.head_dims)).permute(
+            2, 0, 3, 1, 4
         )
+        if hasattr(attn, 'q_norm'):
+            query, key = attn.q_norm(query), attn.k_norm(key)
+        if self.rotary is not None and rotation is not None:
+            query, key = (rotate(x, rotation, self.rotary) for x in (query, key))
+        return query, key, value
 
     def _after_attention(self, layer: TransformerEncoderLayer, x: Tensor, output: Tensor) -> Tensor:
         """The rest of a layer: ``x`` (B,R,D), ``output`` (B,H,R,d) of the attention."""
         attn = layer.attn
-        output = attn.proj(output.transpose(1, 2).reshape(x.shape))
+        output = output.transpose(1, 2).reshape(x.shape)
+        if hasattr(attn, 'inner_norm'):
+            output = attn.inner_norm(output)
+        output = attn.proj(output)
         x = x + attn.out_drop(attn.gamma1(attn.proj_drop(output)))
         return self._feed_forward(layer.ffn, layer.ln2(x), x)
 
@@ -508,6 +589,7 @@ class TokenViT(VisionTransformer):
         say_unwrapped(self, wrapper)
         own, unused = translate_vit_keys(own)
         unused += ignored
+        self._check_rotary(unused)
         if self.depth is not None:
             deeper = [
                 key
@@ -524,8 +606,9 @@ class TokenViT(VisionTransformer):
             and own['cls_token'].shape[1] == 1 < self.num_class_tokens
             and self.token_init == 'trunc_normal'
         ):
-            unused += ['cls_token', 'pos_embed']
-            own['cls_token'], own['pos_embed'] = self.cls_token.detach(), self.pos_embed.detach()
+            for name in {'cls_token', 'pos_embed'} & set(own) & set(names):
+                unused.append(name)
+                own[name] = getattr(self, name).detach()
         self._fit_tokens(own)
         self._check_architecture(own)
         if unused:
@@ -537,7 +620,7 @@ class TokenViT(VisionTransformer):
 
     def _fit_tokens(self, state: dict[str, Tensor]) -> None:
         """Repeat a single class token T times and resize the position grid to the model's."""
-        if 'cls_token' not in state or 'pos_embed' not in state:
+        if 'cls_token' not in state:
             return
         extra = state['cls_token'].shape[1]
         if extra not in (1, self.num_class_tokens):
@@ -546,17 +629,21 @@ class TokenViT(VisionTransformer):
                 f'data set of the config '
                 f'and that of the checkpoint have different classes'
             )
+        more = extra < self.num_class_tokens
+        if more:
+            state['cls_token'] = repeat_class_token(state['cls_token'], self.num_class_tokens)
+        if self.pos_embed is None or 'pos_embed' not in state:
+            return
         pos_embed = state['pos_embed']
         class_pos, grid = pos_embed[:, :extra], self._fit_grid(pos_embed[:, extra:])
-        if extra < self.num_class_tokens:
-            state['cls_token'] = repeat_class_token(state['cls_token'], self.num_class_tokens)
+        if more:
             class_pos = repeat_class_token(class_pos, self.num_class_tokens)
         state['pos_embed'] = torch.cat([class_pos, grid], 1)
 
     def _fit_grid(self, grid: Tensor) -> Tensor:
         """Positions of patches (1,N,D) at the grid of the model."""
         num_patches = grid.shape[1]
-        if num_patches == self.pos_embed.shape[1] - self.num_class_tokens:
+        if num_patches == math.prod(self.patch_resolution):
             return grid
         side = int(num_patches**0.5)
         if side * side != num_patches:
@@ -571,6 +658,13 @@ class TokenViT(VisionTransformer):
             mode = 'nearest'
         antialias = self.pos_interp_antialias and not nearest
         return resize_grid(grid, ((side, side), (h, w)), mode=mode, antialias=antialias)
+
+    def _check_rotary(self, unused: Sequence[str]) -> None:
+        if self.rotary is None and any('rope' in name for name in unused):
+            raise ValueError(
+                f'the checkpoint has rotary positions, the model has none: set rotary to one of '
+                f'{tuple(RULES)}'
+            )
 
     def _check_architecture(self, state: dict[str, Tensor]) -> None:
         own = self.state_dict()
@@ -607,3 +701,28 @@ class TokenViT(VisionTransformer):
             f'{self.embed_dims} ({"; ".join(problems)}); choose the config that belongs to the '
             f'checkpoint'
         )
+
+
+def _extend_layer(
+    layer: TransformerEncoderLayer,
+    norm_cfg: dict[str, Any],
+    ffn: str,
+    *,
+    qk_norm: bool,
+    attn_norm: bool,
+) -> None:
+    """What mmpretrain's layer has no option for, in place."""
+    attn = layer.attn
+    if qk_norm:
+        attn.q_norm = build_norm_layer(norm_cfg, attn.head_dims)
+        attn.k_norm = build_norm_layer(norm_cfg, attn.head_dims)
+    if attn_norm:
+        attn.inner_norm = build_norm_layer(norm_cfg, attn.embed_dims)
+    if ffn != 'mlp':
+        gains, drop_path = layer.ffn.gamma2, layer.ffn.dropout_layer
+        layer.ffn = SwiGLUFFN(
+            attn.embed_dims,
+            layer.ffn.feedforward_channels,
+            norm_cfg=norm_cfg if ffn == 'swiglu_norm' else None,
+        )
+        layer.ffn.gamma2, layer.ffn.dropout_layer = gains, drop_path

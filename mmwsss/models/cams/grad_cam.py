@@ -60,9 +60,10 @@ class GradCAM(CAMMethod):
         patches, last = backbone.patch_rows, backbone.num_layers - 1
         with differentiable(features.layer_inputs[-1]) as x:
             normed = backbone.first_norm(last, x).detach().requires_grad_()
-            scores = class_scores(
-                model, backbone.explain_layer(last, x, class_rows=True, normed=normed)[0]
+            tokens, _ = backbone.explain_layer(
+                last, x, grid=features.patch_map.shape[-2:], class_rows=True, normed=normed
             )
+            scores = class_scores(model, tokens)
             for position, key in enumerate(keys):
                 (gradient,) = torch.autograd.grad(
                     scores[:, key].sum(), normed, retain_graph=position < len(keys) - 1

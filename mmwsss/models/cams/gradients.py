@@ -48,7 +48,7 @@ def attention_gradients(
     backbone = model.backbone
     inputs = features.layer_inputs if num_layers is None else features.layer_inputs[-num_layers:]
     num_class_tokens, last = backbone.num_class_tokens, backbone.num_layers - 1
-    first = backbone.num_layers - len(inputs)
+    first, grid = backbone.num_layers - len(inputs), features.patch_map.shape[-2:]
     upstream: list[Any] = [None] * len(keys)
     rows = slice(num_class_tokens if class_rows else None)
     for layer in reversed(range(first, backbone.num_layers)):
@@ -57,7 +57,7 @@ def attention_gradients(
             # Scores read class tokens alone, and below the first layer nothing is differentiated:
             # in both layers the class rows are enough.
             narrow = layer == last or (class_rows and layer == first)
-            tokens, weights = backbone.explain_layer(layer, x, class_rows=narrow)
+            tokens, weights = backbone.explain_layer(layer, x, grid=grid, class_rows=narrow)
             scores: Any = class_scores(model, tokens) if layer == last else None
         wanted = (weights,) if layer == first else (weights, x)
         for position, key in enumerate(keys):

@@ -68,7 +68,9 @@ class TextCAM(CAMMethod):
         texts, projection = self.texts[rows].to(device), self.projection.to(device)
         with differentiable(features.layer_inputs[-1]) as x:
             normed = backbone.first_norm(last, x).detach().requires_grad_()
-            tokens, _ = backbone.explain_layer(last, x, class_rows=True, normed=normed)
+            tokens, _ = backbone.explain_layer(
+                last, x, grid=features.patch_map.shape[-2:], class_rows=True, normed=normed
+            )
             images = F.normalize(backbone.ln1(tokens)[:, 0] @ projection, dim=-1)
             probabilities = (self.scale * images @ texts.T).softmax(-1)
             for position in range(len(keys)):

@@ -36,7 +36,7 @@ def image(size, patch=14):
     return torch.randn(2, 3, *shape, generator=torch.Generator().manual_seed(1))
 
 
-def of_timm(name, patch=14, width=WIDTH):
+def of_timm(name, patch=14, width=WIDTH, **options):
     timm = pytest.importorskip('timm')
     return randomise(
         timm.create_model(
@@ -47,6 +47,7 @@ def of_timm(name, patch=14, width=WIDTH):
             num_heads=HEADS,
             num_classes=0,
             dynamic_img_size=True,
+            **options,
         )
     )
 
@@ -92,8 +93,9 @@ def ours(state, patch=14, arch=ARCH, **options):
 
 def our_layers(model, x):
     """(L,B,1+N,D), from the inputs of the layers and the output of the last."""
-    inputs = list(model(x, layer_inputs=None).layer_inputs)[1:]
-    inputs.append(model.explain_layer(model.num_layers - 1, model(x, layer_inputs=1)[-1][0])[0])
+    features = model(x, layer_inputs=None)
+    inputs, grid = list(features.layer_inputs), features.patch_map.shape[-2:]
+    inputs = [*inputs[1:], model.explain_layer(model.num_layers - 1, inputs[-1], grid=grid)[0]]
     return torch.stack(
         [torch.cat([tokens[:, :1], tokens[:, model.patch_rows]], 1) for tokens in inputs]
     )
