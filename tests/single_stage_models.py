@@ -23,7 +23,7 @@ def build(kind='SingleStage', num_classes=5, **options):
     """A network for images of 64x64 with a grid of 8x8 tokens."""
     contrast = (
         {}
-        if kind in ('SingleStage', 'CoSA')
+        if kind in ('SingleStage', 'CoSA', 'Composed')
         else dict(projector=dict(out_channels=12, hidden_channels=16, bottleneck_channels=8))
     )
     settings = dict(

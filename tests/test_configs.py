@@ -94,7 +94,7 @@ def dicts(node, scope=None, path=''):
             yield from dicts(value, scope, f'{path}.{index}')
 
 
-SINGLE_STAGE = [path for path in FILES if path.stem.startswith(('mcc', 'toco', 'cosa'))]
+SINGLE_STAGE = [path for path in FILES if path.stem.startswith(('mcc', 'toco', 'cosa', 'composed'))]
 
 
 @pytest.mark.parametrize('path', SINGLE_STAGE, ids=lambda path: path.stem)

@@ -38,14 +38,28 @@ model = dict(
     data_preprocessor={{_base_.model.data_preprocessor}},
     backbone={{_base_.model.backbone}},
     decode_head=dict(channels=128, dilation=2),
-    momentum=0.99,
-    loss_weights=dict(seg=1.0, cam=0.5, energy=0.0),
-    loss_starts=dict(seg=150, cam=150, separation=150),
+    # a short run needs a faster average, and a segmentation that has learned something before it
+    # guides the maps
+    momentum=0.97,
+    loss_weights=dict(seg=1.0, cam=0.2, energy=0.0),
+    loss_starts=dict(seg=100, cam=140, separation=140),
     pseudo_label=dict(
-        high=0.6, low=0.3, aux_high=0.6, aux_low=0.3, scales=(1.0, 0.5), aux_scales='all'
+        high=0.4, low=0.15, aux_high=0.4, aux_low=0.15, scales=(1.0,), flip=False, aux_scales='all'
     ),
     test_cfg=dict(size=None, scales=(1.0, 0.75), seg_scales=(1.0,), seg_flip=True),
 )
+max_iters = 240
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [
+    dict(
+        type='mmwsss.WarmupPolyLR',
+        warmup=20,
+        warmup_ratio=0.02,
+        power=0.9,
+        end=max_iters,
+        by_epoch=False,
+    )
+]
 custom_hooks = [
     dict(type='mmwsss.EpochSeedHook'),
     dict(type='mmwsss.LossScheduleHook'),

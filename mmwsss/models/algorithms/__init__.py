@@ -3,6 +3,7 @@
 from .acr import ACRClassifier
 from .aream import AReAM
 from .base import TagClassifier
+from .composed import Composed
 from .cosa import CoSA
 from .mcc import MCC
 from .mctformer import MCTformer
@@ -15,6 +16,7 @@ __all__ = [
     'ACRClassifier',
     'AReAM',
     'CoSA',
+    'Composed',
     'MCC',
     'MCTformer',
     'MCTformerPlus',

@@ -180,6 +180,7 @@ class CoSA(SingleStage):
             network,
             num_classes,
             decode_head=decode_head,
+            ranking_decay=self.ranking_decay,
             pseudo_label=dict(par=None),
             data_preprocessor=options.get('data_preprocessor'),
         )

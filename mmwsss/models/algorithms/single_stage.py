@@ -17,6 +17,7 @@ from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.cam import minmax_normalize, resize_maps
 from mmwsss.functional.fusion import ScoreFusion
 from mmwsss.functional.images import denormalize
+from mmwsss.functional.pooling import global_weighted_ranking_pool
 from mmwsss.functional.pseudo_labels import (
     boxes_on_grid,
     cam_to_label,
@@ -67,6 +68,9 @@ class SingleStage(TagClassifier):
         backbone (dict): :class:`TokenViT` with ``final_norm=True`` and an ``aux_layer``.
         num_classes (int): C.
         decode_head (dict, optional): Options of :class:`LargeFOVHead`.
+        ranking_decay (float, optional): Weight of a rank relative to the one before where tag
+            scores are pooled from class maps by weighted ranking (GWRP, MCTformer+ Eq. 8). Default:
+            the classifiers score the global maximum of each feature, as published.
         seg_loss, affinity_loss, energy_loss (dict, optional): Options of :class:`BalancedSegLoss`,
             :class:`TokenAffinityLoss` and :class:`DenseEnergyLoss`.
         loss_weights (dict, optional): Overrides of ``default_loss_weights``; a loss of weight 0 is
@@ -126,6 +130,7 @@ class SingleStage(TagClassifier):
         num_classes: int,
         *,
         decode_head: dict[str, Any] | None = None,
+        ranking_decay: float | None = None,
         seg_loss: dict[str, Any] | None = None,
         affinity_loss: dict[str, Any] | None = None,
         energy_loss: dict[str, Any] | None = None,
@@ -158,6 +163,7 @@ class SingleStage(TagClassifier):
                 f'{type(self).__name__} needs the map of an earlier layer: set aux_layer of the '
                 f'backbone, e.g. -3'
             )
+        self.ranking_decay = ranking_decay
         embed_dims = self.backbone.embed_dims
         self.classifier = nn.Conv2d(embed_dims, num_classes, 1, bias=False)
         self.aux_classifier = nn.Conv2d(embed_dims, num_classes, 1, bias=False)
@@ -206,9 +212,15 @@ class SingleStage(TagClassifier):
 
     def tag_logits(self, features: TokenFeatures) -> tuple[Tensor, Tensor]:
         """Logits (B,C) of the main and of the auxiliary classifier: global maximum of each feature,
-        then the classifier.
+        then the classifier; or class maps, then their weighted ranking.
         """
         main, aux = features.patch_map, features.aux_map
+        if self.ranking_decay is not None:
+            decay = self.ranking_decay
+            return (
+                global_weighted_ranking_pool(self.classifier(main), decay),
+                global_weighted_ranking_pool(self.aux_classifier(aux), decay),
+            )
         return (
             self.classifier(main.amax((2, 3), keepdim=True)).flatten(1),
             self.aux_classifier(aux.amax((2, 3), keepdim=True)).flatten(1),

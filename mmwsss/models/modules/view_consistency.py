@@ -98,7 +98,7 @@ class ViewConsistency(nn.Module):
             image_maps = _layers(attention, slice(batch))
             view_maps = _layers(attention, slice(batch, None))
             del attention
-            _add(losses, self._differences(image_maps, view_maps, grid, views, grid), 1)
+            _add(losses, self.differences(image_maps, view_maps, grid, views, grid), 1)
             return losses
         first = model.training_features(images, requests)
         _add(losses, model.classification_losses(first, tags), 1)
@@ -106,7 +106,7 @@ class ViewConsistency(nn.Module):
             second = model.training_features(group, requests)
             share = len(indices) / batch
             _add(losses, model.classification_losses(second, tags[indices]), share)
-            differences = self._differences(
+            differences = self.differences(
                 _layers(first.attention, indices),
                 _layers(second.attention, slice(None)),
                 first.patch_map.shape[-2:],
@@ -139,7 +139,7 @@ class ViewConsistency(nn.Module):
             )
         return images, others, [sample.metainfo['view'] for sample in data_samples]
 
-    def _differences(
+    def differences(
         self,
         first: Maps,
         second: Maps,

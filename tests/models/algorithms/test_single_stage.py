@@ -63,6 +63,15 @@ def test_logits_pool_features_before_the_classifier():
     assert model.classifier.weight.grad is None and model.backbone.cls_token.grad is not None
 
 
+def test_logits_may_rank_class_maps():
+    model = build(ranking_decay=0.9)
+    features = model.features(pictures(2))
+    weights = 0.9 ** torch.arange(64)
+    for logits, maps in zip(model.tag_logits(features), model.raw_cams(features), strict=True):
+        ranked = maps.flatten(2).sort(descending=True).values
+        torch.testing.assert_close(logits, (ranked * weights).sum(2) / weights.sum())
+
+
 @pytest.mark.parametrize('scales', [(1.0, 0.5, 1.5), (0.5, 1.0), (1.0,)])
 @pytest.mark.parametrize('flip', [True, False])
 @torch.no_grad()

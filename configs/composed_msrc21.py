@@ -1,0 +1,15 @@
+# The composition of published parts (docs/composed.md) on MSRC-21 photographs with image tags:
+# class tokens and their contrast (MCTformer+), layers supervised by their flatness (AReAM), swapped
+# assignments with separation (CoSA), on the network of msrc21/cosa_msrc21.py, tags to segmentation
+# in one run of minutes on a CPU. --cfg-options data_root=/path/to/msrc21. The consistency of two
+# views (ACR) is model.loss_weights.consistency=1; it costs a second pass.
+_base_ = ['msrc21/cosa_msrc21.py']
+model = dict(
+    type='mmwsss.Composed',
+    ranking_decay=0.97,
+    consistency=dict(reference_patches=576),
+    cam_loss=dict(version='paper'),
+    loss_weights=dict(cam=0.2, attention=0.2, separation=0.1, consistency=0.0),
+    loss_starts=dict(attention=100, consistency=100),
+    pseudo_label=dict(affinity_cam='main'),
+)

@@ -1,0 +1,178 @@
+"""A composition of published parts in one single-stage network, ours: class tokens and their
+contrast (MCTformer+), layers supervised by their flatness (AReAM), consistency of two views (ACR)
+and swapped assignments with separation (CoSA).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmwsss.functional.attention import AttentionRequest, DeferredAttention
+from mmwsss.functional.cam import resize_maps
+from mmwsss.functional.pseudo_labels import class_labels
+from mmwsss.functional.reactivation import layer_entropy, layer_weights, refine_by_layer
+from mmwsss.models.algorithms.single_stage import MultiScaleMaps
+from mmwsss.models.backbones.token_vit import TokenFeatures
+from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
+
+from .cosa import CoSA
+
+
+@MODELS.register_module()
+class Composed(CoSA):
+    """:class:`CoSA` on a transformer with a class token per class.
+
+    Added to the losses of CoSA, weighted as returned:
+
+    - ``loss_token`` and ``loss_contrast``: tag scores of the class tokens and their contrast
+      (MCTformer+ Eq. 5, 10-12). The tokens are those of the residual stream, not normalised.
+    - ``loss_attention``: pairs of patches in every layer, by the labels that the maps of the
+      assignment network give; a layer counts the more, the flatter the maps that its attention
+      refines (AReAM Eq. 7-10, 17-20).
+    - ``loss_consistency``: the attention of the strong view and that of its mirror image agree; the
+      mirror image is classified too (ACR Eq. 1-2). It costs a second pass of the online network,
+      and none is made where its weight is 0.
+
+    Args:
+        backbone (dict): :class:`TokenViT`; ``num_class_tokens`` is set to ``num_classes`` where it
+            is not given.
+        num_classes (int): C.
+        class_head (dict, optional): Options of :class:`ClassTokenHead`.
+        contrast_loss (dict, optional): Options of :class:`ClassTokenContrastLoss`.
+        attention_loss (dict, optional): Options of :class:`AttentionAffinityLoss`.
+        consistency (dict, optional): Options of :class:`ViewConsistency`.
+        options: Everything else is of :class:`CoSA`.
+    """
+
+    default_loss_weights: dict[str, float] = dict(
+        CoSA.default_loss_weights, token=1.0, contrast=1.0, attention=0.2, consistency=1.0
+    )
+    uses_cams = (*CoSA.uses_cams, 'attention')
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        num_classes: int,
+        *,
+        class_head: dict[str, Any] | None = None,
+        contrast_loss: dict[str, Any] | None = None,
+        attention_loss: dict[str, Any] | None = None,
+        consistency: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        backbone = dict(backbone)
+        backbone.setdefault('num_class_tokens', num_classes)
+        super().__init__(backbone, num_classes, **options)
+        if self.backbone.num_class_tokens != num_classes:
+            raise ValueError(
+                f'Composed needs a class token per class: {self.backbone.num_class_tokens} '
+                f'tokens, {num_classes} classes'
+            )
+        parts = dict(
+            class_head=('ClassTokenHead', class_head),
+            contrast_loss=('ClassTokenContrastLoss', contrast_loss),
+            attention_loss=('AttentionAffinityLoss', attention_loss),
+            consistency=('ViewConsistency', consistency),
+        )
+        for name, (kind, given) in parts.items():
+            self.add_module(name, MODELS.build(dict(type=f'mmwsss.{kind}') | dict(given or {})))
+
+    def features(self, inputs: Tensor) -> TokenFeatures:
+        """Features of (B,3,H,W). In training mode with the class tokens of every layer, with what
+        the active losses read of the attention and, as the entry ``'mirrored'`` of the attention,
+        those of the mirror image.
+        """
+        if not self.training:
+            return super().features(inputs)
+        consistent = self.active('consistency')
+        requests = dict(self.consistency.requests()) if consistent else {}
+        if self.active('attention'):
+            requests['layers'] = AttentionRequest('all', kind='deferred')
+        views = torch.cat([inputs, inputs.flip(-1)]) if consistent else inputs
+        features = self.backbone(views, attention=requests, class_embeddings=True)
+        if not consistent:
+            return features
+        image = _part(features, slice(len(inputs)))
+        mirrored = _part(features, slice(len(inputs), None))
+        return image._replace(attention={**image.attention, 'mirrored': mirrored})
+
+    def classification_losses(self, features: TokenFeatures, tags: Tensor) -> dict[str, Tensor]:
+        """Those of :class:`CoSA`, ``loss_token``, ``loss_contrast`` and, of features with a mirror
+        image, ``loss_consistency`` and the mean of the others over both.
+        """
+        losses = super().classification_losses(features, tags)
+        tokens = features.class_embeddings
+        losses['loss_token'] = self.loss_weights['token'] * self.tag_loss(
+            self.class_head(tokens[-1]), tags
+        )
+        losses['loss_contrast'] = self.loss_weights['contrast'] * self.contrast_loss(tokens, tags)
+        mirrored = features.attention.get('mirrored')
+        if mirrored is not None:
+            others = self.classification_losses(mirrored, tags)
+            losses = {name: (value + others[name]) / 2 for name, value in losses.items()}
+            losses['loss_consistency'] = self._inconsistency(features, mirrored)
+        return losses
+
+    def _inconsistency(self, features: TokenFeatures, mirrored: TokenFeatures) -> Tensor:
+        """Weighted sum of the terms of :class:`ViewConsistency`."""
+        grid = features.patch_map.shape[-2:]
+        first, second = (
+            {name: list(part.attention[name]) for name in self.consistency.terms}
+            for part in (features, mirrored)
+        )
+        views = ['hflip'] * len(features.class_tokens)
+        terms = self.consistency.differences(first, second, grid, views, grid)
+        return self.loss_weights['consistency'] * sum(terms.values())
+
+    def guidance_losses(
+        self,
+        features: TokenFeatures,
+        maps: MultiScaleMaps,
+        tags: Tensor,
+        boxes: Tensor,
+        data_samples: Sequence[WSSSDataSample] = (),
+    ) -> dict[str, Tensor]:
+        """Those of :class:`CoSA` and ``loss_attention``."""
+        losses = super().guidance_losses(features, maps, tags, boxes, data_samples)
+        if self.active('attention'):
+            layers = features.attention['layers']
+            labels = self.token_labels(features.patch_map.shape[-2:], tags, boxes, maps)
+            losses['loss_attention'] = self.loss_weights['attention'] * self.attention_loss(
+                layers,
+                labels,
+                self._flatness(layers, maps, tags, labels.shape[-2:]),
+                class_labels(maps.classes),
+            )
+        return losses
+
+    @torch.no_grad()
+    def _flatness(
+        self, layers: Sequence[Any], maps: MultiScaleMaps, tags: Tensor, grid: Sequence[int]
+    ) -> Tensor:
+        """Weight (B,L) in [0,1] of each layer, 1 for the one whose refined maps are flattest."""
+        present = tags[:, maps.classes].to(maps.cams)[:, :, None, None]
+        refined = refine_by_layer(layers, resize_maps(maps.cams, grid) * present)
+        return layer_weights(layer_entropy(refined))[0]
+
+
+def _part(features: TokenFeatures, images: slice) -> TokenFeatures:
+    """Features of some of the images of a batch."""
+
+    def layer_part(layer: Any) -> Any:
+        if isinstance(layer, DeferredAttention):
+            return layer._replace(query=layer.query[images], key=layer.key[images])
+        return layer[images]
+
+    return TokenFeatures(
+        class_tokens=features.class_tokens[images],
+        patch_map=features.patch_map[images],
+        class_embeddings=features.class_embeddings[:, images],
+        aux_map=features.aux_map[images],
+        attention={
+            name: tuple(layer_part(layer) for layer in layers)
+            for name, layers in features.attention.items()
+        },
+    )
