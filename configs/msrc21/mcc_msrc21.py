@@ -99,8 +99,8 @@ model = dict(
     mask_scale=2,
     mask_ratio=0.75,
     loss_weights=dict(seg=1.0, energy=0.0),
-    loss_starts=dict(affinity=100, contrast=100, seg=150),
-    pseudo_label=dict(high=0.6, low=0.3, scales=(1.0, 0.5)),
+    loss_starts=dict(affinity=60, contrast=60, seg=80),
+    pseudo_label=dict(high=0.4, low=0.15, scales=(1.0,), flip=False),
     test_cfg=dict(scales=(1.0, 0.75), flip=True, seg_flip=True),
 )
 optim_wrapper = dict(
@@ -112,12 +112,12 @@ optim_wrapper = dict(
         custom_keys={'cls_token': dict(decay_mult=0.0), 'pos_embed': dict(decay_mult=0.0)},
     ),
 )
-max_iters = 400
+max_iters = 200
 train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(
         type='mmwsss.WarmupPolyLR',
-        warmup=40,
+        warmup=20,
         warmup_ratio=0.02,
         power=0.9,
         end=max_iters,
