@@ -127,7 +127,7 @@ class CoSA(SingleStage):
         network='assignment',
         export='main',
     )
-    uses_cams = ('seg', 'cam', 'aux_cam', 'energy', 'separation')
+    uses_cams: tuple[str, ...] = ('seg', 'cam', 'aux_cam', 'energy', 'separation')
     fuse_at_input_size = True
 
     def __init__(
