@@ -6,7 +6,6 @@ float16 in [0,1], background first: the probabilities under a strong and under a
 image without tags has K=0.
 """
 
-import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmwsss.utils.arrays import check_unit_range, read_arrays
-from mmwsss.utils.io import atomic_open
+from mmwsss.utils.io import write_arrays
 
 
 class CRFMaps(NamedTuple):
@@ -43,10 +42,7 @@ def write_crf_maps(path: str | Path, keys: ArrayLike, la: ArrayLike, ha: ArrayLi
         np.asarray(ha, np.float16),
     )
     _check_shapes(path, maps)
-    buffer = io.BytesIO()
-    np.savez(buffer, **maps._asdict())
-    with atomic_open(path) as file:
-        file.write(buffer.getbuffer())
+    write_arrays(path, **maps._asdict())
 
 
 def read_crf_maps(path: str | Path) -> CRFMaps:

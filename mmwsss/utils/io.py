@@ -188,6 +188,14 @@ def read_json(path: str | Path, repeated: list[str] | None = None) -> Any:
         raise ValueError(f'{path}: not a JSON file ({error})') from error
 
 
+def write_arrays(path: str | Path, **arrays: Any) -> None:
+    """Write an ``.npz`` archive of named arrays atomically; :func:`read_arrays` reads it."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    with atomic_open(path) as file:
+        file.write(buffer.getbuffer())
+
+
 def write_cam(path: str | Path, keys: Any, cam: Any, size: Sequence[int] | None = None) -> None:
     """Write a CAM file atomically.
 
@@ -211,10 +219,7 @@ def write_cam(path: str | Path, keys: Any, cam: Any, size: Sequence[int] | None 
             f'got {cam.shape}'
         )
     check_unit_range(path, cam, 'maps')
-    buffer = io.BytesIO()
-    np.savez(buffer, keys=keys, cam=cam, size=np.asarray(size, np.int32))
-    with atomic_open(path) as file:
-        file.write(buffer.getbuffer())
+    write_arrays(path, keys=keys, cam=cam, size=np.asarray(size, np.int32))
 
 
 def read_cam(path: str | Path) -> CAMFile:

@@ -9,6 +9,7 @@ below 1 GiB.
 import os
 import stat
 from pathlib import Path
+from xml.etree import ElementTree
 
 MIB = 1 << 20
 DEFAULTS = {
@@ -126,3 +127,26 @@ def read_bytes(path: str | Path, what: str, *, option: str = 'MMWSSS_MAX_TEXT_MB
             f'are read; is it the right file? If so set {option}={-(-size // MIB)}'
         )
     return Path(path).read_bytes()
+
+
+def read_xml(path: str | Path, what: str, root_tag: str) -> ElementTree.Element:
+    """Root of an XML file of bounded size.
+
+    Args:
+        path: File.
+        what: Kind of the file, for messages, e.g. ``'CVAT file'``.
+        root_tag: Name that its root must have.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a regular file, too large, not XML, or another root. The message names the
+            file.
+    """
+    data = read_bytes(path, what)
+    try:
+        root = ElementTree.fromstring(data)
+    except (ElementTree.ParseError, LookupError, ValueError, RecursionError) as error:
+        raise ValueError(f'{path}: not an XML file ({error})') from error
+    if root.tag != root_tag:
+        raise ValueError(f'{path}: not a {what}: expected <{root_tag}>, found <{root.tag}>')
+    return root

@@ -1,13 +1,12 @@
 """Image tags taken from other annotations: PASCAL VOC object lists and label maps."""
 
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 
 from mmwsss.utils.class_lists import VOC_CLASSES
 from mmwsss.utils.io import read_mask
-from mmwsss.utils.limits import read_bytes
+from mmwsss.utils.limits import read_xml
 
 
 def tags_from_xml(path: str | Path) -> list[str]:
@@ -19,13 +18,7 @@ def tags_from_xml(path: str | Path) -> list[str]:
         FileNotFoundError: No such file.
         ValueError: Not such an annotation. The message names the file.
     """
-    data = read_bytes(path, 'annotation')
-    try:
-        root = ElementTree.fromstring(data)
-    except (ElementTree.ParseError, LookupError, ValueError, RecursionError) as error:
-        raise ValueError(f'{path}: not an XML file ({error})') from error
-    if root.tag != 'annotation':
-        raise ValueError(f'{path}: expected a PASCAL VOC <annotation>, found <{root.tag}>')
+    root = read_xml(path, 'PASCAL VOC annotation', 'annotation')
     names = [(entry.findtext('name') or '').strip() for entry in root.findall('object')]
     if not all(names):
         raise ValueError(f'{path}: an <object> has no <name>')

@@ -5,7 +5,14 @@ import socket
 
 import pytest
 
-from mmwsss.utils.limits import check_pixels, check_regular_file, limit, read_bytes, read_text
+from mmwsss.utils.limits import (
+    check_pixels,
+    check_regular_file,
+    limit,
+    read_bytes,
+    read_text,
+    read_xml,
+)
 
 
 def test_values_come_from_the_environment(monkeypatch):
@@ -61,3 +68,14 @@ def test_texts(tmp_path, monkeypatch):
     monkeypatch.setenv('MMWSSS_MAX_TEXT_MB', '0.000001')
     with pytest.raises(ValueError, match='a.txt: list of .* set MMWSSS_MAX_TEXT_MB=1'):
         read_text(path, 'list')
+
+
+def test_xml(tmp_path):
+    path = tmp_path / 'a.xml'
+    path.write_text('<tags><tag>dog</tag></tags>')
+    assert read_xml(path, 'list of tags', 'tags').findtext('tag') == 'dog'
+    with pytest.raises(ValueError, match='a.xml: not a list: expected <list>, found <tags>'):
+        read_xml(path, 'list', 'list')
+    path.write_text('<tags>')
+    with pytest.raises(ValueError, match='a.xml: not an XML file'):
+        read_xml(path, 'list of tags', 'tags')

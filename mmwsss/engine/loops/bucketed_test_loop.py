@@ -1,18 +1,20 @@
 """Testing in batches of images of one size."""
 
+from collections.abc import Iterator
 from typing import Any
 
-import torch
 from mmengine.evaluator import Evaluator
-from mmengine.runner import Runner, TestLoop
+from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmwsss.engine.size_buckets import BatchPredictor
 from mmwsss.registry import LOOPS
 
+from .prediction_loop import PredictionLoop
+
 
 @LOOPS.register_module()
-class BucketedTestLoop(TestLoop):
+class BucketedTestLoop(PredictionLoop):
     """A test loop that collects images of exactly one size into batches; the numbers are those of
     one image after the other.
 
@@ -33,24 +35,9 @@ class BucketedTestLoop(TestLoop):
         super().__init__(runner, dataloader, evaluator)
         self.batch_size = batch_size
 
-    @torch.no_grad()
-    def run(self) -> dict[str, Any]:
-        """Test the whole data set.
-
-        Returns:
-            dict: Metrics.
-        """
-        self.runner.call_hook('before_test')
-        self.runner.call_hook('before_test_epoch')
-        self.runner.model.eval()
+    def predictions(self) -> Iterator[tuple[Any, list[Any]]]:
+        """See :meth:`PredictionLoop.predictions`."""
         predictor = BatchPredictor(self.runner.model, self.batch_size)
         for index, (data, samples) in enumerate(predictor.predict(self.dataloader)):
             self.runner.call_hook('before_test_iter', batch_idx=index, data_batch=data)
-            self.evaluator.process(data_samples=samples, data_batch=data)
-            self.runner.call_hook(
-                'after_test_iter', batch_idx=index, data_batch=data, outputs=samples
-            )
-        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
-        self.runner.call_hook('after_test_epoch', metrics=metrics)
-        self.runner.call_hook('after_test')
-        return metrics
+            yield data, samples

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
-from mmengine.runner import Runner, TestLoop
+from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -17,11 +17,13 @@ from mmwsss.registry import LOOPS
 from mmwsss.utils.io import read_rgb
 from mmwsss.utils.pool import available_cores, bounded_map
 
+from .prediction_loop import PredictionLoop
+
 Job = tuple[str, list[np.ndarray]]  # image file, score maps (K,H,W)
 
 
 @LOOPS.register_module()
-class CRFTestLoop(TestLoop):
+class CRFTestLoop(PredictionLoop):
     """A test loop whose predictions pass through a dense CRF before they are evaluated.
 
     The network runs here, the CRF in worker processes behind a bounded queue; no score map is ever
@@ -53,58 +55,42 @@ class CRFTestLoop(TestLoop):
         DenseCRF(**self.crf)  # a wrong preset fails before the first image
         self.workers = available_cores() if workers is None else workers
 
-    def run(self) -> dict[str, Any]:
-        """Test the whole data set.
-
-        Returns:
-            dict: Metrics.
-        """
-        self.runner.call_hook('before_test')
-        self.runner.call_hook('before_test_epoch')
-        self.runner.model.eval()
-        samples: list[tuple[Any, Any]] = []
+    def predictions(self) -> Iterator[tuple[Any, list[Any]]]:
+        """See :meth:`PredictionLoop.predictions`."""
+        waiting: list[tuple[Any, Any]] = []
         results = bounded_map(
             partial(
                 apply_crf,
                 crf=self.crf,
                 raw=getattr(self.dataloader.dataset, 'raw_pixels', False),
             ),
-            self._jobs(samples),
+            self._jobs(waiting),
             self.workers,
             name=lambda job: job[0],
         )
-        for index, labels in enumerate(results):
-            data, sample = samples.pop(0)
+        for labels in results:
+            data, sample = waiting.pop(0)
             sample.pred_sem_seg.data = torch.from_numpy(labels[0])[None]
             if self.use_image_tags:
                 sample.set_data(
                     dict(pred_sem_seg_image_tags=PixelData(data=torch.from_numpy(labels[1])[None]))
                 )
-            self.evaluator.process(data_samples=[sample], data_batch=data)
-            self.runner.call_hook(
-                'after_test_iter', batch_idx=index, data_batch=data, outputs=[sample]
-            )
-        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
-        self.runner.call_hook('after_test_epoch', metrics=metrics)
-        self.runner.call_hook('after_test')
-        return metrics
+            yield data, [sample]
 
-    def _jobs(self, samples: list[tuple[Any, Any]]) -> Iterator[Job]:
-        """(image file, list of probabilities) of every image; its sample waits in ``samples`` until
+    def _jobs(self, waiting: list[tuple[Any, Any]]) -> Iterator[Job]:
+        """(image file, list of probabilities) of every image; its sample is in ``waiting`` until
         the CRF is done.
         """
         for index, data in enumerate(self.dataloader):
             self.runner.call_hook('before_test_iter', batch_idx=index, data_batch=data)
-            with torch.no_grad():
-                outputs = self.runner.model.test_step(data)
-            for sample in outputs:
+            for sample in self.runner.model.test_step(data):
                 logits = sample.seg_logits.data
                 scores = (
                     [logits, keep_tagged(logits, sample.gt_tags)]
                     if self.use_image_tags
                     else [logits]
                 )
-                samples.append((data, sample))
+                waiting.append((data, sample))
                 yield sample.img_path, [score.softmax(0).cpu().numpy() for score in scores]
 
 

@@ -6,6 +6,7 @@ from .dense_crf import DenseCRF
 from .irn_refiner import IRNRefiner
 from .par import PAR
 from .par_refiner import PARRefiner
+from .per_image_refiner import PerImageRefiner
 from .psa_refiner import PSARefiner
 from .sam_refiner import SAMRefiner
 from .superpixels_refiner import SuperpixelsRefiner
@@ -18,6 +19,7 @@ __all__ = [
     'IRNRefiner',
     'PARRefiner',
     'PSARefiner',
+    'PerImageRefiner',
     'Refiner',
     'SAMRefiner',
     'SuperpixelsRefiner',

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmwsss.functional.cam import resize_maps
 from mmwsss.registry import REFINERS
 
-from .base import Background, Backgrounds, Refiner, Sizes, Tensors
+from .base import Background, Backgrounds
 from .dense_crf import DenseCRF
+from .per_image_refiner import PerImageRefiner
 
 
 @REFINERS.register_module(name='crf')
-class CRFRefiner(Refiner):
+class CRFRefiner(PerImageRefiner):
     """:class:`DenseCRF` on the background score and the maps, at the size of the image.
 
     Args:
@@ -39,20 +39,12 @@ class CRFRefiner(Refiner):
             preset, num_iters, gauss=gauss, bilateral=bilateral, prune=prune, backend=backend
         )
 
-    def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
-        """See :meth:`Refiner.refine`; the scores are marginals, which sum to 1."""
-        return self.refine_several(images, cams, tags, sizes, [self.background])[0]
-
-    def refine_several(
-        self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes, backgrounds: Backgrounds
-    ) -> list[list[Tensor]]:
-        """See :meth:`Refiner.refine_several`; the kernels of an image are built once."""
-        results: list[list[Tensor]] = [[] for _ in backgrounds]
-        for image, maps, size in zip(images, cams, sizes, strict=True):
-            stacks = [self.seeds(maps, image.shape[-2:], background) for background in backgrounds]
-            for result, scores in zip(results, crf_scores(self.crf, image, stacks)):
-                result.append(resize_maps(scores[None], size)[0])
-        return results
+    def refine_image(self, image: Tensor, cams: Tensor, backgrounds: Backgrounds) -> list[Tensor]:
+        """See :meth:`PerImageRefiner.refine_image`; the scores are marginals, which sum to 1. The
+        kernels of an image are built once.
+        """
+        stacks = [self.seeds(cams, image.shape[-2:], background) for background in backgrounds]
+        return crf_scores(self.crf, image, stacks)
 
 
 def crf_scores(crf: DenseCRF, image: Tensor, stacks: Sequence[Tensor]) -> list[Tensor]:

@@ -1,5 +1,7 @@
 """The random walk of IRN as a refiner."""
 
+from typing import Any
+
 from mmwsss.models.affinity import IRNet
 from mmwsss.registry import REFINERS
 
@@ -14,8 +16,8 @@ class IRNRefiner(WalkRefiner):
     Args:
         network (IRNet): See :class:`WalkRefiner`.
         background (float): Constant background score.
-        beta, log2_steps, radius, flip (optional): See :meth:`IRNet.propagate`.
-        then_crf, preset: See :class:`WalkRefiner`.
+        radius, flip (optional): See :meth:`IRNet.propagate`.
+        options: Those of :class:`WalkRefiner`.
     """
 
     network_type = IRNet
@@ -25,17 +27,9 @@ class IRNRefiner(WalkRefiner):
         network: IRNet,
         *,
         background: float = 0.25,
-        beta: float | None = None,
-        log2_steps: int | None = None,
         radius: int | None = None,
         flip: bool | None = None,
-        then_crf: bool = False,
-        preset: str = 'psa',
+        **options: Any,
     ) -> None:
-        super().__init__(
-            network,
-            background=background,
-            walk=dict(beta=beta, log2_steps=log2_steps, radius=radius, flip=flip),
-            then_crf=then_crf,
-            preset=preset,
-        )
+        super().__init__(network, background=background, **options)
+        self.set_walk(radius=radius, flip=flip)

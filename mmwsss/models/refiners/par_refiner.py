@@ -10,14 +10,15 @@ from mmwsss.functional.par import DILATIONS
 from mmwsss.functional.pseudo_labels import labels_eq16, labels_two_pass, to_class_ids
 from mmwsss.registry import REFINERS
 
-from .base import Background, Refiner, Sizes, Tensors
+from .base import Background, Backgrounds, Sizes, Tensors
 from .par import PAR
+from .per_image_refiner import PerImageRefiner
 
 RULES = ('two_pass', 'eq16', 'argmax')
 
 
 @REFINERS.register_module(name='par')
-class PARRefiner(Refiner):
+class PARRefiner(PerImageRefiner):
     """:class:`PAR` on the maps; two thresholds make labels, and leave uncertain pixels 255.
 
     Args:
@@ -50,14 +51,11 @@ class PARRefiner(Refiner):
         self.rule, self.high, self.low = rule, high, low
         self.par = PAR(dilations, num_iters)
 
-    def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
-        """See :meth:`Refiner.refine`."""
-        results = []
-        for image, maps, size in zip(images, cams, sizes, strict=True):
-            seeds = self.seeds(maps, image.shape[-2:])
-            scores = self.par(image[None].to(seeds.device).float(), seeds[None])
-            results.append(resize_maps(scores, size)[0])
-        return results
+    def refine_image(self, image: Tensor, cams: Tensor, backgrounds: Backgrounds) -> list[Tensor]:
+        """See :meth:`PerImageRefiner.refine_image`."""
+        pixels = image[None].to(cams.device).float()
+        stacks = [self.seeds(cams, image.shape[-2:], background) for background in backgrounds]
+        return [self.par(pixels, seeds[None])[0] for seeds in stacks]
 
     def labels(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """See :meth:`Refiner.labels`; by the rule of the constructor."""

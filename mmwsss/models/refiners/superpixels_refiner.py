@@ -8,19 +8,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmwsss.functional.cam import resize_maps
 from mmwsss.functional.proposals import segment_means
 from mmwsss.registry import REFINERS
 
-from .base import Background, Backgrounds, Refiner, Sizes, Tensors
+from .base import Background, Backgrounds
 from .crf_refiner import crf_scores
 from .dense_crf import DenseCRF
+from .per_image_refiner import PerImageRefiner
 
 METHODS = ('felzenszwalb', 'slic')
 
 
 @REFINERS.register_module(name='superpixels')
-class SuperpixelsRefiner(Refiner):
+class SuperpixelsRefiner(PerImageRefiner):
     """Every superpixel votes: its score for a class is the share of its pixels whose best map is
     that class, and the scores of partitions at several scales are averaged.
 
@@ -61,24 +61,17 @@ class SuperpixelsRefiner(Refiner):
         self.crf = DenseCRF(preset) if then_crf else None
         _segmentation()
 
-    def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
-        """See :meth:`Refiner.refine`."""
-        return self.refine_several(images, cams, tags, sizes, [self.background])[0]
-
-    def refine_several(
-        self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes, backgrounds: Backgrounds
-    ) -> list[list[Tensor]]:
-        """See :meth:`Refiner.refine_several`; an image is partitioned once."""
-        results: list[list[Tensor]] = [[] for _ in backgrounds]
-        for image, maps, size in zip(images, cams, sizes, strict=True):
-            segments = [self.partition(image, area).to(maps.device) for area in self.sizes]
-            for result, background in zip(results, backgrounds):
-                seeds = self.seeds(maps, image.shape[-2:], background)
-                votes = F.one_hot(seeds.argmax(0), len(seeds)).permute(2, 0, 1)
-                scores = torch.stack([segment_means(votes, ids) for ids in segments]).mean(0)
-                if self.crf is not None:
-                    (scores,) = crf_scores(self.crf, image, [scores])
-                result.append(resize_maps(scores[None], size)[0])
+    def refine_image(self, image: Tensor, cams: Tensor, backgrounds: Backgrounds) -> list[Tensor]:
+        """See :meth:`PerImageRefiner.refine_image`; an image is partitioned once."""
+        segments = [self.partition(image, area).to(cams.device) for area in self.sizes]
+        results = []
+        for background in backgrounds:
+            seeds = self.seeds(cams, image.shape[-2:], background)
+            votes = F.one_hot(seeds.argmax(0), len(seeds)).permute(2, 0, 1)
+            scores = torch.stack([segment_means(votes, ids) for ids in segments]).mean(0)
+            if self.crf is not None:
+                (scores,) = crf_scores(self.crf, image, [scores])
+            results.append(scores)
         return results
 
     def partition(self, image: Tensor, size: int) -> Tensor:

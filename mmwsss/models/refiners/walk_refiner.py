@@ -18,7 +18,8 @@ class WalkRefiner(Refiner):
     Args:
         network (AffinityPropagator): In evaluation mode, with a data preprocessor.
         background (float | tuple): See :class:`Refiner`.
-        walk (dict): Options of the network's ``propagate``; entries that are None are left out.
+        beta (float, optional): Exponent of the affinities.
+        log2_steps (int, optional): The walk has 2^log2_steps steps.
         then_crf (bool): Dense CRF on the scores of the walk, made to sum to 1 at each pixel.
         preset (str): Of that CRF, see :class:`DenseCRF`.
 
@@ -34,7 +35,8 @@ class WalkRefiner(Refiner):
         network: AffinityPropagator,
         *,
         background: Background,
-        walk: dict[str, Any],
+        beta: float | None = None,
+        log2_steps: int | None = None,
         then_crf: bool = False,
         preset: str = 'psa',
     ) -> None:
@@ -45,8 +47,13 @@ class WalkRefiner(Refiner):
                 f'{type(network).__name__}'
             )
         self.network = network
-        self.walk = {name: value for name, value in walk.items() if value is not None}
+        self.walk: dict[str, Any] = {}
+        self.set_walk(beta=beta, log2_steps=log2_steps)
         self.crf = DenseCRF(preset) if then_crf else None
+
+    def set_walk(self, **options: Any) -> None:
+        """Options of the network's ``propagate``; one that is None leaves its default."""
+        self.walk.update({name: value for name, value in options.items() if value is not None})
 
     def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """See :meth:`Refiner.refine`."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mmwsss.functional.polygons import fill_polygon
 from mmwsss.utils.io import atomic_open
-from mmwsss.utils.limits import check_pixels, read_bytes
+from mmwsss.utils.limits import check_pixels, read_xml
 
 from .base import MaskFormat, MaskItem, ReadMask
 
@@ -61,13 +61,7 @@ class CVATFormat(MaskFormat):
     def read(self, source: Path, images: Path | None = None) -> Iterator[ReadMask]:
         """See :meth:`MaskFormat.read`; ``source`` is the file, or the folder that holds it."""
         path = source / 'annotations.xml' if source.is_dir() else source
-        data = read_bytes(path, 'CVAT file')
-        try:
-            root = ElementTree.fromstring(data)
-        except (ElementTree.ParseError, LookupError, ValueError, RecursionError) as error:
-            raise ValueError(f'{path}: not an XML file ({error})') from error
-        if root.tag != 'annotations':
-            raise ValueError(f'{path}: not a CVAT file (its root is <{root.tag}>)')
+        root = read_xml(path, 'CVAT file', 'annotations')
         for image in root.iter('image'):
             height, width = int(image.attrib['height']), int(image.attrib['width'])
             check_pixels(path, width, height, 'image')

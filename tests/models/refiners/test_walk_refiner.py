@@ -13,7 +13,7 @@ from .networks import affinity_network, normalised
 
 def test_walk_of_the_network():
     network = affinity_network('AffinityNet')
-    walk = WalkRefiner(network, background=0.3, walk=dict(beta=2, log2_steps=None))
+    walk = WalkRefiner(network, background=0.3, beta=2)
     scores, labels = check_contract(walk)
     image, maps, _ = photo()
     expected = network.propagate(normalised(network, image), maps, background=0.3, beta=2)
@@ -25,9 +25,7 @@ def test_walk_of_the_network():
 def test_crf_after_the_walk():
     network = affinity_network('AffinityNet')
     image, maps, _ = photo()
-    scores, _ = check_contract(
-        WalkRefiner(network, background=0.3, walk={}, then_crf=True, preset='irn')
-    )
+    scores, _ = check_contract(WalkRefiner(network, background=0.3, then_crf=True, preset='irn'))
     walked = network.propagate(normalised(network, image), maps, background=0.3)
     expected = DenseCRF('irn')(image.permute(1, 2, 0), walked / walked.sum(0))
     torch.testing.assert_close(scores, torch.as_tensor(expected), rtol=1e-3, atol=1e-5)
@@ -35,7 +33,7 @@ def test_crf_after_the_walk():
 
 def test_scores_of_another_size():
     images, cams, tags, _ = batch()
-    walk = WalkRefiner(affinity_network('IRNet'), background=0.3, walk={})
+    walk = WalkRefiner(affinity_network('IRNet'), background=0.3)
     assert walk.refine(images[:1], cams[:1], tags[:1], [(12, 16)])[0].shape == (3, 12, 16)
 
 
@@ -44,4 +42,4 @@ def test_another_network():
         network_type = AffinityNet
 
     with pytest.raises(ValueError, match='OfPSA needs an AffinityNet, this is a IRNet'):
-        OfPSA(affinity_network('IRNet'), background=0.3, walk={})
+        OfPSA(affinity_network('IRNet'), background=0.3)
