@@ -80,7 +80,7 @@ def main():
     from mmwsss.utils.locks import lock_folders
 
     if args.device:
-        check_device(args.device)
+        args.device = check_device(args.device)
     out = Path(args.out)
     cfg = load_config(
         args.config, cfg_options=args.cfg_options, work_dir=out / 'log', launcher=args.launcher

@@ -201,7 +201,7 @@ def main():
     from mmwsss.utils.locks import lock_folders
 
     args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    check_device(args.device)
+    args.device = check_device(args.device)
     config = read_settings(args)
     refiner = refiner_of(args, config)
     kind = refiner_class(refiner['type'])

@@ -5,12 +5,17 @@ from typing import TYPE_CHECKING
 from mmwsss.utils.import_hooks import lazy_attributes
 
 if TYPE_CHECKING:
+    from .cams import CAMs
     from .config import dataset_of_split, load_config
-    from .inferencer import CAMs, infer_cams, infer_masks, init_model, load_weights
+    from .inferencer import infer_cams, infer_masks, init_model, load_weights
+    from .label_map import LabelMap
+    from .results import Results
     from .runner import build_runner
 
 __all__ = [
     'CAMs',
+    'LabelMap',
+    'Results',
     'build_runner',
     'dataset_of_split',
     'infer_cams',
@@ -23,7 +28,9 @@ __all__ = [
 __getattr__, __dir__ = lazy_attributes(
     __name__,
     dict(
-        CAMs='inferencer',
+        CAMs='cams',
+        LabelMap='label_map',
+        Results='results',
         build_runner='runner',
         dataset_of_split='config',
         infer_cams='inferencer',

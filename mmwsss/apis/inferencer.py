@@ -1,59 +1,49 @@
 """A trained model applied to a photo: CAMs, tag scores, label maps."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine import Config
-from mmengine.dataset import Compose, pseudo_collate
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 
 from mmwsss.checkpoints.formats import converted_from
 from mmwsss.checkpoints.released_weights import accept_released_weights, warn_of_origin
-from mmwsss.functional.thresholds import labels_at_threshold
-from mmwsss.registry import MODELS, TRANSFORMS
+from mmwsss.registry import MODELS
 from mmwsss.utils.env import check_device
-from mmwsss.utils.image_io import read_image, shrink
-from mmwsss.utils.memory import memory_errors_named
 
+from .cams import CAMs, check_threshold
 from .config import load_config
+from .label_map import LabelMap
+from .photo_inference import predict_photos
+from .photo_inputs import Photo, gather_photos, tags_of_photos
+from .recorded_config import is_checkpoint, recorded_config
+from .results import Results
 
-INFERENCE_KEYS = ('classes',)  # class names of a config without data
-
-
-class CAMs(NamedTuple):
-    """Result of :func:`infer_cams`.
-
-    Attributes:
-        classes (numpy.ndarray): (K,) 0-based ids of the classes that have a map.
-        cams (numpy.ndarray): (K,H,W) float32 in [0,1].
-        scores (numpy.ndarray): (C,) probability of every tag.
-        names (list[str]): Names of ``classes``.
-    """
-
-    classes: np.ndarray
-    cams: np.ndarray
-    scores: np.ndarray
-    names: list[str]
+INFERENCE_KEYS = ('classes', 'cam_threshold')  # of a config without data
 
 
 def init_model(
-    config: str | Path | Config,
-    checkpoint: str | None = None,
+    config: str | Path | Config | None = None,
+    checkpoint: str | Path | None = None,
     device: str | torch.device = 'cpu',
     cfg_options: dict[str, Any] | None = None,
 ) -> Any:
     """Build a model in evaluation mode, with the weights of a checkpoint.
 
     Args:
-        config (str | Path | Config): Config file.
-        checkpoint (str, optional): File or URL; ours or any that the model translates. None leaves
-            random weights.
-        device (str | torch.device): Where to put the model.
+        config (str | Path | Config): Config file, or the name of one of mmwsss
+            (``'mmwsss::mctformer_plus_voc.py'``). A checkpoint of ours needs none: alone, as the
+            first argument or the second, it is built by the config that it records, which is read
+            and not executed.
+        checkpoint (str | Path, optional): File or URL; ours or any that the model translates. None
+            leaves random weights.
+        device (str | torch.device): Where to put the model; ``'auto'``: on the first accelerator,
+            else on the CPU.
         cfg_options (dict, optional): Overrides of the config.
 
     Returns:
@@ -66,17 +56,23 @@ def init_model(
             names it.
     """
     device = check_device(device)
-    config = load_config(config, cfg_options=cfg_options, extra_keys=INFERENCE_KEYS)
-    model = MODELS.build(config.model)
+    if checkpoint is None and is_checkpoint(config):
+        config, checkpoint = None, str(config)
+    if config is None:
+        if checkpoint is None:
+            raise ValueError('init_model needs a config or a checkpoint')
+        config = recorded_config(checkpoint)
+    cfg = load_config(config, cfg_options=cfg_options, extra_keys=INFERENCE_KEYS)
+    model = MODELS.build(cfg.model)
     names = None
     if checkpoint is not None:
         names = (
             load_weights(model, checkpoint).get('meta', {}).get('dataset_meta', {}).get('classes')
         )
-    model.cfg = config
+    model.cfg = cfg
     model.class_names = tuple(
         names
-        or config.get('classes')
+        or cfg.get('classes')
         or ('background', *map(str, range(getattr(model, 'num_classes', 0))))
     )
     return model.to(device).eval()
@@ -146,161 +142,125 @@ def _first_line(text: str) -> str:
 
 def infer_cams(
     model: Any,
-    image: str | Path | np.ndarray,
-    tags: Iterable[str | int] | None = None,
+    image: Any,
+    tags: Any = None,
     *,
     scales: Sequence[float] | None = None,
     flip: bool | None = None,
     refine: bool | None = None,
     max_side: int | None = None,
-) -> CAMs:
-    """Class activation maps of one image.
+    threshold: float | None = None,
+    rgb: bool | None = None,
+    batch_size: int | None = None,
+    progress: bool = False,
+) -> Any:
+    """Class activation maps of one photo, or of several; the masks come with them.
 
     Args:
         model (TagClassifier): Model of :func:`init_model`.
-        image (str | Path | numpy.ndarray): File, or (H,W,3) uint8 BGR.
-        tags (Sequence[str | int], optional): Names or 0-based ids of the classes in the image;
-            None: the predicted ones.
+        image: A file, or an (H,W,3) uint8 BGR array; also a folder, a pattern such as
+            ``'trip/*.jpg'``, a PIL image, a grey or float array, a tensor (3,H,W), or a sequence of
+            these, see :func:`mmwsss.apis.photo_inputs.gather_photos`. A file is turned as its EXIF
+            orientation says, and the maps are those of the photo as it is shown.
+        tags (Sequence[str | int], optional): Names or 0-based ids of the classes in the photo, or
+            one of them; for several photos those of all, a list of each, or a mapping from names
+            of photos (file names without suffix). None: the predicted ones.
         scales (Sequence[float], optional): Test scales; None: those of the config.
         flip (bool, optional): Add the horizontal flip of each scale; None: as the config says.
         refine (bool, optional): Refine with the patch affinity; None: as the config says.
         max_side (int, optional): A photo with a longer side is made smaller for the network, and
-            its maps are scaled back; None: as the config says. A file is turned as its EXIF
-            orientation says, and the maps are those of the photo as it is shown.
+            its maps are scaled back; None: as the config says.
+        threshold (float, optional): Background threshold of the mask in [0,1]; None:
+            ``cam_threshold`` of the config, else 0.4.
+        rgb (bool, optional): Order of the channels of arrays and tensors; None: BGR for arrays,
+            RGB for tensors.
+        batch_size (int, optional): Photos of one size that the network sees together; results stay
+            the same. None: what the memory of a GPU holds, 1 on a CPU.
+        progress (bool): Show a bar.
 
     Returns:
-        CAMs
+        CAMs | Results: :class:`~mmwsss.apis.cams.CAMs` of one photo; of several a
+        :class:`~mmwsss.apis.results.Results`, a list of them in the order of the photos.
 
     Raises:
         ValueError: Unknown tag, unreadable image, an image smaller than a patch, or one that needs
             more memory than there is.
     """
-    sample = _predict(model, image, tags, scales, dict(flip=flip, refine=refine), max_side)
-    keys = np.asarray(sample.cam_keys, np.int64)
-    return CAMs(
-        keys,
-        sample.pred_cams.data.float().cpu().numpy(),
-        sample.pred_scores.cpu().numpy(),
-        [model.class_names[key + 1] for key in keys],
+    if not hasattr(model, 'predict_cams'):
+        raise ValueError(f'{type(model).__name__} segments and makes no maps; use infer_masks')
+    photos, single = gather_photos(image, rgb=rgb)
+    threshold = check_threshold(
+        model.cfg.get('cam_threshold', 0.4) if threshold is None else threshold
     )
+    found = predict_photos(
+        model,
+        photos,
+        tags_of_photos(tags, photos, single),
+        scales=scales,
+        options=dict(flip=flip, refine=refine),
+        max_side=max_side,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    cams = {index: _cams_of(model, photos[index], sample, threshold) for index, sample in found}
+    return cams[0] if single else Results(cams[index] for index in range(len(photos)))
 
 
 def infer_masks(
     model: Any,
-    image: str | Path | np.ndarray,
-    tags: Iterable[str | int] | None = None,
+    image: Any,
+    tags: Any = None,
     *,
     threshold: float | None = None,
     scales: Sequence[float] | None = None,
     flip: bool | None = None,
     refine: bool | None = None,
     max_side: int | None = None,
-) -> np.ndarray:
-    """Label map of one image: CAMs cut at a threshold, or the prediction of a segmentation network.
+    rgb: bool | None = None,
+    batch_size: int | None = None,
+    progress: bool = False,
+) -> Any:
+    """Label map of one photo, or of several: CAMs cut at a threshold, or the prediction of a
+    segmentation network.
 
     Args:
-        model, image, tags, scales, flip, refine, max_side: See :func:`infer_cams`; a network that
-            segments only takes ``model``, ``image`` and ``max_side``.
-        threshold (float, optional): Background threshold of CAMs; None: ``cam_threshold`` of the
-            config, else 0.4.
+        model, image, tags, scales, flip, refine, max_side, rgb, batch_size, progress: See
+            :func:`infer_cams`; a network that segments takes no tags, scales, flip and refine.
+        threshold (float, optional): Background threshold of CAMs in [0,1]; None: ``cam_threshold``
+            of the config, else 0.4.
 
     Returns:
-        numpy.ndarray: (H,W) uint8, 0 background, class c is c+1.
+        LabelMap | Results: (H,W) uint8 array, 0 background, class c is c+1
+        (:class:`~mmwsss.apis.label_map.LabelMap`); of several photos a list of them.
     """
+    shared: dict[str, Any] = dict(max_side=max_side, batch_size=batch_size, progress=progress)
     if hasattr(model, 'predict_cams') and not getattr(model, 'segments', False):
-        result = infer_cams(
-            model, image, tags, scales=scales, flip=flip, refine=refine, max_side=max_side
-        )
-        threshold = model.cfg.get('cam_threshold', 0.4) if threshold is None else threshold
-        return (
-            labels_at_threshold(torch.from_numpy(result.cams), result.classes.tolist(), threshold)
-            .numpy()
-            .astype(np.uint8)
-        )
+        options: dict[str, Any] = dict(scales=scales, flip=flip, refine=refine, rgb=rgb, **shared)
+        cams = infer_cams(model, image, tags, threshold=threshold, **options)
+        return cams.mask if isinstance(cams, CAMs) else Results(entry.mask for entry in cams)
     if tags is not None or scales is not None or flip is not None or refine is not None:
         raise ValueError(f'{type(model).__name__} segments without tags, scales, flip and refine')
-    sample = _predict(model, image, None, None, {}, max_side)
+    photos, single = gather_photos(image, rgb=rgb)
+    masks = {
+        index: LabelMap(_labels(sample), model.class_names, photos[index])
+        for index, sample in predict_photos(model, photos, None, **shared)
+    }
+    return masks[0] if single else Results(masks[index] for index in range(len(photos)))
+
+
+def _cams_of(model: Any, photo: Photo, sample: Any, threshold: float) -> CAMs:
+    keys = np.asarray(sample.cam_keys, np.int64)
+    return CAMs(
+        keys,
+        sample.pred_cams.data.float().cpu().numpy(),
+        sample.pred_scores.cpu().numpy(),
+        [model.class_names[key + 1] for key in keys],
+        tuple(model.class_names),
+        photo,
+        threshold,
+        _labels(sample) if 'pred_sem_seg' in sample else None,
+    )
+
+
+def _labels(sample: Any) -> np.ndarray:
     return sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-
-
-@torch.no_grad()
-def _predict(
-    model: Any,
-    image: str | Path | np.ndarray,
-    tags: Iterable[str | int] | None,
-    scales: Sequence[float] | None,
-    options: dict[str, Any],
-    max_side: int | None,
-) -> Any:
-    dataset = model.cfg.test_dataloader.dataset
-    load: dict[str, Any] = next(
-        (step for step in dataset.pipeline if step['type'].endswith('LoadImage')), {}
-    )
-    name = 'the image' if isinstance(image, np.ndarray) else str(image)
-    if not isinstance(image, np.ndarray):
-        reading = {key: load[key] for key in ('max_pixels', 'value_range') if key in load}
-        image = read_image(image, **reading)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f'the image must be (H,W,3) uint8 BGR, got {image.shape} {image.dtype}')
-    is_classifier = hasattr(model, 'predict_cams')
-    height, width = image.shape[:2]
-    image = shrink(image, max_side or dataset.get('max_side') or load.get('max_side'))
-    results = dict(
-        img=image,
-        img_shape=image.shape[:2],
-        ori_shape=(height, width),
-        img_path=name,
-        seg_fields=[],
-    )
-    if is_classifier:
-        results.update(
-            num_tags=model.num_classes, gt_tags=[] if tags is None else _tag_ids(model, tags)
-        )
-    data = _inference_pipeline(model.cfg, scales)(results)
-    saved: Any = getattr(model, 'test_cfg', None)
-    if is_classifier:
-        changed = {
-            key: value
-            for key, value in dict(options, scales=scales if 'scales' in saved else None).items()
-            if value is not None
-        }
-        if not set(changed) <= set(saved):
-            raise ValueError(
-                f'{type(model).__name__} has no option '
-                f'{", ".join(sorted(set(changed) - set(saved)))}'
-            )
-        model.test_cfg = dict(saved, tags='predicted' if tags is None else 'gt', **changed)
-    try:
-        with memory_errors_named(f'{name} ({width}x{height})', 'give max_side, e.g. 1024'):
-            return model.test_step(pseudo_collate([data]))[0]
-    finally:
-        if is_classifier:
-            model.test_cfg = saved
-
-
-def _tag_ids(model: Any, tags: Iterable[str | int]) -> list[int]:
-    ids = []
-    for tag in tags:
-        if isinstance(tag, str):
-            if tag not in model.class_names[1:]:
-                raise ValueError(
-                    f'unknown tag {tag!r}; the model knows {", ".join(model.class_names[1:])}'
-                )
-            tag = model.class_names.index(tag) - 1
-        if not 0 <= tag < model.num_classes:
-            raise ValueError(f'tag id {tag} is outside 0..{model.num_classes - 1}')
-        ids.append(int(tag))
-    return ids
-
-
-def _inference_pipeline(config: Config, scales: Sequence[float] | None) -> Compose:
-    """The test pipeline of the config without loading, at other scales if asked."""
-    steps = []
-    for step in config.test_dataloader.dataset.pipeline:
-        step, kind = dict(step), step['type'].rpartition('.')[2]
-        if kind.startswith('Load'):
-            continue
-        if kind == 'MultiScaleViews' and scales is not None:
-            step['scales'] = tuple(scales)
-        steps.append(TRANSFORMS.build(step))
-    return Compose(steps)

@@ -43,13 +43,22 @@ def collect_environment() -> dict[str, Any]:
 def check_device(name: torch.device | str) -> torch.device:
     """The device of a name, before anything is built for it.
 
+    Args:
+        name: Name of PyTorch, or ``'auto'``: the first accelerator, else the CPU.
+
     Raises:
         ValueError: PyTorch has no such device, or the machine lacks it.
     """
+    if name == 'auto':
+        from mmengine.device import get_device
+
+        return torch.device(get_device())
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ValueError(f'device {str(name)!r}: not a device; use cpu, cuda or cuda:1') from error
+        raise ValueError(
+            f'device {str(name)!r}: not a device; use auto, cpu, cuda or cuda:1'
+        ) from error
     if device.type == 'cuda':
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if not count:

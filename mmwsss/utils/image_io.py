@@ -159,10 +159,34 @@ def read_image(
         stored = _as_stored(result, turn)
         if wide:
             _fill_deep_color(stored, path, image, value_range)
-        elif image.mode in _DEEP:
-            _fill_deep(stored, path, image, value_range)
         else:
-            _fill_colors(stored, image, None if raw else alpha_color)
+            _fill(stored, path, image, None if raw else alpha_color, value_range)
+    return result
+
+
+def image_to_bgr(
+    image: Image.Image,
+    *,
+    alpha_color: tuple[int, int, int] = ALPHA_COLOR,
+    value_range: str | tuple[float, float] = 'percentile',
+) -> np.ndarray:
+    """(H,W,3) uint8 BGR of a PIL image in any mode, its pixels as they lie in it: PIL leaves it to
+    the caller to apply the EXIF orientation (``PIL.ImageOps.exif_transpose``).
+
+    Args:
+        image: Image; that of an open file is decoded.
+        alpha_color, value_range: See :func:`read_image`.
+
+    Raises:
+        ValueError: Pixels cannot be decoded.
+    """
+    check_pixels('the image', image.width, image.height, 'image')
+    try:
+        image.load()
+    except IMAGE_ERRORS as error:
+        raise ValueError(f'unreadable image ({_reason(error, "the image")})') from error
+    result = np.empty((image.height, image.width, 3), np.uint8)
+    _fill(result, 'the image', image, alpha_color, value_range)
     return result
 
 
@@ -201,6 +225,20 @@ def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
     for top in range(0, image.height, step):
         bottom = min(top + step, image.height)
         yield slice(top, bottom), image.crop((0, top, image.width, bottom))
+
+
+def _fill(
+    stored: np.ndarray,
+    path: str | Path,
+    image: Image.Image,
+    alpha_color: tuple[int, int, int] | None,
+    value_range: str | tuple[float, float],
+) -> None:
+    """Pixels of a decoded image with 8 bits per channel, or of a grey one with more."""
+    if image.mode in _DEEP:
+        _fill_deep(stored, path, image, value_range)
+    else:
+        _fill_colors(stored, image, alpha_color)
 
 
 def _fill_colors(

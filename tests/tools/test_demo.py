@@ -76,8 +76,15 @@ def test_predicted_tags_and_segmentation(demo, photos, segmentor):
     one_line(demo(photos / 'one.jpg', '--tags', 'kite', model=segmentor), 'segments without tags')
 
 
+def test_weights_alone(photos, classifier):
+    words = ('--checkpoint', classifier.checkpoint, '--tags', 'kite', '--out', photos / 'alone')
+    assert run_tool('demo.py', photos / 'one.jpg', *words).code == 0
+    assert [*read_json(photos / 'alone' / 'results.json')['one']['scores']] == ['kite']
+
+
 def test_bad_input(demo, photos):
     one_line(run_tool('demo.py', photos / 'one.jpg', '--out', photos / 'out'), '--checkpoint')
+    one_line(demo('https://example.org/a.jpg'), 'not downloaded')
     one_line(demo(photos / 'nothing.jpg'), 'nothing.jpg: no such photo')
     one_line(demo(photos / 'one.jpg', '--tags', 'kite,cat'), "'cat' is not a known class")
     (photos / 'notes.txt').write_text('x')

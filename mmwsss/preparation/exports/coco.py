@@ -36,6 +36,10 @@ class COCOFormat(MaskFormat):
 
     def write(self, items: Iterator[MaskItem], out: Path) -> None:
         """See :meth:`MaskFormat.write`."""
+        write_json(out / 'annotations.json', self.content(items))
+
+    def content(self, items: Iterator[MaskItem]) -> dict[str, Any]:
+        """Content of the file of all items."""
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         for item in items:
@@ -48,14 +52,13 @@ class COCOFormat(MaskFormat):
                 annotations.append(dict(entry, id=len(annotations) + 1, image_id=number))
         names = enumerate(self.classes[1:], 1)
         categories = [dict(id=number, name=name, supercategory='') for number, name in names]
-        content = dict(
+        return dict(
             info=dict(description='Masks exported by mmwsss'),
             licenses=[],
             images=images,
             annotations=annotations,
             categories=categories,
         )
-        write_json(out / 'annotations.json', content)
 
     def _annotation(self, region: Region, size: tuple[int, int]) -> dict[str, Any]:
         height, width = region.mask.shape

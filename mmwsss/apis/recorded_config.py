@@ -1,0 +1,115 @@
+"""The config that a checkpoint of ours records: read as data, never executed."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+from mmengine.runner import CheckpointLoader
+
+import mmwsss.registry
+from mmwsss.checkpoints.formats import FORMATS, recognise
+from mmwsss.utils.config_text import parse_config_text
+
+from .overrides import find_component
+
+# what inference reads of a config
+NEEDED = ('model', 'test_dataloader', 'default_scope', 'classes', 'cam_threshold')
+WEIGHTS = ('.pth', '.pt', '.ckpt', '.safetensors')
+SCOPES = ('mmwsss', 'mmseg', 'mmpretrain', 'mmengine', 'mmcv')
+COMPONENT = re.compile(rf'(?:(?:{"|".join(SCOPES)})\.)?\w+')
+
+
+def is_checkpoint(path: Any) -> bool:
+    """Whether a file or URL is one of weights and not a config, by its name."""
+    return isinstance(path, str | Path) and Path(path).suffix in WEIGHTS
+
+
+def recorded_config(checkpoint: str | Path) -> Config:
+    """What inference needs of the config that a checkpoint was trained with.
+
+    The text is parsed and never run. It may name registered components alone: a name that MMEngine
+    would import from elsewhere, such as ``os.system``, is refused.
+
+    Args:
+        checkpoint (str | Path): File or URL.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a checkpoint, one without a config, or one whose config needs code of
+            another file. The message names it and what to do.
+    """
+    content = _load(checkpoint)
+    text = (content.get('meta') or {}).get('cfg') if isinstance(content, Mapping) else None
+    values = parse_config_text(text) if isinstance(text, str) else None
+    if not values or not {'model', 'test_dataloader'} <= {*values}:
+        raise ValueError(
+            f'{checkpoint}: records no config of ours; name it, e.g. '
+            f'init_model({_example(content)!r}, {str(checkpoint)!r})'
+        )
+    if values.get('custom_imports'):
+        raise ValueError(
+            f'{checkpoint}: its config imports modules of its own '
+            f'({values["custom_imports"]}), which are not run for a checkpoint alone; name the '
+            f'config file'
+        )
+    values = {key: values[key] for key in NEEDED if key in values}
+    _check_components(values, checkpoint)
+    return Config(values, cfg_text=text, filename=str(checkpoint))
+
+
+def _load(checkpoint: str | Path) -> Any:
+    try:
+        return CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'{checkpoint}: checkpoint not found') from error
+    except (ValueError, RuntimeError, EOFError, KeyError, AttributeError) as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        message = line if str(checkpoint) in line else f'{checkpoint}: {line}'
+        raise ValueError(message) from error
+
+
+def _example(content: Any) -> str:
+    """Name of a config that the weights may belong to."""
+    name = recognise(content) if isinstance(content, dict) else None
+    return f'mmwsss::{FORMATS[name].config if name else "mctformer_plus_voc.py"}'
+
+
+def _check_components(values: Mapping[str, Any], checkpoint: str | Path) -> None:
+    """Refuse types that are not registered components."""
+    found = {
+        kind: find_component(kind, scope) if COMPONENT.fullmatch(kind) else None
+        for kind, scope in _types(values, None)
+    }
+    registered = {id(component) for registry in _registries() for component in registry.values()}
+    for kind, component in found.items():
+        if component is None or id(component) not in registered:
+            raise ValueError(
+                f'{checkpoint}: its config names {kind!r}, which is not a component of mmwsss or '
+                f'OpenMMLab; name the config file if you trust it'
+            )
+
+
+def _types(node: Any, scope: str | None) -> Iterator[tuple[str, str | None]]:
+    """Types in a config and the scope of each."""
+    if isinstance(node, Mapping):
+        scope = node.get('_scope_', scope)
+        if 'type' in node:
+            yield str(node['type']), scope
+        for value in node.values():
+            yield from _types(value, scope)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _types(value, scope)
+
+
+def _registries() -> Iterator[dict[str, Any]]:
+    """Tables of our registries and of those above them and beside them."""
+    own = [entry for entry in vars(mmwsss.registry).values() if isinstance(entry, Registry)]
+    pending = list({id(registry.root): registry.root for registry in own}.values())
+    while pending:
+        registry = pending.pop()
+        yield registry.module_dict
+        pending += registry.children.values()
