@@ -3,23 +3,13 @@
 _base_ = ['aream_voc.py']
 data_root = 'data/coco14'
 model = dict(num_classes=80)
-train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='mmwsss.COCO14TagDataset',
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/train.txt',
-        pipeline={{_base_.train_pipeline}},
-    )
+images = dict(
+    type='mmwsss.COCO14TagDataset',
+    data_root=data_root,
+    ann_file='ImageSets/Segmentation/train.txt',
 )
+train_dataloader = dict(dataset=dict(_delete_=True, pipeline={{_base_.train_pipeline}}, **images))
 val_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='mmwsss.COCO14TagDataset',
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/train.txt',
-        test_mode=True,
-        pipeline={{_base_.test_pipeline}},
-    )
+    dataset=dict(_delete_=True, test_mode=True, pipeline={{_base_.test_pipeline}}, **images)
 )
 test_dataloader = val_dataloader

@@ -3,7 +3,11 @@
 # the maps are worth copying, and the segmentation, which starts from random weights, guides them
 # only once it has learned something. A short run needs a faster average. These maps are best at
 # thresholds near 0.25 (auxiliary 0.15), so their labels begin there.
-_base_ = ['_base_/datasets/toy_single_stage.py', '_base_/cosa_runtime.py']
+_base_ = [
+    '_base_/datasets/toy_single_stage.py',
+    '_base_/schedules/small_adamw.py',
+    '_base_/cosa_runtime.py',
+]
 model = dict(
     type='mmwsss.CoSA',
     num_classes=8,
@@ -29,13 +33,7 @@ train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(
         type='mmwsss.MultiViews',
-        base=[
-            dict(
-                type='mmwsss.RandomScale', ratio_range=(0.75, 1.25), backend='pillow', truncate=True
-            ),
-            dict(type='mmpretrain.RandomFlip', prob=0.5),
-            dict(type='mmwsss.AffinityCrop', crop_size=(96, 96), img_pad=0),
-        ],
+        base={{_base_.base_steps}},
         views=[
             [],
             [
@@ -49,15 +47,7 @@ train_pipeline = [
     dict(type='mmwsss.PackTagInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-optim_wrapper = dict(
-    type='mmengine.OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
-    paramwise_cfg=dict(
-        norm_decay_mult=0.0,
-        bias_decay_mult=0.0,
-        custom_keys={'cls_token': dict(decay_mult=0.0), 'pos_embed': dict(decay_mult=0.0)},
-    ),
-)
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
 max_iters = 1200
 train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters, val_interval=400)
 param_scheduler = [
@@ -70,8 +60,6 @@ param_scheduler = [
         by_epoch=False,
     )
 ]
-val_cfg = dict()
-test_cfg = dict()
 # tools/test.py --tta: images squashed to 96 x 96, two scales with flips
 tta_options = {
     '_delete_': True,

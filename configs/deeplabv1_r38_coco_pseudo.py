@@ -3,23 +3,15 @@
 _base_ = ['deeplabv1_r38_voc_pseudo.py']
 model = dict(decode_head=dict(num_classes=81))
 data_root = 'data/coco14'
+images = dict(data_root=data_root, metainfo=None, classes='classes.txt')
 train_dataloader = dict(
     dataset=dict(
-        data_root=data_root,
         ann_file='ImageSets/Segmentation/train.txt',
-        metainfo=None,
-        classes='classes.txt',
         data_prefix=dict(pseudo_mask_path='work_dirs/mctformer_plus_coco_pipeline/masks'),
+        **images,
     )
 )
-val_dataloader = dict(
-    dataset=dict(
-        data_root=data_root,
-        metainfo=None,
-        classes='classes.txt',
-        data_prefix=dict(seg_map_path='SegmentationClass'),
-    )
-)
+val_dataloader = dict(dataset=dict(data_prefix=dict(seg_map_path='SegmentationClass'), **images))
 test_dataloader = val_dataloader
 max_iters = 615600  # 30 epochs of 82,081 images
 param_scheduler = [

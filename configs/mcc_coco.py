@@ -4,7 +4,7 @@
 _base_ = [
     '_base_/models/mcc_deit-b.py',
     '_base_/datasets/coco14_single_stage.py',
-    '_base_/schedules/single_stage.py',
+    '_base_/schedules/single_stage_80k.py',
     '_base_/single_stage_runtime.py',
 ]
 model = dict(
@@ -21,17 +21,3 @@ model = dict(
         legacy_box=True,
     ),
 )
-max_iters = 80000
-auto_scale_lr = dict(base_batch_size=8)
-train_cfg = dict(max_iters=max_iters, val_interval=4000)
-param_scheduler = [
-    dict(
-        type='mmwsss.WarmupPolyLR',
-        warmup=1500,
-        warmup_ratio=1e-6,
-        power=0.9,
-        end=max_iters,
-        by_epoch=False,
-    )
-]
-default_hooks = dict(checkpoint=dict(interval=4000))

@@ -1,6 +1,10 @@
 # MCC from random weights on the toy shapes, tags to segmentation in one run of minutes on two CPU
 # cores.
-_base_ = ['_base_/datasets/toy_single_stage.py', '_base_/single_stage_runtime.py']
+_base_ = [
+    '_base_/datasets/toy_single_stage.py',
+    '_base_/schedules/small_adamw.py',
+    '_base_/single_stage_runtime.py',
+]
 model = dict(
     type='mmwsss.MCC',
     num_classes=8,
@@ -24,15 +28,6 @@ model = dict(
     pseudo_label=dict(high=0.6, low=0.3, scales=(1.0,), downscale=2),
     test_cfg=dict(scales=(1.0,), flip=True, seg_flip=True),
 )
-optim_wrapper = dict(
-    type='mmengine.OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
-    paramwise_cfg=dict(
-        norm_decay_mult=0.0,
-        bias_decay_mult=0.0,
-        custom_keys={'cls_token': dict(decay_mult=0.0), 'pos_embed': dict(decay_mult=0.0)},
-    ),
-)
 max_iters = 600
 train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters, val_interval=300)
 param_scheduler = [
@@ -45,8 +40,6 @@ param_scheduler = [
         by_epoch=False,
     )
 ]
-val_cfg = dict()
-test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=50, log_metric_by_epoch=False),
     checkpoint=dict(

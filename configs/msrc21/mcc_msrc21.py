@@ -1,20 +1,23 @@
 # MCC on MSRC-21 photographs with image tags (320x213, 393 train, 96 val, 15 classes): a small
 # transformer on a frozen ImageNet trunk, minutes on a CPU. The folder has the layout of own photos
 # (docs/user_guides/own_data.md): --cfg-options data_root=/path/to/msrc21
-_base_ = ['../_base_/models/photo_trunk.py', '../_base_/single_stage_runtime.py']
-data_root = 'data/msrc21'
+_base_ = [
+    '../_base_/models/photo_trunk.py',
+    '../_base_/datasets/msrc21_tags.py',
+    '../_base_/schedules/small_adamw.py',
+    '../_base_/single_stage_runtime.py',
+]
 jitter = dict(type='mmwsss.RandomPhotometry', jitter=(0.3, 0.3, 0.3, 0.02), jitter_prob=0.8)
+base_steps = [
+    dict(type='mmwsss.RandomScale', ratio_range=(0.6, 1.2), backend='pillow', truncate=True),
+    dict(type='mmpretrain.RandomFlip', prob=0.5),
+    dict(type='mmwsss.AffinityCrop', crop_size=(160, 160), img_pad=0),
+]
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(
         type='mmwsss.MultiViews',
-        base=[
-            dict(
-                type='mmwsss.RandomScale', ratio_range=(0.6, 1.2), backend='pillow', truncate=True
-            ),
-            dict(type='mmpretrain.RandomFlip', prob=0.5),
-            dict(type='mmwsss.AffinityCrop', crop_size=(160, 160), img_pad=0),
-        ],
+        base=base_steps,
         views=[
             [jitter],
             dict(
@@ -38,34 +41,8 @@ test_pipeline = [
     dict(type='mmwsss.PackTagInputs'),
 ]
 total_batch_size = 8
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
-    dataset=dict(
-        type='mmwsss.ImageTagDataset',
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/train.txt',
-        classes='classes.txt',
-        pipeline=train_pipeline,
-    ),
-)
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(
-        type='mmwsss.ImageTagDataset',
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/val.txt',
-        classes='classes.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
-)
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = [
     dict(type='mmwsss.SegMetric'),
@@ -103,15 +80,7 @@ model = dict(
     pseudo_label=dict(high=0.4, low=0.15, scales=(1.0,), flip=False),
     test_cfg=dict(scales=(1.0, 0.75), flip=True, seg_flip=True),
 )
-optim_wrapper = dict(
-    type='mmengine.OptimWrapper',
-    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05),
-    paramwise_cfg=dict(
-        norm_decay_mult=0.0,
-        bias_decay_mult=0.0,
-        custom_keys={'cls_token': dict(decay_mult=0.0), 'pos_embed': dict(decay_mult=0.0)},
-    ),
-)
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
 max_iters = 200
 train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
@@ -124,8 +93,6 @@ param_scheduler = [
         by_epoch=False,
     )
 ]
-val_cfg = dict()
-test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=24, log_metric_by_epoch=False),
     checkpoint=dict(

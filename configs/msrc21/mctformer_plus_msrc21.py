@@ -1,8 +1,12 @@
 # MCTformer+ on MSRC-21 photos with image tags (320x213, 393 train, 96 val, 15 classes): a small
 # transformer on a frozen trunk with ImageNet weights, minutes on a CPU. The folder has the layout
 # of own photos (docs/user_guides/own_data.md): --cfg-options data_root=/path/to/msrc21
-_base_ = ['../_base_/models/photo_trunk.py', '../_base_/default_runtime.py']
-data_root = 'data/msrc21'
+_base_ = [
+    '../_base_/models/photo_trunk.py',
+    '../_base_/datasets/msrc21_tags.py',
+    '../_base_/schedules/small_adamw.py',
+    '../_base_/default_runtime.py',
+]
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(type='mmpretrain.RandomResizedCrop', scale=160, crop_ratio_range=(0.25, 1.0)),
@@ -19,32 +23,10 @@ test_pipeline = [
 total_batch_size = 16
 train_dataloader = dict(
     batch_size=16,
-    num_workers=1,
-    persistent_workers=True,
-    drop_last=True,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='mmwsss.ImageTagDataset',
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/train.txt',
-        classes='classes.txt',
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(pipeline=train_pipeline),
 )
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(
-        type='mmwsss.ImageTagDataset',
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/val.txt',
-        classes='classes.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
-)
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = [
     dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)]),
@@ -71,15 +53,7 @@ model = dict(
     # type='mmwsss.CAM', relu=False), patchcam reaches 55.3, but a CRF needs a flat background.
     test_cfg=dict(map_type='patchcam', refine=False),
 )
-optim_wrapper = dict(
-    type='mmengine.OptimWrapper',
-    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05),
-    paramwise_cfg=dict(
-        norm_decay_mult=0.0,
-        bias_decay_mult=0.0,
-        custom_keys={'cls_token': dict(decay_mult=0.0), 'pos_embed': dict(decay_mult=0.0)},
-    ),
-)
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
 max_epochs = 6
 train_cfg = dict(
     type='mmengine.EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs
@@ -96,8 +70,6 @@ param_scheduler = [
         convert_to_iter_based=True,
     )
 ]
-val_cfg = dict()
-test_cfg = dict()
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=24),
     checkpoint=dict(type='mmwsss.AtomicCheckpointHook', interval=3, max_keep_ckpts=1),

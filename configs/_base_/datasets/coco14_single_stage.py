@@ -4,24 +4,21 @@
 _base_ = ['voc12_single_stage_as-released.py']
 data_root = 'data/coco14'
 total_batch_size = 8
+images = dict(_delete_=True, type='mmwsss.COCO14TagDataset', data_root=data_root)
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(
-        _delete_=True,
-        type='mmwsss.COCO14TagDataset',
-        data_root=data_root,
         ann_file='ImageSets/Segmentation/train.txt',
         pipeline={{_base_.train_pipeline}},
+        **images,
     ),
 )
 val_dataloader = dict(
     dataset=dict(
-        _delete_=True,
-        type='mmwsss.COCO14TagDataset',
-        data_root=data_root,
         ann_file='ImageSets/Segmentation/val_part.txt',
         test_mode=True,
         pipeline={{_base_.test_pipeline}},
+        **images,
     )
 )
 test_dataloader = val_dataloader

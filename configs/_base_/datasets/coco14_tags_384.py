@@ -2,23 +2,13 @@
 # train2014.
 _base_ = ['voc12_tags_384.py']
 data_root = 'data/coco14'
-train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='mmwsss.COCO14TagDataset',
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/train.txt',
-        pipeline={{_base_.train_pipeline}},
-    )
+images = dict(
+    type='mmwsss.COCO14TagDataset',
+    data_root=data_root,
+    ann_file='ImageSets/Segmentation/train.txt',
 )
+train_dataloader = dict(dataset=dict(_delete_=True, pipeline={{_base_.train_pipeline}}, **images))
 val_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='mmwsss.COCO14TagDataset',
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/train.txt',
-        test_mode=True,
-        pipeline={{_base_.test_pipeline}},
-    )
+    dataset=dict(_delete_=True, test_mode=True, pipeline={{_base_.test_pipeline}}, **images)
 )
 test_dataloader = val_dataloader

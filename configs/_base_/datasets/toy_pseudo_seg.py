@@ -32,34 +32,24 @@ train_dataloader = dict(
         pipeline=train_pipeline,
     ),
 )
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(
-        type='mmwsss.PseudoSegDataset',
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/val.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-        metainfo=dict(classes=classes),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+evaluated = dict(
+    type='mmwsss.PseudoSegDataset',
+    data_root=data_root,
+    metainfo=dict(classes=classes),
+    data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+    test_mode=True,
+    pipeline=test_pipeline,
 )
 test_dataloader = dict(
     batch_size=1,
     num_workers=1,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(
-        type='mmwsss.PseudoSegDataset',
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/test.txt',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-        metainfo=dict(classes=classes),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(ann_file='ImageSets/Segmentation/test.txt', **evaluated),
+)
+val_dataloader = dict(
+    test_dataloader,
+    persistent_workers=True,
+    dataset=dict(ann_file='ImageSets/Segmentation/val.txt', **evaluated),
 )
 val_evaluator = dict(type='mmwsss.SegMetric')
 test_evaluator = val_evaluator

@@ -2,17 +2,16 @@
 # changes. tools/dataset_converters/toy_shapes.py writes the folder.
 _base_ = ['toy_tags.py']
 jitter = dict(type='mmwsss.RandomPhotometry', jitter=(0.2, 0.2, 0.1, 0.02), jitter_prob=0.8)
+base_steps = [
+    dict(type='mmwsss.RandomScale', ratio_range=(0.75, 1.25), backend='pillow', truncate=True),
+    dict(type='mmpretrain.RandomFlip', prob=0.5),
+    dict(type='mmwsss.AffinityCrop', crop_size=(96, 96), img_pad=0),
+]
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(
         type='mmwsss.MultiViews',
-        base=[
-            dict(
-                type='mmwsss.RandomScale', ratio_range=(0.75, 1.25), backend='pillow', truncate=True
-            ),
-            dict(type='mmpretrain.RandomFlip', prob=0.5),
-            dict(type='mmwsss.AffinityCrop', crop_size=(96, 96), img_pad=0),
-        ],
+        base=base_steps,
         views=[
             [jitter],
             dict(

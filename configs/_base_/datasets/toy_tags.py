@@ -31,34 +31,24 @@ train_dataloader = dict(
         pipeline=train_pipeline,
     ),
 )
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(
-        type='mmwsss.ImageTagDataset',
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/val.txt',
-        classes=classes,
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+evaluated = dict(
+    type='mmwsss.ImageTagDataset',
+    data_root=data_root,
+    classes=classes,
+    data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+    test_mode=True,
+    pipeline=test_pipeline,
 )
 test_dataloader = dict(
     batch_size=1,
     num_workers=1,
     sampler=dict(type='mmengine.DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(
-        type='mmwsss.ImageTagDataset',
-        data_root=data_root,
-        ann_file='ImageSets/Segmentation/test.txt',
-        classes=classes,
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(ann_file='ImageSets/Segmentation/test.txt', **evaluated),
+)
+val_dataloader = dict(
+    test_dataloader,
+    persistent_workers=True,
+    dataset=dict(ann_file='ImageSets/Segmentation/val.txt', **evaluated),
 )
 val_evaluator = [
     dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)]),

@@ -1,7 +1,7 @@
 # PASCAL VOC 2012: images of train_aug and label maps for IRN. The
 # image is padded with 0 after it is normalised, that is with the mean colour (written in BGR
 # order), the labels with 255.
-data_root = 'data/VOCdevkit/VOC2012'
+_base_ = ['voc12_affinity.py']
 affinity_dir = 'work_dirs/irn_labels/voc'
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
@@ -15,16 +15,5 @@ train_pipeline = [
 total_batch_size = 32
 train_dataloader = dict(
     batch_size=32,
-    num_workers=8,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='mmwsss.SeededInfiniteSampler', shuffle=True),
-    dataset=dict(
-        type='mmwsss.AffinityDataset',
-        data_root=data_root,
-        raw_pixels=True,
-        ann_file='ImageSets/Segmentation/train_aug.txt',
-        data_prefix=dict(img_path='JPEGImages', affinity_path=affinity_dir),
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(data_prefix=dict(affinity_path=affinity_dir), pipeline=train_pipeline),
 )

@@ -3,6 +3,25 @@
 data_root = 'data/VOCdevkit/VOC2012'
 input_size = 448
 # timm applies these to RGB images; ours are BGR, so colours are written in BGR order
+rand_augment = dict(  # its policies are names without a scope
+    type='mmpretrain.RandAugment',
+    _scope_='mmpretrain',
+    policies='timm_increasing',
+    num_policies=2,
+    total_level=10,
+    magnitude_level=9,
+    magnitude_std=0.5,
+    hparams=dict(pad_val=[104, 116, 124], interpolation='bicubic'),
+)
+rand_erasing = dict(
+    type='mmpretrain.RandomErasing',
+    erase_prob=0.25,
+    mode='rand',
+    min_area_ratio=0.02,
+    max_area_ratio=1 / 3,
+    fill_color=[103.53, 116.28, 123.675],
+    fill_std=[57.375, 57.12, 58.395],
+)
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(
@@ -13,25 +32,8 @@ train_pipeline = [
         interpolation='bicubic',
     ),
     dict(type='mmpretrain.RandomFlip', prob=0.5),
-    dict(  # its policies are names without a scope
-        type='mmpretrain.RandAugment',
-        _scope_='mmpretrain',
-        policies='timm_increasing',
-        num_policies=2,
-        total_level=10,
-        magnitude_level=9,
-        magnitude_std=0.5,
-        hparams=dict(pad_val=[104, 116, 124], interpolation='bicubic'),
-    ),
-    dict(
-        type='mmpretrain.RandomErasing',
-        erase_prob=0.25,
-        mode='rand',
-        min_area_ratio=0.02,
-        max_area_ratio=1 / 3,
-        fill_color=[103.53, 116.28, 123.675],
-        fill_std=[57.375, 57.12, 58.395],
-    ),
+    rand_augment,
+    rand_erasing,
     dict(type='mmwsss.PackTagInputs'),
 ]
 test_pipeline = [
