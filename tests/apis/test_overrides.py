@@ -86,24 +86,6 @@ def test_parts_that_a_method_lists_with_their_defaults(key, name):
     check_overrides(config, {f'{key.rpartition(".")[0]}.{name}': 1})
 
 
-@pytest.mark.parametrize(
-    'key, name',
-    [
-        ('model.num_mask', 'num_masks'),
-        ('model.loss_weights.contast', 'contrast'),
-        ('model.loss_starts.contast', 'contrast'),
-        ('model.pseudo_label.hihg', 'high'),
-        ('speed.tf23', 'tf32'),
-    ],
-)
-def test_parts_that_a_method_lists_with_their_defaults(key, name):
-    """Known and misspelt entries, also where the config has no such part."""
-    config = Config(dict(model=dict(type='mmwsss.MCC', loss_weights=dict(seg=1.0))))
-    with pytest.raises(ValueError, match=f"{key} changes nothing.*has no option.*{name}'"):
-        check_overrides(config, {key: 1})
-    check_overrides(config, {f'{key.rpartition(".")[0]}.{name}': 1})
-
-
 def test_scope_of_inherited_dictionaries():
     config = CONFIGS / 'deeplabv3plus_r18_toy_pseudo.py'
     load_config(config, cfg_options={'model.backbone.frozen_stages': 1})

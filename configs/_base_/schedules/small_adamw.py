@@ -1,5 +1,5 @@
-# Small networks for the toy shapes and for photographs on a CPU: AdamW without decay of norms, biases,
-# tokens and positions.
+# Small networks for the toy shapes and for photographs on a CPU: AdamW without decay of norms,
+# biases, tokens and positions.
 optim_wrapper = dict(
     type='mmengine.OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
