@@ -12,6 +12,7 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +20,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmwsss.evaluation import CAMMetric, SegMetric
+from mmwsss.evaluation.counter_metric import CounterMetric
 from mmwsss.evaluation.protocols import TASKS, find_protocol, metric_options
 from mmwsss.functional.confusion import MEANS, RATES
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import read_cam, read_id_list, read_mask
 from mmwsss.utils.limits import read_text
 from mmwsss.utils.names import check_name
-from mmwsss.utils.pool import available_cores, forked_map
+from mmwsss.utils.pool import forked_map
+from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
 
 CHUNK = 16  # images per task: few enough for a smooth bar, many enough to forget the cost of a task
 MOST_NAMED = 20
@@ -86,7 +89,8 @@ def parse_args(argv=None):
         help='what 255 is in the ground truth: a class, as in black-and-white masks of one object; '
         'or ignore (default, with a question where nothing else could be the object)',
     )
-    parser.add_argument('--workers', type=int, help='processes (default: one per core)')
+    parser.add_argument('--workers', type=int, help='worker processes (default: one per core)')
+    add_launcher_argument(parser)
     args = parser.parse_args(argv)
     if args.protocol is not None and any(
         (args.thresholds, args.rule, args.mean, args.rates, args.map_ignore_to)
@@ -300,6 +304,12 @@ def count_all(metric, count, ids, workers):
 
 def main(argv=None):
     args = parse_args(argv)
+    with joined_processes(args.launcher) as processes:
+        run(args, processes)
+
+
+def run(args: argparse.Namespace, processes: Processes) -> None:
+    """Count the images of this process, add up those of all, and say what came out."""
     names = class_names(args)
     ids = read_id_list(args.list)
     meta = {'classes': tuple(names), 'split': args.list.stem}
@@ -333,9 +343,19 @@ def main(argv=None):
         white = white_label(args, names, ids)
         read_sample = partial(read_mask_sample, args.gt, args.masks, len(names), white)
     metric = make_metric()
-    workers = available_cores() if args.workers is None else args.workers
-    count_all(metric, partial(count_images, make_metric, read_sample), ids, workers)
-    results = metric.summarize(len(ids))
+    workers = processes.cores if args.workers is None else args.workers
+    count_all(
+        metric, partial(count_images, make_metric, read_sample), processes.share(ids), workers
+    )
+    results = metric.summarize(len(ids))  # sums over the processes
+    if processes.is_first:
+        tell(args, metric, results, names)
+
+
+def tell(
+    args: argparse.Namespace, metric: CounterMetric, results: dict[str, Any], names: list[str]
+) -> None:
+    """Print the table, the numbers and what looks wrong."""
     print(metric.table)
     print(
         '\n'.join(

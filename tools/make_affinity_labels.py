@@ -11,19 +11,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.progress import track
-
 from mmwsss.apis.affinity_labels import AffinityLabelMaker
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.file_jobs import write_files
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
-from mmwsss.utils.fingerprint import fingerprint
 from mmwsss.utils.io import read_id_list
 from mmwsss.utils.locks import lock_folders
-from mmwsss.utils.names import output_path
-from mmwsss.utils.output_folder import claim_output_folder, is_finished
-from mmwsss.utils.pool import available_cores, bounded_map
+from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
 
 OPTIONS = dict(psa=('low_alpha', 'high_alpha'), irn=('foreground', 'background'))
 
@@ -95,9 +91,8 @@ def parse_args(argv=None):
         metavar='F',
         help='class names, background first: class ids are checked against it',
     )
-    parser.add_argument(
-        '--workers', type=int, default=available_cores(), help='processes; 0: none (default: cores)'
-    )
+    parser.add_argument('--workers', type=int, help='worker processes; 0: none (default: cores)')
+    add_launcher_argument(parser)
     args = parser.parse_args(argv)
     other = OPTIONS['irn' if args.method == 'psa' else 'psa']
     misplaced = [f'--{name.replace("_", "-")}' for name in other if getattr(args, name) is not None]
@@ -106,8 +101,14 @@ def parse_args(argv=None):
     return args
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    with joined_processes(args.launcher) as processes:
+        run(args, processes)
+
+
+def run(args: argparse.Namespace, processes: Processes) -> None:
+    """Check everything, then write the files."""
     if not args.cams.is_dir():
         raise FileNotFoundError(
             f'{args.cams}: folder of CAM files not found; write it with tools/generate_cams.py'
@@ -142,43 +143,24 @@ def main(argv=None):
         num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1,
         **given,
     )
-    with lock_folders(args.out, tool='make_affinity_labels.py'):
-        _make(args, maker, ids, cams, images)
-
-
-def _make(
-    args: argparse.Namespace,
-    maker: AffinityLabelMaker,
-    ids: list[str],
-    cams: list[str],
-    images: list[str],
-) -> None:
-    claim_output_folder(
-        args.out,
-        dict(
-            method=args.method,
-            preset=maker.crf['preset'],
-            **{name: float(getattr(maker, name)) for name in OPTIONS[args.method]},
-        ),
-        inputs={
-            img_id: f'{fingerprint(cam)} {fingerprint(image)}'
-            for img_id, cam, image in zip(ids, cams, images)
-        },
-        output=lambda img_id: output_path(args.out, img_id, maker.suffix),
+    settings = dict(
+        method=args.method,
+        preset=maker.crf['preset'],
+        **{name: float(getattr(maker, name)) for name in OPTIONS[args.method]},
     )
-    jobs = [
-        job
-        for job in zip(ids, cams, images)
-        if not is_finished(output_path(args.out, job[0], maker.suffix))
-    ]
-    workers = 0 if len(jobs) < 2 else args.workers
-    for _ in track(
-        bounded_map(maker, jobs, workers, name=lambda job: job[0]),
-        total=len(jobs),
-        description=f'labels for {args.method}',
-    ):
-        pass
-    print(f'{args.out}: {len(ids)} files ({len(ids) - len(jobs)} were there)')
+    with lock_folders(args.out, tool='make_affinity_labels.py'):
+        before = write_files(
+            lambda: maker,
+            list(zip(ids, cams, images)),
+            args.out,
+            suffix=maker.suffix,
+            settings=settings,
+            processes=processes,
+            workers=args.workers,
+            title=f'labels for {args.method}',
+        )
+        if processes.is_first:
+            print(f'{args.out}: {len(ids)} files ({before} were there)')
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction, choice_of, unit_number
-from mmwsss.utils.pool import available_cores, bounded_map
+from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -28,6 +28,7 @@ OPTIONS = dict(
     high='high',
     low='low',
     beta='beta',
+    log2_steps='log2_steps',
     then_crf='then_crf',
 )
 
@@ -106,6 +107,9 @@ def parse_args(argv=None):
     )
     parser.add_argument('--beta', type=float, help='psa, irn: exponent of the affinities')
     parser.add_argument(
+        '--log2-steps', type=int, metavar='N', help='psa, irn: the walk has 2^N steps'
+    )
+    parser.add_argument(
         '--then-crf',
         action='store_true',
         default=None,
@@ -125,9 +129,9 @@ def parse_args(argv=None):
     parser.add_argument(
         '--workers',
         type=int,
-        default=available_cores(),
         help='processes of a method without a network, on a CPU; 0: none (default: cores)',
     )
+    add_launcher_argument(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     return parser.parse_args(argv)
 
@@ -191,6 +195,12 @@ def refiner_of(args: argparse.Namespace, config: 'Config') -> dict[str, Any]:
 
 def main():
     args = parse_args()
+    with joined_processes(args.launcher) as processes:
+        run(args, processes)
+
+
+def run(args: argparse.Namespace, processes: Processes) -> None:
+    """Check everything, then write the masks."""
     # after the arguments: --help and a mistyped option answer at once
     import torch
 
@@ -200,8 +210,7 @@ def main():
     from mmwsss.utils.io import read_id_list
     from mmwsss.utils.locks import lock_folders
 
-    args.device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    args.device = check_device(args.device)
+    args.device = check_device(args.device or processes.device(torch.cuda.device_count()))
     config = read_settings(args)
     refiner = refiner_of(args, config)
     kind = refiner_class(refiner['type'])
@@ -229,53 +238,45 @@ def main():
             f'--method {refiner["type"]} needs --config and --checkpoint of a trained network'
         )
     with lock_folders(args.out, tool='refine_cams.py'):
-        write_masks(args, config, refiner, list(zip(ids, cams, images)))
+        write_masks(args, config, refiner, list(zip(ids, cams, images)), processes)
 
 
 def write_masks(
-    args: argparse.Namespace, config: 'Config', refiner: dict[str, Any], entries: list[tuple]
+    args: argparse.Namespace,
+    config: 'Config',
+    refiner: dict[str, Any],
+    entries: list[tuple],
+    processes: Processes,
 ) -> None:
     """Make the masks of ``(image id, CAM file, image file)`` that are not there yet."""
-    from rich.progress import track
-
     from mmwsss.apis.config import read_config
     from mmwsss.apis.refine import refiner_class, refiner_options
-    from mmwsss.utils.fingerprint import digest_settings, fingerprint, fingerprint_checkpoint
-    from mmwsss.utils.names import output_path
-    from mmwsss.utils.output_folder import claim_output_folder, is_finished
+    from mmwsss.utils.file_jobs import write_files
+    from mmwsss.utils.fingerprint import digest_settings, fingerprint_checkpoint
 
     kind = refiner_class(refiner['type'])
-    maker = None
-    if not kind.uses_network:  # a wrong option is an error before the folder is claimed
-        maker = make_maker(args, config, refiner)
-    options = {name: refiner.get(name, value) for name, value in refiner_options(kind).items()}
-    network = {}
+    network, maker = {}, None
     if kind.uses_network:
         network = dict(
             checkpoint=fingerprint_checkpoint(args.checkpoint),
             model=digest_settings(read_config(args.config).model),
         )
-    claim_output_folder(
-        args.out,
-        dict(method=refiner['type'], **options, **network),
-        inputs={
-            img_id: f'{fingerprint(cam)} {fingerprint(image)}' for img_id, cam, image in entries
-        },
-        output=lambda img_id: output_path(args.out, img_id, '.png'),
-    )
-    jobs = [entry for entry in entries if not is_finished(output_path(args.out, entry[0], '.png'))]
-    if jobs and maker is None:
+    else:  # a wrong option is an error before the folder is claimed
         maker = make_maker(args, config, refiner)
-    # one process feeds a device
-    alone = kind.uses_network or len(jobs) < 2 or not args.device.startswith('cpu')
-    workers = 0 if alone else args.workers
-    for _ in track(
-        bounded_map(maker, jobs, workers, name=lambda job: job[0]),
-        total=len(jobs),
-        description=f'masks by {refiner["type"]}',
-    ):
-        pass
-    print(f'{args.out}: {len(entries)} masks ({len(entries) - len(jobs)} were there)')
+    options = {name: refiner.get(name, value) for name, value in refiner_options(kind).items()}
+    before = write_files(
+        lambda: maker or make_maker(args, config, refiner),
+        entries,
+        args.out,
+        suffix='.png',
+        settings=dict(method=refiner['type'], **options, **network),
+        processes=processes,
+        # one process feeds a device
+        workers=0 if kind.uses_network or not args.device.startswith('cpu') else args.workers,
+        title=f'masks by {refiner["type"]}',
+    )
+    if processes.is_first:
+        print(f'{args.out}: {len(entries)} masks ({before} were there)')
 
 
 def make_maker(args: argparse.Namespace, config: 'Config', refiner: dict[str, Any]) -> 'MaskMaker':

@@ -49,6 +49,9 @@ def multi_stage(
     uncertain: float | None = None,
     then_crf: bool = False,
     refiner_options: Mapping[str, Any] | None = None,
+    label_sweep: Mapping[str, Any] | None = None,
+    mask_sweep: Mapping[str, Any] | None = None,
+    sweep_images: int | None = None,
     initial: str | None = None,
     initial_segmentor: bool = False,
     affinity_options: Mapping[str, Any] | None = None,
@@ -79,6 +82,10 @@ def multi_stage(
         then_crf: Dense CRF on the scores of the walk.
         refiner_options: Any other options of the refiner ``method``, by the names of its
             constructor.
+        label_sweep: Values of ``low_alpha`` and ``high_alpha``, of which a stage takes the best
+            ones by the masks of ``data.eval_split``; what is given above stays.
+        mask_sweep: The same of the options of the masks: ``background``, ``beta``, ``log2_steps``.
+        sweep_images: Both sweeps look at so many images; default: all.
         initial: Weights that the affinity network starts from.
         initial_segmentor: Let the segmentation network start from ``initial`` too.
         affinity_options: Overrides of the config of the affinity network.
@@ -103,14 +110,23 @@ def multi_stage(
         chain += _compared(other, data, threshold, par_rule)
     walk: dict[str, Any] = {}
     if affinity is not None:
+        label_cams = '{cams_star}' if unrefined_labels else '{cams}'
+        alphas: dict[str, Any] = dict(low_alpha=low_alpha, high_alpha=high_alpha)
+        if label_sweep:
+            chain.append(
+                stages.sweep_refinement(
+                    'label_sweep',
+                    data,
+                    label_cams,
+                    method='labels',
+                    values={**label_sweep, **_given(alphas)},
+                    num=sweep_images,
+                )
+            )
+            alphas = {**_best('label_sweep', label_sweep), **_given(alphas)}
         chain += [
             stages.make_affinity_labels(
-                'affinity_labels',
-                data,
-                '{cams_star}' if unrefined_labels else '{cams}',
-                method=method,
-                low_alpha=low_alpha,
-                high_alpha=high_alpha,
+                'affinity_labels', data, label_cams, method=method, **alphas
             ),
             stages.train(
                 'affinity',
@@ -123,7 +139,22 @@ def multi_stage(
                 },
             ),
         ]
-        walk = dict(config=affinity, checkpoint='{affinity.checkpoint}', then_crf=then_crf)
+        walk = dict(config=affinity, checkpoint='{affinity.checkpoint}')
+    choice = _background_options(method, threshold, par_rule)
+    if mask_sweep:
+        fixed = _given(dict(background=background))
+        chain.append(
+            stages.sweep_refinement(
+                'mask_sweep',
+                data,
+                '{cams}',
+                method=method,
+                values={**mask_sweep, **fixed, **({'preset': 'psa'} if then_crf else {})},
+                num=sweep_images,
+                **walk,
+            )
+        )
+        choice = {**_best('mask_sweep', mask_sweep), **fixed}
     chain += [
         stages.refine_cams(
             'masks',
@@ -132,7 +163,8 @@ def multi_stage(
             method=method,
             uncertain=uncertain,
             options=refiner_options,
-            **_background_options(method, threshold, par_rule),
+            then_crf=then_crf,
+            **choice,
             **walk,
         ),
         stages.evaluate('mask_eval', data, masks='{masks}'),
@@ -311,6 +343,16 @@ def _background_options(
     if method == 'par':
         return dict(rule=par_rule, low=threshold, high=threshold)
     return dict(background=threshold)
+
+
+def _best(sweep: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """What a sweep found best, for each option that it compared."""
+    return {option: f'{{{sweep}:best/{option}}}' for option in values}
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that the recipe fixes; a sweep does not choose them."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _initial(weights: str | None) -> dict[str, str]:

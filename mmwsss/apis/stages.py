@@ -235,6 +235,8 @@ def refine_cams(
     checkpoint: str | None = None,
     then_crf: bool = False,
     beta: float | str | None = None,
+    log2_steps: int | str | None = None,
+    preset: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Stage:
     """Refine maps into pseudo masks.
@@ -255,6 +257,8 @@ def refine_cams(
         checkpoint: Weights of the affinity network.
         then_crf: Dense CRF on the scores of the walk.
         beta: Exponent of the affinities.
+        log2_steps: The walk has 2^log2_steps steps.
+        preset: Of the dense CRF.
         options: Any other options of the refiner, by the names of its constructor.
     """
     return _stage(
@@ -273,10 +277,54 @@ def refine_cams(
         config=None if config is None else _config(config),
         checkpoint=checkpoint,
         beta=beta,
+        log2_steps=log2_steps,
+        preset=preset,
         background=background,
         uncertain=uncertain,
         classes=data.classes,
         cfg_options=dict(refiner=options) if options else None,
+    )
+
+
+def sweep_refinement(
+    name: str,
+    data: StageData,
+    cams: str,
+    *,
+    method: str,
+    values: Mapping[str, Any],
+    num: int | None = None,
+    config: str | None = None,
+    checkpoint: str | None = None,
+) -> Stage:
+    """Choose settings of a refiner on images with masks; later stages read
+    ``{<name>:best/<option>}``.
+
+    Args:
+        name: Name of the stage.
+        data: Its ``eval_split`` is looked at.
+        cams: Folder of CAM files.
+        method: ``'threshold'``, ``'crf'``, ``'psa'``, ``'irn'``, or ``'labels'`` of PSA.
+        values: Values of each option, as :func:`mmwsss.apis.mask_sweep.parse_values` reads them.
+        num: Only so many images.
+        config: Config of the affinity network, by name or path.
+        checkpoint: Weights of the affinity network.
+    """
+    return _stage(
+        name,
+        'sweep_refinement.py',
+        method=method,
+        values=[f'{option}={texts}' for option, texts in values.items()],
+        cams=cams,
+        images=data.images,
+        raw_pixels=data.raw_pixels,
+        gt=data.gt,
+        list=data.list(data.eval_split),
+        num=num,
+        out=f'{{{name}}}',
+        config=None if config is None else _config(config),
+        checkpoint=checkpoint,
+        classes=data.classes,
     )
 
 
@@ -294,7 +342,9 @@ def _stage(
         if value is None or value is False:
             continue
         args.append(f'--{option.replace("_", "-")}')
-        if value is not True:
+        if isinstance(value, list):
+            args += map(str, value)
+        elif value is not True:
             args.append(str(value))
     if cfg_options:
         args += ['--cfg-options', *override_words(cfg_options)]

@@ -14,7 +14,6 @@ from torch import Tensor
 from .affinity import Offset, PairGrid, pair_offsets
 
 
-@torch.no_grad()
 def random_walk(
     affinity: Tensor,
     x: Tensor,
@@ -48,6 +47,41 @@ def random_walk(
     Raises:
         ValueError: The shapes are inconsistent.
     """
+    return random_walks(
+        affinity,
+        x,
+        radius,
+        beta=beta,
+        num_steps=(num_steps,),
+        full_border=full_border,
+        offsets=offsets,
+    )[0]
+
+
+@torch.no_grad()
+def random_walks(
+    affinity: Tensor,
+    x: Tensor,
+    radius: int,
+    *,
+    beta: float,
+    num_steps: Sequence[int],
+    full_border: bool = False,
+    offsets: Sequence[Offset] | None = None,
+) -> list[Tensor]:
+    """:func:`random_walk` with several numbers of steps: one transition matrix, one walk that is
+    looked at on its way.
+
+    Args:
+        affinity, x, radius, beta, full_border, offsets: See :func:`random_walk`.
+        num_steps (Sequence[int]): Ascending.
+
+    Returns:
+        list[Tensor]: Like ``x``, one for each number of steps.
+
+    Raises:
+        ValueError: The shapes are inconsistent.
+    """
     offsets = pair_offsets(radius) if offsets is None else offsets
     if (
         affinity.dim() != x.dim() - 1
@@ -59,7 +93,7 @@ def random_walk(
             f'offsets'
         )
     if not x.numel():
-        return x.clone()
+        return [x.clone() for _ in num_steps]
     maps = x if x.dim() == 4 else x[None]
     batch, classes, height, width = maps.shape
     # other devices lack the sparse product
@@ -69,10 +103,14 @@ def random_walk(
     affinity = affinity.reshape(batch, len(offsets), affinity.shape[-1]).to(device, dtype)
     transition = _transition_matrix(affinity, (height, width), radius, beta, full_border, offsets)
     walker = maps.to(device, dtype).flatten(2).transpose(1, 2).reshape(-1, classes).contiguous()
+    results = []
     with torch.autocast(device.type, enabled=False):
-        for _ in range(num_steps):
-            walker = transition @ walker
-    return walker.view(batch, height * width, classes).transpose(1, 2).reshape(x.shape).to(x)
+        for start, stop in zip((0, *num_steps), num_steps):
+            for _ in range(stop - start):
+                walker = transition @ walker
+            cells = walker.view(batch, height * width, classes).transpose(1, 2)
+            results.append(cells.reshape(x.shape).to(x))
+    return results
 
 
 def _transition_matrix(

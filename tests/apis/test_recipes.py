@@ -68,7 +68,8 @@ def test_options_of_the_recipe():
     run = Pipeline(PIPELINES / 'acr_voc.py', options={'recipe.background': 0.2})
     masks = args(run, 'masks')
     assert masks[masks.index('--background') + 1] == '0.2'
-    masks = args(Pipeline(PIPELINES / 'mctformer_plus_voc.py'), 'masks')
+    options = {'recipe.mask_sweep': None}
+    masks = args(Pipeline(PIPELINES / 'mctformer_plus_voc.py', options=options), 'masks')
     assert masks[masks.index('--background') + 1] == '{cam_eval:cam/best_threshold}'
 
 
@@ -83,6 +84,28 @@ def test_options_of_the_refiner():
     masks = args(Pipeline(PIPELINES / 'mctformer_plus_toy.py', options=options), 'masks')
     at = masks.index('--cfg-options')
     assert masks[at + 1 :] == ['refiner.sizes=[50,100]', 'refiner.compactness=5']
+
+
+def test_settings_that_a_sweep_chooses():
+    """Labels and masks take what the sweep before them found, on the masks of train."""
+    run = Pipeline(PIPELINES / 'acr_coco.py')
+    order = ['label_sweep', 'affinity_labels', 'affinity', 'mask_sweep', 'masks', 'mask_eval']
+    assert [name for name in names(run) if name in order] == order
+    sweep, labels, masks = (args(run, name) for name in ('label_sweep', *order[1:5:3]))
+    assert sweep[sweep.index('--values') + 1 :][:2] == [
+        'low_alpha=1,2,3,4',
+        'high_alpha=8,12,16,24',
+    ]
+    assert '{cams_star}' in sweep and sweep[sweep.index('--num') + 1] == '2000'
+    assert labels[labels.index('--low-alpha') + 1] == '{label_sweep:best/low_alpha}'
+    for option in ('background', 'beta', 'log2_steps'):
+        at = masks.index(f'--{option.replace("_", "-")}')
+        assert masks[at + 1] == f'{{mask_sweep:best/{option}}}'
+    walk = args(run, 'mask_sweep')
+    assert walk[walk.index('--checkpoint') + 1] == '{affinity.checkpoint}'
+    fixed = Pipeline(PIPELINES / 'mctformer_v2_voc.py')
+    assert not {'label_sweep', 'mask_sweep'} & set(names(fixed))
+    assert args(fixed, 'masks')[-2:] == ['--background', '0.39']
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """IRN: class boundaries learnt from confident pixels, and the random walk that stops at them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.affinity import affinity_edge, affinity_loss, displacement_loss, path_offsets
-from mmwsss.functional.random_walk import random_walk
+from mmwsss.functional.random_walk import random_walks
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
 
@@ -189,27 +189,56 @@ class IRNet(AffinityPropagator):
             ValueError: Image and maps differ in size.
         """
         image, cams = self.prepare(image, cams)
-        height, width = image.shape[-2:]
-        plane = cams.new_full((1, height, width), background)
+        plane = cams.new_full((1, *image.shape[-2:]), background)
         if not len(cams):
             return plane
+        walks = self.walks(
+            image, cams, betas=(beta,), log2_steps=(log2_steps,), radius=radius, flip=flip
+        )
+        return torch.cat([plane, next(walks)])
+
+    def walks(
+        self,
+        image: Tensor,
+        cams: Tensor,
+        *,
+        betas: Sequence[float],
+        log2_steps: Sequence[int],
+        radius: int = 5,
+        flip: bool = True,
+    ) -> Iterator[Tensor]:
+        """Spread seeds over an image by several walks, which share its boundaries and affinities.
+
+        Args:
+            image (Tensor): (3,H,W) normalised, on the device of the network.
+            cams (Tensor): (K,H,W) on it, of at least one class.
+            betas (Sequence[float]): Exponents of the affinities.
+            log2_steps (Sequence[int]): Ascending; a walk has 2^log2_steps steps.
+            radius, flip: See :meth:`propagate`.
+
+        Yields:
+            Tensor: (K,H,W) float32 scores, divided by their maximum over all classes; all numbers
+                of steps of the first exponent come first.
+        """
+        height, width = image.shape[-2:]
         edge = self.boundary(image, flip=flip)
         seeds = F.interpolate(cams[None], size=edge.shape, mode='bilinear', align_corners=False)[0]
         seeds = seeds / seeds.amax((1, 2), keepdim=True).clamp_min(1e-5)
         affinity = affinity_edge(edge[None], radius, full_border=True)[0]
-        scores = random_walk(
-            affinity,
-            seeds * (1 - edge),
-            radius,
-            beta=beta,
-            num_steps=2**log2_steps,
-            full_border=True,
-            offsets=path_offsets(radius),
-        )
-        scores = F.interpolate(
-            scores[None], scale_factor=self.stride, mode='bilinear', align_corners=False
-        )[0, :, :height, :width]
-        return torch.cat([plane, scores / scores.max().clamp_min(1e-5)])
+        for beta in betas:
+            for scores in random_walks(
+                affinity,
+                seeds * (1 - edge),
+                radius,
+                beta=beta,
+                num_steps=[2**steps for steps in log2_steps],
+                full_border=True,
+                offsets=path_offsets(radius),
+            ):
+                scores = F.interpolate(
+                    scores[None], scale_factor=self.stride, mode='bilinear', align_corners=False
+                )[0, :, :height, :width]
+                yield scores / scores.max().clamp_min(1e-5)
 
 
 class DisplacementHead(nn.Module):

@@ -2,7 +2,7 @@
 with them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.functional.affinity import affinity_l1, affinity_loss, background_plane, block_average
-from mmwsss.functional.random_walk import random_walk
+from mmwsss.functional.random_walk import random_walks
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
 
@@ -150,23 +150,42 @@ class AffinityNet(AffinityPropagator):
             ValueError: Image and maps differ in size.
         """
         image, cams = self.prepare(image, cams)
+        seeds = torch.cat([background_plane(cams, background), cams])
+        (scores,) = self.walks(image, seeds, betas=(beta,), log2_steps=(log2_steps,))
+        return scores
+
+    def walks(
+        self, image: Tensor, seeds: Tensor, *, betas: Sequence[float], log2_steps: Sequence[int]
+    ) -> Iterator[Tensor]:
+        """Spread seeds over an image by several walks, which share its features and affinities.
+
+        Args:
+            image (Tensor): (3,H,W) normalised, on the device of the network.
+            seeds (Tensor): (N,H,W) scores on it, the background among them.
+            betas (Sequence[float]): Exponents of the affinities.
+            log2_steps (Sequence[int]): Ascending; a walk has 2^log2_steps steps.
+
+        Yields:
+            Tensor: (N,H,W) float32 scores; all numbers of steps of the first exponent come first.
+        """
         height, width = image.shape[-2:]
         # zeros beyond the border, background too
-        seeds = block_average(torch.cat([background_plane(cams, background), cams]), self.stride)
+        seeds = block_average(seeds, self.stride)
         with self.inference():
             features = self.features(
                 F.pad(image, (0, -width % self.stride, 0, -height % self.stride))[None]
             )
-            affinity = affinity_l1(features, self.radius, self.full_border)[0]
-            scores = random_walk(
+        affinity = affinity_l1(features, self.radius, self.full_border)[0]
+        for beta in betas:
+            for scores in random_walks(
                 affinity,
                 seeds,
                 self.radius,
                 beta=beta,
-                num_steps=2**log2_steps,
+                num_steps=[2**steps for steps in log2_steps],
                 full_border=self.full_border,
-            )
-        scores = F.interpolate(
-            scores[None], scale_factor=self.stride, mode='bilinear', align_corners=False
-        )
-        return scores[0, :, :height, :width]
+            ):
+                scores = F.interpolate(
+                    scores[None], scale_factor=self.stride, mode='bilinear', align_corners=False
+                )
+                yield scores[0, :, :height, :width]

@@ -1,0 +1,160 @@
+"""Work on many files, divided among the processes that a launcher started.
+
+The tools that need no runner (refinement, labels, evaluation) join by gloo, whatever the device:
+they only agree on what is left to do and add up counts.
+"""
+
+import os
+import subprocess
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from .pool import available_cores
+
+# processes wait at the end for the slowest one, whose part may take hours longer; a dead one is
+# the launcher's to notice
+TIMEOUT = timedelta(days=2)
+Value = TypeVar('Value')
+
+
+class Processes(NamedTuple):
+    """The processes of one job.
+
+    Attributes:
+        rank: Number of this process, from 0.
+        size: How many there are.
+        on_host: How many of them share the cores of this host.
+        on_host_rank: Number of this process among them.
+    """
+
+    rank: int = 0
+    size: int = 1
+    on_host: int = 1
+    on_host_rank: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process speaks for all."""
+        return self.rank == 0
+
+    @property
+    def cores(self) -> int:
+        """Cores that this process may use, at least 1."""
+        return max(1, available_cores() // self.on_host)
+
+    def device(self, num_gpus: int) -> str:
+        """GPU of this process, of those that it sees; ``'cpu'`` without any."""
+        return f'cuda:{self.on_host_rank % num_gpus}' if num_gpus else 'cpu'
+
+    def share(self, items: Sequence[Value]) -> Sequence[Value]:
+        """Every ``size``-th item: the parts of all processes together are the whole."""
+        return items[self.rank :: self.size]
+
+    def from_first(self, function: Callable[[], Value]) -> Value:
+        """Call a function in the first process alone; all receive its value.
+
+        An error is raised in the first process; the others end without a line of their own.
+        """
+        if self.size == 1:
+            return function()
+        from torch.distributed import broadcast_object_list
+
+        answer: list[Any] = [False, None]
+        try:
+            if self.is_first:
+                answer = [True, function()]
+        finally:
+            broadcast_object_list(answer)
+        if not answer[0]:
+            sys.exit(1)
+        return answer[1]
+
+    def wait(self) -> None:
+        """Wait for all processes."""
+        if self.size > 1:
+            from torch.distributed import barrier
+
+            barrier()
+
+
+def add_launcher_argument(parser: ArgumentParser) -> None:
+    """Add ``--launcher`` to a tool that works on many files."""
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm'),
+        default='none',
+        help='pytorch: the images are divided among the processes of torchrun; slurm: those of '
+        'srun (default %(default)s)',
+    )
+
+
+@contextmanager
+def joined_processes(launcher: str) -> Iterator[Processes]:
+    """Join the processes that a launcher started.
+
+    Args:
+        launcher (str): ``'none'``, ``'pytorch'`` or ``'slurm'``.
+
+    Yields:
+        Processes
+
+    Raises:
+        ValueError: No launcher has started this process.
+    """
+    if launcher == 'none':
+        yield Processes()
+        return
+    from torch import distributed
+
+    if launcher == 'slurm':
+        os.environ.update(_slurm_variables())
+    if 'RANK' not in os.environ or 'WORLD_SIZE' not in os.environ:
+        raise ValueError(
+            f'--launcher {launcher} is for processes that {_program(launcher)} starts; leave it out'
+        )
+    joins = not distributed.is_initialized()
+    if joins:
+        distributed.init_process_group('gloo', timeout=TIMEOUT)
+    try:
+        yield Processes(
+            distributed.get_rank(),
+            distributed.get_world_size(),
+            int(os.environ.get('LOCAL_WORLD_SIZE', 1)),
+            int(os.environ.get('LOCAL_RANK', 0)),
+        )
+    finally:
+        if joins:
+            distributed.destroy_process_group()
+
+
+def _program(launcher: str) -> str:
+    return 'srun' if launcher == 'slurm' else 'torchrun'
+
+
+def _slurm_variables() -> dict[str, str]:
+    """What torchrun would set; Slurm binds each task to its own cores already."""
+    environ = os.environ
+    if 'SLURM_PROCID' not in environ:
+        return {}
+    nodes = environ.get('SLURM_STEP_NODELIST', environ.get('SLURM_NODELIST', ''))
+    address = '127.0.0.1'
+    if int(environ.get('SLURM_STEP_NUM_NODES', environ.get('SLURM_NNODES', 1))) > 1:
+        command = ['scontrol', 'show', 'hostnames', nodes]
+        address = subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout.split()[0]
+    # steps of one job, and jobs on one host, do not meet
+    number = 7 * int(environ.get('SLURM_JOB_ID', 0)) + int(environ.get('SLURM_STEP_ID', 0))
+    variables = dict(
+        RANK=environ['SLURM_PROCID'],
+        WORLD_SIZE=environ.get('SLURM_STEP_NUM_TASKS', environ.get('SLURM_NTASKS', '1')),
+        LOCAL_RANK=environ.get('SLURM_LOCALID', '0'),
+        LOCAL_WORLD_SIZE='1',
+        MASTER_ADDR=address,
+        MASTER_PORT=str(15000 + number % 40000),
+    )
+    return {name: environ.get(name, value) for name, value in variables.items()}
