@@ -6,9 +6,15 @@ import argparse
 import shlex
 import signal
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
+
+if TYPE_CHECKING:
+    from mmwsss.apis.pipeline import Pipeline
+    from mmwsss.apis.slurm import Slurm
 
 
 def parse_args():
@@ -18,11 +24,23 @@ def parse_args():
     )
     parser.add_argument('--work-dir', help='folder of all stages (default: that of the config)')
     parser.add_argument(
-        '--gpus', type=int, default=1, help='processes for training, testing and CAM generation'
+        '--gpus',
+        type=int,
+        default=1,
+        help='processes for training, testing, CAM generation and walks',
+    )
+    parser.add_argument(
+        '--cpu-processes',
+        type=int,
+        default=1,
+        metavar='N',
+        help='processes for labels, dense CRFs and evaluation, each with workers on the cores of '
+        'its machine: for several machines',
     )
     parser.add_argument(
         '--from', dest='start', metavar='STAGE', help='run this stage and all later ones again'
     )
+    parser.add_argument('--until', metavar='STAGE', help='run no stage after this one')
     parser.add_argument(
         '--redo-changed',
         action='store_true',
@@ -36,16 +54,17 @@ def parse_args():
     )
     parser.add_argument(
         '--launcher',
-        choices=('none', 'slurm'),
+        choices=('none', 'slurm', 'sbatch'),
         default='none',
         help='slurm: run each stage by srun with resources of its own: GPUs for networks, cores '
-        'for dense CRFs and evaluation',
+        'for dense CRFs and evaluation; sbatch: submit each stage as a job that waits for the one '
+        'before',
     )
     parser.add_argument(
         '--slurm-args',
         default='',
         metavar='WORDS',
-        help='slurm: options of srun for every stage, e.g. "-p gpu --time=12:00:00"',
+        help='slurm, sbatch: options of every stage, e.g. "-p gpu --time=12:00:00"',
     )
     parser.add_argument(
         '--cfg-options',
@@ -67,26 +86,58 @@ def main():
 
     # so that the stage that runs is stopped too
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    if args.slurm_args and args.launcher != 'slurm':
-        raise ValueError('--slurm-args goes with --launcher slurm')
-    slurm = Slurm(extra=shlex.split(args.slurm_args)) if args.launcher == 'slurm' else None
+    if args.slurm_args and args.launcher == 'none':
+        raise ValueError('--slurm-args goes with --launcher slurm or sbatch')
+    slurm = Slurm(extra=shlex.split(args.slurm_args))
     pipeline = Pipeline(
         args.config,
         work_dir=args.work_dir,
         gpus=args.gpus,
+        cpu_processes=args.cpu_processes,
         options=args.cfg_options,
-        slurm=slurm,
+        slurm=slurm if args.launcher == 'slurm' else None,
     )
     if args.dry_run:
         pipeline.run(start=args.start, dry_run=True)
     check_weights(pipeline_weights(pipeline))
     if args.dry_run:
         return
+    if args.launcher == 'sbatch':
+        submit(pipeline, slurm, args)
+        return
     try:
-        summary = pipeline.run(start=args.start, redo_changed=args.redo_changed)
+        summary = pipeline.run(start=args.start, until=args.until, redo_changed=args.redo_changed)
     except StageFailed as error:
         raise ValueError(str(error)) from error
-    finish_pipeline(pipeline, summary)
+    if len(summary) == len(pipeline.stages):
+        finish_pipeline(pipeline, summary)
+
+
+def submit(pipeline: 'Pipeline', slurm: 'Slurm', args: argparse.Namespace) -> None:
+    """A job for each stage: this command until that stage, which it starts by srun.
+
+    Raises:
+        ValueError: With ``--from``: every job would begin anew.
+    """
+    from mmwsss.apis.slurm import submit_chain
+
+    if args.start is not None or args.until is not None:
+        raise ValueError('--launcher sbatch does not go with --from and --until')
+    own = argparse.ArgumentParser()
+    own.add_argument('--launcher')
+    own.add_argument('--slurm-args')
+    words = own.parse_known_args(sys.argv[1:])[1]
+    again = [sys.executable, str(Path(__file__).resolve()), *words]
+    jobs = [
+        (
+            stage['name'],
+            slurm.options(stage, pipeline.processes_of(stage), pipeline.name),
+            [*again, '--launcher', 'slurm', '--until', stage['name']],
+        )
+        for stage in pipeline.stages
+        if args.redo_changed or not pipeline.is_done(stage)
+    ]
+    submit_chain(jobs, pipeline.work_dir / 'slurm', print)
 
 
 if __name__ == '__main__':

@@ -22,6 +22,7 @@ ITEMS = {
     'gmm_binned': 'cosa',
     'sweep': 'sweep',
     'sweep200': 'evaluation',
+    'walk_sweep': 'sweep',
     'seg_eval': 'evaluation',
     'walk': 'affinity',
     'irn_walk': 'affinity',

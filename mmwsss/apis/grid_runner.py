@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import torch
 
 from mmwsss.apis.grid import Grid, Run
+from mmwsss.apis.slurm import sbatch, write_script
 from mmwsss.utils.io import atomic_open
 from mmwsss.utils.pool import available_cores
 
@@ -148,7 +148,8 @@ def submit_grid(
     )
     head = [f'#SBATCH --job-name={grid.name}', f'#SBATCH --chdir={Path.cwd()}']
     resources = [f'#SBATCH --gres=gpu:{gpus}'] if gpus else []
-    array = _script(
+    write_script(
+        folder / 'array.sh',
         [
             *head,
             *resources,
@@ -162,36 +163,15 @@ def submit_grid(
             f'exec {program} "$RUN/pipeline.py" --work-dir "$RUN"',
         ],
     )
-    table = _script(
+    write_script(
+        folder / 'table.sh',
         [*head, f'#SBATCH --output={folder}/table_%j.log']
         + [f'#SBATCH {option}' for option in options if 'gres' not in option],
         [f'exec {shlex.join(command)}'],
     )
-    for name, text in (('array.sh', array), ('table.sh', table)):
-        with atomic_open(folder / name, 'w', encoding='utf-8') as file:
-            file.write(text)
-    job = _sbatch([str(folder / 'array.sh')], folder)
-    after = _sbatch([f'--dependency=afterany:{job}', str(folder / 'table.sh')], folder)
+    job = sbatch([str(folder / 'array.sh')], folder)
+    after = sbatch([f'--dependency=afterany:{job}', str(folder / 'table.sh')], folder)
     report(f'submitted {len(runs)} runs as job {job}, the table as job {after}')
-
-
-def _script(directives: Sequence[str], lines: Sequence[str]) -> str:
-    return '\n'.join(['#!/usr/bin/env bash', *directives, 'set -euo pipefail', *lines, ''])
-
-
-def _sbatch(arguments: Sequence[str], folder: Path) -> str:
-    """Number of the submitted job."""
-    if shutil.which('sbatch') is None:
-        raise ValueError(
-            f'--launcher slurm: sbatch not found; the scripts are written to {folder}, run this '
-            f'command where Slurm is'
-        )
-    result = subprocess.run(
-        ['sbatch', '--parsable', *arguments], capture_output=True, text=True, check=False
-    )
-    if result.returncode:
-        raise ValueError(f'sbatch {" ".join(arguments)}: {result.stderr.strip()}')
-    return result.stdout.strip().splitlines()[-1].partition(';')[0]
 
 
 def _start(grid: Grid, run: Run, slot: int, jobs: int, gpus: int) -> subprocess.Popen[bytes]:

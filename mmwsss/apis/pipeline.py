@@ -18,7 +18,7 @@ from rich.console import Console
 
 import mmwsss
 from mmwsss.apis.pipeline_config import PLACEHOLDER, RESERVED, read_pipeline
-from mmwsss.apis.slurm import Slurm, check_slurm
+from mmwsss.apis.slurm import Slurm, check_slurm, uses_gpu
 from mmwsss.apis.stage_state import Settings, StageNotes, changed_parts, needed_of
 from mmwsss.apis.stages import Stage
 from mmwsss.utils.checkpoint_files import newest_checkpoint
@@ -28,6 +28,13 @@ from mmwsss.utils.locks import FolderLock
 # prefixes of results under which a second stage reports what the first calls otherwise
 OWN_PREFIXES = dict(seed='cam', online='seg')
 DISTRIBUTED_TOOLS = ('train.py', 'test.py', 'generate_cams.py')
+# their files do not depend on the number of processes
+FILE_TOOLS = (
+    'refine_cams.py',
+    'make_affinity_labels.py',
+    'evaluate_masks.py',
+    'sweep_refinement.py',
+)
 
 
 class StageFailed(RuntimeError):
@@ -58,8 +65,10 @@ class Pipeline:
     Args:
         config (str | Path): Pipeline config.
         work_dir (str | Path, optional): Default: ``work_dir`` of the config.
-        gpus (int): More than 1 runs training, testing and CAM generation under ``torchrun`` with so
-            many processes.
+        gpus (int): More than 1 runs training, testing, CAM generation and walks under ``torchrun``
+            with so many processes.
+        cpu_processes (int): The same for labels, dense CRFs and evaluation; each uses its part of
+            the cores of its machine anyway, so that more than 1 is for several machines.
         options (dict, optional): Overrides of the config.
         slurm (Slurm, optional): Run every stage as a step of Slurm, with resources of its own.
 
@@ -74,6 +83,7 @@ class Pipeline:
         *,
         work_dir: str | Path | None = None,
         gpus: int = 1,
+        cpu_processes: int = 1,
         options: Mapping[str, Any] | None = None,
         slurm: Slurm | None = None,
     ) -> None:
@@ -85,7 +95,7 @@ class Pipeline:
             work_dir or self.values.get('work_dir') or Path('work_dirs') / f'{self.name}_pipeline'
         )
         self.configs, self.tools = find_folders(config)
-        self.gpus = gpus
+        self.gpus, self.cpu_processes = gpus, cpu_processes
         self.slurm = slurm
         if slurm is not None:
             check_slurm()
@@ -98,12 +108,18 @@ class Pipeline:
         self.console = Console(highlight=False)
 
     def run(
-        self, *, start: str | None = None, dry_run: bool = False, redo_changed: bool = False
+        self,
+        *,
+        start: str | None = None,
+        until: str | None = None,
+        dry_run: bool = False,
+        redo_changed: bool = False,
     ) -> list[dict[str, Any]]:
         """Run what is not done.
 
         Args:
             start (str, optional): Run this stage and all later ones again from scratch.
+            until (str, optional): Run no stage after this one.
             dry_run (bool): Only print what would run.
             redo_changed (bool): Delete finished stages that were made with other settings or
                 inputs, and run them again.
@@ -114,12 +130,14 @@ class Pipeline:
 
         Raises:
             StageFailed: A stage failed.
-            ValueError: ``start`` is not a stage, a finished stage was made with other settings, or
-                another job holds the work directory.
+            ValueError: ``start`` or ``until`` is not a stage, a finished stage was made with other
+                settings, or another job holds the work directory.
         """
         names = [stage['name'] for stage in self.stages]
-        if start is not None and start not in names:
-            raise ValueError(f'--from {start}: no such stage; stages are {", ".join(names)}')
+        for option, name in (('from', start), ('until', until)):
+            if name is not None and name not in names:
+                raise ValueError(f'--{option} {name}: no such stage; stages are {", ".join(names)}')
+        last = len(names) if until is None else names.index(until) + 1
         if dry_run:
             for number, stage in enumerate(self.stages, 1):
                 command = shlex.join([stage['tool'], *map(str, stage['args'])])
@@ -135,7 +153,7 @@ class Pipeline:
             self._refuse_changed([] if redo_changed else names, again)
             return [
                 self._advance(number, stage, stage['name'] in again, redo_changed)
-                for number, stage in enumerate(self.stages, 1)
+                for number, stage in enumerate(self.stages[:last], 1)
             ]
 
     def _title(self, number: int) -> str:
@@ -235,19 +253,25 @@ class Pipeline:
             protocol[prefix] = recorded.get(own, recorded)
         return {**merged, 'protocol': protocol}
 
-    def _processes(self, stage: dict[str, Any]) -> int:
-        return self.gpus if stage['tool'] in DISTRIBUTED_TOOLS else 1
+    def processes_of(self, stage: dict[str, Any]) -> int:
+        """Number of processes that run a stage."""
+        if stage['tool'] in DISTRIBUTED_TOOLS:
+            return self.gpus
+        if stage['tool'] in FILE_TOOLS:
+            return self.gpus if uses_gpu(stage) else self.cpu_processes
+        return 1
 
     def _settings(self, stage: dict[str, Any]) -> Settings:
-        return self.notes.settings(stage, self._processes(stage), self.expand)
+        processes = 1 if stage['tool'] in FILE_TOOLS else self.processes_of(stage)
+        return self.notes.settings(stage, processes, self.expand)
 
     def _command(self, stage: dict[str, Any]) -> list[str]:
         args = [self.expand(str(arg)) for arg in stage['args']]
-        processes = self._processes(stage)
+        processes = self.processes_of(stage)
         command = [sys.executable, str(self.tools / stage['tool']), *args]
         if self.slurm is not None:
             command = [*self.slurm.words(stage, processes, self.name), *command]
-            if stage['tool'] in DISTRIBUTED_TOOLS:
+            if stage['tool'] in DISTRIBUTED_TOOLS or processes > 1:
                 command += ['--launcher', 'slurm']
         elif processes > 1:
             launch = ['-m', 'torch.distributed.run', '--standalone']

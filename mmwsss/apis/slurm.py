@@ -1,8 +1,13 @@
-"""Stages of a pipeline as steps of Slurm, each with the resources that it uses."""
+"""Stages of a pipeline as steps or as jobs of Slurm, each with the resources that it uses."""
 
+import shlex
 import shutil
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+from mmwsss.utils.io import atomic_open
 
 from .stages import Stage
 
@@ -32,18 +37,21 @@ class Slurm(NamedTuple):
             processes: Of the stage.
             job: Name of the pipeline.
         """
-        words = ['srun', f'--job-name={job}-{stage["name"]}', '--kill-on-bad-exit=1']
+        return ['srun', '--kill-on-bad-exit=1', *self.options(stage, processes, job)]
+
+    def options(self, stage: Stage, processes: int, job: str) -> list[str]:
+        """Name and resources of a stage, for ``srun`` and ``sbatch`` alike; see :meth:`words`."""
+        options = [f'--job-name={job}-{stage["name"]}', f'--ntasks={processes}']
         if uses_gpu(stage):
             on_node = min(processes, self.gpus_per_node)
-            words += [
-                f'--ntasks={processes}',
+            options += [
                 f'--ntasks-per-node={on_node}',
                 f'--gres=gpu:{on_node}',
                 f'--cpus-per-task={self.cpus_per_gpu}',
             ]
         else:
-            words += ['--ntasks=1', f'--cpus-per-task={self.cpus}']
-        return [*words, *self.extra, *map(str, stage.get('slurm', ()))]
+            options.append(f'--cpus-per-task={self.cpus}')
+        return [*options, *self.extra, *map(str, stage.get('slurm', ()))]
 
 
 def uses_gpu(stage: Stage) -> bool:
@@ -66,3 +74,75 @@ def check_slurm() -> None:
             '--launcher slurm: srun is not on this machine; start run_pipeline.py on a login or '
             'compute node of the cluster, or leave out --launcher'
         )
+
+
+def submit_chain(
+    jobs: Sequence[tuple[str, Sequence[str], Sequence[str]]],
+    folder: Path,
+    report: Callable[[str], None],
+) -> None:
+    """Submit jobs of which each waits for the one before.
+
+    Args:
+        jobs: Name, options of ``sbatch`` and command of each.
+        folder: Of the scripts and the output of the jobs.
+        report: Takes lines of progress.
+
+    Raises:
+        ValueError: There is no ``sbatch``, or it refuses; the scripts are written before.
+    """
+    folder = folder.resolve()
+    for name, options, command in jobs:
+        output = [f'#SBATCH --output={folder}/{name}_%j.log', f'#SBATCH --chdir={Path.cwd()}']
+        directives = [*output, *(f'#SBATCH {option}' for option in joined(options))]
+        write_script(folder / f'{name}.sh', directives, [f'exec {shlex.join(command)}'])
+    before: list[str] = []
+    for name, _, _ in jobs:
+        job = sbatch([*before, str(folder / f'{name}.sh')], folder)
+        report(f'{name}: job {job}')
+        # one that will never start leaves the queue
+        before = [f'--dependency=afterok:{job}', '--kill-on-invalid-dep=yes']
+
+
+def joined(options: Sequence[str]) -> list[str]:
+    """Options with their values, one a line: ``-p gpu`` is one of two words."""
+    lines: list[str] = []
+    for option in options:
+        if option.startswith('-') or not lines:
+            lines.append(option)
+        else:
+            lines[-1] += f' {option}'
+    return lines
+
+
+def write_script(path: Path, directives: Sequence[str], lines: Sequence[str]) -> None:
+    """Write a script for ``sbatch``."""
+    text = '\n'.join(['#!/usr/bin/env bash', *directives, 'set -euo pipefail', *lines, ''])
+    with atomic_open(path, 'w', encoding='utf-8') as file:
+        file.write(text)
+
+
+def sbatch(arguments: Sequence[str], folder: Path) -> str:
+    """Submit a script.
+
+    Args:
+        arguments: Options and script.
+        folder: Of the scripts, for the message.
+
+    Returns:
+        Number of the job.
+
+    Raises:
+        ValueError: There is no ``sbatch``, or it refuses.
+    """
+    if shutil.which('sbatch') is None:
+        raise ValueError(
+            f'--launcher: sbatch not found; the scripts are written to {folder}, run this command '
+            f'where Slurm is'
+        )
+    result = subprocess.run(
+        ['sbatch', '--parsable', *arguments], capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        raise ValueError(f'sbatch {" ".join(arguments)}: {result.stderr.strip()}')
+    return result.stdout.strip().splitlines()[-1].partition(';')[0]

@@ -488,7 +488,7 @@ def test_stages_as_steps_of_slurm(home, monkeypatch):
     run = pipeline(home, gpus=12, slurm=Slurm(extra=('-p', 'gpu')))
     assert statuses(run.run()) == ['done'] * 4
     lines = (home / 'srun.txt').read_text().splitlines()
-    assert [line.split()[0] for line in lines] == [
+    assert [line.split()[1] for line in lines] == [
         f'--job-name=test-{name}' for name in ('data', 'classifier', 'masks', 'evaluation')
     ]
     assert '--ntasks=12 --ntasks-per-node=8 --gres=gpu:8 --cpus-per-task=5 -p gpu' in lines[1]
