@@ -27,7 +27,7 @@ from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import read_cam, read_id_list, read_mask
 from mmwsss.utils.limits import read_text
 from mmwsss.utils.names import check_name
-from mmwsss.utils.pool import forked_map
+from mmwsss.utils.pool import bounded_map, forked_map
 from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
 
 CHUNK = 16  # images per task: few enough for a smooth bar, many enough to forget the cost of a task
@@ -291,11 +291,14 @@ def progress_bar(total):
         yield partial(progress.advance, progress.add_task('images', total=total))
 
 
-def count_all(metric, count, ids, workers):
+def count_all(metric, count, ids, workers, processes):
     """Add the counters of all images to the metric, chunk by chunk, in one or several processes."""
     torch.set_num_threads(1)  # images are too small for several threads to pay
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
-    counters = forked_map(count, chunks, workers)
+    if processes.size > 1:  # its connections have threads, which a fork does not survive
+        counters = bounded_map(count, chunks, workers if min(workers, len(chunks)) > 1 else 0)
+    else:
+        counters = forked_map(count, chunks, workers)
     with progress_bar(len(ids)) as advance:
         for chunk, counted in zip(chunks, counters):
             metric.merge(counted)
@@ -344,9 +347,8 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
         read_sample = partial(read_mask_sample, args.gt, args.masks, len(names), white)
     metric = make_metric()
     workers = processes.cores if args.workers is None else args.workers
-    count_all(
-        metric, partial(count_images, make_metric, read_sample), processes.share(ids), workers
-    )
+    count = partial(count_images, make_metric, read_sample)
+    count_all(metric, count, processes.share(ids), workers, processes)
     results = metric.summarize(len(ids))  # sums over the processes
     if processes.is_first:
         tell(args, metric, results, names)

@@ -272,7 +272,7 @@ def write_masks(
         settings=dict(method=refiner['type'], **options, **network),
         processes=processes,
         # one process feeds a device
-        workers=0 if kind.uses_network or not args.device.startswith('cpu') else args.workers,
+        workers=0 if kind.uses_network or not str(args.device).startswith('cpu') else args.workers,
         title=f'masks by {refiner["type"]}',
     )
     if processes.is_first:
