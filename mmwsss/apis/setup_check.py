@@ -16,6 +16,8 @@ from .pipeline_config import CONFIG_TOOLS, RESERVED
 from .stages import Stage
 from .weights import Need, missing_weights, needed_weights
 
+CHECKPOINT_TOOLS = ('test.py', 'generate_cams.py')  # second argument
+
 
 class Requirement(NamedTuple):
     """One file or folder.
@@ -80,6 +82,8 @@ def stage_configs(pipeline: Pipeline) -> Iterator[tuple[Stage, Config]]:
         if stage['tool'] not in CONFIG_TOOLS or not stage['args']:
             continue
         path = stage['args'][0]
+        if path.startswith('-'):
+            continue  # the refiner of a stage without a config of its own
         for name in RESERVED:
             path = path.replace(f'{{{name}}}', str(getattr(pipeline, name)))
         if '{' in path:
@@ -109,7 +113,7 @@ def pipeline_weights(pipeline: Pipeline) -> list[Need]:
             needs += needed_weights(config)
     for stage in pipeline.stages:
         words = stage['args']
-        given = words[1:2] if stage['tool'] in CONFIG_TOOLS[1:] else []
+        given = words[1:2] if stage['tool'] in CHECKPOINT_TOOLS else []
         if '--checkpoint' in words:
             given = [words[words.index('--checkpoint') + 1]]
         option = f'the checkpoint of the stage {stage["name"]}'
