@@ -58,7 +58,7 @@ CONFIGS = {
     'irn': dict(type='mmwsss.IRNet', backbone=RESNET, with_displacement=True),
     'irn-edges': dict(type='mmwsss.IRNet', backbone=RESNET),
     'psa': dict(
-        type='mmwsss.AffinityNet', backbone=RESNET, tap_indices=(2, 3, 4), embed_channels=(4, 6, 8)
+        type='mmwsss.AffinityNet', backbone=RESNET, out_indices=(2, 3, 4), embed_channels=(4, 6, 8)
     ),
     'resnet38_seg': dict(
         type='mmseg.EncoderDecoder',

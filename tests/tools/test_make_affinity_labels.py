@@ -161,7 +161,7 @@ def test_training_and_masks(method, config, make, cams, toy_root, tmp_path):
     extra = (
         ''
         if method == 'irn'
-        else "model['tap_indices'], model['embed_channels'] = (2, 3, 4), (4, 6, 8)\n"
+        else "model['out_indices'], model['embed_channels'] = (2, 3, 4), (4, 6, 8)\n"
     )
     changed.write_text(
         f"_base_ = ['{CONFIGS / config}.py']\nmodel = dict(backbone=dict(_delete_=True, "

@@ -144,7 +144,7 @@ def test_par(refine, cams, toy_root):
 @pytest.mark.parametrize(
     'method, network, options',
     [
-        ('psa', 'AffinityNet', 'tap_indices=(2, 3, 4), embed_channels=(4, 6, 8)'),
+        ('psa', 'AffinityNet', 'out_indices=(2, 3, 4), embed_channels=(4, 6, 8)'),
         ('irn', 'IRNet', 'edge_channels=8'),
     ],
 )

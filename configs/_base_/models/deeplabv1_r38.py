@@ -13,7 +13,7 @@ model = dict(
     ),
     backbone=dict(
         type='mmwsss.WideResNet38',
-        out_taps=('conv6',),
+        out_features=('conv6',),
         frozen_stages=0,
         init_cfg=dict(type='Pretrained', checkpoint='weights/res38_cls.pth'),
     ),

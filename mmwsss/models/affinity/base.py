@@ -26,9 +26,9 @@ class AffinityPropagator(BaseModel):
     Args:
         backbone (dict): Config; returns a tuple of maps, and defines ``out_channels`` and
             ``out_strides`` unless they are given here.
-        tap_indices (Sequence[int], optional): Maps to use; default all.
-        tap_channels (Sequence[int], optional): Channels of the maps that are used.
-        tap_strides (Sequence[int], optional): Their strides in pixels.
+        out_indices (Sequence[int], optional): Maps to use; default all.
+        feature_channels (Sequence[int], optional): Channels of the maps that are used.
+        feature_strides (Sequence[int], optional): Their strides in pixels.
         test_cfg (dict, optional): Keyword options of ``propagate`` in mode ``'predict'``.
         data_preprocessor (dict, optional): Config.
         init_cfg (dict, optional): Initialisation.
@@ -41,22 +41,22 @@ class AffinityPropagator(BaseModel):
         self,
         backbone: dict[str, Any],
         *,
-        tap_indices: Sequence[int] | None = None,
-        tap_channels: Sequence[int] | None = None,
-        tap_strides: Sequence[int] | None = None,
+        out_indices: Sequence[int] | None = None,
+        feature_channels: Sequence[int] | None = None,
+        feature_strides: Sequence[int] | None = None,
         test_cfg: dict[str, Any] | None = None,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.backbone: Any = MODELS.build(backbone)
-        self.tap_indices = tap_indices
-        self.tap_channels = self._known('out_channels', tap_channels)
-        self.tap_strides = self._known('out_strides', tap_strides)
-        if len(self.tap_channels) != len(self.tap_strides):
+        self.out_indices = out_indices
+        self.feature_channels = self._known('out_channels', feature_channels)
+        self.feature_strides = self._known('out_strides', feature_strides)
+        if len(self.feature_channels) != len(self.feature_strides):
             raise ValueError(
-                f'tap_channels {self.tap_channels} and tap_strides {self.tap_strides} differ in '
-                f'length'
+                f'feature_channels {self.feature_channels} and feature_strides '
+                f'{self.feature_strides} differ in length'
             )
         self.test_cfg = dict(test_cfg or {})
 
@@ -65,24 +65,24 @@ class AffinityPropagator(BaseModel):
             return tuple(given)
         values = getattr(self.backbone, attribute, None)
         if values is None:
-            name = attribute.replace('out_', 'tap_')
+            name = attribute.replace('out_', 'feature_')
             raise ValueError(
                 f'{type(self.backbone).__name__} does not define {attribute}: set {name} of '
                 f'{type(self).__name__}'
             )
         return (
             tuple(values)
-            if self.tap_indices is None
-            else tuple(values[index] for index in self.tap_indices)
+            if self.out_indices is None
+            else tuple(values[index] for index in self.out_indices)
         )
 
-    def taps(self, inputs: Tensor) -> tuple[Tensor, ...]:
+    def feature_maps(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Maps (B,D,h,w) of the trunk that are used."""
         maps = self.backbone(inputs)
         return (
             tuple(maps)
-            if self.tap_indices is None
-            else tuple(maps[index] for index in self.tap_indices)
+            if self.out_indices is None
+            else tuple(maps[index] for index in self.out_indices)
         )
 
     def forward(

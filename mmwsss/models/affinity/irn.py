@@ -32,14 +32,14 @@ class IRNet(AffinityPropagator):
         backbone (dict, optional): Config of any backbone that returns a tuple of maps; default
             ``PyramidResNet`` (ResNet50).
         with_displacement (bool): Also train displacement vectors (instance masks).
-        edge_channels (int): Width of the boundary head per tap.
+        edge_channels (int): Width of the boundary head per feature map.
         radius (int): Neighbourhood in cells during training.
         freeze_trunk (bool): False trains the trunk too, for one that starts from random weights.
         dtype (str): ``'fp32'``, ``'bf16'`` or ``'fp16'``: autocast of the trunk.
         min_test_size (int): Test images are padded to a multiple of the largest stride and to this
             side at least, the training crop of the released code. The padding is not neutral: group
             normalisation of the boundary head counts it.
-        options: Keyword options of the base class: taps, ``test_cfg`` (options of
+        options: Keyword options of the base class: feature maps, ``test_cfg`` (options of
             :meth:`propagate`), ``data_preprocessor``, ``init_cfg``.
 
     Raises:
@@ -59,26 +59,26 @@ class IRNet(AffinityPropagator):
         **options: Any,
     ) -> None:
         super().__init__(backbone or dict(type='mmwsss.PyramidResNet', depth=50), **options)
-        self.stride = min(self.tap_strides)
-        if any(stride % self.stride for stride in self.tap_strides):
+        self.stride = min(self.feature_strides)
+        if any(stride % self.stride for stride in self.feature_strides):
             raise ValueError(
-                f'tap_strides must be multiples of the smallest, got {self.tap_strides}'
+                f'feature_strides must be multiples of the smallest, got {self.feature_strides}'
             )
         if dtype not in DTYPES:
             raise ValueError(f'dtype must be one of {sorted(DTYPES)}, got {dtype!r}')
         self.radius = radius
-        self.min_test_size = min_test_size + -min_test_size % max(self.tap_strides)
+        self.min_test_size = min_test_size + -min_test_size % max(self.feature_strides)
         self.dtype = DTYPES[dtype]
         self.freeze_trunk = freeze_trunk
         if freeze_trunk:
             self.backbone.requires_grad_(False)
-        self.factors = tuple(stride // self.stride for stride in self.tap_strides)
+        self.factors = tuple(stride // self.stride for stride in self.feature_strides)
         self.edge_embeddings = nn.ModuleList(
-            _embedding(channels, edge_channels, 4) for channels in self.tap_channels
+            _embedding(channels, edge_channels, 4) for channels in self.feature_channels
         )
-        self.edge = nn.Conv2d(edge_channels * len(self.tap_channels), 1, 1)
+        self.edge = nn.Conv2d(edge_channels * len(self.feature_channels), 1, 1)
         self.displacement = (
-            DisplacementHead(self.tap_channels, self.factors) if with_displacement else None
+            DisplacementHead(self.feature_channels, self.factors) if with_displacement else None
         )
         accept_released_weights(self)
 
@@ -90,22 +90,22 @@ class IRNet(AffinityPropagator):
         return self
 
     def features(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Boundary logits (B,1,h,w) on the finest tap, and displacement vectors (B,2,h,w) in cells
+        """Boundary logits (B,1,h,w) on the finest map, and displacement vectors (B,2,h,w) in cells
         or None.
         """
         precision = (
             nullcontext() if self.dtype is None else torch.autocast(inputs.device.type, self.dtype)
         )
         with torch.no_grad() if self.freeze_trunk else nullcontext(), precision:
-            taps = self.taps(inputs)
-        taps = tuple(tap.to(inputs.dtype) for tap in taps)
-        size = taps[self.factors.index(1)].shape[-2:]
+            maps = self.feature_maps(inputs)
+        maps = tuple(feature_map.to(inputs.dtype) for feature_map in maps)
+        size = maps[self.factors.index(1)].shape[-2:]
         edges = [
-            _enlarge(embedding(tap), factor, size)
-            for embedding, tap, factor in zip(self.edge_embeddings, taps, self.factors)
+            _enlarge(embedding(feature_map), factor, size)
+            for embedding, feature_map, factor in zip(self.edge_embeddings, maps, self.factors)
         ]
         logits = self.edge(torch.cat(edges, 1))
-        return logits, None if self.displacement is None else self.displacement(taps)
+        return logits, None if self.displacement is None else self.displacement(maps)
 
     def loss(self, inputs: Tensor, data_samples: list[WSSSDataSample]) -> dict[str, Tensor]:
         """Boundary loss, and displacement losses if configured, normalised over
@@ -150,7 +150,7 @@ class IRNet(AffinityPropagator):
         """
         height, width = image.shape[-2:]
         views = torch.stack([image, image.flip(-1)]) if flip else image[None]
-        multiple = max(self.tap_strides)
+        multiple = max(self.feature_strides)
         right, below = (
             max(size + -size % multiple, self.min_test_size) - size for size in (width, height)
         )
@@ -245,19 +245,19 @@ class DisplacementHead(nn.Module):
     """Vectors (dy, dx) from each cell towards the middle of its instance; their mean over the data
     set is removed when evaluating.
 
-    Taps on the finest grid are embedded there (64 channels, then 128); the others (256) meet on the
+    Maps on the finest grid are embedded there (64 channels, then 128); the others (256) meet on the
     coarse grid of the first of them, are fused (256), enlarged, and all together make the vectors.
 
     Args:
-        tap_channels (Sequence[int]): Channels of the taps, fine to coarse.
+        feature_channels (Sequence[int]): Channels of the feature maps, fine to coarse.
         factors (Sequence[int]): Their strides over the smallest one, not decreasing; at least one
             is above 1.
     """
 
-    def __init__(self, tap_channels: Sequence[int], factors: Sequence[int]) -> None:
+    def __init__(self, feature_channels: Sequence[int], factors: Sequence[int]) -> None:
         super().__init__()
-        fine = [width for width, factor in zip(tap_channels, factors) if factor == 1]
-        coarse = [width for width, factor in zip(tap_channels, factors) if factor > 1]
+        fine = [width for width, factor in zip(feature_channels, factors) if factor == 1]
+        coarse = [width for width, factor in zip(feature_channels, factors) if factor > 1]
         if (
             not coarse
             or list(factors) != sorted(factors)
@@ -288,15 +288,17 @@ class DisplacementHead(nn.Module):
         """
         self.mean.copy_(torch.as_tensor(mean))
 
-    def forward(self, taps: tuple[Tensor, ...]) -> Tensor:
-        """Vectors (B,2,h,w) from the taps (B,D,h,w)."""
+    def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """Vectors (B,2,h,w) from the feature maps (B,D,h,w)."""
         count = len(self.fine)
         step = self.factors[count]
-        fine = [F.relu(embedding(tap)) for embedding, tap in zip(self.fine, taps)]
-        middle = taps[count].shape[-2:]
+        fine = [F.relu(embedding(feature_map)) for embedding, feature_map in zip(self.fine, maps)]
+        middle = maps[count].shape[-2:]
         coarse = [
-            _enlarge(embedding(tap), factor // step, middle)
-            for embedding, tap, factor in zip(self.coarse, taps[count:], self.factors[count:])
+            _enlarge(embedding(feature_map), factor // step, middle)
+            for embedding, feature_map, factor in zip(
+                self.coarse, maps[count:], self.factors[count:]
+            )
         ]
         merged = _enlarge(self.merge(torch.cat(coarse, 1)), step, fine[-1].shape[-2:])
         vectors = self.vectors(torch.cat([*fine, merged], 1))

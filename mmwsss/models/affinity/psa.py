@@ -30,16 +30,16 @@ class AffinityNet(AffinityPropagator):
     Args:
         backbone (dict, optional): Config of any backbone that returns a tuple of maps; default
             ``WideResNet38``, first stage frozen.
-        embed_channels (Sequence[int]): Embedding of each tap.
+        embed_channels (Sequence[int]): Embedding of each feature map.
         radius (int): Neighbourhood in cells of the grid.
-        stride (int): Grid in pixels; taps of another size are resized to it.
+        stride (int): Grid in pixels; maps of another size are resized to it.
         full_border (bool): Also use pairs whose from cell lies near the border, which the original
             leaves out.
-        options: Keyword options of the base class: taps, ``test_cfg`` (options of
+        options: Keyword options of the base class: feature maps, ``test_cfg`` (options of
             :meth:`propagate`), ``data_preprocessor``.
 
     Raises:
-        ValueError: Numbers of taps and embeddings differ.
+        ValueError: Numbers of feature maps and embeddings differ.
     """
 
     def __init__(
@@ -70,13 +70,14 @@ class AffinityNet(AffinityPropagator):
             init_cfg=initialization,
             **options,
         )
-        if len(embed_channels) != len(self.tap_channels):
+        if len(embed_channels) != len(self.feature_channels):
             raise ValueError(
-                f'{len(embed_channels)} embed_channels for {len(self.tap_channels)} feature maps: '
-                f'give one width per feature map'
+                f'{len(embed_channels)} embed_channels for {len(self.feature_channels)} feature '
+                f'maps: give one width per feature map'
             )
         self.projections = nn.ModuleList(
-            nn.Conv2d(*widths, 1, bias=False) for widths in zip(self.tap_channels, embed_channels)
+            nn.Conv2d(*widths, 1, bias=False)
+            for widths in zip(self.feature_channels, embed_channels)
         )
         self.fuse = nn.Conv2d(sum(embed_channels), sum(embed_channels), 1, bias=False)
         self.radius = radius
@@ -90,8 +91,8 @@ class AffinityNet(AffinityPropagator):
         """
         grid = [-(-side // self.stride) for side in inputs.shape[-2:]]
         embedded = []
-        for projection, tap in zip(self.projections, self.taps(inputs)):
-            x = projection(tap)
+        for projection, feature_map in zip(self.projections, self.feature_maps(inputs)):
+            x = projection(feature_map)
             if list(x.shape[-2:]) != grid:
                 x = F.interpolate(x, size=grid, mode='bilinear', align_corners=False)
             embedded.append(F.elu(x))

@@ -29,8 +29,8 @@ BASIC_BLOCKS = (
 )
 # name, in, mids, out, dilation
 BOTTLENECKS = (('b6', 1024, (512, 1024), 2048, 4), ('b7', 2048, (1024, 2048), 4096, 4))
-# tap: (block whose activated input it is, channels, stride); conv6 follows the last normalisation
-TAPS = dict(
+# name: (block whose activated input it is, channels, stride); conv6 follows the last normalisation
+FEATURE_MAPS = dict(
     conv2=('b3', 128, 2),
     conv3=('b4', 256, 4),
     conv4=('b5', 512, 8),
@@ -120,7 +120,7 @@ class WideResNet38(BaseModule):
     statistics.
 
     Args:
-        out_taps (Sequence[str]): Feature maps to return, all after normalisation and ReLU:
+        out_features (Sequence[str]): Feature maps to return, all after normalisation and ReLU:
             ``conv2`` (128 channels, stride 2), ``conv3`` (256, 4), ``conv4`` (512, 8), ``conv5``
             (1024, 8), ``conv6`` (4096, 8).
         frozen_stages (int): -1 none; 0 the first convolution; s blocks up to ``b{s+1}`` as well.
@@ -131,12 +131,12 @@ class WideResNet38(BaseModule):
         init_cfg (dict, optional): Initialisation; default Kaiming.
 
     Raises:
-        ValueError: Unknown tap or stage.
+        ValueError: Unknown feature map or stage.
     """
 
     def __init__(
         self,
-        out_taps: Sequence[str] = ('conv4', 'conv5', 'conv6'),
+        out_features: Sequence[str] = ('conv4', 'conv5', 'conv6'),
         *,
         frozen_stages: int = 0,
         frozen_bn: bool = True,
@@ -145,14 +145,17 @@ class WideResNet38(BaseModule):
         init_cfg: dict[str, str] | None = None,
     ) -> None:
         super().__init__(init_cfg or CONVOLUTIONAL)
-        unknown = [tap for tap in out_taps if tap not in TAPS]
-        if unknown or not out_taps:
-            raise ValueError(f'out_taps must be one or more of {list(TAPS)}, got {list(out_taps)}')
+        unknown = [name for name in out_features if name not in FEATURE_MAPS]
+        if unknown or not out_features:
+            raise ValueError(
+                f'out_features must be one or more of {list(FEATURE_MAPS)}, got '
+                f'{list(out_features)}'
+            )
         if not -1 <= frozen_stages <= 6:
             raise ValueError(f'frozen_stages must be between -1 and 6, got {frozen_stages}')
-        self.out_taps = tuple(out_taps)
-        self.out_channels = tuple(TAPS[tap][1] for tap in out_taps)
-        self.out_strides = tuple(TAPS[tap][2] for tap in out_taps)
+        self.out_features = tuple(out_features)
+        self.out_channels = tuple(FEATURE_MAPS[name][1] for name in out_features)
+        self.out_strides = tuple(FEATURE_MAPS[name][2] for name in out_features)
         self.frozen_stages = frozen_stages
         self.frozen_bn = frozen_bn
         self.with_cp = with_cp
@@ -217,17 +220,17 @@ class WideResNet38(BaseModule):
             inputs (Tensor): (B,3,H,W).
 
         Returns:
-            tuple[Tensor]: One (B,D,h,w) per entry of ``out_taps``; each halving rounds up.
+            tuple[Tensor]: One (B,D,h,w) per entry of ``out_features``; each halving rounds up.
         """
-        starts = {TAPS[tap][0]: tap for tap in self.out_taps}
-        taps = {}
+        starts = {FEATURE_MAPS[name][0]: name for name in self.out_features}
+        maps = {}
         x = self.conv1a(inputs)
         for name in self.block_names:
             block = getattr(self, name)
             y = block.activate(x)
             if name in starts:
-                taps[starts[name]] = y
-                if len(taps) == len(starts):
+                maps[starts[name]] = y
+                if len(maps) == len(starts):
                     break
             x = (
                 checkpoint(block, x, y, use_reentrant=False)
@@ -235,5 +238,5 @@ class WideResNet38(BaseModule):
                 else block(x, y)
             )
         else:
-            taps['conv6'] = F.relu(self.bn7(x), inplace=True)
-        return tuple(taps[tap] for tap in self.out_taps)
+            maps['conv6'] = F.relu(self.bn7(x), inplace=True)
+        return tuple(maps[name] for name in self.out_features)

@@ -31,7 +31,7 @@ class Doubling(AffinityPropagator):
     """Scores are the background and the maps twice as strong."""
 
     def features(self, inputs):
-        return self.taps(inputs)[0]
+        return self.feature_maps(inputs)[0]
 
     def loss(self, inputs, data_samples):
         return dict(loss=inputs.sum())
@@ -47,13 +47,13 @@ def build(**options):
 
 
 def test_maps_of_the_trunk():
-    model = build(tap_indices=(2, 0))
-    assert model.tap_channels == (6, 2) and model.tap_strides == (16, 4)
-    shapes = [maps.shape for maps in model.taps(torch.rand(1, 3, 32, 48))]
+    model = build(out_indices=(2, 0))
+    assert model.feature_channels == (6, 2) and model.feature_strides == (16, 4)
+    shapes = [maps.shape for maps in model.feature_maps(torch.rand(1, 3, 32, 48))]
     assert shapes == [(1, 6, 2, 3), (1, 2, 8, 12)]
     assert model(torch.rand(1, 3, 32, 32)).shape == (1, 6, 2, 2)
     with pytest.raises(ValueError, match='differ in length'):
-        build(tap_channels=(1, 2), tap_strides=(4,))
+        build(feature_channels=(1, 2), feature_strides=(4,))
 
 
 def test_labels_of_a_prediction():

@@ -49,10 +49,10 @@ def up(x, factor):
 def test_boundary_head():
     network = build()
     inputs = torch.randn(2, 3, 50, 70)
-    taps = network.backbone(inputs)
+    maps = network.backbone(inputs)
     edges = [
-        up(norm(module, tap), factor).relu()[..., :13, :18]
-        for module, tap, factor in zip(network.edge_embeddings, taps, (1, 1, 2, 4, 4))
+        up(norm(module, feature_map), factor).relu()[..., :13, :18]
+        for module, feature_map, factor in zip(network.edge_embeddings, maps, (1, 1, 2, 4, 4))
     ]
     logits, displacement = network(inputs)
     torch.testing.assert_close(logits, network.edge(torch.cat(edges, 1)))
@@ -204,7 +204,7 @@ def test_predict_writes_class_ids():
 
 
 def test_other_trunks_and_bad_options():
-    trunk = dict(type='mmwsss.WideResNet38', out_taps=('conv3', 'conv4', 'conv5', 'conv6'))
+    trunk = dict(type='mmwsss.WideResNet38', out_features=('conv3', 'conv4', 'conv5', 'conv6'))
     with torch.device('meta'):
         network = IRNet(trunk, with_displacement=True)
         logits, displacement = network(torch.rand(1, 3, 41, 50))
@@ -214,11 +214,11 @@ def test_other_trunks_and_bad_options():
         and displacement.shape == (1, 2, 11, 13)
     )
     with pytest.raises(ValueError, match='multiples'):
-        build(tap_strides=(4, 4, 8, 16, 18))
+        build(feature_strides=(4, 4, 8, 16, 18))
     with pytest.raises(ValueError, match='dtype'):
         build(dtype='int8')
     with pytest.raises(ValueError, match='increasing'):
-        build(with_displacement=True, tap_indices=(0, 1))
+        build(with_displacement=True, out_indices=(0, 1))
 
 
 def test_half_precision_trunk():

@@ -23,7 +23,7 @@ BACKBONE = dict(
 
 
 def build(**options):
-    options = dict(dict(tap_indices=(2, 3, 4), embed_channels=(4, 6, 8)), **options)
+    options = dict(dict(out_indices=(2, 3, 4), embed_channels=(4, 6, 8)), **options)
     network = MODELS.build(dict(type='mmwsss.AffinityNet', backbone=BACKBONE, **options))
     network.init_weights()
     return network
@@ -78,15 +78,15 @@ def test_constant_maps_stay_on_full_cells():
     )
 
 
-def test_features_are_embedded_taps():
+def test_features_are_embedded_feature_maps():
     network = build(stride=16).eval()
     inputs = torch.randn(2, 3, 40, 56)
     embedded = []
-    for projection, tap in zip(network.projections, network.backbone(inputs)[2:]):
+    for projection, feature_map in zip(network.projections, network.backbone(inputs)[2:]):
         embedded.append(
             F.elu(
                 F.interpolate(
-                    F.conv2d(tap, projection.weight),
+                    F.conv2d(feature_map, projection.weight),
                     size=(3, 4),
                     mode='bilinear',
                     align_corners=False,
@@ -165,7 +165,7 @@ def test_released_weights_load_by_their_names():
 def test_default_trunk_and_bad_options(monkeypatch):
     with torch.device('meta'):
         network = AffinityNet()
-    assert network.tap_channels == (512, 1024, 4096) and network.fuse.weight.shape == (
+    assert network.feature_channels == (512, 1024, 4096) and network.fuse.weight.shape == (
         448,
         448,
         1,
@@ -178,11 +178,11 @@ def test_default_trunk_and_bad_options(monkeypatch):
     with pytest.raises(ValueError, match='embed_channels'):
         build(embed_channels=(4, 6))
     monkeypatch.setitem(BACKBONE, 'type', 'mmseg.ResNet')
-    with pytest.raises(ValueError, match='tap_channels'):
+    with pytest.raises(ValueError, match='feature_channels'):
         build()
     assert build(
-        tap_channels=(8, 16, 32), tap_strides=(8, 16, 16), tap_indices=(1, 2, 3)
-    ).tap_channels == (8, 16, 32)
+        feature_channels=(8, 16, 32), feature_strides=(8, 16, 16), out_indices=(1, 2, 3)
+    ).feature_channels == (8, 16, 32)
 
 
 def test_walk_uses_the_affinity_of_the_features():

@@ -54,7 +54,7 @@ def test_parameter_names_are_the_released_ones():
 
 def test_released_network():
     network = nn.ModuleDict(
-        dict(backbone=on_meta(out_taps=('conv2', 'conv3', 'conv4', 'conv5', 'conv6')).eval())
+        dict(backbone=on_meta(out_features=('conv2', 'conv3', 'conv4', 'conv5', 'conv6')).eval())
     )
     with torch.device('meta'):
         network['decode_head'] = DeepLabV1Head(
@@ -70,20 +70,24 @@ def test_released_network():
     with np.load(GOLDEN / 'wide_resnet38.npz', allow_pickle=False) as file:
         data = {key: torch.from_numpy(file[key]) for key in file}
     with torch.no_grad():
-        taps = network['backbone'](data['x'])
-        logits = network['decode_head'](taps)
+        maps = network['backbone'](data['x'])
+        logits = network['decode_head'](maps)
     backbone = network['backbone']
-    assert [tap.shape[1] for tap in taps] == list(backbone.out_channels)
-    assert [-(-41 // stride) for stride in backbone.out_strides] == [tap.shape[2] for tap in taps]
-    assert [-(-50 // stride) for stride in backbone.out_strides] == [tap.shape[3] for tap in taps]
-    for tap, name, step in zip(taps[2:], ('conv4', 'conv5', 'conv6'), (32, 64, 256)):
-        torch.testing.assert_close(tap[:, ::step], data[name], rtol=1e-4, atol=1e-5)
+    assert [feature_map.shape[1] for feature_map in maps] == list(backbone.out_channels)
+    assert [-(-41 // stride) for stride in backbone.out_strides] == [
+        feature_map.shape[2] for feature_map in maps
+    ]
+    assert [-(-50 // stride) for stride in backbone.out_strides] == [
+        feature_map.shape[3] for feature_map in maps
+    ]
+    for feature_map, name, step in zip(maps[2:], ('conv4', 'conv5', 'conv6'), (32, 64, 256)):
+        torch.testing.assert_close(feature_map[:, ::step], data[name], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(logits, data['logits'], rtol=1e-4, atol=1e-5)
 
-    backbone.out_taps = ('conv3', 'conv2')  # stops early, keeps the asked order
+    backbone.out_features = ('conv3', 'conv2')  # stops early, keeps the asked order
     with torch.no_grad():
         early = backbone(data['x'])
-    assert torch.equal(early[0], taps[1]) and torch.equal(early[1], taps[0])
+    assert torch.equal(early[0], maps[1]) and torch.equal(early[1], maps[0])
 
 
 def test_frozen_parts():
@@ -158,7 +162,7 @@ def test_mxnet_file_in_init_cfg(monkeypatch):
 
 
 def test_bad_options():
-    with pytest.raises(ValueError, match='out_taps'):
-        on_meta(out_taps=('conv9',))
+    with pytest.raises(ValueError, match='out_features'):
+        on_meta(out_features=('conv9',))
     with pytest.raises(ValueError, match='frozen_stages'):
         on_meta(frozen_stages=7)

@@ -4,7 +4,7 @@ import mmwsss.models  # noqa: F401  registers the components
 from mmwsss.registry import MODELS
 
 OPTIONS = dict(
-    AffinityNet=dict(tap_indices=(2, 3, 4), embed_channels=(4, 6, 8)), IRNet=dict(edge_channels=8)
+    AffinityNet=dict(out_indices=(2, 3, 4), embed_channels=(4, 6, 8)), IRNet=dict(edge_channels=8)
 )
 
 
