@@ -263,7 +263,11 @@ def write_masks(
         )
     else:  # a wrong option is an error before the folder is claimed
         maker = make_maker(args, config, refiner)
-    options = {name: refiner.get(name, value) for name, value in refiner_options(kind).items()}
+    options = {
+        # superpixels have a method of their own
+        f'refiner.{name}' if name == 'method' else name: refiner.get(name, value)
+        for name, value in refiner_options(kind).items()
+    }
     before = write_files(
         lambda: maker or make_maker(args, config, refiner),
         entries,

@@ -42,13 +42,13 @@ model = dict(
     # guides the maps
     momentum=0.97,
     loss_weights=dict(seg=1.0, cam=0.2, energy=0.0),
-    loss_starts=dict(seg=100, cam=140, separation=140),
+    loss_starts=dict(seg=70, cam=110, separation=110),
     pseudo_label=dict(
-        high=0.4, low=0.15, aux_high=0.4, aux_low=0.15, scales=(1.0,), flip=False, aux_scales='all'
+        high=0.3, low=0.1, aux_high=0.3, aux_low=0.1, scales=(1.0,), flip=False, aux_scales='all'
     ),
     test_cfg=dict(size=None, scales=(1.0, 0.75), seg_scales=(1.0,), seg_flip=True),
 )
-max_iters = 240
+max_iters = 180
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(

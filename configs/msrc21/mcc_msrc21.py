@@ -80,7 +80,16 @@ model = dict(
     pseudo_label=dict(high=0.4, low=0.15, scales=(1.0,), flip=False),
     test_cfg=dict(scales=(1.0, 0.75), flip=True, seg_flip=True),
 )
-optim_wrapper = dict(optimizer=dict(lr=5e-4))
+optim_wrapper = dict(
+    optimizer=dict(lr=5e-4),
+    # as published: ten times the rate in all heads
+    paramwise_cfg=dict(
+        custom_keys={
+            name: dict(lr_mult=10.0)
+            for name in ('classifier', 'aux_classifier', 'decode_head', 'projector')
+        }
+    ),
+)
 max_iters = 200
 train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [

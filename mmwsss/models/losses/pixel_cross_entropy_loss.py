@@ -17,12 +17,21 @@ class PixelCrossEntropyLoss(nn.Module):
     Args:
         loss_weight (float): Factor.
         loss_name (str): Name among the losses of a head; begins with ``loss_``.
+        background_weight (float): Factor of the pixels labelled 0. Where most pixels are
+            background, a short training with 1 predicts nothing else.
     """
 
-    def __init__(self, loss_weight: float = 1.0, loss_name: str = 'loss_ce') -> None:
+    def __init__(
+        self,
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_ce',
+        *,
+        background_weight: float = 1.0,
+    ) -> None:
         super().__init__()
         self.loss_weight = loss_weight
         self.loss_name = loss_name
+        self.background_weight = background_weight
 
     def forward(
         self,
@@ -40,6 +49,8 @@ class PixelCrossEntropyLoss(nn.Module):
             ignore_index (int): Label of pixels that are left out.
         """
         pixels = F.cross_entropy(logits, labels, reduction='none', ignore_index=ignore_index)
+        if self.background_weight != 1:
+            pixels = torch.where(labels == 0, self.background_weight * pixels, pixels)
         if weight is not None:
             pixels = pixels * weight.float()
         count = (labels != ignore_index).sum()

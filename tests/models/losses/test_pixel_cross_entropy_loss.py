@@ -24,3 +24,14 @@ def test_without_labels_it_is_zero() -> None:
     loss = PixelCrossEntropyLoss()(logits, torch.full((1, 4, 4), 255))
     loss.backward()
     assert loss == 0 and not logits.grad.any()
+
+
+def test_background_weighs_what_it_is_told() -> None:
+    logits, labels = torch.randn(2, 5, 6, 7), torch.randint(0, 5, (2, 6, 7))
+    labels[0, :3] = 255
+    ours = PixelCrossEntropyLoss(background_weight=0.2)(logits, labels)
+    weights = torch.tensor([0.2, 1.0, 1.0, 1.0, 1.0])
+    theirs = CrossEntropyLoss(class_weight=weights.tolist(), avg_non_ignore=False, reduction='sum')(
+        logits, labels, ignore_index=255
+    )
+    torch.testing.assert_close(ours, theirs / (labels != 255).sum())
