@@ -26,5 +26,6 @@ grid = dict(
         dict(name='ToCo', base='{configs}/msrc21/toco_msrc21.py'),
         dict(name='MCC', base='{configs}/msrc21/mcc_msrc21.py'),
         dict(name='CoSA', base='{configs}/msrc21/cosa_msrc21.py'),
+        dict(name='Composed', base='{configs}/composed_msrc21.py'),
     ],
 )

@@ -9,7 +9,7 @@ from mmwsss.datasets.class_names import load_class_names
 from mmwsss.functional.crf import background_alpha
 from mmwsss.functional.pseudo_labels import labels_two_pass
 from mmwsss.functional.thresholds import labels_at_threshold
-from mmwsss.models.refiners import PAR, DenseCRF
+from mmwsss.models.refiners import PAR, DenseCRF, SuperpixelsRefiner
 from mmwsss.utils.io import read_cam, read_id_list, read_image, read_json, read_mask, write_cam
 from tests.tools.program import one_line, run_tool
 
@@ -126,6 +126,22 @@ def test_crf(refine, cams, toy_root):
                 keys,
             )
         np.testing.assert_array_equal(masks[name], expected)
+
+
+def test_superpixels(refine, cams, toy_root, tmp_path):
+    pytest.importorskip('skimage')
+    _, masks = refine('--method', 'superpixels', '--background', '0.5')
+    refiner = SuperpixelsRefiner(background=0.5)
+    for name, image, maps, keys in list(jobs(cams, toy_root))[-2:]:
+        expected = np.zeros(maps.shape[1:])
+        if len(keys):
+            pixels = torch.from_numpy(image).permute(2, 0, 1)
+            (scores,) = refiner.refine([pixels], [maps], [keys], [maps.shape[1:]])
+            expected = labels_of(scores, keys)
+        np.testing.assert_array_equal(masks[name], expected)
+    settings = read_json(tmp_path / 'masks' / 'settings.json')
+    assert settings['method'] == 'superpixels'
+    assert settings['refiner.method'] == 'felzenszwalb'
 
 
 def test_par(refine, cams, toy_root):
