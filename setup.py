@@ -54,7 +54,8 @@ setup(
     python_requires='>=3.10',
     install_requires=requirements('runtime'),
     extras_require={
-        name: requirements(name) for name in ('optional', 'photos', 'proposals', 'tests', 'docs')
+        name: requirements(name)
+        for name in ('optional', 'photos', 'proposals', 'foundation', 'tests', 'docs')
     },
     cmdclass={'build_py': BuildWithConfigs},
     classifiers=[

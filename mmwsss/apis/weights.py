@@ -111,6 +111,14 @@ CATALOG = (
         'cosa_dinov2-b_voc',
     ),
     External(
+        'dinov3_vitb16_pretrain_lvd1689m-73cec8be.pth',
+        343,
+        '73cec8be',
+        'https://github.com/facebookresearch/dinov3',
+        'DINOv3-B/16, images without labels (LVD-1689M), under a licence of its own',
+        'cosa_dinov3-b_voc',
+    ),
+    External(
         'pytorch_model.bin',
         599,
         '',

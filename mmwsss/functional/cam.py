@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .regions import box_masks
+
 
 def fuse_cams(
     class_attention: Tensor,
@@ -66,6 +68,33 @@ def refine_with_affinity(cams: Tensor, affinity: Tensor, *, side: str = 'Am') ->
     return torch.bmm(
         cams.flatten(2), affinity.transpose(1, 2) if side == 'Am' else affinity
     ).view_as(cams)
+
+
+def refine_in_boxes(
+    cams: Tensor, affinity: Tensor, *, threshold: float = 0.4, rounds: int = 3
+) -> Tensor:
+    """Propagate maps along a balanced affinity, each from the boxes of its regions only (CLIP-ES,
+    CVPR 2023, Eq. 5 and 6).
+
+    The affinity becomes doubly stochastic by Sinkhorn normalisation, symmetric by the mean with its
+    transpose, and is squared. The released code ends a box at a border one cell before it.
+
+    Args:
+        cams (Tensor): (B,K,h,w), their minima 0.
+        affinity (Tensor): (B,N,N) > 0, of any scale.
+        threshold (float): Of the regions, as a share of the maximum.
+        rounds (int): Normalisations of columns and rows.
+
+    Returns:
+        Tensor: (B,K,h,w).
+    """
+    for _ in range(rounds):
+        affinity = affinity / affinity.sum(1, keepdim=True)
+        affinity = affinity / affinity.sum(2, keepdim=True)
+    affinity = (affinity + affinity.transpose(1, 2)) / 2
+    inside = (cams * box_masks(cams, threshold)).flatten(2)
+    # twice a product with K rows, not once with N
+    return torch.bmm(torch.bmm(inside, affinity), affinity).view_as(cams)
 
 
 def resize_maps(

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmwsss.utils.extras import import_extra
+from mmwsss.utils.io import read_json
+from mmwsss.utils.limits import read_text
 from mmwsss.utils.text_embeddings import write_text_embeddings
 
 # what is around the objects of VOC: the background set of CLIP-ES (CVPR 2023)
@@ -16,6 +19,33 @@ BACKGROUNDS = (
     *('road', 'rock', 'street', 'valley', 'bridge', 'sign'),
 )
 TEMPLATE = 'a clean origami {}.'  # of CLIP-ES
+
+
+def read_names(path: str | Path) -> list[str]:
+    """Names of a text file, one a line.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: No name in it.
+    """
+    names = [line.strip() for line in read_text(path, 'list of names').splitlines()]
+    names = [name for name in names if name]
+    if not names:
+        raise ValueError(f'{path}: no name; write one a line')
+    return names
+
+
+def read_prompts(path: str | Path) -> dict[str, str]:
+    """Other words for classes: a JSON object, class name -> words.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not such an object.
+    """
+    prompts = read_json(path)
+    if not isinstance(prompts, dict) or not all(isinstance(v, str) for v in prompts.values()):
+        raise ValueError(f'{path}: expected {{"class name": "other words", ...}}')
+    return prompts
 
 
 def make_text_embeddings(
@@ -40,18 +70,18 @@ def make_text_embeddings(
         template (str): Sentence around a name.
 
     Raises:
-        ImportError: transformers is not installed.
-        ValueError: A prompt for an unknown class, or a template without ``{}``.
+        ValueError: transformers is not installed, no CLIP at ``source``, a prompt for an unknown
+            class, or a template without ``{}``.
     """
+    transformers = import_extra('transformers', 'foundation', 'the text cache')
     try:
-        from transformers import AutoTokenizer, CLIPModel
-    except ImportError as error:
-        raise ImportError(
-            'text embeddings are made with transformers: run `pip install transformers`, or copy '
-            'the file from a machine that has it'
+        model = transformers.CLIPModel.from_pretrained(source).eval()
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f'{source}: not a CLIP of transformers, or it cannot be downloaded '
+            f'({str(error).splitlines()[0]}); give its folder, or run this on a connected machine'
         ) from error
-    model = CLIPModel.from_pretrained(source).eval()
-    tokenizer = AutoTokenizer.from_pretrained(source)
     write_prompts(path, model, tokenizer, classes, backgrounds, prompts, template)
 
 
@@ -85,4 +115,5 @@ def write_prompts(
         np.asarray(texts.float()),
         np.asarray(model.visual_projection.weight.float()).T,
         float(model.logit_scale.exp()),
+        sentences,
     )

@@ -2,9 +2,11 @@
 
 File ``.npz``: ``names`` (M,), C classes and then backgrounds; ``num_classes``, C; ``embeddings``
 (M,E) float32, in the space that images and texts share; ``projection`` (D,E) float32, from the
-class token to that space; ``scale``, the factor of the cosines before the softmax.
+class token to that space; ``scale``, the factor of the cosines before the softmax; ``sentences``
+(M,), what was embedded, and ``prompt_hash`` of them.
 """
 
+import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +17,7 @@ import numpy as np
 from mmwsss.utils.arrays import read_arrays
 from mmwsss.utils.io import atomic_open
 
-REMEDY = 'make it again with mmwsss.preparation.text_prompts.make_text_embeddings'
+REMEDY = 'make it again with tools/misc/make_text_cache.py'
 
 
 class TextEmbeddings(NamedTuple):
@@ -26,6 +28,8 @@ class TextEmbeddings(NamedTuple):
     embeddings: np.ndarray
     projection: np.ndarray
     scale: np.ndarray
+    sentences: np.ndarray
+    prompt_hash: np.ndarray
 
 
 def write_text_embeddings(
@@ -35,6 +39,7 @@ def write_text_embeddings(
     embeddings: np.ndarray,
     projection: np.ndarray,
     scale: float,
+    sentences: Sequence[str],
 ) -> None:
     """Write a file of text embeddings atomically.
 
@@ -45,6 +50,7 @@ def write_text_embeddings(
         embeddings (np.ndarray): (M,E).
         projection (np.ndarray): (D,E).
         scale (float): Factor of the cosines.
+        sentences (Sequence[str]): (M,), what was embedded.
 
     Raises:
         ValueError: The shapes are inconsistent. The message names the file.
@@ -55,6 +61,8 @@ def write_text_embeddings(
         np.asarray(embeddings, np.float32),
         np.asarray(projection, np.float32),
         np.asarray(scale, np.float32),
+        np.asarray(sentences, np.str_),
+        np.asarray(hash_prompts(sentences), np.str_),
     )
     _check(path, content)
     buffer = io.BytesIO()
@@ -63,20 +71,28 @@ def write_text_embeddings(
         file.write(buffer.getbuffer())
 
 
-def read_text_embeddings(path: str | Path, classes: Sequence[str]) -> TextEmbeddings:
+def hash_prompts(sentences: Sequence[str]) -> str:
+    """Twelve letters that tell sets of sentences apart."""
+    return hashlib.sha256('\n'.join(sentences).encode()).hexdigest()[:12]
+
+
+def read_text_embeddings(
+    path: str | Path, classes: Sequence[str], prompt_hash: str | None = None
+) -> TextEmbeddings:
     """Read a file of text embeddings.
 
     Args:
         path (str | Path): The file.
         classes (Sequence[str]): Classes that it has to hold, in this order.
+        prompt_hash (str, optional): Of the sentences that it has to be made of.
 
     Returns:
         TextEmbeddings
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: The file is damaged, or holds other classes. The message names it and says how
-            to make it again.
+        ValueError: The file is damaged, or holds other classes or sentences. The message names it
+            and says how to make it again.
     """
     content = TextEmbeddings(
         **read_arrays(path, TextEmbeddings._fields, 'file of text embeddings', REMEDY)
@@ -93,6 +109,11 @@ def read_text_embeddings(path: str | Path, classes: Sequence[str]) -> TextEmbedd
             f'{len(classes)}, the first difference is number {at} '
             f'({_named(found, at)} instead of {_named(classes, at)}); {REMEDY}'
         )
+    if prompt_hash not in (None, str(content.prompt_hash)):
+        raise ValueError(
+            f'{path}: made of other sentences, such as {str(content.sentences[0])!r}: their hash '
+            f'is {content.prompt_hash}, the config has {prompt_hash}; {REMEDY}'
+        )
     return content
 
 
@@ -101,13 +122,15 @@ def _named(names: Sequence[str], index: int) -> str:
 
 
 def _check(path: str | Path, content: TextEmbeddings) -> None:
-    names, count, embeddings, projection, scale = content
+    names, count, embeddings, projection, scale, sentences, prompt_hash = content
     fits = (
         names.ndim == 1
         and names.dtype.kind == 'U'
         and count.ndim == scale.ndim == 0
         and count.dtype.kind in 'iu'
         and 0 < int(count) <= len(names)
+        and sentences.shape == names.shape
+        and str(prompt_hash) == hash_prompts(sentences.tolist())
         and embeddings.ndim == projection.ndim == 2
         and len(embeddings) == len(names)
         and embeddings.shape[1] == projection.shape[1]

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmwsss.functional.cam import fuse_cams, minmax_normalize, refine_with_affinity, resize_maps
+from mmwsss.functional.cam import (
+    fuse_cams,
+    minmax_normalize,
+    refine_in_boxes,
+    refine_with_affinity,
+    resize_maps,
+)
+from mmwsss.functional.regions import find_regions
 from tests.mctformer_golden import close, golden
 
 
@@ -96,3 +103,26 @@ def test_sides_of_the_affinity():
     torch.testing.assert_close(refine_with_affinity(cams, affinity, side='mA').flatten(2), expected)
     with pytest.raises(ValueError, match="side must be 'Am' or 'mA'"):
         refine_with_affinity(cams, affinity, side='AmA')
+
+
+def test_refinement_in_boxes():
+    """CLIP-ES written out for one map: Sinkhorn, mean with the transpose, square, masked keys."""
+    generator = torch.Generator().manual_seed(0)
+    cams = torch.rand(2, 3, 4, 5, generator=generator).pow(4)
+    affinity = torch.rand(2, 20, 20, generator=generator) + 0.1
+    found = refine_in_boxes(cams, 7 * affinity, threshold=0.4)
+    for image in range(2):
+        matrix = affinity[image].double()
+        for _ in range(3):
+            matrix = matrix / matrix.sum(0)
+            matrix = (matrix.T / matrix.sum(1)).T
+        matrix = (matrix + matrix.T) / 2
+        matrix = matrix @ matrix
+        for row in range(3):
+            keys = torch.zeros(4, 5)
+            for region in find_regions(cams[image, row], 0.4):
+                keys[region.cells] = 1
+            expected = (matrix * keys.flatten()) @ cams[image, row].flatten().double()
+            torch.testing.assert_close(found[image, row].flatten(), expected.float())
+    assert 0 < keys.sum() < 20  # the boxes matter
+    assert refine_in_boxes(cams[:, :0], affinity).shape == (2, 0, 4, 5)

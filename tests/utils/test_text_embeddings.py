@@ -12,7 +12,7 @@ NAMES = ['cat', 'traffic light', 'sky']
 def path(tmp_path):
     rng = np.random.default_rng(0)
     file = tmp_path / 'texts.npz'
-    write_text_embeddings(file, NAMES, 2, rng.random((3, 4)), rng.random((5, 4)), 100.0)
+    write_text_embeddings(file, NAMES, 2, rng.random((3, 4)), rng.random((5, 4)), 100.0, NAMES)
     return file
 
 
@@ -40,7 +40,7 @@ def test_other_classes(path, classes, message):
 def test_damaged_content(path, tmp_path):
     with pytest.raises(ValueError, match='damaged file of text embeddings'):
         write_text_embeddings(
-            tmp_path / 'bad.npz', NAMES, 2, np.full((3, 4), np.nan), np.zeros((5, 4)), 1.0
+            tmp_path / 'bad.npz', NAMES, 2, np.full((3, 4), np.nan), np.zeros((5, 4)), 1.0, NAMES
         )
     assert not (tmp_path / 'bad.npz').exists()
     path.write_bytes(path.read_bytes()[:100])

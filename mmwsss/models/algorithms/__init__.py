@@ -3,6 +3,7 @@
 from .acr import ACRClassifier
 from .aream import AReAM
 from .base import TagClassifier
+from .clip_es import CLIPES
 from .composed import Composed
 from .cosa import CoSA
 from .mcc import MCC
@@ -15,6 +16,7 @@ from .token_contrast import TokenContrast
 __all__ = [
     'ACRClassifier',
     'AReAM',
+    'CLIPES',
     'CoSA',
     'Composed',
     'MCC',

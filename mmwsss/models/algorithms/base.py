@@ -243,6 +243,14 @@ class TagClassifier(BaseModel):
             tuple: scores (B,C) of the first view without flip; B lists of class ids; B tensors
                 (K,H,W) in [0,1].
         """
+        if len(data_samples) > 1 and getattr(self.cam, 'classes_compete', False):
+            scores, keys, cams = zip(
+                *(
+                    self.predict_cams([view[index, None] for view in views], [sample])
+                    for index, sample in enumerate(data_samples)
+                )
+            )
+            return torch.cat(scores), sum(keys, []), sum(cams, [])
         size = tuple(data_samples[0].metainfo.get('ori_shape', views[0].shape[-2:]))[:2]
         scores: Any = None
         keys: Any = None

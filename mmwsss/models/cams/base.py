@@ -34,6 +34,9 @@ class CAMMethod(ABC):
 
     #: Attention that the maps are computed from, by the name that :meth:`maps` reads it by.
     requests: Mapping[str, AttentionRequest] = {}
+    #: Whether the map of a class depends on which other classes are asked for; each image of a
+    #: batch is then asked for its own classes alone.
+    classes_compete: ClassVar[bool] = False
     # number of last layers whose inputs the maps are computed from; None for all
     layer_inputs: int | None = 0
 

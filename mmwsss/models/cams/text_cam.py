@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmwsss.functional.cam import minmax_normalize, refine_in_boxes
+from mmwsss.functional.precision import at_least_float32
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 from mmwsss.utils.text_embeddings import read_text_embeddings
@@ -28,30 +30,42 @@ class TextCAM(CAMMethod):
     the backbone is a CLIP with ``final_norm`` and one class token, and nothing need be trained.
 
     Args:
-        embeddings (str): File of :func:`mmwsss.preparation.text_prompts.make_text_embeddings`.
+        embeddings (str): File of ``tools/misc/make_text_cache.py``.
         classes (Sequence[str]): Class names of the data set, which the file has to hold.
-        affinity, affinity_layers: See :class:`CAMMethod`.
+        prompt_hash (str, optional): Of the sentences that the file has to be made of, as
+            ``make_text_cache.py`` prints it.
+        box_threshold (float, optional): Refinement as in CLIP-ES, see
+            :func:`~mmwsss.functional.cam.refine_in_boxes` (0.4 on VOC, 0.7 on COCO); None: as of
+            every other method.
+        affinity: See :class:`CAMMethod`; of the refinement without boxes.
+        affinity_layers (int, optional): The affinity is the sum over the last layers.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: A damaged file, one of other classes, or one of another network.
+        ValueError: A damaged file, one of other classes or sentences, or one of another network.
     """
 
     # it cannot be chosen without a file
     variants: ClassVar[dict[str, dict[str, Any]]] = {}
 
     layer_inputs = 1
+    classes_compete = True
 
     def __init__(
         self,
         embeddings: str | Path,
         classes: Sequence[str],
         *,
+        prompt_hash: str | None = None,
+        box_threshold: float | None = 0.4,
         affinity: str = 'Am',
-        affinity_layers: int | None = None,
+        affinity_layers: int | None = 8,
     ) -> None:
         super().__init__(affinity=affinity, affinity_layers=affinity_layers)
-        content = read_text_embeddings(embeddings, classes)
+        if box_threshold is not None and not 0 <= box_threshold < 1:
+            raise ValueError(f'box_threshold must be in [0,1) or None, got {box_threshold}')
+        content = read_text_embeddings(embeddings, classes, prompt_hash)
+        self.box_threshold = box_threshold
         self.file = embeddings
         self.num_classes = len(classes)
         self.texts = F.normalize(torch.from_numpy(content.embeddings).float(), dim=-1)
@@ -60,19 +74,15 @@ class TextCAM(CAMMethod):
 
     def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
-        backbone, maps = model.backbone, []
         self._check(model)
+        backbone, maps = model.backbone, []
         last, patches = backbone.num_layers - 1, backbone.patch_rows
-        device = features.patch_map.device
-        rows = [*keys, *range(self.num_classes, len(self.texts))]
-        texts, projection = self.texts[rows].to(device), self.projection.to(device)
         with differentiable(features.layer_inputs[-1]) as x:
             normed = backbone.first_norm(last, x).detach().requires_grad_()
             tokens, _ = backbone.explain_layer(
                 last, x, grid=features.patch_map.shape[-2:], class_rows=True, normed=normed
             )
-            images = F.normalize(backbone.ln1(tokens)[:, 0] @ projection, dim=-1)
-            probabilities = (self.scale * images @ texts.T).softmax(-1)
+            probabilities = self.probabilities(model, backbone.ln1(tokens), keys)
             for position in range(len(keys)):
                 (gradient,) = torch.autograd.grad(
                     probabilities[:, position].sum(), normed, retain_graph=position < len(keys) - 1
@@ -80,6 +90,36 @@ class TextCAM(CAMMethod):
                 channel_weights = gradient[:, patches].mean(1, keepdim=True)
                 maps.append((channel_weights * normed.detach()[:, patches]).sum(-1).relu())
         return torch.stack(maps, 1)
+
+    def probabilities(self, model: Any, class_tokens: Tensor, keys: Sequence[int]) -> Tensor:
+        """Softmax over the classes ``keys`` and the backgrounds.
+
+        Args:
+            model (TagClassifier): With the backbone of the texts' CLIP.
+            class_tokens (Tensor): (B,1,D), normalised.
+            keys (Sequence[int]): K class ids.
+
+        Returns:
+            Tensor: (B,K+M-C), classes first.
+        """
+        self._check(model)
+        device = class_tokens.device
+        rows = [*keys, *range(self.num_classes, len(self.texts))]
+        images = F.normalize(
+            at_least_float32(class_tokens[:, 0]) @ self.projection.to(device), dim=-1
+        )
+        return (self.scale * images @ self.texts[rows].to(device).T).softmax(-1)
+
+    def maps_of(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
+        """See :meth:`CAMMethod.maps_of`."""
+        if self.box_threshold is None or not model.test_cfg.get('refine'):
+            return super().maps_of(model, features, keys)
+        with torch.autocast(features.patch_map.device.type, enabled=False):
+            maps = at_least_float32(self.maps(model, features, keys).detach()).unflatten(
+                2, features.patch_map.shape[-2:]
+            )
+            affinity = at_least_float32(features.attention['affinity'])
+            return refine_in_boxes(minmax_normalize(maps), affinity, threshold=self.box_threshold)
 
     def _check(self, model: Any) -> None:
         backbone = model.backbone

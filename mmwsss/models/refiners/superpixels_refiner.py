@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from mmwsss.functional.proposals import segment_means
 from mmwsss.registry import REFINERS
+from mmwsss.utils.extras import import_extra
 
 from .base import Background, Backgrounds
 from .crf_refiner import crf_scores
@@ -97,10 +98,4 @@ class SuperpixelsRefiner(PerImageRefiner):
 
 
 def _segmentation() -> ModuleType:
-    try:
-        from skimage import segmentation
-    except ImportError as error:
-        raise ValueError(
-            'the refiner superpixels needs scikit-image: pip install "mmwsss[proposals]"'
-        ) from error
-    return segmentation
+    return import_extra('skimage.segmentation', 'proposals', 'the refiner superpixels')

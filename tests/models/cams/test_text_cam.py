@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from mmwsss.functional.cam import minmax_normalize, refine_in_boxes
 from mmwsss.models.cams import TextCAM, cam_methods
 from mmwsss.preparation.text_prompts import write_prompts
 from mmwsss.registry import MODELS
@@ -37,6 +38,7 @@ def clip():
         vision_config=dict(tower, image_size=64, patch_size=16),
         projection_dim=16,
     )
+    config._attn_implementation = 'eager'
     model = transformers.CLIPModel(config).eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -107,6 +109,26 @@ def test_equal_to_autograd_through_transformers(clip, size, tmp_path):
     torch.testing.assert_close(maps.flatten(2) / peak, expected / peak, rtol=1e-4, atol=1e-5)
 
 
+def test_refinement_by_boxes_and_the_last_layers(clip, tmp_path):
+    file = tmp_path / 'texts.npz'
+    write_prompts(file, clip, tokenizer, CLASSES, BACKGROUNDS)
+    model, images = classifier(clip, file), torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        plain = model.cam.maps_of(model, model.cam.extract(model, images), [2, 0])
+        model.test_cfg['refine'] = True
+        features = model.cam.extract(model, images)
+        refined = model.cam.maps_of(model, features, [2, 0])
+        attention = clip.vision_model(images, output_attentions=True).attentions
+        affinity = torch.stack(attention).mean((0, 2))[:, 1:, 1:]
+        expected = refine_in_boxes(minmax_normalize(plain), affinity)
+        torch.testing.assert_close(refined, expected, rtol=1e-4, atol=1e-6)
+        model.cam.box_threshold = None
+        without = model.cam.maps_of(model, features, [2, 0])
+    assert not torch.allclose(without / without.max(), refined / refined.max(), atol=0.01)
+    with pytest.raises(ValueError, match=r'box_threshold must be in \[0,1\) or None, got 1'):
+        TextCAM(file, CLASSES, box_threshold=1)
+
+
 def test_prompts(clip, tmp_path):
     file = tmp_path / 'texts.npz'
     write_prompts(file, clip, tokenizer, CLASSES, BACKGROUNDS, dict(cat='kitten'), 'photo of {}')
@@ -124,7 +146,7 @@ def test_prompts(clip, tmp_path):
 def written(path, names=(*CLASSES, *BACKGROUNDS), width=WIDTH, num_classes=3):
     rng = np.random.default_rng(0)
     embeddings, projection = rng.normal(size=(5, 8)), rng.normal(size=(width, 8))
-    write_text_embeddings(path, names, num_classes, embeddings, projection, 100.0)
+    write_text_embeddings(path, names, num_classes, embeddings, projection, 100.0, names)
     return path
 
 
@@ -134,9 +156,16 @@ def test_file_of_other_classes_is_refused(tmp_path):
     message = r"texts.npz: holds other classes .* number 1 \('potted plant' instead of 'dog'\)"
     with pytest.raises(ValueError, match=message) as error:
         TextCAM(file, ['cat', 'dog', 'bus'])
-    assert 'make_text_embeddings' in str(error.value) and '\n' not in str(error.value)
+    assert 'make_text_cache.py' in str(error.value) and '\n' not in str(error.value)
     with pytest.raises(ValueError, match=r"3 instead of 4, .* \(none instead of 'car'\)"):
         TextCAM(file, [*CLASSES, 'car'])
+    message = (
+        "texts.npz: made of other sentences, such as 'cat': their hash is .*, the config has 1a"
+    )
+    with pytest.raises(ValueError, match=message):
+        TextCAM(file, CLASSES, prompt_hash='1a')
+    known = str(read_text_embeddings(file, CLASSES).prompt_hash)
+    assert TextCAM(file, CLASSES, prompt_hash=known).num_classes == 3
     with pytest.raises(FileNotFoundError, match='nothing.npz'):
         TextCAM(tmp_path / 'nothing.npz', CLASSES)
 
