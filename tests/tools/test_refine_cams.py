@@ -11,6 +11,7 @@ from mmwsss.functional.pseudo_labels import labels_two_pass
 from mmwsss.functional.thresholds import labels_at_threshold
 from mmwsss.models.refiners import PAR, DenseCRF, SuperpixelsRefiner
 from mmwsss.utils.io import read_cam, read_id_list, read_image, read_json, read_mask, write_cam
+from tests.models.refiners.networks import save_sam
 from tests.tools.program import one_line, run_tool
 
 NETWORK = """
@@ -114,6 +115,20 @@ def test_alpha_background(refine, cams, toy_root):
             labels_of(background_alpha(maps, 2), keys) if len(keys) else np.zeros(maps.shape[1:])
         )
         np.testing.assert_array_equal(masks[name], expected)
+
+
+def test_a_network_of_prompts(refine, tmp_path):
+    """Segment Anything through the tool, and a rerun of what is missing."""
+    network = save_sam(tmp_path / 'sam', 'sam')
+    options = ('--method', 'sam', '--cfg-options', f'refiner.model={network}')
+    result, masks = refine(*options)
+    assert result.code == 0 and len(masks) == 8, result
+    first = min(masks)
+    (tmp_path / 'masks' / f'{first}.png').unlink()
+    result, again = refine(*options)
+    assert '8 masks (7 were there)' in result.out
+    assert all(np.array_equal(again[name], mask) for name, mask in masks.items())
+    one_line(refine('--method', 'sam', out='other')[0], 'sam needs proposals=')
 
 
 def test_crf(refine, cams, toy_root):

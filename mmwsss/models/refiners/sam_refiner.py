@@ -1,6 +1,6 @@
 """Mask proposals, of Segment Anything or any other generator, merged with class activation maps."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -9,10 +9,12 @@ from torch.nn import functional as F
 from mmwsss.functional.cam import resize_maps
 from mmwsss.functional.proposals import merge_proposals
 from mmwsss.functional.pseudo_labels import class_labels
+from mmwsss.functional.regions import Region, find_regions
 from mmwsss.registry import REFINERS
 from mmwsss.utils.proposal_io import find_proposals, read_proposals
 
 from .base import Background, Refiner, Sizes, Tensors
+from .prompted_sam import PromptedSAM
 
 
 @REFINERS.register_module(name='sam')
@@ -20,17 +22,23 @@ class SAMRefiner(Refiner):
     """Seeds from the maps, replaced by the mask proposals that belong to them (SEPL).
 
     Proposals come from files, ``<proposals>/<id>.json`` (the output of Segment Anything's automatic
-    mask generator with COCO run lengths) or ``<id>.npz``. They are read one by one, so that memory
+    mask generator with COCO run lengths) or ``<id>.npz``, or from a network that is asked by the
+    box and the peak of every region of every map. They are read or made one by one, so that memory
     does not grow with their number.
 
     Args:
-        proposals (str): Folder of the proposal files.
+        proposals (str, optional): Folder of the proposal files.
+        model (str, optional): Network of transformers, see :class:`PromptedSAM`; it takes the place
+            of files.
+        prompt_threshold (float): Regions are what exceeds this share of a map's maximum.
+        most_prompts (int): Regions of a map that are asked for, those with the highest peaks.
         min_overlap, min_cover (float): See
             :func:`~mmwsss.functional.proposals.merge_proposals`.
         background, uncertain: See :class:`Refiner`; they make the seeds.
 
     Raises:
-        ValueError: A share is outside [0,1].
+        ValueError: A share is outside [0,1], there are both files and a network or neither, or the
+            network cannot be used.
     """
 
     uses_ids = True
@@ -38,17 +46,32 @@ class SAMRefiner(Refiner):
     def __init__(
         self,
         *,
-        proposals: str = 'proposals',
+        proposals: str | None = None,
+        model: str | None = None,
+        prompt_threshold: float = 0.5,
+        most_prompts: int = 8,
         min_overlap: float = 0.5,
         min_cover: float = 0.85,
         background: Background = 0.4,
         uncertain: float = 0.0,
     ) -> None:
         super().__init__(background=background, uncertain=uncertain)
-        for name, value in dict(min_overlap=min_overlap, min_cover=min_cover).items():
+        shares = dict(
+            min_overlap=min_overlap, min_cover=min_cover, prompt_threshold=prompt_threshold
+        )
+        for name, value in shares.items():
             if not 0 <= value <= 1:
                 raise ValueError(f'{name} of sam must be in [0,1], got {value}')
+        if (proposals is None) == (model is None):
+            raise ValueError(
+                'sam needs proposals=<folder of files> or model=<network of transformers>, '
+                + ('not both' if model else 'got neither')
+            )
+        if most_prompts < 1:
+            raise ValueError(f'most_prompts of sam must be at least 1, got {most_prompts}')
         self.proposals = proposals
+        self.network = None if model is None else PromptedSAM(model)
+        self.prompt_threshold, self.most_prompts = prompt_threshold, most_prompts
         self.min_overlap, self.min_cover = min_overlap, min_cover
 
     def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
@@ -62,7 +85,7 @@ class SAMRefiner(Refiner):
             labels = names[seeds.argmax(0)].cpu()
             merged = merge_proposals(
                 labels,
-                self._proposals(name, (image.shape[-2], image.shape[-1])),
+                self._proposals(name, image, seeds[1:]),
                 min_overlap=self.min_overlap,
                 min_cover=self.min_cover,
             ).to(seeds.device)
@@ -71,6 +94,23 @@ class SAMRefiner(Refiner):
             results.append(resize_maps(scores[None], size)[0])
         return results
 
-    def _proposals(self, name: str, size: tuple[int, int]) -> Any:
-        masks = read_proposals(find_proposals(self.proposals, name), size)
-        return (torch.from_numpy(mask) for mask in masks)
+    def _proposals(self, name: str, image: Tensor, maps: Tensor) -> Iterator[Tensor]:
+        if self.proposals is not None:
+            size = (image.shape[-2], image.shape[-1])
+            for mask in read_proposals(find_proposals(self.proposals, name), size):
+                yield torch.from_numpy(mask)
+        if self.network is not None:
+            yield from self.network.masks(image, self.prompts(maps))
+
+    def prompts(self, maps: Tensor) -> list[Region]:
+        """Regions of all maps, of each those with the highest peaks.
+
+        Args:
+            maps (Tensor): (K,H,W).
+        """
+        regions = []
+        for plane in maps:
+            found = find_regions(plane, self.prompt_threshold)
+            found.sort(key=lambda region: -float(plane[region.peak]))
+            regions += found[: self.most_prompts]
+        return regions
