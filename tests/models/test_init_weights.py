@@ -18,6 +18,7 @@ OPTIONS = {
     'ConvStem': dict(channels=(4, 8), **STEM),
     'EfficientNetLite': dict(embed_dims=16),
     'HybridViT': dict(arch=TINY, img_size=32, stem=dict(depths=(1, 1, 1))),
+    'LibraryViT': dict(name='timm:vit_tiny_patch16_224', img_size=32, depth=2),
     'PyramidResNet': dict(depth=18),
     'ResNetStem': dict(depths=(1, 1, 1), **STEM),
     'TokenViT': dict(arch=TINY, img_size=32),
