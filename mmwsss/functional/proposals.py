@@ -10,28 +10,32 @@ from torch import Tensor
 from .pseudo_labels import IGNORE
 
 
-def segment_means(scores: Tensor, segments: Tensor) -> Tensor:
-    """Mean of the scores over every segment of a partition, written back to its pixels.
+def segment_shares(labels: Tensor, segments: Tensor, num_labels: int) -> Tensor:
+    """Share of each label among the pixels of every segment of a partition, written back to its
+    pixels.
 
     Args:
-        scores (Tensor): (K,H,W) float.
+        labels (Tensor): (H,W) integers 0..num_labels-1.
         segments (Tensor): (H,W) integers 0..S-1, one id per segment.
+        num_labels (int): K.
 
     Returns:
-        Tensor: (K,H,W) float32.
+        Tensor: (K,H,W) float32; its sum over K is 1.
 
     Raises:
         ValueError: The sizes differ.
     """
-    if scores.shape[-2:] != segments.shape:
+    if labels.shape != segments.shape:
         raise ValueError(
-            f'scores of {tuple(scores.shape[-2:])} do not fit segments of {tuple(segments.shape)}'
+            f'labels of {tuple(labels.shape)} do not fit segments of {tuple(segments.shape)}'
         )
-    flat, ids = scores.flatten(1).float(), segments.flatten().long()
+    ids = segments.flatten().long()
     count = int(ids.max()) + 1 if ids.numel() else 0
-    sums = flat.new_zeros(len(flat), count).index_add_(1, ids, flat)
-    means = sums / torch.bincount(ids, minlength=count).clamp(min=1)
-    return means[:, ids].view(scores.shape)
+    # one entry for each pair of segment and label: floating point sums would take ten times as long
+    pairs = ids * num_labels + labels.flatten()
+    counts = torch.bincount(pairs, minlength=count * num_labels).view(count, num_labels).T.float()
+    shares = counts / counts.sum(0).clamp(min=1)
+    return shares[:, ids].view(num_labels, *labels.shape)
 
 
 def merge_proposals(

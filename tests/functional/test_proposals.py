@@ -3,22 +3,24 @@
 import pytest
 import torch
 
-from mmwsss.functional.proposals import merge_proposals, segment_means
+from mmwsss.functional.proposals import merge_proposals, segment_shares
 
 
-def test_segment_means():
-    scores = torch.rand(3, 7, 9)
-    segments = torch.randint(0, 5, (7, 9))
-    expected = torch.empty_like(scores)
-    for label in segments.unique():
-        for plane in range(3):
-            inside = segments == label
-            expected[plane][inside] = scores[plane][inside].mean()
-    torch.testing.assert_close(segment_means(scores, segments), expected)
-    assert segment_means(scores[:0], segments).shape == (0, 7, 9)
-    assert segment_means(torch.zeros(2, 0, 4), torch.zeros(0, 4)).shape == (2, 0, 4)
+def test_segment_shares():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 3, (7, 9), generator=generator)
+    segments = torch.randint(0, 5, (7, 9), generator=generator)
+    segments[segments == 2] = 3  # an id without pixels
+    expected = torch.empty(4, 7, 9)
+    for segment in segments.unique():
+        inside = segments == segment
+        for label in range(4):
+            expected[label][inside] = (labels[inside] == label).float().mean()
+    torch.testing.assert_close(segment_shares(labels, segments, 4), expected)
+    empty = torch.zeros(0, 4, dtype=torch.long)
+    assert segment_shares(empty, empty, 2).shape == (2, 0, 4)
     with pytest.raises(ValueError, match='do not fit'):
-        segment_means(scores, segments[:6])
+        segment_shares(labels, segments[:6], 3)
 
 
 def box(top, bottom, left, right, size=(10, 12)):

@@ -6,9 +6,8 @@ from types import ModuleType
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from mmwsss.functional.proposals import segment_means
+from mmwsss.functional.proposals import segment_shares
 from mmwsss.registry import REFINERS
 from mmwsss.utils.extras import import_extra
 
@@ -68,8 +67,9 @@ class SuperpixelsRefiner(PerImageRefiner):
         results = []
         for background in backgrounds:
             seeds = self.seeds(cams, image.shape[-2:], background)
-            votes = F.one_hot(seeds.argmax(0), len(seeds)).permute(2, 0, 1)
-            scores = torch.stack([segment_means(votes, ids) for ids in segments]).mean(0)
+            best = seeds.argmax(0)
+            shares = [segment_shares(best, ids, len(seeds)) for ids in segments]
+            scores = torch.stack(shares).mean(0)
             if self.crf is not None:
                 (scores,) = crf_scores(self.crf, image, [scores])
             results.append(scores)

@@ -233,3 +233,37 @@ def test_packaged_imagenet_weights():
         model.eval().patch_embed.features(image), reference(state, image), strict=True
     ):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * expected.abs().max())
+
+
+def by_names_of_timm(state):
+    """Our weights by timm's names."""
+    renamed = {}
+    for name, value in state.items():
+        if name.startswith('stem.'):
+            renamed[name.replace('stem.0', 'conv_stem').replace('stem.1', 'bn1')] = value
+            continue
+        _, stage, block, part, kind, entry = name.split('.')
+        parts = ('depthwise', 'project') if stage == '0' else ('expand', 'depthwise', 'project')
+        layers = ('conv_dw', 'conv_pw') if stage == '0' else ('conv_pw', 'conv_dw', 'conv_pwl')
+        index = parts.index(part)
+        layer = layers[index] if kind == '0' else f'bn{index + 1}'
+        renamed[f'blocks.{stage}.{block}.{layer}.{entry}'] = value
+    return renamed
+
+
+@pytest.mark.parametrize('size', [(64, 96), (53, 71)])
+@torch.no_grad()
+def test_features_are_those_of_timm(size):
+    timm = pytest.importorskip('timm')
+    model, image = trunk(published(), out_indices=range(7)), torch.randn(2, 3, *size)
+    theirs = timm.create_model('tf_efficientnet_lite0').eval()
+    missing, extra = theirs.load_state_dict(by_names_of_timm(model.state_dict()), strict=False)
+    assert not extra and {name.split('.')[0] for name in missing} == {
+        'conv_head',
+        'bn2',
+        'classifier',
+    }
+    x = theirs.bn1(theirs.conv_stem(image))
+    for found, stage in zip(model(image), theirs.blocks, strict=True):
+        x = stage(x)
+        torch.testing.assert_close(found, x, rtol=1e-5, atol=1e-5)
