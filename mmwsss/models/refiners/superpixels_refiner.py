@@ -67,7 +67,7 @@ class SuperpixelsRefiner(PerImageRefiner):
         results = []
         for background in backgrounds:
             seeds = self.seeds(cams, image.shape[-2:], background)
-            best = seeds.argmax(0)
+            best = seeds.max(0).indices
             shares = [segment_shares(best, ids, len(seeds)) for ids in segments]
             scores = torch.stack(shares).mean(0)
             if self.crf is not None:
