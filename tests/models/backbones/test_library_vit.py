@@ -8,6 +8,7 @@ import torch
 from mmwsss.functional.attention import AttentionRequest
 from mmwsss.models.backbones import LibraryViT
 from mmwsss.registry import MODELS
+from mmwsss.structures import WSSSDataSample
 
 from .test_token_vit_libraries import assert_equal, image, of_transformers, randomise
 
@@ -60,6 +61,29 @@ def test_transformers(kind, tmp_path):
     output = theirs(x)
     expected = output.pooler_output if 'CLIP' in kind else output.last_hidden_state[:, 0]
     assert_equal(single(x).class_tokens[:, 0], expected)
+
+
+def test_classifiers_on_dinov3():
+    """A token per class and its attention; gradients of attention with rotary positions."""
+    pytest.importorskip('timm')
+    backbone = dict(
+        type='mmwsss.LibraryViT',
+        name='timm:vit_small_patch16_dinov3',
+        library_options=TINY,
+        pretrained=False,
+        img_size=64,
+    )
+    torch.manual_seed(0)
+    for kind in ('MCTformerPlus', 'ACRClassifier'):
+        model = MODELS.build(dict(type=f'mmwsss.{kind}', num_classes=3, backbone=dict(backbone)))
+        model.init_weights()
+        samples = [WSSSDataSample().set_gt_tags([1.0, 0, 1]) for _ in range(2)]
+        losses = model(torch.randn(2, 3, 64, 64), samples, mode='loss')
+        sum(losses.values()).backward()
+        gradient = model.backbone.layers[0].attn.qkv.weight.grad
+        assert gradient.isfinite().all() and gradient.abs().sum() > 0
+        found = model.eval().predict(torch.randn(2, 3, 48, 80), samples)[0].pred_cams.data
+        assert found.shape == (2, 48, 80) and found.std() > 0
 
 
 def test_what_differs_is_refused(tmp_path):
