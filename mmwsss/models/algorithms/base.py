@@ -244,13 +244,7 @@ class TagClassifier(BaseModel):
                 (K,H,W) in [0,1].
         """
         if len(data_samples) > 1 and getattr(self.cam, 'classes_compete', False):
-            scores, keys, cams = zip(
-                *(
-                    self.predict_cams([view[index, None] for view in views], [sample])
-                    for index, sample in enumerate(data_samples)
-                )
-            )
-            return torch.cat(scores), sum(keys, []), sum(cams, [])
+            return self._cams_one_by_one(views, data_samples)
         size = tuple(data_samples[0].metainfo.get('ori_shape', views[0].shape[-2:]))[:2]
         scores: Any = None
         keys: Any = None
@@ -287,6 +281,17 @@ class TagClassifier(BaseModel):
             for image, image_keys in zip(sums, keys)
         ]
         return scores, keys, cams
+
+    def _cams_one_by_one(
+        self, views: list[Tensor], data_samples: list[WSSSDataSample]
+    ) -> tuple[Tensor, list[list[int]], list[Tensor]]:
+        """:meth:`predict_cams` of each image alone."""
+        results = [
+            self.predict_cams([view[index, None] for view in views], [sample])
+            for index, sample in enumerate(data_samples)
+        ]
+        scores = torch.cat([result[0] for result in results])
+        return scores, [result[1][0] for result in results], [result[2][0] for result in results]
 
     def large_enough(
         self, scales: Sequence[Any], sizes: Sequence[Sequence[int]], data_samples: Sequence[Any]
