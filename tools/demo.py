@@ -66,8 +66,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def main() -> None:
-    args = parse_args()
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
     if args.checkpoint is None:
         raise ValueError(f'name a trained model with --checkpoint; or {LEARN}')
     # after the arguments: --help and a mistyped option answer at once

@@ -99,7 +99,7 @@ def _speed(
     device, seconds = next(model.parameters()).device, 0.0
     crf = None if preset is None else DenseCRF(preset=preset)
     for number in range(repeats + 1):
-        sample = _blank_sample(model, size, num_tags)
+        sample = blank_sample(model, size, num_tags)
         _wait(device)
         began = time.perf_counter()
         with torch.no_grad():
@@ -114,7 +114,7 @@ def _speed(
     return repeats / seconds
 
 
-def _blank_sample(model: BaseModel, size: tuple[int, int], num_tags: int) -> WSSSDataSample:
+def blank_sample(model: BaseModel, size: tuple[int, int], num_tags: int) -> WSSSDataSample:
     """Sample of an image with the first ``num_tags`` classes and a mask of background."""
     sample = WSSSDataSample(metainfo=dict(ori_shape=size, img_shape=size, pad_shape=size))
     if hasattr(model, 'num_classes'):

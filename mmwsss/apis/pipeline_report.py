@@ -26,6 +26,7 @@ from mmwsss.utils.tables import text_table
 from mmwsss.visualization import read_scalars, write_report
 
 from .pipeline import Pipeline
+from .tag_findings import finding_sentences
 
 MOST_IMAGES = 150  # of a list, unless the config says otherwise
 TITLES = dict(
@@ -55,7 +56,8 @@ def finish_pipeline(pipeline: Pipeline, summary: list[dict[str, Any]]) -> dict[s
     write_json(pipeline.work_dir / 'metrics.json', metrics)
     attempt = partial(_attempt, pipeline)
     path = attempt('the report', lambda: _report(pipeline, summary, metrics, attempt), None)
-    pipeline.console.print(_table(metrics), markup=False)
+    if pipeline.results:
+        pipeline.console.print(_table(metrics), markup=False)
     pipeline.console.print(
         f'metrics: {pipeline.work_dir / "metrics.json"}\nreport:  {path or "not written"}',
         markup=False,
@@ -87,7 +89,25 @@ def _report(
         settings={stage['name']: _stage_settings(pipeline, stage) for stage in pipeline.stages},
         environment=write_environment(pipeline.work_dir),
         classes=classes,
+        findings=attempt('the audit of the tags', lambda: _findings(pipeline), []),
     )
+
+
+def _findings(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """What an audit of the tags found, with its pictures."""
+    if 'findings' not in pipeline.report:
+        return []
+    folder = Path(pipeline.expand(pipeline.report['findings']))
+    found = finding_sentences(read_json(folder / 'audit.json'))
+    return [
+        dict(
+            title=title,
+            words=words,
+            sentences=sentences,
+            picture=picture.read_bytes() if (picture := folder / f'{key}.png').is_file() else None,
+        )
+        for key, title, words, sentences in found
+    ]
 
 
 def _attempt(pipeline: Pipeline, what: str, make: Callable[[], Any], default: Any) -> Any:

@@ -282,6 +282,84 @@ def single_stage_masks(
     return Recipe(chain, results, {})
 
 
+@RECIPES.register_module()
+def own_photos(
+    data: StageData,
+    *,
+    classifier: str,
+    segmentor: str,
+    num_classes: int | str,
+    batch_size: int | str,
+    epochs: int | str,
+    iterations: int | str,
+    threshold: float | str = 'suggested',
+) -> Recipe:
+    """Photos and tags to masks and a network, without any ground truth: nothing is evaluated.
+
+    Args:
+        data: The data set; every photo of its table is used.
+        classifier: Config of the classifier.
+        segmentor: Config of the segmentation network.
+        num_classes: Of the tags, without background.
+        batch_size: Total batch of the classifier.
+        epochs: Of the classifier.
+        iterations: Of the segmentation network.
+        threshold: Background threshold of the maps; ``'suggested'``: that of
+            ``tools/suggest_threshold.py``.
+    """
+    tags = {'model.num_classes': num_classes}
+    batch = {'total_batch_size': batch_size, 'train_dataloader.batch_size': batch_size}
+    labels = {'model.decode_head.num_classes': int(num_classes) + 1}
+    chain = [
+        stages.train('classifier', classifier, data, options={**tags, **batch, **_length(epochs)}),
+        stages.generate_cams(
+            'cams', classifier, '{classifier.checkpoint}', data, split='all', options=tags
+        ),
+    ]
+    if threshold == 'suggested':
+        chain.append(stages.suggest_threshold('threshold', data, '{cams}'))
+        threshold = '{threshold:threshold}'
+    chain += [
+        stages.refine_cams('masks', data, '{cams}', method='par', low=threshold, high=threshold),
+        stages.train(
+            'segmentation',
+            segmentor,
+            data,
+            options={
+                'train_dataloader.dataset.data_prefix.pseudo_mask_path': '{masks}',
+                **labels,
+                'train_cfg.max_iters': iterations,
+                'param_scheduler.0.end': int(iterations) + 1,
+            },
+        ),
+        stages.test(
+            'predictions',
+            segmentor,
+            '{segmentation.checkpoint}',
+            data,
+            options={**labels, 'test_evaluator.0.output_dir': '{predictions}/masks'},
+        ),
+        stages.audit_tags(
+            'tag_audit', data, cams='{cams}', masks='{masks}', predictions='{predictions}/masks'
+        ),
+    ]
+    sample = dict(
+        images=data.images,
+        tags=f'{data.root}/image_tags.csv',
+        classes=data.classes,
+        list=f'{data.root}/all.txt',
+        cams='{cams}',
+        mask='{masks}',
+        seg='{predictions}/masks',
+    )
+    return Recipe(chain, {}, dict(samples=[sample], findings='{tag_audit}'))
+
+
+def _length(epochs: int | str) -> dict[str, int | str]:
+    """Overrides of a training by epochs with one schedule."""
+    return {'train_cfg.max_epochs': epochs, 'param_scheduler.0.end': epochs}
+
+
 def _trained(best: bool) -> str:
     """Checkpoint of the stage ``training``."""
     return '{training.best_checkpoint}' if best else '{training.checkpoint}'

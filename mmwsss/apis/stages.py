@@ -328,6 +328,44 @@ def sweep_refinement(
     )
 
 
+def suggest_threshold(name: str, data: StageData, cams: str) -> Stage:
+    """Choose a background threshold of maps without ground truth.
+
+    Args:
+        name: Name of the stage.
+        data: Its images are read.
+        cams: Folder of CAM files.
+    """
+    return _stage(
+        name,
+        'suggest_threshold.py',
+        cams=cams,
+        images=data.images,
+        json=f'{{{name}}}/metrics.json',
+    )
+
+
+def audit_tags(name: str, data: StageData, *, cams: str, masks: str, predictions: str) -> Stage:
+    """Look for confounded, wrong and missing tags, and for photos to draw next.
+
+    Args:
+        name: Name of the stage.
+        data: Its photos and tags.
+        cams: Folder of CAM files.
+        masks: Folder of the pseudo masks.
+        predictions: Folder of the masks that a network predicts.
+    """
+    return _stage(
+        name,
+        'analysis_tools/audit_tags.py',
+        data.root,
+        cams=cams,
+        masks=masks,
+        predictions=predictions,
+        out=f'{{{name}}}',
+    )
+
+
 def _stage(
     name: str,
     tool: str,

@@ -87,6 +87,7 @@ def write_report(
     settings: str | Mapping[str, str] | None = None,
     environment: Mapping[str, Any] | None = None,
     classes: Sequence[str] | None = None,
+    findings: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Write the report of a run; whatever is None or empty is left out of the page.
 
@@ -116,6 +117,8 @@ def write_report(
         environment (dict, optional): From :func:`mmwsss.utils.env.write_environment`; dicts inside
             are shown as ``key subkey``.
         classes (list[str], optional): Names by label, background first.
+        findings (Sequence[dict]): What an audit of the tags found: ``title``, ``words`` (the
+            explanation), ``sentences`` and ``picture`` (PNG bytes or None).
 
     Returns:
         Path: ``path``.
@@ -144,6 +147,7 @@ def write_report(
         title=title,
         summary=_summary(environment or {}),
         figures=_figures(figures or {}),
+        findings=[dict(entry, uri=_png_uri(entry.get('picture'))) for entry in findings],
         note=samples_note,
         training=list(training),
         settings=_settings(settings or {}),
@@ -169,6 +173,7 @@ def write_report(
         images=images.entries,
         confusion=data['confusion'],
         training=training,
+        tags=page['findings'],
         stages=page['stages'],
         figures=page['figures'],
         settings=page['settings'],
@@ -191,6 +196,7 @@ HEADINGS = dict(
     images='Images',
     confusion='Confusion',
     training='Training',
+    tags='Tags',
     stages='Stages',
     figures='Figures',
     settings='Settings',
@@ -374,9 +380,16 @@ def _figures(figures: Mapping[str, Any]) -> list[dict[str, str]]:
     for index, (caption, png, wide) in enumerate(items):
         pair = not wide and (waiting or (index + 1 < len(items) and not items[index + 1][2]))
         waiting = pair and not waiting
-        uri = f'data:image/png;base64,{base64.b64encode(png).decode("ascii")}'
-        found.append(dict(caption=caption, kind='panel' if pair else 'panel wide', uri=uri))
+        kind = 'panel' if pair else 'panel wide'
+        found.append(dict(caption=caption, kind=kind, uri=_png_uri(png)))
     return found
+
+
+def _png_uri(png: bytes | None) -> str:
+    """A picture inside the page, empty without one."""
+    if png is None:
+        return ''
+    return f'data:image/png;base64,{base64.b64encode(png).decode("ascii")}'
 
 
 def _settings(settings: str | Mapping[str, str]) -> list[dict[str, str]]:

@@ -1,0 +1,340 @@
+"""Own photos and their tags become a data set: every row finds its photo, everything that is wrong
+is reported, and the folder that the tools read is written.
+"""
+
+import filecmp
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from mmwsss.preparation.check_report import CheckReport
+from mmwsss.preparation.tag_check import inspect_photos, note_balance
+from mmwsss.preparation.tag_readers import TagSource, read_tag_source
+from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, image_id, walk_files
+from mmwsss.utils.image_io import open_image, read_image, shown_size, shrink
+from mmwsss.utils.io import atomic_open, swap_channels, write_tags
+from mmwsss.utils.names import name_problem, output_path
+from mmwsss.utils.pool import bounded_map
+
+CHUNK, FEW_CHUNKS = 64, 32  # so few photos are checked before a process has started
+MOST_CLASSES = 254  # 0 is background and 255 ignore in a mask
+QUALITY = 95  # of photos that are made smaller
+
+
+class PhotoSet(NamedTuple):
+    """Photos with tags, checked.
+
+    Attributes:
+        table: Tags by name of the photo in the data set.
+        files: File by name.
+        classes: Names without background.
+        unused: Photos of the folder without a row.
+    """
+
+    table: dict[str, list[str]]
+    files: dict[str, Path]
+    classes: tuple[str, ...]
+    unused: tuple[Path, ...]
+
+
+def read_photo_set(
+    path: Path,
+    folder: Path,
+    out: Path,
+    report: CheckReport,
+    *,
+    listed: Sequence[str] | None = None,
+    origin: str | Path = '',
+    renamed: Mapping[str, str] | None = None,
+    decode: bool = False,
+    workers: int = 0,
+    max_side: int | None = None,
+) -> tuple[str, PhotoSet]:
+    """Read tags and photos, and check everything.
+
+    Args:
+        path: Of the tags, see :func:`mmwsss.preparation.tag_readers.read_tag_source`.
+        folder: Of the photos.
+        out: Folder of the data set to be.
+        report: Takes problems and notes.
+        listed: The classes to expect, without background; None: those of the source.
+        origin: Where ``listed`` comes from, for messages.
+        renamed: Old name -> new name of tags.
+        decode, workers: See :func:`check_photo_files`.
+        max_side: See :func:`write_photo_set`.
+
+    Returns:
+        Kind of the source, and what is in it.
+
+    Raises:
+        FileNotFoundError: No such file or folder of tags.
+        ValueError: It holds no tags at all.
+    """
+    source = read_tag_source(path, report, listed)
+    photos = match_photos(source, folder, report, listed=listed, origin=origin, renamed=renamed)
+    check_photo_files(photos.files.values(), report, decode=decode, workers=workers)
+    if not report.num_problems:
+        check_targets(out, photos.files, report, max_side)
+    note_balance(photos.table, photos.classes, report)
+    return source.kind, photos
+
+
+def match_photos(
+    source: TagSource,
+    folder: Path,
+    report: CheckReport,
+    *,
+    listed: Sequence[str] | None = None,
+    renamed: Mapping[str, str] | None = None,
+    origin: str | Path = '',
+) -> PhotoSet:
+    """Find the photo of every row, and check names and classes.
+
+    Args:
+        source: What the table says.
+        folder: Of the photos; not used where the source names its files.
+        report: Takes problems and notes.
+        listed: The classes to expect, without background; None: those of the source.
+        renamed: Old name -> new name of tags.
+        origin: Where ``listed`` comes from, for messages.
+    """
+    renamed = renamed or {}
+    table = {
+        name: list(dict.fromkeys(renamed.get(tag, tag) for tag in tags))
+        for name, tags in source.table.items()
+    }
+    if not table and not report.num_problems:  # else the report says why
+        report.problem('no image in it', source.kind)
+    classes = _classes(source, table, listed, renamed)
+    check_tags(table, classes, report, origin)
+    unused: tuple[Path, ...] = ()
+    if source.files is not None:
+        found = {name: (name, path) for name, path in source.files.items()}
+    else:
+        found, unused = _find_photos(table, folder, report) if table else ({}, ())
+    _check_names(found, report)
+    return PhotoSet(
+        {found[name][0]: tags for name, tags in table.items() if name in found},
+        dict(found.values()),
+        classes,
+        unused,
+    )
+
+
+def _classes(
+    source: TagSource,
+    table: Mapping[str, Sequence[str]],
+    listed: Sequence[str] | None,
+    renamed: Mapping[str, str],
+) -> tuple[str, ...]:
+    """Class names without background."""
+    if listed is not None:
+        return tuple(listed)
+    known = list(dict.fromkeys(renamed.get(name, name) for name in source.classes or ()))
+    known = known or sorted({tag for tags in table.values() for tag in tags})
+    return tuple(name for name in known if name != 'background')
+
+
+def check_tags(
+    table: Mapping[str, Sequence[str]],
+    classes: Sequence[str],
+    report: CheckReport,
+    origin: str | Path = '',
+) -> None:
+    """Report tags that are unknown or cannot be classes, and too few or too many classes."""
+    for image, tags in table.items():
+        for tag in tags:
+            _check_tag(image, tag, classes, report, origin)
+    if not classes and table:
+        report.problem('no image has a tag, so there are no classes', report.subject)
+    if len(classes) > MOST_CLASSES:
+        kind = f'more than {MOST_CLASSES} classes do not fit a mask'
+        report.problem(kind, report.subject, len(classes))
+
+
+def _check_tag(
+    image: str, tag: str, classes: Sequence[str], report: CheckReport, origin: str | Path
+) -> None:
+    if tag == 'background':
+        report.problem(
+            "the tag 'background' is reserved: leave the tags of such a photo empty", image
+        )
+    elif tag not in classes:
+        near = [name for name in classes if name.casefold() == tag.casefold()]
+        hint = f', did you mean {near[0]!r}?' if near else ''
+        report.problem(f'unknown tag (not in {origin})', image, f'{tag!r}{hint}')
+    elif name_problem(tag):
+        report.problem('tag that cannot be a class', image, f'{tag!r}: {name_problem(tag)}')
+    if any(mark in tag for mark in '";\n\r'):
+        report.problem('a tag holds no quote, ";" or line end', image, repr(tag))
+
+
+def _find_photos(
+    names: Iterable[str], folder: Path, report: CheckReport
+) -> tuple[dict[str, tuple[str, Path]], tuple[Path, ...]]:
+    """Image as written -> (name in the data set, file), and the photos without a row.
+
+    A name may lack its extension, and may have a path in front that is not below ``folder``.
+    """
+    if not folder.is_dir():
+        report.problem('folder of photos not found (--images)', folder)
+        return {}, ()
+    files = list(walk_files(folder, IMAGE_SUFFIXES))
+    if not files:
+        report.problem('empty folder: no photo in it', folder)
+        return {}, ()
+    places = _places(files)
+    found: dict[str, str] = {}
+    for name in names:
+        plain = name.replace('\\', '/')
+        candidates = [key for key in (plain, PurePosixPath(plain).name) if key.casefold() in places]
+        if not candidates:
+            report.problem('photo of a row not found', folder / plain)
+            continue
+        matches = places[candidates[0].casefold()]
+        exact = {file for file in matches if candidates[0] in (file, image_id(file))} or matches
+        if len(exact) > 1:
+            report.problem(
+                'row that fits several photos; write the extension or the folder',
+                name,
+                ', '.join(sorted(exact)),
+            )
+            continue
+        found[name] = next(iter(exact))
+    unused = tuple(folder / file for file in sorted(set(files) - set(found.values())))
+    for path in unused:
+        report.note('photos without a row (they are not used)', path)
+    return {name: (file, folder / file) for name, file in found.items()}, unused
+
+
+def _places(files: Iterable[str]) -> dict[str, set[str]]:
+    """Files by everything that a row may call them, in lower case."""
+    places: dict[str, set[str]] = {}
+    for file in files:
+        plain = PurePosixPath(file).name
+        for key in {file, image_id(file), plain, image_id(plain)}:
+            places.setdefault(key.casefold(), set()).add(file)
+    return places
+
+
+def _check_names(found: Mapping[str, tuple[str, Path]], report: CheckReport) -> None:
+    """Report rows that are the same photo, and photos whose results would have the same file
+    name.
+    """
+    ids: dict[str, str] = {}
+    for name, (file, _) in found.items():
+        key = image_id(file)
+        unfit = name_problem(file)
+        if unfit:
+            report.problem('photo whose name cannot be an id; rename it', repr(file), unfit)
+        if key in ids:
+            report.problem(
+                'two rows of one photo, or photos that differ in their extension only; rename one',
+                name,
+                f'as {ids[key]!r}',
+            )
+        ids.setdefault(key, name)
+
+
+def check_photo_files(
+    files: Iterable[Path], report: CheckReport, *, decode: bool = False, workers: int = 0
+) -> None:
+    """Look into every photo.
+
+    Args:
+        files: The photos.
+        report: Takes problems and notes.
+        decode: Decode every photo; otherwise its header and its end are checked.
+        workers: Processes where there are many photos.
+    """
+    jobs = [(str(path), decode) for path in files]
+    chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
+    results = bounded_map(inspect_photos, chunks, workers if len(chunks) > FEW_CHUNKS else 0)
+    console = Console(stderr=True)
+    for problems, notes in track(
+        results, 'checking', len(chunks), console=console, disable=not chunks
+    ):
+        for problem in problems:
+            report.problem(*problem)
+        for note in notes:
+            report.note(*note)
+
+
+def check_targets(
+    out: Path, files: Mapping[str, Path], report: CheckReport, max_side: int | None = None
+) -> None:
+    """Report photos in ``JPEGImages`` that are not those to be put there."""
+    for name, path in files.items():
+        target = output_path(out / 'JPEGImages', name, what='photo')
+        if target.exists() and not _is_there(target, path, max_side):
+            report.problem(
+                'another photo of that name is there already; choose another --out', target
+            )
+
+
+def _is_there(target: Path, path: Path, max_side: int | None) -> bool:
+    """Whether a file of the data set is the photo, or the smaller copy that it becomes."""
+    if _is_smaller(path, max_side):
+        with open_image(path) as photo, open_image(target) as copy:
+            expected = _small_size(shown_size(photo), max_side)
+            return shown_size(copy) == expected
+    return target.samefile(path) or (path.is_file() and filecmp.cmp(target, path, shallow=False))
+
+
+def _is_smaller(path: Path, max_side: int | None) -> bool:
+    """Whether a photo has to be made smaller."""
+    if max_side is None:
+        return False
+    with open_image(path) as photo:
+        return max(photo.size) > max_side
+
+
+def _small_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
+    """(H,W) of the smaller copy, as :func:`mmwsss.utils.image_io.shrink` makes it."""
+    factor = 1.0 if max_side is None else min(1.0, max_side / max(size))
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def write_photo_set(
+    out: Path, photos: PhotoSet, *, copy: bool = False, max_side: int | None = None
+) -> None:
+    """Photos in ``JPEGImages``, then the three tables.
+
+    Args:
+        out: Folder of the data set.
+        photos: What :func:`match_photos` found.
+        copy: Copy photos instead of linking to them.
+        max_side: Photos with a longer side become smaller copies; they are turned upright and have
+            8 bits.
+    """
+    jobs = photos.files.items()
+    console = Console(file=sys.stderr)
+    for name, file in track(jobs, 'photos', console=console, disable=max_side is None):
+        target = output_path(out / 'JPEGImages', name, what='photo')
+        if target.exists():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)  # a link to nowhere
+        if _is_smaller(file, max_side):
+            image = swap_channels(shrink(read_image(file), max_side))
+            with atomic_open(target) as stream:
+                kind = Image.registered_extensions()[target.suffix.lower()]
+                Image.fromarray(image).save(stream, kind, quality=QUALITY)
+        elif copy:
+            shutil.copy2(file, target)
+        else:
+            target.symlink_to(os.path.relpath(file, target.parent))
+    write_tags(out / 'image_tags.csv', photos.table)
+    for name, lines in (
+        ('classes.txt', ('background', *photos.classes)),
+        ('all.txt', map(image_id, photos.table)),
+    ):
+        with atomic_open(out / name, 'w', encoding='utf-8', newline='\n') as text:
+            text.write('\n'.join(lines) + '\n')
