@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import track
 
 from mmwsss.preparation.check_report import CheckReport
+from mmwsss.preparation.readers import TagSource
 from mmwsss.preparation.tag_check import inspect_photos, note_balance
-from mmwsss.preparation.tag_readers import TagSource, read_tag_source
+from mmwsss.preparation.tag_readers import read_tag_source
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, image_id, walk_files
 from mmwsss.utils.image_io import open_image, read_image, shown_size, shrink
 from mmwsss.utils.io import atomic_open, swap_channels, write_tags
@@ -56,6 +57,7 @@ def read_photo_set(
     decode: bool = False,
     workers: int = 0,
     max_side: int | None = None,
+    separator: str | None = None,
 ) -> tuple[str, PhotoSet]:
     """Read tags and photos, and check everything.
 
@@ -69,6 +71,7 @@ def read_photo_set(
         renamed: Old name -> new name of tags.
         decode, workers: See :func:`check_photo_files`.
         max_side: See :func:`write_photo_set`.
+        separator: Between the tags of a field of a table.
 
     Returns:
         Kind of the source, and what is in it.
@@ -77,7 +80,7 @@ def read_photo_set(
         FileNotFoundError: No such file or folder of tags.
         ValueError: It holds no tags at all.
     """
-    source = read_tag_source(path, report, listed)
+    source = read_tag_source(path, report, listed, separator=separator)
     photos = match_photos(source, folder, report, listed=listed, origin=origin, renamed=renamed)
     check_photo_files(photos.files.values(), report, decode=decode, workers=workers)
     if not report.num_problems:
@@ -111,7 +114,7 @@ def match_photos(
         for name, tags in source.table.items()
     }
     if not table and not report.num_problems:  # else the report says why
-        report.problem('no image in it', source.kind)
+        report.problem('no image in it', report.subject)
     classes = _classes(source, table, listed, renamed)
     check_tags(table, classes, report, origin)
     unused: tuple[Path, ...] = ()

@@ -2,8 +2,9 @@
 missing, photos that are worth drawing.
 
 Wrong and missing tags are found by cross-validated scores, so that no photo is judged by a
-classifier that has learnt its tags: confident learning (Northcutt et al., 2021, section 3), where
-the threshold of a class is the mean score of the photos that carry it.
+classifier that has learnt its tags, as in confident learning (Northcutt et al., 2021, section 3).
+Where confident learning takes the mean score of a class as threshold, the middle between the means
+with and without the tag is taken here: the lists are ranked, and their first entries count.
 """
 
 import warnings
@@ -141,7 +142,8 @@ def _suspects(
             continue
         typical, other = score[own & known].mean(), score[~own & known].mean()
         # a wrong tag scores as photos without it do, a missing one as photos with it
-        chosen = own & (score <= other) if wrong else ~own & (score >= typical)
+        middle = (typical + other) / 2
+        chosen = own & (score < middle) if wrong else ~own & (score > middle)
         found += [
             (
                 abs(score[row] - (typical if wrong else other)) / max(typical - other, 1e-6),

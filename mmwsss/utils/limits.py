@@ -129,24 +129,43 @@ def read_bytes(path: str | Path, what: str, *, option: str = 'MMWSSS_MAX_TEXT_MB
     return Path(path).read_bytes()
 
 
-def read_xml(path: str | Path, what: str, root_tag: str) -> ElementTree.Element:
-    """Root of an XML file of bounded size.
+def read_xml(path: str | Path, what: str, root_tag: str | None = None) -> ElementTree.Element:
+    """Root of an XML file of bounded size; see :func:`parse_xml`.
 
     Args:
         path: File.
         what: Kind of the file, for messages, e.g. ``'CVAT file'``.
-        root_tag: Name that its root must have.
+        root_tag: Name that its root must have; None: any.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: Not a regular file, too large, not XML, or another root. The message names the
             file.
     """
-    data = read_bytes(path, what)
-    try:
-        root = ElementTree.fromstring(data)
-    except (ElementTree.ParseError, LookupError, ValueError, RecursionError) as error:
-        raise ValueError(f'{path}: not an XML file ({error})') from error
-    if root.tag != root_tag:
+    root = parse_xml(read_bytes(path, what), path)
+    if root_tag is not None and root.tag != root_tag:
         raise ValueError(f'{path}: not a {what}: expected <{root_tag}>, found <{root.tag}>')
     return root
+
+
+def parse_xml(data: bytes, path: str | Path) -> ElementTree.Element:
+    """Root of an XML document.
+
+    A document type, the only place where entities are defined that grow or read other files, is
+    refused, and so are encodings that could hide one.
+
+    Args:
+        data: UTF-8, or another encoding in which ASCII characters are single bytes.
+        path: For messages.
+
+    Raises:
+        ValueError: Not such a document. The message names the file.
+    """
+    if b'\x00' in data:
+        raise ValueError(f'{path}: not an XML file in UTF-8; save it again as UTF-8')
+    if b'<!DOCTYPE' in data or b'<!ENTITY' in data:
+        raise ValueError(f'{path}: not an XML file of ours (it has a document type: remove it)')
+    try:
+        return ElementTree.fromstring(data)
+    except (ElementTree.ParseError, LookupError, ValueError, RecursionError) as error:
+        raise ValueError(f'{path}: not an XML file ({error})') from error

@@ -2,12 +2,13 @@
 
     python tools/dataset_converters/image_tags.py tags.csv --images photos --out data/my_photos
 
-The tags: a CSV (image and tags, a row per image and tag, or a column of 0 and 1 per tag), a JSON
-(image -> tags, MMPretrain's multi-label format, COCO), or a folder with one folder of photos per
-tag; what this tool writes into that folder is not a tag. Every problem is listed in one report with
-the file it is about; then the exit code is 1 and nothing is written. Otherwise it writes
-image_tags.csv, classes.txt, all.txt (ids) and, unless the photos lie there already, JPEGImages with
-links to them.
+The tags: a CSV or Excel workbook (image and tags, a row per image and tag, or a column of 0 and 1
+per tag), JSON (image -> tags, records, MMPretrain, COCO, Label Studio, labelme, VIA), XML of CVAT
+or PASCAL VOC, a folder of labelme, PASCAL VOC or YOLO files, a folder with a folder of photos per
+tag, or photos that hold keywords. The format is found out by the content. Every problem is listed
+in one report with the file it is about; then the exit code is 1 and nothing is written. Otherwise
+it writes image_tags.csv, classes.txt, all.txt (ids) and, unless the photos lie there already,
+JPEGImages with links to them.
 """
 
 import mmwsss  # noqa: F401, I001  first: checks the installation
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.preparation.check_report import CheckReport
+from mmwsss.preparation.class_map import read_class_map
 from mmwsss.preparation.photo_set import read_photo_set, write_photo_set
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import format_option
@@ -29,9 +31,7 @@ def parse_args(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        'source', type=Path, help='CSV or JSON file, or a folder with a folder per tag'
-    )
+    parser.add_argument('source', type=Path, help='table, annotations or folder, see above')
     parser.add_argument(
         '--images',
         type=Path,
@@ -50,6 +50,21 @@ def parse_args(argv=None):
     )
     parser.add_argument(
         '--rename', nargs='+', default=[], metavar='A=B', help='join tags: A is taken for B'
+    )
+    parser.add_argument(
+        '--class-map',
+        type=Path,
+        metavar='F',
+        help='YAML file of names to join and of a hierarchy, e.g. `vehicle: [car, bus]`',
+    )
+    parser.add_argument(
+        '--level',
+        type=int,
+        metavar='N',
+        help='of the hierarchy of --class-map, 1 for its outermost names (default: innermost)',
+    )
+    parser.add_argument(
+        '--separator', metavar='C', help='between the tags of a field of a table, e.g. ","'
     )
     parser.add_argument(
         '--copy', action='store_true', help='copy the photos instead of linking to them'
@@ -71,6 +86,13 @@ def parse_args(argv=None):
     if wrong:
         parser.error(f'--rename: expected A=B, found {wrong[0]!r}')
     return args
+
+
+def renamed_tags(args):
+    """Old name -> new name; --rename applies to what --class-map makes."""
+    pairs = dict(pair.partition('=')[::2] for pair in args.rename)
+    mapped = read_class_map(args.class_map, args.level) if args.class_map else {}
+    return {**pairs, **{name: pairs.get(target, target) for name, target in mapped.items()}}
 
 
 def summary(photos, kind):
@@ -95,7 +117,8 @@ def main(argv=None):
         report,
         listed=None if listed is None else load_class_names(listed)[1:],
         origin=listed or '',
-        renamed=dict(pair.partition('=')[::2] for pair in args.rename),
+        renamed=renamed_tags(args),
+        separator=args.separator,
         decode=args.decode,
         workers=args.workers,
     )

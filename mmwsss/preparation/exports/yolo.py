@@ -11,6 +11,7 @@ from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files
 from mmwsss.utils.image_io import open_image, shown_size
 from mmwsss.utils.io import atomic_open
 from mmwsss.utils.limits import read_text
+from mmwsss.utils.yaml_files import read_yaml
 
 from .base import MaskFormat, MaskItem, ReadMask
 
@@ -41,7 +42,7 @@ class YOLOFormat(MaskFormat):
         """See :meth:`MaskFormat.read`; ``source`` is the folder with ``data.yaml`` and ``labels``;
         the sizes are those of the photos, by default in its folder ``images``.
         """
-        names = yaml.safe_load((source / 'data.yaml').read_text(encoding='utf-8'))['names']
+        names = read_yaml(source / 'data.yaml')['names']
         names = list(names.values()) if isinstance(names, dict) else list(names)
         labels = sorted((source / 'labels').rglob('*.txt'))
         ids = [path.relative_to(source / 'labels').with_suffix('').as_posix() for path in labels]

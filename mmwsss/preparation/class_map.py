@@ -1,0 +1,51 @@
+"""Names of tags that are joined, and hierarchies of classes, from a YAML file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmwsss.utils.yaml_files import read_yaml
+
+
+def read_class_map(path: str | Path, level: int | None = None) -> dict[str, str]:
+    """Old name -> new name.
+
+    The file nests names: ``vehicle: [car, bus]`` takes cars and buses for vehicles, and
+    ``animal: {dog: [Dog, puppy], cat: }`` makes dogs and cats, or, at level 1, animals of both.
+
+    Args:
+        path: YAML file.
+        level: Depth of the names to use, 1 for the outermost; None: the innermost that are keys.
+
+    Returns:
+        Of all names of the file that change.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not such a file, or a name that stands in two places. The message names both.
+    """
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise ValueError(f'{path}: expected names with lists of names, as `dog: [Dog, puppy]`')
+    result: dict[str, str] = {}
+    for name, keys in _names(content, (), path):
+        target = keys[min(len(keys), level or len(keys)) - 1]
+        if result.setdefault(name, target) != target:
+            raise ValueError(f'{path}: {name!r} belongs to {result[name]!r} and to {target!r}')
+    return {name: target for name, target in result.items() if name != target}
+
+
+def _names(node: Any, keys: tuple[str, ...], path: str | Path) -> Iterator[tuple[str, tuple]]:
+    """Every name with the keys that lead to it, itself included where it is a key."""
+    if isinstance(node, dict):
+        for name, below in node.items():
+            own = (*keys, str(name))
+            yield str(name), own
+            yield from _names(below, own, path)
+    elif isinstance(node, list):
+        for name in node:
+            if isinstance(name, (dict, list)):
+                raise ValueError(f'{path}: {keys[-1]!r}: a list holds names only')
+            yield str(name), keys
+    elif node is not None:
+        yield str(node), keys
