@@ -55,7 +55,15 @@ setup(
     install_requires=requirements('runtime'),
     extras_require={
         name: requirements(name)
-        for name in ('optional', 'photos', 'proposals', 'foundation', 'tests', 'docs')
+        for name in (
+            'optional',
+            'photos',
+            'excel',
+            'proposals',
+            'foundation',
+            'tests',
+            'docs',
+        )
     },
     cmdclass={'build_py': BuildWithConfigs},
     classifiers=[

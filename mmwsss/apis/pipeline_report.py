@@ -56,7 +56,7 @@ def finish_pipeline(pipeline: Pipeline, summary: list[dict[str, Any]]) -> dict[s
     write_json(pipeline.work_dir / 'metrics.json', metrics)
     attempt = partial(_attempt, pipeline)
     path = attempt('the report', lambda: _report(pipeline, summary, metrics, attempt), None)
-    if pipeline.results:
+    if any(f'{prefix}/mIoU' in metrics for prefix in TITLES):
         pipeline.console.print(_table(metrics), markup=False)
     pipeline.console.print(
         f'metrics: {pipeline.work_dir / "metrics.json"}\nreport:  {path or "not written"}',

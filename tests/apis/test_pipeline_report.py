@@ -5,7 +5,7 @@ from rich.console import Console
 
 from mmwsss.apis import pipeline_report
 from mmwsss.apis.pipeline_report import finish_pipeline
-from mmwsss.utils.io import read_json
+from mmwsss.utils.io import read_json, write_json
 
 
 class Finished:
@@ -47,3 +47,16 @@ def test_a_report_that_cannot_be_drawn(pipeline, monkeypatch):
     text = pipeline.console.export_text()
     assert 'Invalid affine transformation matrix' in text and 'not written' in text
     assert read_json(pipeline.work_dir / 'metrics.json')['seg/mIoU'] == 51.25
+
+
+def test_findings_of_an_audit(pipeline, monkeypatch):
+    monkeypatch.setattr(pipeline, 'metrics', lambda: {'protocol': {}})
+    monkeypatch.setattr(pipeline, 'expand', lambda text: text, raising=False)
+    pipeline.report = dict(findings=str(pipeline.work_dir))
+    row = dict(photo='trip_1', tag='dog', score=0.04, typical=0.7)
+    write_json(pipeline.work_dir / 'audit.json', dict(suspicious=[row]))
+    finish_pipeline(pipeline, [dict(name='a', seconds=1, status='done')])
+    page = (pipeline.work_dir / 'report.html').read_text()
+    assert 'id="tags"' in page and 'trip_1 is tagged dog, which scores 0.04' in page
+    text = pipeline.console.export_text()
+    assert 'warning' not in text and 'mIoU' not in text
