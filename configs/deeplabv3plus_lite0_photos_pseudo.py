@@ -1,5 +1,5 @@
-# DeepLabV3+ on EfficientNet-Lite0 with ImageNet weights, on pseudo masks of your own photos: minutes
-# on a CPU. The number of classes, background included, is model.decode_head.num_classes
+# DeepLabV3+ on EfficientNet-Lite0 with ImageNet weights, on pseudo masks of your own photos:
+# minutes on a CPU. The number of classes, background included, is model.decode_head.num_classes
 # (docs/user_guides/own_photos.md).
 _base_ = ['msrc21/deeplabv3plus_lite0_msrc21_pseudo.py']
 data_root = 'data/my_photos'

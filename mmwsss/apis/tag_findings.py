@@ -99,9 +99,9 @@ def pair_rows(
         dict(
             tag=names[pair.tag],
             other=names[pair.other],
-            photos=pair.count,
+            photos=pair.photos,
             with_other=pair.both,
-            without_other=pair.count - pair.both,
+            without_other=pair.photos - pair.both,
             overlap=None if pair.overlap is None else round(pair.overlap, 3),
         )
         for pair in confounded_pairs(tags, overlaps)

@@ -57,7 +57,7 @@ def survey_maps(entries: Iterable[tuple[str, str]], *, raw_pixels: bool = False)
                 for cam in content.cam
             ]
         )
-        survey.add(maps, cv2.cvtColor(image, cv2.COLOR_BGR2LAB))
+        survey.add(maps, np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2LAB), np.uint8))
     return survey
 
 

@@ -43,14 +43,14 @@ class Pair(NamedTuple):
     Attributes:
         tag: Column of the tag that hardly occurs without the other.
         other: Column of the other one.
-        count: Photos with the tag.
+        photos: Photos with the tag.
         both: Photos with both.
         overlap: Overlap of their maps in these photos, None without maps.
     """
 
     tag: int
     other: int
-    count: int
+    photos: int
     both: int
     overlap: float | None
 
@@ -176,7 +176,7 @@ def confounded_pairs(
             overlap = overlaps.get((min(tag, other), max(tag, other)))
             if both >= TOGETHER * counts[tag] or (overlap or 0) >= OVERLAP:
                 pairs.append(Pair(tag, other, int(counts[tag]), both, overlap))
-    return sorted(pairs, key=lambda pair: (-pair.both / pair.count, -(pair.overlap or 0), pair))
+    return sorted(pairs, key=lambda pair: (-pair.both / pair.photos, -(pair.overlap or 0), pair))
 
 
 def map_overlap(one: NDArray[np.floating], two: NDArray[np.floating]) -> float:

@@ -221,8 +221,8 @@ def _note_blanks(table: dict[str, list[str]], report: CheckReport) -> None:
             after.setdefault(tag, set()).add(following)
             before.setdefault(tag, set()).add(preceding)
             counts[tag] = counts.get(tag, 0) + 1
-    for tag, following in after.items():
-        (other,) = following if len(following) == 1 else (None,)
+    for tag, followers in after.items():
+        other = next(iter(followers)) if len(followers) == 1 else None
         if other is not None and counts[tag] > 1 and before[other] == {tag}:
             report.note(
                 'words that always stand together: if they are one tag, put it in quotes or write '

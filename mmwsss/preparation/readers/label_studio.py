@@ -68,7 +68,7 @@ def _labels(task: dict[str, Any]) -> list[str]:
         for entry in task.get('annotations') or task.get('completions') or ()
         if not entry.get('was_cancelled')
     ]
-    found = []
+    found: list[Any] = []
     for entry in done or task.get('predictions') or ():
         for result in entry.get('result') or ():
             value = result.get('value', {})

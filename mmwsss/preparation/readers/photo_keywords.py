@@ -48,14 +48,15 @@ class PhotoKeywordReader(TagReader):
 
 def photo_keywords(path: Path, report: CheckReport) -> list[str]:
     """Keywords of a photo and of its sidecar file, in order."""
-    found = []
+    found: list[str] = []
     for sidecar in (path.with_suffix('.xmp'), Path(f'{path}.xmp')):
         if sidecar.is_file():
             found += _of_xmp(read_bytes(sidecar, 'sidecar file'), sidecar, report)
     try:
         with open_image(path) as image:
             packet = image.info.get('xmp') or b''
-            iptc = IptcImagePlugin.getiptcinfo(image) or {}
+            stored: Any = image
+            iptc = IptcImagePlugin.getiptcinfo(stored) or {}
     except (ValueError, OSError, SyntaxError):  # the check of the photos names it
         return found
     packet = packet.encode() if isinstance(packet, str) else packet

@@ -59,7 +59,7 @@ class TagRecordReader(TagReader):
         for number, record in enumerate(content):
             record = record if isinstance(record, Mapping) else {}
             image = next((record[key] for key in IMAGE_KEYS if key in record), None)
-            tags = next((record[key] for key in TAG_KEYS if key in record), [])
+            tags: Any = next((record[key] for key in TAG_KEYS if key in record), [])
             tags = [] if tags is None else [tags] if isinstance(tags, str) else tags
             tags = tags if isinstance(tags, list) else [tags]
             table.add(f'{path}, record {number}', image, tags)

@@ -36,8 +36,9 @@ class VIAReader(TagReader):
             # an old export numbers the regions
             regions = list(regions.values()) if isinstance(regions, dict) else regions
             attributes = [entry.get('file_attributes')]
-            attributes += [part.get('region_attributes') for part in regions if _is_object(part)]
-            tags = [tag for part in attributes if _is_object(part) for tag in _tags(part)]
+            parts = (part for part in regions if isinstance(part, dict))
+            attributes += [part.get('region_attributes') for part in parts]
+            tags = [tag for part in attributes if isinstance(part, dict) for tag in _tags(part)]
             table.add(where, entry.get('filename'), tags)
         return TagSource(self.kind, table.rows, None, None)
 
@@ -47,10 +48,6 @@ def _entries(content: Any) -> Mapping[str, Any]:
         return {}
     inner = content.get('_via_img_metadata', content)
     return inner if isinstance(inner, dict) else {}
-
-
-def _is_object(value: Any) -> bool:
-    return isinstance(value, dict)
 
 
 def _tags(attributes: Mapping[str, Any]) -> Iterator[str]:
