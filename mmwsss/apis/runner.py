@@ -1,6 +1,7 @@
 """Building a runner the same way from every tool."""
 
 import os
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -42,7 +43,8 @@ def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
     Raises:
         FileNotFoundError: Data is missing.
         ValueError: Unknown component or option, other number of classes than in the data, fewer
-            images than a batch. The message names the config.
+            images than a batch, or crops that patches do not divide. The message names the
+            config.
     """
     file = config.filename or 'config'
     if config.launcher == 'pytorch' and not is_distributed():
@@ -64,6 +66,7 @@ def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
         if loop == 'train':
             _check_hooks(runner, file)
             _check_batches(runner.train_loop.dataloader, file)
+            _check_crops(runner.model, config.train_dataloader.dataset, file)
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         loops = [getattr(runner, name) for name in LOOPS[loop]]
     except (TypeError, KeyError, AssertionError) as error:
@@ -93,6 +96,36 @@ def _check_batches(dataloader: Any, file: str) -> None:
             f'{file}: the training set has {len(dataloader.dataset)} images, fewer than a batch: '
             f'lower train_dataloader.batch_size, or set train_dataloader.drop_last=False'
         )
+
+
+def _check_crops(model: Any, dataset: Any, file: str) -> None:
+    """What is left of a crop beside whole patches would be ignored in every step."""
+    model = model.module if is_model_wrapper(model) else model
+    backbone = getattr(model, 'backbone', None)
+    patch = getattr(backbone, 'patch_size', 1)
+    if getattr(backbone, 'has_stem', False) or getattr(backbone, 'pad_to_patch', False):
+        return
+    for side in _crop_sides(dataset):
+        if side % patch:
+            below = side // patch * patch
+            raise ValueError(
+                f'{file}: patches of {patch} pixels do not divide the crop of {side} of '
+                f'train_dataloader.dataset: choose {below or patch} or {below + patch}'
+            )
+
+
+def _crop_sides(node: Any) -> Iterator[int]:
+    """Sides of all crops in a data set's config."""
+    if isinstance(node, Mapping):
+        size = node.get('crop_size')
+        if str(node.get('type')).endswith('RandomResizedCrop'):
+            size = node.get('scale')
+        yield from (size,) if isinstance(size, int) else size or ()
+        for value in node.values():
+            yield from _crop_sides(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _crop_sides(value)
 
 
 def _check_classes(model: Any, dataset: Any, file: str) -> None:

@@ -40,3 +40,14 @@ def test_fewer_images_than_a_batch(toy_root, tmp_path):
     config = toy_config(toy_root, tmp_path, **{'train_dataloader.batch_size': 64})
     with pytest.raises(ValueError, match='fewer than a batch'):
         build_runner(config, 'train')
+
+
+def test_patches_that_do_not_divide_the_crop(toy_root, tmp_path):
+    config = toy_config(toy_root, tmp_path)
+    backbone = dict(config.model.backbone, patch_size=14, img_size=84, stem=None)
+    config.model.backbone = backbone
+    message = 'patches of 14 pixels do not divide the crop of 96 .* choose 84 or 98'
+    with pytest.raises(ValueError, match=message):
+        build_runner(config, 'train')
+    config.model.backbone = dict(backbone, pad_to_patch=True)
+    assert build_runner(config, 'train').model.backbone.patch_size == 14
