@@ -27,6 +27,7 @@ COMMANDS = dict(
     **{'import': 'import_masks.py'},
     tags='dataset_converters/image_tags.py',
     config='misc/print_config.py',
+    **{'collect-env': 'misc/collect_env.py'},
     benchmark='analysis_tools/benchmark.py',
 )
 COMPLETIONS = dict(

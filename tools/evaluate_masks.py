@@ -12,23 +12,22 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmwsss.evaluation import CAMMetric, SegMetric
-from mmwsss.evaluation.counter_metric import CounterMetric
-from mmwsss.evaluation.protocols import TASKS, find_protocol, metric_options
-from mmwsss.functional.confusion import MEANS, RATES
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import choice_of
 from mmwsss.utils.io import read_cam, read_id_list, read_mask
 from mmwsss.utils.limits import read_text
 from mmwsss.utils.names import check_name
 from mmwsss.utils.pool import bounded_map, forked_map
 from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
+
+if TYPE_CHECKING:
+    from mmwsss.evaluation.counter_metric import CounterMetric
 
 CHUNK = 16  # images per task: few enough for a smooth bar, many enough to forget the cost of a task
 MOST_NAMED = 20
@@ -65,11 +64,13 @@ def parse_args(argv=None):
     parser.add_argument('--rule', help='for --cams: best (default), greedy, or a threshold')
     parser.add_argument(
         '--mean',
-        choices=MEANS,
+        type=choice_of('mmwsss.functional.confusion', 'MEANS'),
         help='classes that the mean is over (default: all for CAMs, present for masks)',
     )
     parser.add_argument(
-        '--rates', choices=RATES, help='definition of FP and FN (default mctformer)'
+        '--rates',
+        type=choice_of('mmwsss.functional.confusion', 'RATES'),
+        help='definition of FP and FN (default mctformer)',
     )
     parser.add_argument(
         '--map-ignore-to',
@@ -218,6 +219,8 @@ def read_label(path: Path, num_classes: int, white: int) -> np.ndarray:
 
 def read_cam_sample(gt, cams, num_classes, white, name):
     """Sample of a CAM file."""
+    import torch
+
     path = cams / f'{name}.npz'
     file = read_cam(path)
     label = read_label(gt / f'{name}.png', num_classes, white)
@@ -236,6 +239,8 @@ def read_cam_sample(gt, cams, num_classes, white, name):
 
 def read_mask_sample(gt, masks, num_classes, white, name):
     """Sample of a mask file."""
+    import torch
+
     path = masks / f'{name}.png'
     label = read_label(gt / f'{name}.png', num_classes, white)
     mask = read_mask(path, num_classes, label.shape)
@@ -256,6 +261,8 @@ def count_images(make_metric, read_sample, names):
 
 def protocol_options(name, task):
     """Options of a metric for a protocol of ``'cam'`` or ``'mask'`` files."""
+    from mmwsss.evaluation.protocols import TASKS, find_protocol, metric_options
+
     if find_protocol(name).task != task:
         raise ValueError(
             f'--protocol {name} is one of {TASKS[find_protocol(name).task]}, these files are '
@@ -265,12 +272,16 @@ def protocol_options(name, task):
 
 
 def make_cam_metric(meta, out_file, options):
+    from mmwsss.evaluation import CAMMetric
+
     metric = CAMMetric(**options, out_file=out_file)
     metric.dataset_meta = meta
     return metric
 
 
 def make_mask_metric(meta, out_file, options):
+    from mmwsss.evaluation import SegMetric
+
     metric = SegMetric(**options, out_file=out_file, prefix='mask')
     metric.dataset_meta = meta
     return metric
@@ -293,6 +304,8 @@ def progress_bar(total):
 
 def count_all(metric, count, ids, workers, processes):
     """Add the counters of all images to the metric, chunk by chunk, in one or several processes."""
+    import torch
+
     torch.set_num_threads(1)  # images are too small for several threads to pay
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
     if processes.size > 1:  # its connections have threads, which a fork does not survive
@@ -355,7 +368,7 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
 
 
 def tell(
-    args: argparse.Namespace, metric: CounterMetric, results: dict[str, Any], names: list[str]
+    args: argparse.Namespace, metric: 'CounterMetric', results: dict[str, Any], names: list[str]
 ) -> None:
     """Print the table, the numbers and what looks wrong."""
     print(metric.table)

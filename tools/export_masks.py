@@ -15,7 +15,6 @@ from pathlib import Path
 
 from rich.progress import track
 
-from mmwsss.datasets.class_names import load_class_names
 from mmwsss.preparation.exports import FORMATS, MaskItem
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
@@ -66,6 +65,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.datasets.class_names import load_class_names
+
     classes = load_class_names(args.classes)
     if args.list:
         ids = read_id_list(args.list)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rich.progress import track
 
-from mmwsss.datasets.class_names import load_class_names
 from mmwsss.preparation.exports import FORMATS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import write_mask
@@ -41,6 +40,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.datasets.class_names import load_class_names
+
     if not args.annotations.exists():
         raise FileNotFoundError(f'{args.annotations}: annotations not found')
     reader = FORMATS[args.format](load_class_names(args.classes))

@@ -11,10 +11,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmwsss.apis.affinity_labels import AffinityLabelMaker
-from mmwsss.datasets.class_names import load_class_names
-from mmwsss.models.refiners.dense_crf import PRESETS
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.cli_options import choice_of
 from mmwsss.utils.file_jobs import write_files
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
 from mmwsss.utils.io import read_id_list
@@ -76,7 +74,7 @@ def parse_args(argv=None):
     )
     parser.add_argument(
         '--preset',
-        choices=tuple(PRESETS),
+        type=choice_of('mmwsss.models.refiners.dense_crf', 'PRESETS'),
         help='parameters of the dense CRF (default: the name of the method)',
     )
     parser.add_argument(
@@ -109,6 +107,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(args: argparse.Namespace, processes: Processes) -> None:
     """Check everything, then write the files."""
+    from mmwsss.apis.affinity_labels import AffinityLabelMaker
+    from mmwsss.datasets.class_names import load_class_names
+
     if not args.cams.is_dir():
         raise FileNotFoundError(
             f'{args.cams}: folder of CAM files not found; write it with tools/generate_cams.py'

@@ -13,13 +13,12 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from mmwsss.apis.grid import Grid
-from mmwsss.apis.grid_runner import RunsFailed, run_grid, submit_grid
-from mmwsss.apis.grid_table import write_tables
 from mmwsss.utils.cli import run_main
+
+if TYPE_CHECKING:
+    from mmwsss.apis.grid import Grid
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -63,6 +62,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments: --help and a mistyped option answer at once
+    from rich.console import Console
+
+    from mmwsss.apis.grid import Grid
+    from mmwsss.apis.grid_runner import RunsFailed, run_grid, submit_grid
+    from mmwsss.apis.grid_table import write_tables
+
     console = Console(highlight=False)
 
     def report(text: str) -> None:
@@ -112,7 +118,7 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(str(failure)) from failure
 
 
-def print_runs(grid: Grid, report: Callable[[str], None]) -> None:
+def print_runs(grid: 'Grid', report: Callable[[str], None]) -> None:
     """Runs with the rows that share them, and their stages."""
     for number, run in enumerate(grid.runs, 1):
         rows = [grid.rows[cell.row]['name'] for cell in grid.cells if cell.run is run]

@@ -17,8 +17,12 @@ MODULES = ('mmwsss', 'torch', 'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'numpy'
 GIT_TIMEOUT_S = 20
 
 
-def collect_environment() -> dict[str, Any]:
+def collect_environment(*, compilers: bool = False) -> dict[str, Any]:
     """Describe software and hardware.
+
+    Args:
+        compilers (bool): Also what MMEngine's ``collect_env`` finds, as ``build``: compilers, how
+            PyTorch was built, CUDA. It starts them, which takes a second.
 
     Returns:
         dict: ``time`` (ISO 8601, local time with offset), ``platform``, ``versions`` (Python and
@@ -26,7 +30,7 @@ def collect_environment() -> dict[str, Any]:
             built with, or None), ``gpus`` (names of the visible ones), ``git``
             (:func:`git_state`).
     """
-    return {
+    found = {
         'time': datetime.now().astimezone().isoformat(timespec='seconds'),
         'platform': platform.platform(),
         'versions': dict(
@@ -38,6 +42,19 @@ def collect_environment() -> dict[str, Any]:
         'gpus': [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         'git': git_state(Path(__file__).parents[1]),
     }
+    return dict(found, build=_build_of_pytorch()) if compilers else found
+
+
+def _build_of_pytorch() -> dict[str, str]:
+    """Compilers and build settings by MMEngine; without distutils, which it needs, a note."""
+    try:
+        from mmengine.utils.dl_utils import collect_env
+
+        found = collect_env()
+    except ImportError as error:  # Python 3.12 has no distutils unless setuptools is installed
+        return dict(note=f'{error}: pip install setuptools')
+    found.pop('numpy_random_seed', None)
+    return {name: str(value) for name, value in found.items()}
 
 
 def check_device(name: torch.device | str) -> torch.device:

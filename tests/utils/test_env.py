@@ -2,6 +2,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -76,6 +77,14 @@ def test_environment_holds_versions_and_hardware():
     assert found['git'] is None or set(found['git']) == {'commit', 'dirty'}
 
 
+def test_compilers_are_mmengines(monkeypatch):
+    found = collect_environment(compilers=True)['build']
+    assert found['PyTorch'] == torch.__version__ and 'GCC' in found
+    assert all(isinstance(value, str) for value in found.values())
+    monkeypatch.setitem(sys.modules, 'distutils', None)
+    assert 'pip install setuptools' in collect_environment(compilers=True)['build']['note']
+
+
 def test_write_environment(tmp_path):
     written = write_environment(tmp_path / 'work', seed=7)
     stored = json.loads((tmp_path / 'work' / 'environment.json').read_text())
@@ -139,7 +148,9 @@ def test_bfloat16_of_a_cpu(capabilities, emulated, monkeypatch):
 def test_a_device_that_is_not_there(monkeypatch):
     assert check_device('cpu') == torch.device('cpu')
     assert check_device('auto').type == get_device()
-    with pytest.raises(ValueError, match="device 'gpu': not a device; use auto, cpu, cuda or"):
+    with pytest.raises(
+        ValueError, match="device 'gpu': not a device; use auto, cpu, cuda or cuda:1"
+    ):
         check_device('gpu')
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(ValueError, match="device 'cuda': PyTorch finds no GPU here; use cpu"):

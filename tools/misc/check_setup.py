@@ -8,7 +8,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmwsss.apis.setup_check import check_setup
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.tables import text_table
@@ -23,6 +22,9 @@ def parse_args():
 
 def main():
     args = parse_args()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.apis.setup_check import check_setup
+
     found = check_setup(args.config, args.cfg_options)
     rows = [
         (entry.kind, 'there' if entry.there else 'MISSING', entry.place, entry.source)

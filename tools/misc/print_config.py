@@ -9,7 +9,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmwsss.apis import load_config
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.io import atomic_open
@@ -25,6 +24,9 @@ def parse_args():
 
 def main():
     args = parse_args()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.apis import load_config
+
     text = load_config(args.config, cfg_options=args.cfg_options, as_in_file=True).pretty_text
     if args.out is not None:
         if args.out.suffix != '.py':
