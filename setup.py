@@ -61,6 +61,7 @@ setup(
             'excel',
             'proposals',
             'foundation',
+            'demo',
             'tests',
             'docs',
         )
@@ -69,6 +70,7 @@ setup(
     classifiers=[
         'License :: OSI Approved :: Apache Software License',
         'Programming Language :: Python :: 3',
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 14)),
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
 )

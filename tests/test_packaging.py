@@ -90,6 +90,7 @@ def test_content_of_the_wheel(wheel, tmp_path):
         'numpy',
     } <= set(required)
     assert 'pytest' not in required and 'Provides-Extra: tests' in metadata
+    assert 'Provides-Extra: demo' in metadata and wheel.stat().st_size < 3e6
 
     # the installed copy runs from any folder: it finds its own configs and tools
     script = (

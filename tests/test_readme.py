@@ -223,7 +223,10 @@ def make_checkpoint(config, path):
     torch.save(
         {
             'state_dict': model.state_dict(),
-            'meta': {'dataset_meta': {'classes': config.get('classes')}},
+            'meta': {
+                'dataset_meta': {'classes': config.get('classes')},
+                'cfg': config.pretty_text,
+            },
         },
         path,
     )
@@ -425,13 +428,13 @@ def run_shell(text, run, place, monkeypatch, capsys):
             words = words[end + 1 :]
 
 
-def run_python(block, document):
+def run_python(block, document, names):
     code = compile('\n' * block.line + block.text, name_of(document), 'exec')
     if block.how != 'run':
         return
     before = set(MODELS.module_dict)
     try:
-        exec(code, {'__name__': 'documentation'})
+        exec(code, names)
     finally:
         for name in set(MODELS.module_dict) - before:
             MODELS.module_dict.pop(name)
@@ -447,6 +450,7 @@ def run_python(block, document):
     ids=name_of,
 )
 def test_blocks(document, place, monkeypatch, capsys):
+    names = {'__name__': 'documentation'}  # blocks of a page go on from each other
     for block in read_blocks(document):
         if block.how == 'save':
             (place / block.file).parent.mkdir(parents=True, exist_ok=True)
@@ -454,7 +458,7 @@ def test_blocks(document, place, monkeypatch, capsys):
         elif block.language == 'bash':
             run_shell(block.text, block.how == 'run', place, monkeypatch, capsys)
         elif block.language == 'python':
-            run_python(block, document)
+            run_python(block, document, names)
 
 
 # the messages -------------------------------------------------------------------------------------
