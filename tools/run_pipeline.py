@@ -53,6 +53,11 @@ def parse_args():
         help='only print the stages and check that every file of weights is there',
     )
     parser.add_argument(
+        '--report',
+        action='store_true',
+        help='run nothing, write report.html of the stages that have run so far',
+    )
+    parser.add_argument(
         '--launcher',
         choices=('none', 'slurm', 'sbatch'),
         default='none',
@@ -79,7 +84,7 @@ def main():
     args = parse_args()
     # after the arguments: --help and a mistyped option answer at once
     from mmwsss.apis.pipeline import Pipeline, StageFailed
-    from mmwsss.apis.pipeline_report import finish_pipeline
+    from mmwsss.apis.pipeline_report import finish_pipeline, report_unfinished
     from mmwsss.apis.setup_check import pipeline_weights
     from mmwsss.apis.slurm import Slurm
     from mmwsss.apis.weights import check_weights
@@ -97,6 +102,10 @@ def main():
         options=args.cfg_options,
         slurm=slurm if args.launcher == 'slurm' else None,
     )
+    if args.report:
+        if report_unfinished(pipeline) is None:
+            raise ValueError(f'{pipeline.work_dir}: no report could be written')
+        return
     if args.dry_run:
         pipeline.run(start=args.start, dry_run=True)
     check_weights(pipeline_weights(pipeline))

@@ -232,14 +232,28 @@ class Pipeline:
         """Whether a stage has run to its end, whatever changed since then."""
         return self.notes.read(stage['name']).get('status') in ('done', 'unknown')
 
-    def metrics(self) -> dict[str, Any]:
+    def progress(self) -> list[dict[str, Any]]:
+        """``name``, ``status`` and ``seconds`` of every stage: done, failed, running or to do."""
+        found = []
+        for stage in self.stages:
+            state = self.notes.read(stage['name'])
+            entry = dict(status=state.get('status', 'to do'), seconds=state.get('seconds', 0.0))
+            found.append(dict(name=stage['name'], **entry))
+        return found
+
+    def metrics(self, *, partial: bool = False) -> dict[str, Any]:
         """Numbers of all stages named in ``results``: flat, with the protocol of each prefix.
 
         ``seed`` is the CAM sweep of the training images, which the stage itself calls ``cam``.
+
+        Args:
+            partial (bool): Leave out stages that have written none yet.
         """
         merged: dict[str, Any] = {}
         protocol: dict[str, Any] = {}
         for prefix, stage in self.results.items():
+            if partial and not (self.work_dir / stage / 'metrics.json').is_file():
+                continue
             numbers = read_json(self.work_dir / stage / 'metrics.json')
             own = OWN_PREFIXES.get(prefix, prefix)
             merged.update(

@@ -66,6 +66,32 @@ def finish_pipeline(pipeline: Pipeline, summary: list[dict[str, Any]]) -> dict[s
     return metrics
 
 
+def report_unfinished(pipeline: Pipeline) -> Path | None:
+    """Write ``report.html`` of what there is, and say what is not; ``metrics.json`` is left to the
+    end of the pipeline.
+
+    Args:
+        pipeline (Pipeline): Some of its stages have run.
+
+    Returns:
+        Path | None: The page; None where it could not be drawn.
+    """
+    summary = pipeline.progress()
+    attempt = partial(_attempt, pipeline)
+    path = attempt(
+        'the report',
+        lambda: _report(pipeline, summary, pipeline.metrics(partial=True), attempt),
+        None,
+    )
+    missing = [f'{stage["name"]} ({stage["status"]})' for stage in summary]
+    missing = [name for name in missing if not name.endswith('(done)')]
+    said = f'without {", ".join(missing)}' if missing else 'all stages are done'
+    pipeline.console.print(
+        f'report:  {path or "not written"}, {said}', markup=False, soft_wrap=True
+    )
+    return path
+
+
 def _report(
     pipeline: Pipeline,
     summary: list[dict[str, Any]],

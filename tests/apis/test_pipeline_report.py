@@ -1,11 +1,14 @@
 """The end of a pipeline: the numbers are written, whatever happens to the pictures."""
 
+import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from mmwsss.apis import pipeline_report
-from mmwsss.apis.pipeline_report import finish_pipeline
-from mmwsss.utils.io import read_json, write_json
+from mmwsss.apis.pipeline import Pipeline
+from mmwsss.apis.pipeline_report import finish_pipeline, report_unfinished
+from mmwsss.utils.io import read_json, write_cam, write_json, write_mask
 
 
 class Finished:
@@ -60,3 +63,58 @@ def test_findings_of_an_audit(pipeline, monkeypatch):
     assert 'id="tags"' in page and 'trip_1 is tagged dog, which scores 0.04' in page
     text = pipeline.console.export_text()
     assert 'warning' not in text and 'mIoU' not in text
+
+
+@pytest.fixture
+def unfinished(tmp_path):
+    """A pipeline of three stages, of which one is done and one has failed."""
+    config = tmp_path / 'pipeline.py'
+    names = ('classifier', 'cams', 'masks')
+    stages = [dict(name=name, tool='evaluate_masks.py', args=['--gt', 'x']) for name in names]
+    sample = dict(images='photos', list='list.txt', cams='{cams}', mask='{masks}', num=300)
+    results = dict(cam='classifier', mask='masks')
+    config.write_text(
+        f'stages = {stages}\nresults = {results}\nreport = dict(samples=[{sample}])\n'
+    )
+    pipeline = Pipeline(config, work_dir=tmp_path / 'run')
+    write_json(tmp_path / 'run' / 'classifier' / 'metrics.json', {'cam/mIoU': 41.5})
+    for name, status in (('classifier', 'done'), ('cams', 'failed')):
+        pipeline.notes.write(name, status, {}, 60.0)
+    return pipeline
+
+
+def test_report_of_a_half_finished_pipeline(unfinished, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'photos').mkdir()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / 'photos' / 'a.png')
+    (tmp_path / 'list.txt').write_text('a\n')
+    path = report_unfinished(unfinished)
+    text = path.read_text(encoding='utf-8')
+    assert '41.5' in text and 'failed' in text and 'to do' in text
+    assert 'without cams (failed), masks (to do)' in capsys.readouterr().out
+    assert not (unfinished.work_dir / 'metrics.json').exists()
+
+
+@pytest.mark.slow
+def test_size_of_a_report_of_300_photos(unfinished, tmp_path, monkeypatch):
+    """Photos of 500x375 with the noise of a camera, maps of two classes and masks."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'photos').mkdir()
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:375, :500] / 40
+    for index in range(300):
+        name = f'p{index:03d}'
+        waves = np.sin(rows + index)[..., None] * np.cos(
+            columns * rng.random(3)[:, None, None]
+        ).transpose(1, 2, 0)
+        pixels = 128 + 90 * waves + rng.normal(0, 8, (375, 500, 3))
+        photo = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+        photo.save(tmp_path / 'photos' / f'{name}.jpg', quality=90)
+        maps = np.abs(waves[..., :2]).transpose(2, 0, 1).astype(np.float32)
+        write_cam(unfinished.work_dir / 'cams' / f'{name}.npz', [2, 5], maps)
+        mask = np.where(maps[0] > 0.4, 3, np.where(maps[1] > 0.4, 6, 0)).astype(np.uint8)
+        write_mask(unfinished.work_dir / 'masks' / f'{name}.png', mask)
+    (tmp_path / 'list.txt').write_text('\n'.join(f'p{index:03d}' for index in range(300)))
+    path = report_unfinished(unfinished)
+    assert path.read_text(encoding='utf-8').count('p299') >= 1
+    assert path.stat().st_size < 20e6
