@@ -76,11 +76,13 @@ def main():
     # after the arguments: --help and a mistyped option answer at once
     from mmwsss.apis import load_config
     from mmwsss.engine.prediction_writer import PredictionWriter
+    from mmwsss.utils.checkpoint_files import check_checkpoint
     from mmwsss.utils.env import check_device
     from mmwsss.utils.locks import lock_folders
 
     if args.device:
         args.device = check_device(args.device)
+    check_checkpoint(args.checkpoint)
     out = Path(args.out)
     cfg = load_config(
         args.config, cfg_options=args.cfg_options, work_dir=out / 'log', launcher=args.launcher

@@ -81,6 +81,7 @@ def main():
     from mmwsss.apis.protocol import apply_protocol, segment_alone
     from mmwsss.engine.voc_submission import submission_metric
     from mmwsss.evaluation.protocols import find_protocol
+    from mmwsss.utils.checkpoint_files import check_checkpoint
     from mmwsss.utils.locks import lock_folders
 
     if args.submission and not args.out:
@@ -93,6 +94,7 @@ def main():
         raise ValueError('--batch-size is for tests without --crf, --tta and --protocol')
     if args.crf_prune is not None and not args.crf:
         raise ValueError('--crf-prune is an option of --crf')
+    check_checkpoint(args.checkpoint)
     cfg = load_config(
         args.config, cfg_options=args.cfg_options, work_dir=args.work_dir, launcher=args.launcher
     )

@@ -16,6 +16,7 @@ from mmwsss.utils.cli_options import settle_comma_lists
 from mmwsss.utils.compat import revert_sync_batchnorm_off_ddp
 from mmwsss.utils.package_files import PREFIX, find_config
 
+from .inherited_settings import move_data_roots, settle_inherited
 from .overrides import check_overrides
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -83,7 +84,8 @@ def load_config(
 
 
 def read_config(path: Path | str) -> Config:
-    """Read a config file as it is.
+    """Read a config file; ``data_root`` and ``num_classes`` reach what inherited others
+    (:func:`~mmwsss.apis.inherited_settings.settle_inherited`).
 
     Raises:
         FileNotFoundError: No such config.
@@ -98,6 +100,7 @@ def read_config(path: Path | str) -> Config:
         config = Config.fromfile(path, import_custom_modules=False)
     except (SyntaxError, NameError, TypeError, AttributeError, KeyError, ImportError) as error:
         raise ValueError(f'{path}: not a valid config ({type(error).__name__}: {error})') from error
+    settle_inherited(config, path)
     import_custom(config, {})
     return config
 
@@ -200,7 +203,8 @@ def _apply_options(
     check_overrides(config, cfg_options, extra_keys=extra_keys)
     override(config, cfg_options)
     if 'data_root' in cfg_options:
-        moved = _move_data_root(config._cfg_dict, before, str(cfg_options['data_root']))
+        stale = set() if before is None else {before}
+        moved = move_data_roots(config._cfg_dict, stale, str(cfg_options['data_root']))
         if not moved:
             raise ValueError(
                 f'{config.filename}: the override data_root changes nothing: no data set of the '
@@ -248,22 +252,6 @@ def _fuse_optimizer(config: Config) -> None:
     optimizer = (config.get('optim_wrapper') or {}).get('optimizer') or {}
     if optimizer.get('type') in FUSED_OPTIMIZERS and 'foreach' not in optimizer:
         optimizer.setdefault('fused', True)
-
-
-def _move_data_root(node: Any, before: str | None, after: str) -> int:
-    """Data sets took a copy of ``data_root`` when the config was read: change it there too.
-
-    Returns:
-        int: Number of data sets that were moved.
-    """
-    if isinstance(node, dict):
-        own = 'type' in node and before is not None and node.get('data_root') == before
-        if own:
-            node['data_root'] = after
-        return own + sum(_move_data_root(value, before, after) for value in node.values())
-    if isinstance(node, (list, tuple)):
-        return sum(_move_data_root(value, before, after) for value in node)
-    return 0
 
 
 def dataset_of_split(config: Config, split: str, *, masks: bool = False) -> ConfigDict:

@@ -14,6 +14,7 @@ from torch import distributed
 from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.engine.hooks import LossScheduleHook, TeacherEMAHook
 from mmwsss.engine.runner import WSSSRunner
+from mmwsss.engine.terminal_log import shorten_terminal_lines
 from mmwsss.models.algorithms.base import TagClassifier
 
 from .speed import prepare_network
@@ -76,6 +77,8 @@ def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
         ) from error
     for built in filter(None, loops):
         _check_classes(runner.model, built.dataloader.dataset, file)
+    shorten_terminal_lines(runner.logger)
+    runner.announce()
     return runner
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from mmengine.device import get_device
 from mmengine.dist import broadcast_object_list
+from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
 
 from mmwsss.engine.batch_images import images_of_batch
+from mmwsss.engine.held_log import HeldLog
 from mmwsss.engine.resume import (
     apply_hyperparameters,
     changed_settings,
@@ -20,8 +22,17 @@ from mmwsss.engine.resume import (
 )
 from mmwsss.utils.checkpoint_files import newest_checkpoint
 from mmwsss.utils.cli_options import format_option
+from mmwsss.utils.memory import memory_errors_named
 
 PLAIN_CHECKPOINT_HOOKS = ('CheckpointHook', 'mmengine.CheckpointHook')
+LESS_TRAINING_MEMORY = (
+    'use fewer images of a process (--batch-size-per-gpu, or more accumulated steps), half '
+    'precision (--amp) or smaller crops'
+)
+LESS_TEST_MEMORY = (
+    'use --batch-size 1, fewer scales, or smaller images '
+    '(--cfg-options test_dataloader.dataset.max_side=1024)'
+)
 BATCH_HOOKS = ('before_train_iter', 'before_val_iter', 'before_test_iter')
 
 
@@ -46,6 +57,16 @@ class WSSSRunner(Runner):
     resumed_from: str | None = None
     _batch: Any = None
 
+    def build_logger(self, *args: Any, **options: Any) -> MMLogger:
+        """As the parent; what is logged waits for :meth:`announce`."""
+        logger = super().build_logger(*args, **options)
+        self._held = HeldLog(logger)
+        return logger
+
+    def announce(self) -> None:
+        """Log what was held while the runner was built."""
+        self._held.release()
+
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """As the parent, with the checkpoint hook that survives a kill instead of the plain
         one.
@@ -67,16 +88,26 @@ class WSSSRunner(Runner):
         super().call_hook(fn_name, **kwargs)
 
     def train(self) -> Any:
-        """As the parent."""
-        return self._with_images(super().train)
+        """As the parent.
+
+        Raises:
+            ValueError: Out of memory; the message says what lowers it.
+        """
+        return self._with_images(super().train, 'training', LESS_TRAINING_MEMORY)
 
     def test(self) -> dict:
-        """As the parent."""
-        return self._with_images(super().test)
+        """As the parent.
 
-    def _with_images(self, run: Callable[[], Any]) -> Any:
+        Raises:
+            ValueError: Out of memory; the message says what lowers it.
+        """
+        return self._with_images(super().test, 'testing', LESS_TEST_MEMORY)
+
+    def _with_images(self, run: Callable[[], Any], what: str, remedy: str) -> Any:
+        self.announce()
         try:
-            return run()
+            with memory_errors_named(what, remedy):
+                return run()
         except Exception as error:
             error.images = images_of_batch(self._batch)  # type: ignore[attr-defined]
             raise

@@ -41,6 +41,16 @@ def archive_damage(path: str | Path) -> str | None:
     return None if wrong is None else f'the checksum of its part {wrong} is wrong'
 
 
+def check_checkpoint(path: str | Path) -> None:
+    """Look for a checkpoint before anything is built for it; a URL is left to its reader.
+
+    Raises:
+        FileNotFoundError: No such file.
+    """
+    if '://' not in str(path) and not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: checkpoint not found')
+
+
 def is_whole(path: str | Path) -> bool:
     """Whether a checkpoint that a run of ours wrote is there and undamaged."""
     try:

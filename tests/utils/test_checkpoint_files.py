@@ -8,6 +8,7 @@ import torch
 
 from mmwsss.utils.checkpoint_files import (
     archive_damage,
+    check_checkpoint,
     is_whole,
     newest_checkpoint,
     pointed_checkpoint,
@@ -111,3 +112,11 @@ def test_the_older_format_has_no_checksums(tmp_path):
     torch.save(dict(w=torch.ones(3)), path, _use_new_zipfile_serialization=False)
     assert archive_damage(path) is None
     assert torch.equal(load_weights_only(path)['w'], torch.ones(3))
+
+
+def test_a_checkpoint_is_looked_for(tmp_path):
+    with pytest.raises(FileNotFoundError, match='none.pth: checkpoint not found'):
+        check_checkpoint(tmp_path / 'none.pth')
+    check_checkpoint('https://example.org/a.pth')
+    (tmp_path / 'a.pth').write_text('')
+    check_checkpoint(tmp_path / 'a.pth')

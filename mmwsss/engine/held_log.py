@@ -1,0 +1,49 @@
+"""Lines of a log that wait until everything is built."""
+
+import logging
+import os
+
+GROUP_LINE = 'paramwise_options -- '
+
+
+class HeldLog(logging.Filter):
+    """Holds what a logger is told, so that a mistake in a config ends with one line and not below
+    the hundreds that list environment, config and hooks. Warnings pass.
+
+    Of the lines about single parameters, a hundred for DeiT-S, one with their number is left.
+    ``MMWSSS_DEBUG=1`` holds nothing.
+
+    Args:
+        logger (logging.Logger): Held from now on until :meth:`release`.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__()
+        self.logger = logger
+        self.records: list[logging.LogRecord] = []
+        for other in [entry for entry in logger.filters if isinstance(entry, HeldLog)]:
+            logger.removeFilter(other)  # of a run that was never built
+        if os.environ.get('MMWSSS_DEBUG') != '1':
+            logger.addFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record passes."""
+        if record.levelno >= logging.WARNING:
+            return True
+        self.records.append(record)
+        return False
+
+    def release(self) -> None:
+        """Hand on what was held, in its order; further lines pass."""
+        self.logger.removeFilter(self)
+        records, self.records = self.records, []
+        groups = [record for record in records if record.getMessage().startswith(GROUP_LINE)]
+        for record in records:
+            if record in groups[1:]:
+                continue
+            if record in groups:
+                record.msg, record.args = (
+                    f'{len(groups)} settings of single parameters (MMWSSS_DEBUG=1 lists them)',
+                    None,
+                )
+            self.logger.handle(record)
