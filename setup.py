@@ -2,11 +2,15 @@
 (``mmwsss/.mim``).
 """
 
+import gzip
+import os
 import shutil
+import tarfile
 from pathlib import Path
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).parent
 
@@ -40,6 +44,29 @@ class BuildWithConfigs(build_py):
         shutil.copy2(ROOT / 'model-index.yml', target / 'model-index.yml')
 
 
+class ReproducibleSdist(sdist):
+    """With ``SOURCE_DATE_EPOCH`` set the archive has the same bytes whenever and by whomever it is
+    built; the wheel package does that for wheels.
+    """
+
+    def make_archive(self, base_name, format, root_dir=None, base_dir=None, **options):
+        if 'SOURCE_DATE_EPOCH' not in os.environ or format != 'gztar':
+            return super().make_archive(base_name, format, root_dir, base_dir, **options)
+        date, path = int(os.environ['SOURCE_DATE_EPOCH']), f'{base_name}.tar.gz'
+        with (
+            open(path, 'wb') as file,
+            gzip.GzipFile('', 'wb', fileobj=file, mtime=date) as packed,
+            tarfile.open(fileobj=packed, mode='w') as archive,
+        ):
+            for member in sorted(Path(root_dir or '.', base_dir).rglob('*')):
+                if member.is_file():
+                    info = archive.gettarinfo(member)
+                    info.mtime, info.uid, info.gid, info.uname, info.gname = date, 0, 0, '', ''
+                    with open(member, 'rb') as content:
+                        archive.addfile(info, content)
+        return path
+
+
 setup(
     name='mmwsss',
     version=version(),
@@ -66,7 +93,7 @@ setup(
             'docs',
         )
     },
-    cmdclass={'build_py': BuildWithConfigs},
+    cmdclass={'build_py': BuildWithConfigs, 'sdist': ReproducibleSdist},
     classifiers=[
         'License :: OSI Approved :: Apache Software License',
         'Programming Language :: Python :: 3',

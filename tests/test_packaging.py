@@ -35,10 +35,8 @@ def names(folder, *patterns):
 
 
 @pytest.fixture(scope='module')
-def wheel(tmp_path_factory):
-    """A wheel by way of a source distribution, so that both are complete; built from a copy, which
-    leaves nothing in the checkout.
-    """
+def source(tmp_path_factory):
+    """A copy of the checkout, in which builds may leave files."""
     source = tmp_path_factory.mktemp('packaging') / 'source'
     source.mkdir()
     for name in FOLDERS:
@@ -47,6 +45,12 @@ def wheel(tmp_path_factory):
         )
     for name in FILES:
         shutil.copy2(ROOT / name, source / name)
+    return source
+
+
+@pytest.fixture(scope='module')
+def wheel(source):
+    """A wheel by way of a source distribution, so that both are complete."""
     run([sys.executable, 'setup.py', '-q', 'sdist'], source)
     (archive,) = (source / 'dist').glob('*.tar.gz')
     options = '--no-deps', '--no-build-isolation', '--no-index', '-q'
@@ -137,6 +141,21 @@ def test_content_of_the_wheel(wheel, tmp_path):
         check=False,
     )
     assert result.returncode == 0 and 'usage: mmwsss export' in result.stdout, result
+
+
+def test_builds_are_reproducible(source, tmp_path, monkeypatch):
+    """Two builds at different times, of files of different ages, are the same."""
+    monkeypatch.setenv('SOURCE_DATE_EPOCH', '1700000000')
+    archives = []
+    for build in ('one', 'two'):
+        copy = tmp_path / build
+        shutil.copytree(
+            source, copy, ignore=shutil.ignore_patterns('dist', 'wheel', 'build', '*.egg-info')
+        )
+        (copy / 'setup.py').touch()
+        run([sys.executable, 'setup.py', '-q', 'sdist', 'bdist_wheel'], copy)
+        archives.append({path.name: path.read_bytes() for path in (copy / 'dist').iterdir()})
+    assert archives[0] == archives[1] and len(archives[0]) == 2
 
 
 @pytest.mark.parametrize('path', COLLECTIONS, ids=lambda path: path.parent.name)

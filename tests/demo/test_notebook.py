@@ -9,7 +9,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / 'demo' / 'mmwsss_in_ten_minutes.ipynb'
-SMALL = "NUM_PHOTOS, NUM_EPOCHS, DATA, WORK = 16, 1, 'data', 'work'"
+SMALL = "NUM_PHOTOS, NUM_EPOCHS, DATA, WORK = 32, 1, 'data', 'work'"
 
 
 @pytest.fixture(scope='module')

@@ -174,7 +174,7 @@ def test_missing_data(config, parts, tmp_path, monkeypatch):
             ['mctformer_plus_toy.py', '8 images', 'batch_size', 'drop_last'],
         ),
         ({'model.colour': 3}, ['mctformer_plus_toy.py', 'colour']),
-        ({'model.test_cfg.colour': 3}, ['colour', 'refine']),
+        ({'model.test_cfg.colour': 3}, ['model.test_cfg has no option', 'colour']),
         ({'model.type': 'mmwsss.Missing'}, ['mctformer_plus_toy.py', 'Missing']),
         ({'optim_wrapper.optimizer.colour': 3}, ['mctformer_plus_toy.py', 'colour']),
         ({'val_evaluator': 'dict(type=mmwsss.Missing)'}, ['mctformer_plus_toy.py']),
