@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from .label_map import LabelMap
     from .results import Results
     from .runner import build_runner
+    from .segmenter import Segmenter
 
 __all__ = [
     'CAMs',
     'LabelMap',
     'Results',
+    'Segmenter',
     'build_runner',
     'dataset_of_split',
     'infer_cams',
@@ -31,6 +33,7 @@ __getattr__, __dir__ = lazy_attributes(
         CAMs='cams',
         LabelMap='label_map',
         Results='results',
+        Segmenter='segmenter',
         build_runner='runner',
         dataset_of_split='config',
         infer_cams='inferencer',

@@ -65,8 +65,8 @@ def _settle_classes(config: Config, chain: list[dict[str, Any]]) -> None:
     named = next((place for place, values in enumerate(chain) if 'num_classes' in values), None)
     if named is None:
         return
-    nearer = [values.get('model') for values in chain[: named + 1]]
-    nearer = [entry for entry in nearer if isinstance(entry, Mapping)]
+    entries = [values.get('model') for values in chain[: named + 1]]
+    nearer = [entry for entry in entries if isinstance(entry, Mapping)]
     if 'num_classes' in model and not any('num_classes' in entry for entry in nearer):
         model['num_classes'] = count
     for name in HEADS:
