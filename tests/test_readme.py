@@ -25,6 +25,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from mmwsss.__main__ import COMMANDS
 from mmwsss.apis import load_config
 from mmwsss.datasets import ImageTagDataset
 from mmwsss.functional.reactivation import token_labels
@@ -384,6 +385,8 @@ def run_command(words, line, run, place, monkeypatch, capsys):
         compile(words[2], line, 'exec')
     elif program == 'python':
         run_tool(words[1], words[2:], run, place, monkeypatch, capsys)
+    elif program == 'mmwsss':
+        run_tool(f'tools/{COMMANDS[words[1]]}', words[2:], run, place, monkeypatch, capsys)
     elif program.startswith('tools/'):
         assert os.access(ROOT / program, os.X_OK), f'{program} is not executable'
         places = LAUNCHERS[Path(program).name]

@@ -2,6 +2,7 @@
 photos.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.logging import MMLogger
 from numpy.typing import NDArray
 
 from mmwsss.preparation.photo_set import PhotoSet
@@ -106,18 +108,24 @@ def estimate_stages(pipeline: Pipeline, photos: PhotoSet, max_side: int) -> list
         photos: The data.
         max_side: Longest side of the photos for the networks.
     """
+    if all(map(pipeline.is_done, pipeline.stages)):
+        return []
     starting = time.process_time()  # what every stage imports, this process has imported
     size = _largest(photos.files.values(), max_side)
     configs = {stage['name']: config for stage, config in stage_configs(pipeline)}
-    costs = []
-    for stage in pipeline.stages:
-        if pipeline.is_done(stage):
-            continue
-        device = torch.device(get_device())
-        reset_peak_memory(device)
-        work = _work(stage, configs.get(stage['name']), photos, size)
-        seconds = starting + work
-        costs.append(StageCost(stage['name'], seconds, peak_memory(device)))
+    costs, device = [], torch.device(get_device())
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # else every optimizer lists its parameters
+    try:
+        for stage in pipeline.stages:
+            if pipeline.is_done(stage):
+                continue
+            reset_peak_memory(device)
+            seconds = starting + _work(stage, configs.get(stage['name']), photos, size)
+            costs.append(StageCost(stage['name'], seconds, peak_memory(device)))
+    finally:
+        logger.setLevel(level)
     return costs
 
 

@@ -44,7 +44,7 @@ def test_networks_by_the_package_of_weights(monkeypatch):
     assert pipeline_name(small=True) == 'own_photos_small.py'
 
 
-def test_estimate(tmp_path):
+def test_estimate(tmp_path, capfd):
     Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / '0.jpg')
     photos = photo_set(1, tmp_path)
     options = dict(pipeline_options(photos, epochs=2), iterations=2, data=str(tmp_path))
@@ -53,6 +53,7 @@ def test_estimate(tmp_path):
     )
     costs = {cost.name: cost for cost in estimate_stages(pipeline, photos, 48)}
     assert [*costs] == [stage['name'] for stage in pipeline.stages]
+    assert 'paramwise' not in ''.join(capfd.readouterr())
     assert all(cost.seconds > 0 and cost.bytes > 0 for cost in costs.values())
     write_json(tmp_path / 'run/cams/stage.json', dict(status='done', settings={}, seconds=1.0))
     assert 'cams' not in [cost.name for cost in estimate_stages(pipeline, photos, 48)]
