@@ -63,6 +63,23 @@ def test_transformers(kind, tmp_path):
     assert_equal(single(x).class_tokens[:, 0], expected)
 
 
+@torch.no_grad()
+def test_image_tower_of_a_whole_clip(tmp_path):
+    transformers = pytest.importorskip('transformers')
+    tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
+    config = transformers.CLIPConfig(
+        text_config=dict(tower, vocab_size=50),
+        vision_config=dict(tower, image_size=64, patch_size=16),
+        projection_dim=8,
+    )
+    theirs = randomise(transformers.CLIPModel(config))
+    theirs.save_pretrained(tmp_path)
+    model = LibraryViT(f'hf:{tmp_path}').eval()
+    model.init_weights()
+    x = image((56, 56), 16)
+    assert_equal(model(x).class_tokens[:, 0], theirs.vision_model(x).pooler_output)
+
+
 def test_classifiers_on_dinov3():
     """A token per class and its attention; gradients of attention with rotary positions."""
     pytest.importorskip('timm')
