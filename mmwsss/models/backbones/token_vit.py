@@ -121,6 +121,9 @@ class TokenViT(VisionTransformer):
         attn_norm (bool): Normalise what the attention has gathered (CLIP of EVA-02).
         key_bias (bool): Keys have a bias where queries and values have one (not in DINOv3 and
             EVA-02; it matters with rotary positions only).
+        frozen_stages (int): -1: nothing is frozen; n: the embedding of patches (not a stem, which
+            has its own option), positions, registers and the first n layers are not trained, and
+            are in evaluation mode. Class tokens are always trained.
         in_channels (int): Image channels.
         drop_path_rate (float): Stochastic depth, linear over the layers.
         drop_rate (float): Dropout after position embedding and in the layers.
@@ -165,6 +168,7 @@ class TokenViT(VisionTransformer):
         qk_norm: bool = False,
         attn_norm: bool = False,
         key_bias: bool = True,
+        frozen_stages: int = -1,
         in_channels: int = 3,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
@@ -250,6 +254,24 @@ class TokenViT(VisionTransformer):
             )
         if num_registers:
             self.register_tokens = nn.Parameter(torch.zeros(1, num_registers, self.embed_dims))
+        if frozen_stages > self.num_layers:
+            raise ValueError(
+                f'frozen_stages must be at most {self.num_layers}, the number of layers, got '
+                f'{frozen_stages}'
+            )
+        self.frozen_stages = frozen_stages
+        for part in self._frozen_parts():
+            part.requires_grad_(False)
+        if frozen_stages >= 0:
+            for name in ('pos_embed', 'register_tokens'):
+                if getattr(self, name, None) is not None:
+                    getattr(self, name).requires_grad_(False)
+
+    def _frozen_parts(self) -> list[nn.Module]:
+        if self.frozen_stages < 0:
+            return []
+        first = [] if self.has_stem else [self.patch_embed]
+        return [*first, self.pre_norm, *self.layers[: self.frozen_stages]]
 
     def init_weights(self) -> None:
         """Random start of MCTformer (truncated normal 0.02 tokens and linear layers), the stem by
@@ -319,8 +341,12 @@ class TokenViT(VisionTransformer):
         return super().get_layer_depth(param_name, prefix)
 
     def train(self, mode: bool = True) -> 'TokenViT':
-        """As in PyTorch; mmpretrain's returns nothing."""
+        """As in PyTorch, but what is frozen stays in evaluation mode; mmpretrain's returns
+        nothing.
+        """
         super().train(mode)
+        for part in self._frozen_parts():
+            part.eval()
         return self
 
     def forward(

@@ -416,6 +416,21 @@ def test_depths_for_layer_decay():
     assert depths['layers.2.ln1.weight'] == (3, 5) and depths['ln1.weight'] == (4, 5)
 
 
+def test_frozen_layers():
+    model = TokenViT(ARCH, img_size=32, frozen_stages=2, drop_path_rate=0.5, **REGISTERS).train()
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    assert trained == {'cls_token'} | {n for n in dict(model.named_parameters()) if 'ers.2.' in n}
+    assert not model.layers[1].training and model.layers[2].training
+    model(torch.rand(2, 3, 32, 32)).patch_map.sum().backward()
+    assert model.layers[1].attn.qkv.weight.grad is None and model.cls_token.grad is not None
+    stem = dict(type='mmwsss.ConvStem', channels=(8, 8, 8))
+    model = TokenViT(ARCH, img_size=32, frozen_stages=0, stem=stem)
+    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
+    assert frozen == {'pos_embed'}
+    with pytest.raises(ValueError, match='frozen_stages must be at most 3, the number of layers'):
+        TokenViT(ARCH, frozen_stages=4)
+
+
 def test_other_channels():
     model = TokenViT(ARCH, img_size=32, in_channels=4)
     model.init_weights()
