@@ -13,6 +13,8 @@ import_dependencies()  # before anything else of them, for its clear message
 from mmengine import registry as root  # noqa: E402
 from mmengine.registry import Registry  # noqa: E402
 
+from mmwsss.utils.recipe_registry import RECIPES as RECIPES  # noqa: E402
+
 MODELS = Registry('model', parent=root.MODELS, scope='mmwsss', locations=['mmwsss.models'])
 DATASETS = Registry('dataset', parent=root.DATASETS, scope='mmwsss', locations=['mmwsss.datasets'])
 TRANSFORMS = Registry(
@@ -35,9 +37,6 @@ WEIGHT_INITIALIZERS = Registry(
 METRICS = Registry('metric', parent=root.METRICS, scope='mmwsss', locations=['mmwsss.evaluation'])
 # Without a parent: refiners are an idea of this package. Their names are short (``par``, ``crf``).
 REFINERS = Registry('refiner', scope='mmwsss', locations=['mmwsss.models.refiners'])
-
-# Chains of a pipeline: functions of mmwsss.apis.recipes.
-RECIPES = Registry('recipe', scope='mmwsss', locations=['mmwsss.apis.recipes'])
 
 # Nothing of ours yet; they exist so that MMEngine finds the scope ``mmwsss`` in every tree it
 # searches.

@@ -84,7 +84,6 @@ def main():
     args = parse_args()
     # after the arguments: --help and a mistyped option answer at once
     from mmwsss.apis.pipeline import Pipeline, StageFailed
-    from mmwsss.apis.pipeline_report import finish_pipeline, report_unfinished
     from mmwsss.apis.setup_check import pipeline_weights
     from mmwsss.apis.slurm import Slurm
     from mmwsss.apis.weights import check_weights
@@ -103,11 +102,14 @@ def main():
         slurm=slurm if args.launcher == 'slurm' else None,
     )
     if args.report:
+        from mmwsss.apis.pipeline_report import report_unfinished
+
         if report_unfinished(pipeline) is None:
             raise ValueError(f'{pipeline.work_dir}: no report could be written')
         return
     if args.dry_run:
         pipeline.run(start=args.start, dry_run=True)
+    check_weights(pipeline_weights(pipeline, check=False))  # at once, before PyTorch is imported
     check_weights(pipeline_weights(pipeline))
     if args.dry_run:
         return
@@ -119,6 +121,8 @@ def main():
     except StageFailed as error:
         raise ValueError(str(error)) from error
     if len(summary) == len(pipeline.stages):
+        from mmwsss.apis.pipeline_report import finish_pipeline
+
         finish_pipeline(pipeline, summary)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
@@ -17,7 +16,6 @@ from mmwsss.utils.compat import revert_sync_batchnorm_off_ddp
 from mmwsss.utils.package_files import PREFIX, find_config
 
 from .inherited_settings import move_data_roots, settle_inherited
-from .overrides import check_overrides
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 PREFETCHED = 4  # batches of a worker that wait
@@ -53,6 +51,8 @@ def load_config(
         FileNotFoundError: No such config.
         ValueError: The config is not valid, or an override changes nothing. The message names it.
     """
+    from mmengine.device import get_device  # imports PyTorch
+
     if not isinstance(config, Config):
         config = read_config(config)
     cfg_options = dict(cfg_options or {})
@@ -198,6 +198,8 @@ def _apply_options(
     config: Config, cfg_options: Mapping[str, Any], extra_keys: Collection[str]
 ) -> None:
     """Overrides of the command line, each of which has an effect."""
+    from .overrides import check_overrides  # imports PyTorch and the registries
+
     cfg_options = settle_comma_lists(cfg_options, config)
     before = config.get('data_root')
     check_overrides(config, cfg_options, extra_keys=extra_keys)

@@ -18,10 +18,11 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
 from mmwsss.apis.config import override, read_config
-from mmwsss.apis.overrides import check_overrides, nearest
+from mmwsss.apis.overrides import check_overrides
 from mmwsss.apis.pipeline import Pipeline, find_folders
 from mmwsss.registry import MODELS
 from mmwsss.utils.io import atomic_open, read_json, write_json
+from mmwsss.utils.names import nearest
 
 GRID_KEYS = (
     'title',

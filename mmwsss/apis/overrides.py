@@ -4,9 +4,8 @@ MMEngine merges any key into a config. A misspelt one, or one whose value the co
 elsewhere when it was read, is then without effect and without a word.
 """
 
-import difflib
 import inspect
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch.utils.data
@@ -15,6 +14,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import mmwsss.registry
+from mmwsss.utils.names import nearest
 
 # read by the tools of mmwsss
 OWN_KEYS = (
@@ -60,7 +60,6 @@ BUILDER_KEYS = {
     'hook': ('priority',),
 }
 MOST_PLACES = 4
-MOST_NAMES = 12
 
 
 def check_overrides(
@@ -95,21 +94,6 @@ def check_overrides(
                 node = node[int(part)]
             else:
                 break  # merging says what is wrong
-
-
-def nearest(name: str, known: Iterable[str], prefix: str = '') -> str:
-    """End of an error about a misspelt name: the nearest one, or all where they are few.
-
-    Args:
-        name: What was given.
-        known: What there is.
-        prefix: Put before the nearest name.
-    """
-    names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, 1, 0.5)
-    if close:
-        return f'; the nearest is {prefix + close[0]!r}'
-    return f'; there are {", ".join(names)}' if 0 < len(names) <= MOST_NAMES else ''
 
 
 def consumed_keys(config: Config) -> set[str]:

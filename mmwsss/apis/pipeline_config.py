@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from mmwsss.registry import RECIPES
+from mmwsss.utils.names import nearest
+from mmwsss.utils.recipe_registry import RECIPES
 
 from .config import custom_modules, override, read_config
-from .overrides import nearest
+from .recipes import Recipe
 from .stages import Stage, StageData, override_words
 
 PLACEHOLDER = re.compile(r'\{([A-Za-z_][\w-]*)(?:\.(checkpoint|best_checkpoint)|:([^{}]+))?\}')
@@ -140,11 +141,12 @@ def _put_in(node: Any, values: Mapping[str, str], stages: Collection[str] = ()) 
     return node
 
 
-def _run_recipe(config: Config, values: Mapping[str, str], path: str | Path) -> Any:
+def _run_recipe(config: Config, values: Mapping[str, str], path: str | Path) -> Recipe:
     """Call the recipe of a config, after a check of its options by name."""
     options = dict(_put_in(config.recipe, values))
     kind = options.pop('type', None)
-    function = RECIPES.get(kind) if isinstance(kind, str) else None
+    # not RECIPES.get, which imports PyTorch to write a log
+    function = RECIPES.module_dict.get(kind) if isinstance(kind, str) else None
     if function is None:
         known = sorted(RECIPES.module_dict)
         raise ValueError(f'{path}: recipe.type {kind!r} is not registered; known: {known}')

@@ -8,7 +8,7 @@ register recipes of their own in a file that the config lists in ``custom_import
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mmwsss.registry import RECIPES
+from mmwsss.utils.recipe_registry import RECIPES
 
 from . import stages
 from .stages import Stage, StageData

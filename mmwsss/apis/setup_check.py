@@ -10,11 +10,11 @@ from mmengine.config import Config
 
 from mmwsss.utils.cli_options import DictAction
 
-from .config import load_config, read_config
+from .config import load_config, override, read_config
 from .pipeline import Pipeline
 from .pipeline_config import CONFIG_TOOLS, RESERVED
 from .stages import Stage
-from .weights import Need, missing_weights, needed_weights
+from .weights import Need, missing_weights, needed_weights, plain_weights
 
 CHECKPOINT_TOOLS = ('test.py', 'generate_cams.py')  # second argument
 
@@ -67,11 +67,12 @@ def check_setup(path: str | Path, options: dict[str, Any] | None = None) -> list
     return [*data.values(), *weights.values()]
 
 
-def stage_configs(pipeline: Pipeline) -> Iterator[tuple[Stage, Config]]:
+def stage_configs(pipeline: Pipeline, *, check: bool = True) -> Iterator[tuple[Stage, Config]]:
     """Stages that read a config, with that config as their overrides make it.
 
     Args:
         pipeline: Its placeholders of stages stay as they are.
+        check: Whether overrides are checked, for which all components are imported.
 
     Raises:
         FileNotFoundError: A config does not exist.
@@ -91,26 +92,34 @@ def stage_configs(pipeline: Pipeline) -> Iterator[tuple[Stage, Config]]:
         if path not in read:
             read[path] = read_config(path)
         options = _cfg_options(stage['args'])
-        yield stage, load_config(copy.deepcopy(read[path]), cfg_options=options)
+        config = copy.deepcopy(read[path])
+        if check:
+            config = load_config(config, cfg_options=options)
+        elif options:
+            override(config, options)
+        yield stage, config
 
 
-def pipeline_weights(pipeline: Pipeline) -> list[Need]:
+def pipeline_weights(pipeline: Pipeline, *, check: bool = True) -> list[Need]:
     """Weights that the stages of a pipeline read and none of them makes.
 
     Stages that are done need none.
 
     Args:
         pipeline: The pipeline.
+        check: False looks at what the configs name as they are, in an instant; True also at short
+            names, frozen layers and whether overrides have an effect.
 
     Raises:
         ValueError: Frozen layers have no weights; names the stage.
     """
     needs = []
-    for stage, config in stage_configs(pipeline):
+    weights_of = needed_weights if check else plain_weights
+    for stage, config in stage_configs(pipeline, check=check):
         if pipeline.is_done(stage):
             continue
         if stage['tool'] == 'train.py':
-            needs += needed_weights(config)
+            needs += weights_of(config)
     for stage in pipeline.stages:
         words = stage['args']
         given = words[1:2] if stage['tool'] in CHECKPOINT_TOOLS else []

@@ -4,6 +4,7 @@ anything runs.
 
 import inspect
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,14 +13,12 @@ from urllib.error import URLError
 from urllib.parse import urlparse
 from urllib.request import Request, urlopen
 
-import torch
 from mmengine.config import Config
-
-from .overrides import constructor_options, find_component
 
 # options of backbones that keep layers or statistics as they are
 FREEZING = ('frozen_bn', 'norm_eval')
 TIMEOUT = 2.0  # seconds
+SHORT = ('torchvision://', 'open-mmlab://')  # names of MMEngine's tables
 
 
 class External(NamedTuple):
@@ -204,17 +203,31 @@ def needed_weights(config: Config) -> list[Need]:
         ValueError: Layers or statistics are frozen and no weights are named; they would stay
             random.
     """
-    needs = []
+    for place, node in _dicts(config.get('model') or {}, 'model'):
+        _check_frozen(config, node, place)
+    return [_need(place, option) for place, option in _named(config)]
+
+
+def plain_weights(config: Config) -> list[Need]:
+    """:func:`needed_weights` without PyTorch: neither short names of MMEngine nor frozen layers are
+    looked at.
+
+    Args:
+        config: With all overrides.
+    """
+    return [_need(place, option) for place, option in _named(config) if not place.startswith(SHORT)]
+
+
+def _named(config: Config) -> Iterator[tuple[str, str]]:
+    """Files and URLs that a config names, with the options that name them."""
     if config.get('load_from'):
-        needs.append(_need(config.load_from, 'load_from'))
+        yield config.load_from, 'load_from'
     for place, node in _dicts(config.get('model') or {}, 'model'):
         checkpoint = node.get('checkpoint')
         if str(node.get('type')).endswith('Pretrained') and isinstance(checkpoint, str):
-            needs.append(_need(checkpoint, f'{place}.checkpoint'))
+            yield checkpoint, f'{place}.checkpoint'
         elif isinstance(node.get('weighting'), str) and node['weighting'].endswith('.json'):
-            needs.append(_need(node['weighting'], f'{place}.weighting'))
-        _check_frozen(config, node, place)
-    return needs
+            yield node['weighting'], f'{place}.weighting'
 
 
 def missing_weights(needs: Iterable[Need]) -> list[Need]:
@@ -265,18 +278,25 @@ def _need(place: str, option: str) -> Need:
     if '://' not in url:
         return Need(url, Path(url).expanduser(), option)
     name = Path(urlparse(url).path).name
-    return Need(url, Path(torch.hub.get_dir()) / 'checkpoints' / name, option)
+    return Need(url, _hub_dir() / 'checkpoints' / name, option)
+
+
+def _hub_dir() -> Path:
+    """Where PyTorch keeps downloads, told without importing it."""
+    if 'torch' in sys.modules:  # a program may have moved it
+        return Path(sys.modules['torch'].hub.get_dir())
+    cache = Path(os.environ.get('XDG_CACHE_HOME', '~/.cache'))
+    return Path(os.environ.get('TORCH_HOME', cache / 'torch')).expanduser() / 'hub'
 
 
 def _resolve(place: str) -> str:
     """URL behind the short names of MMEngine."""
+    if not place.startswith(SHORT):
+        return place
     # the tables are long and read from files, so only where they are asked for
     from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
 
-    for prefix, table in (
-        ('torchvision://', get_torchvision_models),
-        ('open-mmlab://', get_external_models),
-    ):
+    for prefix, table in zip(SHORT, (get_torchvision_models, get_external_models)):
         if place.startswith(prefix):
             return table().get(place.removeprefix(prefix), place)
     return place
@@ -316,6 +336,8 @@ def _check_frozen(config: Config, node: Mapping[str, Any], place: str) -> None:
 
 def _defaults(node: Mapping[str, Any]) -> dict[str, Any]:
     """Defaults of the constructor of a backbone."""
+    from .overrides import constructor_options, find_component  # imports the registries
+
     component = find_component(node.get('type'), node.get('_scope_'))
     if not inspect.isclass(component) or constructor_options(component) is None:
         return {}

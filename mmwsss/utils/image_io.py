@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -272,6 +271,8 @@ def _fill_deep_color(
     value_range: str | tuple[float, float],
 ) -> None:
     """16 bits per channel: decoded by OpenCV; the channels share one scale, alpha is left out."""
+    import cv2  # slow to import, and few images need it
+
     pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.shape[:2] != (image.height, image.width):
         raise ValueError('16-bit colours cannot be decoded; save it with 8 bits per channel')

@@ -21,7 +21,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -593,6 +592,8 @@ def swap_channels(image: np.ndarray) -> np.ndarray:
         (H,W,3), contiguous.
     """
     if image.dtype == np.uint8 and image.size:  # thirty times as fast as a reversed copy
+        import cv2  # slow to import, and many tools read no image
+
         return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2RGB)
     return np.ascontiguousarray(image[..., ::-1])
 

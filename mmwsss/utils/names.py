@@ -3,9 +3,12 @@
 One rule for all of them, so that no list, table or config can lead a tool out of its folder.
 """
 
+import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
+MOST_NAMES = 12
 _CONTROL = re.compile(r'[\x00-\x1f\x7f\x85\u2028\u2029]')
 _DRIVE = re.compile(r'^[A-Za-z]:[\\/]')
 
@@ -87,3 +90,18 @@ def output_path(folder: str | Path, name: str, suffix: str = '', *, what: str = 
                 f'the link or choose another output folder'
             )
     return path
+
+
+def nearest(name: str, known: Iterable[str], prefix: str = '') -> str:
+    """End of an error about a misspelt name: the nearest one, or all where they are few.
+
+    Args:
+        name: What was given.
+        known: What there is.
+        prefix: Put before the nearest name.
+    """
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, 1, 0.5)
+    if close:
+        return f'; the nearest is {prefix + close[0]!r}'
+    return f'; there are {", ".join(names)}' if 0 < len(names) <= MOST_NAMES else ''

@@ -182,3 +182,24 @@ def test_bad_input(tmp_path):
     )
     assert not (tmp_path / 'work').exists()
     assert run_tool('run_pipeline.py').code == 2
+
+
+def test_missing_weights_are_found_before_heavy_imports(tmp_path):
+    """A dry run without weights reads configs, but imports neither PyTorch nor OpenMMLab's
+    packages, which takes seconds.
+    """
+    config = CONFIGS / 'pipelines' / 'mctformer_plus_voc.py'
+    command = words(
+        sys.executable, '-X', 'importtime', TOOLS / 'run_pipeline.py', config, '--dry-run'
+    )
+    variables = dict(environment(), MMWSSS_OFFLINE='1', TORCH_HOME=str(tmp_path))
+    result = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 1 and '[1/' in result.stdout, result.stdout
+    errors = [line for line in result.stderr.splitlines() if line.startswith('error: ')]
+    assert len(errors) == 1 and 'deit_small' in errors[0] and 'res38_cls.pth' in errors[0], errors
+    assert f'put it at {tmp_path}/hub/checkpoints/deit_small' in errors[0]
+    imported = re.findall(r'^import time: .*\| +([\w.]+)$', result.stderr, re.MULTILINE)
+    packages = {name.partition('.')[0] for name in imported}
+    assert 'mmengine' in packages and len(imported) < 1000
+    heavy = {'torch', 'torchvision', 'mmcv', 'mmseg', 'mmpretrain', 'cv2', 'scipy', 'matplotlib'}
+    assert not heavy & packages
