@@ -60,7 +60,7 @@ def walk_sweep(device, quick):
     network = MODELS.build(
         dict(
             type='mmwsss.AffinityNet',
-            tap_indices=(2, 3, 4),
+            out_indices=(2, 3, 4),
             embed_channels=(8, 16, 32),
             data_preprocessor=dict(type='mmwsss.ViewsDataPreprocessor'),
             backbone=dict(type='mmwsss.PyramidResNet', **trunk),

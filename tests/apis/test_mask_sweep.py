@@ -41,7 +41,7 @@ def sample():
 def network(method):
     torch.manual_seed(0)
     options = dict(
-        psa=dict(type='mmwsss.AffinityNet', tap_indices=(2, 3, 4), embed_channels=(4, 6, 8)),
+        psa=dict(type='mmwsss.AffinityNet', out_indices=(2, 3, 4), embed_channels=(4, 6, 8)),
         irn=dict(type='mmwsss.IRNet', edge_channels=8, min_test_size=64),
     )[method]
     model = MODELS.build(

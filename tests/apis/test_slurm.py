@@ -28,15 +28,12 @@ stages = [
          args=['--out', '{masks}', '--beta', '{sweep:best/beta}']),
 ]
 """
-# runs the script at once, as a queue without other jobs does
 SBATCH = """#!{python}
-import os, subprocess, sys
+import sys
 with open({log!r}, 'a') as file:
     file.write(' '.join(sys.argv[1:]) + '\\n')
 number = sum(1 for line in open({log!r}))
-code = subprocess.run(['bash', sys.argv[-1]], stdout=subprocess.DEVNULL).returncode
 print(f'{{100 + number}};cluster')
-sys.exit(code)
 """
 SRUN = """#!{python}
 import os, sys
@@ -97,6 +94,10 @@ def test_a_job_for_each_stage(home):
     command = shlex.split(scripts['masks'].splitlines()[-1])
     assert command[-4:] == ['--launcher', 'slurm', '--until', 'masks']
     assert '--gpus' in command and '--slurm-args' not in command
+    for text in scripts.values():  # as the queue would run them, but without imports of their own
+        words = shlex.split(text.splitlines()[-1])
+        assert words[:2] == ['exec', sys.executable]
+        assert run_tool('run_pipeline.py', *words[3:]).code == 0
     steps = (home / 'srun.txt').read_text().splitlines()
     assert [step.split()[1] for step in steps] == [
         f'--job-name=test-{name}' for name in ('labels', 'sweep', 'masks')
