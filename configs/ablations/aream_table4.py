@@ -7,12 +7,7 @@ grid = dict(
     rows=[
         dict(
             name='VOC, DeepLab-V2 ResNet-101',
-            base='{configs}/pipelines/aream_voc.py',
-            pipeline_options={
-                'recipe.segmentor': 'deeplabv2_r101_voc_pseudo',
-                'recipe.initial_segmentor': False,
-                'recipe.protocol': 'deeplabv2-voc-val',
-            },
+            base='{configs}/pipelines/aream_r101_voc.py',
             published=dict(seg=73.3),
         ),
         dict(

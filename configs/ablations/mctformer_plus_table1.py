@@ -12,8 +12,7 @@ grid = dict(
     rows=[
         dict(
             name='MCTformer, VOC',
-            base='{configs}/pipelines/mctformer_plus_voc.py',
-            pipeline_options={'recipe.classifier': 'mctformer_v2_voc', 'recipe.background': 0.39},
+            base='{configs}/pipelines/mctformer_v2_voc.py',
             published=dict(seed=61.7, mask=69.1, seg=71.9),
         ),
         dict(
@@ -23,15 +22,26 @@ grid = dict(
         ),
         dict(
             name='MCTformer, COCO',
-            base='{configs}/pipelines/aream_coco.py',
-            pipeline_options={'recipe.classifier': 'mctformer_v2_coco'},
+            base='{configs}/pipelines/mctformer_v2_coco.py',
             published=dict(seed=36.6, mask=41.6),
         ),
         dict(
             name='MCTformer+, COCO',
-            base='{configs}/pipelines/aream_coco.py',
-            pipeline_options={'recipe.classifier': 'mctformer_plus_coco'},
+            base='{configs}/pipelines/mctformer_plus_coco.py',
             published=dict(seed=42.8, mask=48.1, seg=45.2),
+        ),
+        # anchors of the last stage alone, deeplabv1_r38_voc_pseudo_as-released.py
+        dict(
+            name='segmentation network as released, on ground-truth masks, VOC',
+            reference=True,
+            source="report of a user of the authors' code (MCTformer, issue 31)",
+            published=dict(seg=76.4),
+        ),
+        dict(
+            name="segmentation network as released, on the authors' masks, VOC",
+            reference=True,
+            source="report of a user of the authors' code (MCTformer, issue 26)",
+            published=dict(seg=71.1),
         ),
     ],
 )
