@@ -32,7 +32,6 @@ CLASSIFIERS = (
     'acr_toy',
     'mcc_toy',
     'cosa_toy',
-    'cosa-paper_toy',
 )
 AFFINITY = ('psa_toy', 'irn_toy')
 BATCH = 4
