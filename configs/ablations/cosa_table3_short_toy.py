@@ -16,6 +16,7 @@ grid = dict(
         'model.loss_starts.seg': steps // 3,
         'model.loss_starts.cam': steps // 2,
         'model.loss_starts.separation': steps // 2,
+        'train_dataloader.batch_size': 8,
         'train_dataloader.num_workers': 0,
         'train_dataloader.persistent_workers': False,
         'train_dataloader.dataset.pipeline.1.base.2.crop_size': (64, 64),

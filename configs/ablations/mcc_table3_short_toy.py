@@ -1,6 +1,5 @@
-# MCC, Table III on toy shapes, shortened to a quarter of an hour on one core: 60 steps of 8 crops
-# of 72 x 72 pixels, 25 images of val. It shows that one command makes the table; so short a
-# training tells nothing about the losses.
+# MCC, Table III on toy shapes, shortened: 60 steps of 8 crops of 72 x 72 pixels, 25 images of val.
+# It shows that one command makes the table; so short a training tells nothing about the losses.
 _base_ = 'mcc_table3_toy.py'
 steps = 60
 grid = dict(
@@ -16,6 +15,7 @@ grid = dict(
         'model.loss_starts.affinity': steps // 3,
         'model.loss_starts.contrast': steps // 3,
         'model.loss_starts.seg': steps // 3,
+        'train_dataloader.batch_size': 8,
         'train_dataloader.num_workers': 0,
         'train_dataloader.persistent_workers': False,
         'train_dataloader.dataset.pipeline.1.base.2.crop_size': (72, 72),
