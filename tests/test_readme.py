@@ -375,6 +375,9 @@ def run_command(words, line, run, place, monkeypatch, capsys):
     while words and re.fullmatch(r'[A-Z_]+=.*', words[0]):
         words = words[1:]
     program = words[0]
+    if program == 'srun':
+        words = words[words.index('python') :]
+        program = 'python'
     if program == 'torchrun':
         words = words[
             next(index for index, word in enumerate(words) if index and not word.startswith('--'))
