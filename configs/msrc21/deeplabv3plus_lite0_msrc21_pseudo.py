@@ -55,7 +55,8 @@ model = dict(
     ),
 )
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
-max_iters = 180
+# mIoU of val after 180 steps 26.6, after another 100 33.3, still rising; 600 take seven CPU minutes
+max_iters = 600
 param_scheduler = [
     dict(type='mmengine.PolyLR', eta_min=0.0, power=0.9, begin=0, end=max_iters + 1, by_epoch=False)
 ]
