@@ -53,6 +53,7 @@ class ReproducibleSdist(sdist):
         if 'SOURCE_DATE_EPOCH' not in os.environ or format != 'gztar':
             return super().make_archive(base_name, format, root_dir, base_dir, **options)
         date, path = int(os.environ['SOURCE_DATE_EPOCH']), f'{base_name}.tar.gz'
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         with (
             open(path, 'wb') as file,
             gzip.GzipFile('', 'wb', fileobj=file, mtime=date) as packed,
