@@ -60,7 +60,7 @@ param_scheduler = [
         by_epoch=False,
     )
 ]
-# tools/test.py --tta: images squashed to 96 x 96, two scales with flips
+# tools/test.py --tta: images resized to 96 x 96, two scales with flips
 tta_options = {
     '_delete_': True,
     'model.test_cfg.size': (96, 96),

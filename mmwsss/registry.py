@@ -38,7 +38,7 @@ METRICS = Registry('metric', parent=root.METRICS, scope='mmwsss', locations=['mm
 # Without a parent: refiners are an idea of this package. Their names are short (``par``, ``crf``).
 REFINERS = Registry('refiner', scope='mmwsss', locations=['mmwsss.models.refiners'])
 
-# Nothing of ours yet; they exist so that MMEngine finds the scope ``mmwsss`` in every tree it
+# These are empty; they exist so that MMEngine finds the scope ``mmwsss`` in every tree it
 # searches.
 OPTIMIZERS = Registry(
     'optimizer', parent=root.OPTIMIZERS, scope='mmwsss', locations=['mmwsss.engine']

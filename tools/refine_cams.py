@@ -284,7 +284,7 @@ def write_masks(
 
 
 def make_maker(args: argparse.Namespace, config: 'Config', refiner: dict[str, Any]) -> 'MaskMaker':
-    """What turns a CAM file into a mask."""
+    """Function that turns a CAM file into a mask."""
     from mmwsss.apis.refine import MaskMaker, build_refiner
     from mmwsss.datasets.class_names import load_class_names
 

@@ -162,7 +162,7 @@ def make_sweep(
 
 
 def network_settings(args: argparse.Namespace) -> dict[str, str]:
-    """What tells one network from another."""
+    """Settings that distinguish one network from another."""
     from mmwsss.apis.config import read_config
     from mmwsss.utils.fingerprint import digest_settings, fingerprint_checkpoint
 

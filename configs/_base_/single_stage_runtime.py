@@ -1,5 +1,5 @@
-# The runtime of single-stage methods: a table of all validations, and pictures of what the network
-# teaches itself.
+# The runtime of single-stage methods: a table of all validations, and visualisations of the
+# training.
 _base_ = ['default_runtime.py']
 custom_hooks = [
     dict(type='mmwsss.EpochSeedHook'),

@@ -46,7 +46,7 @@ model = dict(
         pad_to_patch=True,
         stem={{_base_.trunk_stem}},
     ),
-    # 0.996 ranks the 784 patches of the paper; 0.97 weighs a hundred of them alike
+    # 0.996 ranks the 784 patches of the paper; 0.97 gives a hundred patches similar weights
     patch_head=dict(decay=0.97),
     # CAM mIoU of val, one seed: patchcam 53.5, fused 53.5 (53.7 with the class attention of two
     # layers), mct 41.2, patchcam refined by the last layer 44.5. Without ReLU, cam=dict(

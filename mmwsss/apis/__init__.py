@@ -1,4 +1,4 @@
-"""What a program that uses mmwsss calls; each name is imported on first use."""
+"""Functions for programs that use mmwsss; each name is imported on first use."""
 
 from typing import TYPE_CHECKING
 

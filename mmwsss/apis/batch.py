@@ -20,7 +20,7 @@ BATCH = 'train_dataloader.batch_size'
 
 
 class BatchPlan(NamedTuple):
-    """How a training reaches its batch, beside what its recipe says.
+    """Batch of a training: how it is reached, beside that of its recipe.
 
     Attributes:
         total: Images of an update.

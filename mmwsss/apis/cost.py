@@ -25,7 +25,7 @@ SUGGESTED_SIDE = 1024  # pixels
 
 
 class Cost(NamedTuple):
-    """What maps need.
+    """Cost of maps.
 
     Attributes:
         bytes: Peak memory, of the largest photo.
@@ -37,7 +37,7 @@ class Cost(NamedTuple):
 
 
 class Views(NamedTuple):
-    """What a network makes of a photo.
+    """Size of the work that a network does on a photo.
 
     Attributes:
         scales: Factors of the photo's sides.
@@ -51,8 +51,8 @@ class Views(NamedTuple):
 
 
 def photo_sizes(dataset: BaseDataset) -> dict[str, tuple[int, int]]:
-    """(H,W) of the images of a data set of ours as its pipeline gets them, by file; unreadable ones
-    are left out, the pipeline names them.
+    """(H,W) of the images of a data set of mmwsss as its pipeline gets them, by file; unreadable
+    images are left out, the pipeline names them.
     """
     step, sizes = -(-len(dataset) // MOST_READ), {}
     for index in range(0, len(dataset), max(1, step)):

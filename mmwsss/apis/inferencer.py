@@ -37,7 +37,7 @@ def init_model(
 
     Args:
         config (str | Path | Config): Config file, or the name of one of mmwsss
-            (``'mmwsss::mctformer_plus_voc.py'``). A checkpoint of ours needs none: alone, as the
+            (``'mmwsss::mctformer_plus_voc.py'``). A checkpoint of mmwsss needs none: alone, as the
             first argument or the second, it is built by the config that it records, which is read
             and not executed.
         checkpoint (str | Path, optional): File or URL; ours or any that the model translates. None

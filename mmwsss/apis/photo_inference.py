@@ -109,7 +109,7 @@ def _settings(
 
 
 def _load(model: Any, photo: Photo, max_side: int | None) -> dict[str, Any]:
-    """What the test pipeline gets of a photo."""
+    """Input of the test pipeline for a photo."""
     dataset = model.cfg.test_dataloader.dataset
     step: dict[str, Any] = next(
         (step for step in dataset.pipeline if step['type'].endswith('LoadImage')), {}

@@ -206,7 +206,7 @@ class Pipeline:
             self.notes.remove(name)
             state = {}
         elif finished and not stage.get('always'):
-            self.console.print(f'{title}: files are missing or damaged, made again', markup=False)
+            self.console.print(f'{title}: files are missing or damaged, runs again', markup=False)
         seconds = self._run_stage(title, stage, settings, state.get('seconds', 0.0))
         return dict(name=name, status='done', seconds=seconds)
 

@@ -27,7 +27,7 @@ RESERVED = ('configs', 'work_dir')
 
 
 class PipelineConfig(NamedTuple):
-    """What a pipeline config says, with all of its own values put in.
+    """Content of a pipeline config, with all of its own values put in.
 
     Attributes:
         config: The config with the overrides.

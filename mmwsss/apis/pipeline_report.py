@@ -243,7 +243,7 @@ def _read(entry: dict[str, Any], classes: list[str]) -> dict[str, Any]:
 
 
 def _note(groups: list[dict[str, Any]]) -> str:
-    """Which images the browser shows."""
+    """Images that the browser shows."""
     parts = [
         f'the first {group.get("num", MOST_IMAGES)} of {Path(group["list"]).stem}'
         + (' with their pseudo masks' if 'mask' in group else '')

@@ -1,4 +1,4 @@
-"""What a training step costs: loading, host, device, waits, and the share of the machine's peak."""
+"""Cost of a training step: loading, host, device, waits, and the share of the machine's peak."""
 
 import time
 import warnings

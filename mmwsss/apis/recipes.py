@@ -15,7 +15,7 @@ from .stages import Stage, StageData
 
 
 class Recipe(NamedTuple):
-    """What a recipe returns.
+    """Result of a recipe.
 
     Attributes:
         stages: Entries of ``stages``, in order.
@@ -417,14 +417,14 @@ def _compared(
 def _background_options(
     method: str, threshold: float | str, par_rule: str | None
 ) -> dict[str, Any]:
-    """How a refiner is told what is background: PAR labels at two thresholds, here one."""
+    """Options of a refiner for the background: PAR labels at two thresholds, here one."""
     if method == 'par':
         return dict(rule=par_rule, low=threshold, high=threshold)
     return dict(background=threshold)
 
 
 def _best(sweep: str, values: Mapping[str, Any]) -> dict[str, str]:
-    """What a sweep found best, for each option that it compared."""
+    """Best value of each option that a sweep compared."""
     return {option: f'{{{sweep}:best/{option}}}' for option in values}
 
 

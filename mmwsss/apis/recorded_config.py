@@ -1,4 +1,4 @@
-"""The config that a checkpoint of ours records: read as data, never executed."""
+"""The config that a checkpoint of mmwsss records: read as data, never executed."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ def is_checkpoint(path: Any) -> bool:
 
 
 def recorded_config(checkpoint: str | Path) -> Config:
-    """What inference needs of the config that a checkpoint was trained with.
+    """Part of the config for inference that a checkpoint was trained with.
 
     The text is parsed and never run. It may name registered components alone: a name that MMEngine
     would import from elsewhere, such as ``os.system``, is refused.
@@ -46,7 +46,7 @@ def recorded_config(checkpoint: str | Path) -> Config:
     values = parse_config_text(text) if isinstance(text, str) else None
     if not values or not {'model', 'test_dataloader'} <= {*values}:
         raise ValueError(
-            f'{checkpoint}: records no config of ours; name it, e.g. '
+            f'{checkpoint}: records no config of mmwsss; name it, e.g. '
             f'init_model({_example(content)!r}, {str(checkpoint)!r})'
         )
     if values.get('custom_imports'):

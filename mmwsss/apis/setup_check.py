@@ -36,7 +36,7 @@ class Requirement(NamedTuple):
 
 
 def check_setup(path: str | Path, options: dict[str, Any] | None = None) -> list[Requirement]:
-    """What a config or a pipeline will read, and whether it is there.
+    """Files that a config or a pipeline will read, and whether each is there.
 
     Args:
         path: Config of a training or of a pipeline.

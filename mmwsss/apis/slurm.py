@@ -15,7 +15,7 @@ GPU_TOOLS = ('train.py', 'test.py', 'generate_cams.py')
 
 
 class Slurm(NamedTuple):
-    """How ``srun`` is called.
+    """Options of ``srun``.
 
     Attributes:
         gpus_per_node: GPUs of a machine; more processes than these spread over several.
@@ -40,7 +40,7 @@ class Slurm(NamedTuple):
         return ['srun', '--kill-on-bad-exit=1', *self.options(stage, processes, job)]
 
     def options(self, stage: Stage, processes: int, job: str) -> list[str]:
-        """Name and resources of a stage, for ``srun`` and ``sbatch`` alike; see :meth:`words`."""
+        """Name and resources of a stage, for both ``srun`` and ``sbatch``; see :meth:`words`."""
         options = [f'--job-name={job}-{stage["name"]}', f'--ntasks={processes}']
         if uses_gpu(stage):
             on_node = min(processes, self.gpus_per_node)

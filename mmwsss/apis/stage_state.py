@@ -1,4 +1,4 @@
-"""What a finished stage was made with and what it made: notes that outlive a move of the folder."""
+"""Settings, inputs and outputs of a finished stage: notes that outlive a move of the folder."""
 
 import secrets
 import shutil
@@ -35,7 +35,7 @@ class StageNotes:
         processes: int,
         expand: Callable[[str], str],
     ) -> Settings:
-        """What the results of a stage depend on.
+        """Everything that the results of a stage depend on.
 
         Paths inside the work directory and the checkout are written relative to them, and files
         and folders that a stage reads count by their content, so that neither a move nor a copy

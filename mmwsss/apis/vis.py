@@ -1,4 +1,4 @@
-"""Where the curves of a training go beside its own files: TensorBoard, Weights & Biases, MLflow."""
+"""Backends for the curves of a training: TensorBoard, Weights & Biases, MLflow."""
 
 from __future__ import annotations
 

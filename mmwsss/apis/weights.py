@@ -1,4 +1,4 @@
-"""Which weights from elsewhere a config or a pipeline needs, and whether they are there, before
+"""Weights from elsewhere that a config or a pipeline needs: whether they are there, before
 anything runs.
 """
 
@@ -180,11 +180,11 @@ class Need(NamedTuple):
 
     @property
     def external(self) -> External | None:
-        """What is known about the file."""
+        """Known facts about the file."""
         return next((entry for entry in CATALOG if entry.name == self.file.name), None)
 
     def describe(self) -> str:
-        """Where to get the file and where to put it, in one line."""
+        """Source of the file and the place to put it, in one line."""
         known = self.external
         what = f' ({known.what}, {known.size} MB)' if known else ''
         source = known.source if known else 'its authors'

@@ -46,7 +46,7 @@ def convert_checkpoint(
     """Write a clean checkpoint: tensors and plain containers only.
 
     Args:
-        source (str | Path): Checkpoint, of ours or released; nothing in it is run.
+        source (str | Path): Checkpoint, of mmwsss or as released; none of its code is executed.
         target (str | Path): File to write, atomically.
         to (str): ``'mmwsss'``: a released checkpoint becomes ours; ``'released'``: ours becomes one
             that the authors' code reads.

@@ -24,7 +24,7 @@ HEAD = ('_conv_head.', '_bn1.', '_fc.')
 def translate_efficientnet_lite_keys(
     state: Mapping[str, Tensor], depths: Sequence[int]
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Our names for published weights. The message names of ours stay.
+    """Our names for published weights; weights that have our names already keep them.
 
     Args:
         state (Mapping): Weights by name.

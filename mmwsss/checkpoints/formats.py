@@ -220,8 +220,8 @@ def released_classes(state: dict[str, Tensor], name: str) -> int | None:
 
 
 def converted_from(checkpoint: dict[str, Any]) -> str | None:
-    """Format that a file of ours was converted from. Several formats share our parameter names, so
-    the names alone do not define it.
+    """Format that a file of mmwsss was converted from. Several formats share our parameter names,
+    so the names alone do not define it.
 
     Args:
         checkpoint (dict): A file's content.
@@ -235,7 +235,7 @@ def converted_from(checkpoint: dict[str, Any]) -> str | None:
 
 
 def default_format(model_type: str, state: dict[str, Any]) -> str | None:
-    """Format in which weights of a model of ours were released.
+    """Format in which the weights of a model of mmwsss were released.
 
     Args:
         model_type (str): Class name, with or without scope.

@@ -152,7 +152,7 @@ def _unpack_timm(state: dict[str, Tensor]) -> None:
 
 
 def describe_vit_options(extra: Mapping[str, Tensor], missing: Collection[str]) -> list[str]:
-    """Which optional parts of a ViT only the checkpoint or only the model has.
+    """Optional parts of a ViT that only the checkpoint or only the model has.
 
     Args:
         extra (Mapping[str, Tensor]): Weights of the checkpoint that the model lacks, by

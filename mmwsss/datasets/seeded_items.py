@@ -61,7 +61,7 @@ def seed_item(index: int, entropy: tuple[int, ...] | None = None) -> None:
 
 
 def seed_items(dataset: Any, entropy: tuple[int, ...]) -> None:
-    """Let the items of a data set of ours, or of several in a ``ConcatDataset``, be seeded from
+    """Let the items of a data set of mmwsss, or of several in a ``ConcatDataset``, be seeded from
     ``entropy`` and their index; leave other data sets alone.
     """
     if isinstance(dataset, SeededItems):

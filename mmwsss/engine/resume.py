@@ -1,4 +1,4 @@
-"""What a resumed run keeps and what it changes."""
+"""State that a resumed run keeps, and options that it may change."""
 
 import math
 import warnings

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 
 class RotaryRule(NamedTuple):
-    """How a network turns the place of a patch into angles.
+    """Rule by which a network turns the position of a patch into angles.
 
     Attributes:
         base (float): The frequencies of an axis are ``base ** (-i / n)``, i = 0..n-1.

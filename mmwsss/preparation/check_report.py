@@ -8,7 +8,7 @@ from mmwsss.utils.io import atomic_open
 
 
 class CheckReport:
-    """Problems, which forbid to go on, and notes, which do not, each with the file they are about.
+    """Problems, which block further processing, and notes, which do not, each with its file.
 
     Args:
         subject (str): What is checked; starts the report.

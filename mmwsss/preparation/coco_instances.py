@@ -87,7 +87,7 @@ def index_annotations(
 
 
 class _Index:
-    """What :func:`index_annotations` keeps of a file: some numbers for each annotation.
+    """Result of :func:`index_annotations` for a file: some numbers for each annotation.
 
     Args:
         path (str | Path): The file, for messages.

@@ -52,7 +52,7 @@ def check_checkpoint(path: str | Path) -> None:
 
 
 def is_whole(path: str | Path) -> bool:
-    """Whether a checkpoint that a run of ours wrote is there and undamaged."""
+    """Whether a checkpoint that a run of mmwsss wrote is there and undamaged."""
     try:
         return zipfile.is_zipfile(path) and archive_damage(path) is None
     except OSError:

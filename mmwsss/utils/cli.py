@@ -87,7 +87,7 @@ def _images(error: BaseException, message: str) -> str:
 
 
 def _advice(message: str) -> str:
-    """What to do about an error in the exchange between processes."""
+    """Remedy for an error in the exchange between processes."""
     if re.search(r'timed? ?-?out', message, re.IGNORECASE):
         return (
             '; another process did not answer in time: look for its own line, or allow more '
@@ -99,7 +99,7 @@ def _advice(message: str) -> str:
 
 
 def _foreign_place(error: BaseException, main: Callable[[], int | None]) -> str:
-    """Where a library raised a ValueError, whose text alone says nothing of a user's input."""
+    """Place where a library raised a ValueError, whose text alone names no input."""
     if not isinstance(error, ValueError) or isinstance(error, OSError):
         return ''
     frames = list(traceback.walk_tb(error.__traceback__))

@@ -1,4 +1,4 @@
-"""Packages that only some parts need, installed by an extra of ours."""
+"""Packages that only some parts need, installed by an extra of mmwsss."""
 
 import importlib
 from types import ModuleType
@@ -9,7 +9,7 @@ def import_extra(module: str, extra: str, what: str) -> ModuleType:
 
     Args:
         module (str): Such as ``'skimage.segmentation'``.
-        extra (str): Extra of ours that installs its package.
+        extra (str): Extra of mmwsss that installs its package.
         what (str): What needs it, for the message.
 
     Returns:

@@ -182,7 +182,7 @@ def read_json(path: str | Path, repeated: list[str] | None = None) -> Any:
     try:
         return json.loads(text, object_pairs_hook=None if repeated is None else build)
     except RecursionError as error:
-        raise ValueError(f'{path}: not a JSON file of ours (nested too deeply)') from error
+        raise ValueError(f'{path}: not a JSON file of mmwsss (nested too deeply)') from error
     except ValueError as error:  # damage, or an integer of thousands of digits
         raise ValueError(f'{path}: not a JSON file ({error})') from error
 

@@ -246,7 +246,7 @@ def describe_process() -> dict[str, str | int]:
 def process_start(pid: int) -> str | None:
     """Boot and clock tick at which a process of this host started; None if it is gone.
 
-    Where the system does not tell, any living process of that number has the start ``'?'``.
+    Where the system does not report it, any living process of that number has the start ``'?'``.
     """
     try:
         fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()

@@ -42,7 +42,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def available_memory(device: torch.device) -> float:
-    """Bytes that can still be allocated on a device; infinite where the system does not tell."""
+    """Bytes that can still be allocated on a device; infinite where that is not reported."""
     if device.type == 'cuda':
         return float(torch.cuda.mem_get_info(device)[0])
     free = float('inf')

@@ -14,7 +14,7 @@ _DRIVE = re.compile(r'^[A-Za-z]:[\\/]')
 
 
 def name_problem(name: str, *, folders: bool = True) -> str:
-    r"""What makes a name unfit to become part of a path.
+    r"""Reason why a name is unfit to become part of a path.
 
     Args:
         name: Image id (``trip/a`` lies in a subfolder), stage or class.

@@ -1,4 +1,4 @@
-"""Where configs and tools lie: in a checkout, or inside the installed package."""
+"""Folders of configs and tools: in a checkout, or inside the installed package."""
 
 import difflib
 from pathlib import Path

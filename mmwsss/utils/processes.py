@@ -136,7 +136,7 @@ def _program(launcher: str) -> str:
 
 
 def _slurm_variables() -> dict[str, str]:
-    """What torchrun would set; Slurm binds each task to its own cores already."""
+    """Variables that torchrun would set; Slurm binds each task to its own cores already."""
     environ = os.environ
     if 'SLURM_PROCID' not in environ:
         return {}

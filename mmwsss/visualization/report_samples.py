@@ -28,7 +28,7 @@ class ReportImages(NamedTuple):
     entries: list[dict[str, Any]]
     """One JSON-ready entry per image."""
     confusion: NDArray[np.int64] | None
-    """(K,K) pixels by true and predicted class, of the last judged layer; None without masks."""
+    """(K,K) pixels by true and predicted class, of the last evaluated layer; None without masks."""
 
 
 def picture_side(count: int) -> int:
@@ -50,7 +50,7 @@ def report_images(
         samples (Iterable[dict]): See :func:`mmwsss.visualization.overlay.sample_tiles`; ``runs``
             are further label maps (h,w) by name.
         classes (Sequence[str]): Names by label, background first.
-        threshold (float): Background threshold at which the maps are judged.
+        threshold (float): Background threshold at which the maps are evaluated.
         side (int): Longest side of the pictures in pixels.
         runs (Sequence[str]): Keys of the further label maps.
     """

@@ -1,4 +1,4 @@
-"""How reliable labels made from class activation maps are (CoSA, Figures 3, 5 and 9): accuracy by
+"""Reliability of labels made from class activation maps (CoSA, Figures 3, 5 and 9): accuracy by
 confidence and by perplexity, mIoU of confident pixels, and mIoU, perplexity and error of images.
 
     python tools/analysis_tools/label_reliability.py step_8k=cams_8k step_32k=cams_32k \\
@@ -32,7 +32,7 @@ COLUMNS = ('maps', 'mIoU %', 'confident mIoU %', 'confident pixels %', 'perplexi
 
 
 class Counts(NamedTuple):
-    """What one folder of maps is counted into.
+    """Counters of one folder of maps.
 
     Attributes:
         all: (K,K) pixels by true and predicted class.

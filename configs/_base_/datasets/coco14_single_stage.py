@@ -1,6 +1,6 @@
 # MS COCO 2014 with image tags, the augmentation of VOC as released. Validation during training: the
 # first 5,000 images of val2014, listed in ImageSets/Segmentation/val_part.txt, which coco14.py
-# writes; tools/test.py --split val judges all.
+# writes; tools/test.py --split val evaluates all.
 _base_ = ['voc12_single_stage_as-released.py']
 data_root = 'data/coco14'
 total_batch_size = 8
@@ -36,8 +36,8 @@ val_evaluator = [
     dict(type='mmwsss.TagMetric'),
 ]
 test_evaluator = val_evaluator
-# tools/test.py --tta [--crf toco_test]: squashed to 448 first, larger of the flips, summed over
-# scales
+# tools/test.py --tta [--crf toco_test]: resized to 448 x 448 first, larger of the flips, summed
+# over scales
 tta_options = {
     'model.test_cfg.size': (448, 448),
     'model.test_cfg.seg_scales': (1.0, 1.25, 1.5),

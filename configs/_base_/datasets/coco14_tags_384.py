@@ -1,5 +1,5 @@
-# MS COCO 2014 with image tags, augmentation and seed protocol of ACR as for VOC; CAMs are judged on
-# train2014.
+# MS COCO 2014 with image tags, augmentation and seed protocol of ACR as for VOC; CAMs are evaluated
+# on train2014.
 _base_ = ['voc12_tags_384.py']
 data_root = 'data/coco14'
 images = dict(

@@ -1,4 +1,4 @@
-# MS COCO 2014 with image tags, augmentation as for VOC; CAMs are judged on train2014.
+# MS COCO 2014 with image tags, augmentation as for VOC; CAMs are evaluated on train2014.
 _base_ = ['voc12_tags_448.py']
 data_root = 'data/coco14'
 images = dict(

@@ -1,5 +1,5 @@
-# OpenImages-WSOL with one class per image, augmentation as for VOC. Localisation is judged by its
-# protocol: images squashed to a square, maps and masks of 224 x 224 pixels, the map of the
+# OpenImages-WSOL with one class per image, augmentation as for VOC. Localisation is evaluated by
+# its protocol: images resized to a square, maps and masks of 224 x 224 pixels, the map of the
 # ground-truth class; `val` selects, `test` is reported.
 _base_ = ['voc12_tags_448.py']
 data_root = 'data/openimages'

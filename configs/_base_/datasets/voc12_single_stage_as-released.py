@@ -1,6 +1,6 @@
 # The augmentation of ToCo and MCC as released: a second flip after the crop mirrors the image but
 # not its box, and the local view is flipped independently of the image that its masks and crops are
-# judged by.
+# chosen by.
 _base_ = ['voc12_single_stage.py']
 flip = dict(type='mmpretrain.RandomFlip', prob=0.5)
 jitter = dict(

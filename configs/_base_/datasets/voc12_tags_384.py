@@ -11,7 +11,7 @@ train_pipeline = [
     dict(type='mmwsss.TwoViews', transforms=('hflip',)),
     dict(type='mmwsss.PackTagInputs'),
 ]
-# the ratio of the sides is not kept; masks are loaded afterwards, so that maps are judged at the
+# the ratio of the sides is not kept; masks are loaded afterwards, so that maps are evaluated at the
 # size of the photograph
 test_pipeline = [
     dict(type='mmwsss.LoadImage'),

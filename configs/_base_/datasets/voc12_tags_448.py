@@ -56,7 +56,7 @@ train_dataloader = dict(
         pipeline=train_pipeline,
     ),
 )
-# CAMs are judged on the 1,464 images of `train`, as every paper does
+# CAMs are evaluated on the 1,464 images of `train`, as every paper does
 val_dataloader = dict(
     batch_size=1,
     num_workers=4,

@@ -36,8 +36,8 @@ model = dict(
         aux_scales='last',
         temperature=0.01,
     ),
-    # the protocol of the authors: squashed to 448 x 448, five scales with flips; the moving average
-    # is judged
+    # the protocol of the authors: resized to 448 x 448, five scales with flips; the moving average
+    # is evaluated
     test_cfg=dict(
         size=(448, 448),
         scales=(1.0, 0.5, 1.5, 0.75, 1.25),

@@ -1,4 +1,4 @@
-"""What a training is about to do, in the first lines of its log."""
+"""Summary of a training in the first lines of its log."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner

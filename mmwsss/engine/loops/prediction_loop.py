@@ -1,4 +1,4 @@
-"""What the test loops share that group or process predictions in their own way."""
+"""Common part of the test loops that group or process predictions."""
 
 from abc import abstractmethod
 from collections.abc import Iterator

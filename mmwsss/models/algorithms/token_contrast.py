@@ -1,4 +1,4 @@
-"""What MCC and ToCo share: a contrast between class tokens of whole views and of local ones."""
+"""Common part of MCC and ToCo: a contrast between class tokens of whole views and of local ones."""
 
 import copy
 from abc import abstractmethod

@@ -1,4 +1,4 @@
-"""What networks of timm and transformers are, in the options of :class:`TokenViT`."""
+"""Networks of timm and transformers in the options of :class:`TokenViT`."""
 
 from typing import Any
 

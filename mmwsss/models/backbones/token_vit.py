@@ -322,7 +322,7 @@ class TokenViT(VisionTransformer):
 
     @property
     def patch_rows(self) -> slice:
-        """Where the patches are in a sequence (T+N+R)."""
+        """Positions of the patches in a sequence (T+N+R)."""
         return slice(self.num_class_tokens, -self.num_registers or None)
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:

@@ -14,7 +14,7 @@ HOST_STATE = ('thresholds', 'pushed', 'updates')
 
 
 class ThresholdUpdate(NamedTuple):
-    """What a batch does to a dynamic threshold.
+    """Effect of a batch on a dynamic threshold.
 
     Attributes:
         rows (Tensor): (B,h*w) confidences.
@@ -111,9 +111,9 @@ class DynamicThreshold(nn.Module):
 
     @torch.no_grad()
     def propose(self, confidence: Tensor) -> ThresholdUpdate:
-        """What :meth:`update` would do; nothing changes here.
+        """Result that :meth:`update` would have; the state stays as it is.
 
-        All processes have to call it alike: a fit sums over them.
+        All processes have to call it equally often, because a fit sums over them.
 
         Args:
             confidence: nu, (B,h,w) in [0,1], of the size ``grid``.

@@ -1,4 +1,4 @@
-"""What every annotation format shares: one interface to write masks and to read them back."""
+"""Common part of the annotation formats: one interface to write masks and to read them back."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
