@@ -3,7 +3,7 @@
 # data_root=... (docs/user_guides/own_data.md).
 #   <data_root>/JPEGImages/*.jpg     the photos (.jpg, .jpeg or .png)
 #   <data_root>/image_tags.csv   header "image,tags", one row per photo, tags between blanks
-#   <data_root>/classes.txt          the tags, one a line, after a first line "background"
+#   <data_root>/classes.txt          the tags, one per line, after a first line "background"
 _base_ = [
     '_base_/models/cosa_vit-b.py',
     '_base_/datasets/voc12_cosa.py',

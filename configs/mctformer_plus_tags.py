@@ -3,7 +3,7 @@
 # (docs/user_guides/own_data.md).
 #   <data_root>/JPEGImages/*.jpg     the photos (.jpg, .jpeg or .png)
 #   <data_root>/image_tags.csv   header "image,tags", one row per photo, tags between blanks
-#   <data_root>/classes.txt          the tags, one a line, after a first line "background"
+#   <data_root>/classes.txt          the tags, one per line, after a first line "background"
 _base_ = [
     '_base_/models/mctformer_plus_deit-s.py',
     '_base_/datasets/voc12_tags_448.py',

@@ -4,7 +4,7 @@
 # data_root=... (docs/user_guides/own_data.md).
 #   <data_root>/JPEGImages/*.jpg     the photos (.jpg, .jpeg or .png)
 #   <data_root>/image_tags.csv       header "image,tags", one row per photo, tags between blanks
-#   <data_root>/classes.txt          the tags, one a line, after a first line "background"
+#   <data_root>/classes.txt          the tags, one per line, after a first line "background"
 _base_ = ['msrc21/mctformer_plus_msrc21.py']
 data_root = 'data/my_photos'
 num_classes = 20  # lines of classes.txt without background

@@ -41,7 +41,7 @@ def parse_args(argv=None):
     parser.add_argument(
         '--gt', type=Path, required=True, help='folder of ground-truth masks <id>.png'
     )
-    parser.add_argument('--list', type=Path, required=True, help='image ids, one a line')
+    parser.add_argument('--list', type=Path, required=True, help='image ids, one per line')
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument('--masks', type=Path, help='folder of masks <id>.png')
     source.add_argument('--cams', type=Path, help='folder of CAM files <id>.npz')
@@ -52,7 +52,7 @@ def parse_args(argv=None):
     classes.add_argument(
         '--classes',
         type=Path,
-        help='class names, one a line; background is put first (default: PASCAL VOC)',
+        help='class names, one per line; background is put first (default: PASCAL VOC)',
     )
     classes.add_argument('--num-classes', type=int, help='number of classes with background')
     parser.add_argument(
@@ -151,7 +151,7 @@ def class_names(args):
             *(line.strip() for line in lines if line.strip() not in ('', 'background')),
         ]
         if not 2 <= len(set(names)) == len(names):
-            raise ValueError(f'{args.classes}: expected different class names, one a line')
+            raise ValueError(f'{args.classes}: expected different class names, one per line')
         for name in names:
             check_name(name, 'class', origin=args.classes)
         return names

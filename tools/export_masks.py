@@ -33,7 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--classes',
         metavar='F',
         default='classes.txt',
-        help='class names, one a line, background first (default %(default)s)',
+        help='class names, one per line, background first (default %(default)s)',
     )
     parser.add_argument('--format', choices=tuple(FORMATS), required=True)
     parser.add_argument('--out', type=Path, required=True, metavar='D', help='folder to write to')

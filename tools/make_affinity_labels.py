@@ -40,7 +40,7 @@ def parse_args(argv=None):
         help='folder of CRF maps <id>.npz (psa) or labels <id>.png (irn)',
     )
     parser.add_argument(
-        '--list', type=Path, metavar='F', help='image ids, one a line (default: every CAM file)'
+        '--list', type=Path, metavar='F', help='image ids, one per line (default: every CAM file)'
     )
     parser.add_argument(
         '--raw-pixels',

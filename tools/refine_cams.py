@@ -47,7 +47,7 @@ def parse_args(argv=None):
         '--out', type=Path, required=True, metavar='D', help='folder of the masks <id>.png'
     )
     parser.add_argument(
-        '--list', type=Path, metavar='F', help='image ids, one a line (default: every CAM file)'
+        '--list', type=Path, metavar='F', help='image ids, one per line (default: every CAM file)'
     )
     parser.add_argument(
         '--raw-pixels',

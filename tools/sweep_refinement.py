@@ -51,7 +51,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--gt', type=Path, required=True, metavar='D', help='folder of ground-truth masks <id>.png'
     )
     parser.add_argument(
-        '--list', type=Path, required=True, metavar='F', help='image ids, one a line'
+        '--list', type=Path, required=True, metavar='F', help='image ids, one per line'
     )
     parser.add_argument('--num', type=int, metavar='N', help='only N images, spread over the list')
     parser.add_argument(

@@ -105,7 +105,7 @@ def submit_chain(
 
 
 def joined(options: Sequence[str]) -> list[str]:
-    """Options with their values, one a line: ``-p gpu`` is one of two words."""
+    """Options with their values, one per line: ``-p gpu`` is one of two words."""
     lines: list[str] = []
     for option in options:
         if option.startswith('-') or not lines:

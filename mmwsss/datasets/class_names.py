@@ -33,8 +33,8 @@ def load_class_names(
         origin = file if file.exists() else Path(classes)
         if not origin.exists():
             raise FileNotFoundError(
-                f'{Path(data_root or "") / classes}: class file not found (one class name a line, '
-                f'background first)'
+                f'{Path(data_root or "") / classes}: class file not found (one class name per '
+                f'line, background first)'
             )
         classes = [
             line.strip() for line in read_text(origin, 'class file').splitlines() if line.strip()

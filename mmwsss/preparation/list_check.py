@@ -19,7 +19,7 @@ EMPTY = 'the list names no image'
 
 
 def check_id_list(path: str | Path, report: CheckReport, repair: bool = False) -> list[str]:
-    """Read a list of bare ids, one a line, and report everything that is unusual.
+    """Read a list of bare ids, one per line, and report everything that is unusual.
 
     Args:
         path (str | Path): Text file. A line with two columns, such as ``/JPEGImages/a.jpg

@@ -22,7 +22,7 @@ TEMPLATE = 'a clean origami {}.'  # of CLIP-ES
 
 
 def read_names(path: str | Path) -> list[str]:
-    """Names of a text file, one a line.
+    """Names of a text file, one per line.
 
     Raises:
         FileNotFoundError: No such file.
@@ -31,7 +31,7 @@ def read_names(path: str | Path) -> list[str]:
     names = [line.strip() for line in read_text(path, 'list of names').splitlines()]
     names = [name for name in names if name]
     if not names:
-        raise ValueError(f'{path}: no name; write one a line')
+        raise ValueError(f'{path}: no name; write one per line')
     return names
 
 

@@ -427,7 +427,7 @@ def _read_plain_png(path: str | Path, max_pixels: int | None = None) -> np.ndarr
 
 
 def read_id_list(path: str | Path) -> list[str]:
-    """Read image ids, one a line; blank lines, Windows line ends and a byte-order mark are
+    """Read image ids, one per line; blank lines, Windows line ends and a byte-order mark are
     accepted.
 
     Raises:

@@ -56,7 +56,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('cams', nargs='+', metavar='[NAME=]D', help='folders of CAM files')
     parser.add_argument('--gt', type=Path, required=True, metavar='D', help='folder of masks')
     parser.add_argument('--list', type=Path, required=True, metavar='F', help='image ids')
-    parser.add_argument('--classes', type=Path, help='class names, one a line (default: VOC)')
+    parser.add_argument('--classes', type=Path, help='class names, one per line (default: VOC)')
     parser.add_argument('--threshold', type=float, default=0.5, help='(default %(default)s)')
     parser.add_argument('--alpha', type=float, default=0.8, help='of Eq. 4 (default %(default)s)')
     parser.add_argument('--beta', type=float, default=1.0, help='of Eq. 4 (default %(default)s)')

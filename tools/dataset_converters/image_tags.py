@@ -45,7 +45,7 @@ def parse_args(argv=None):
         '--classes',
         type=Path,
         metavar='F',
-        help='the tags to expect, one a line after "background" (default: classes.txt in --out, '
+        help='the tags to expect, one per line after "background" (default: classes.txt in --out, '
         'else all)',
     )
     parser.add_argument(

@@ -16,7 +16,7 @@ def parse_args():
         type=Path,
         required=True,
         metavar='F',
-        help='class names, one a line, background first',
+        help='class names, one per line, background first',
     )
     parser.add_argument('--out', type=Path, required=True, metavar='F', help='file <name>.npz')
     parser.add_argument(
