@@ -171,64 +171,71 @@ def summarize(counts: Counts) -> dict[str, float]:
     )
 
 
+def accuracies(table: np.ndarray) -> list[float]:
+    """Correct pixels of each bin in percent, NaN for an empty bin, of (2,bins) counts."""
+    pixels, correct = table
+    return (100 * correct / np.where(pixels, pixels, np.nan)).tolist()
+
+
+def without_nan(values: list[float]) -> list[float | None]:
+    """Values for JSON, which has no NaN."""
+    return [None if np.isnan(value) else value for value in values]
+
+
 def write_results(
     args: argparse.Namespace, counts: dict[str, Counts], summary: dict[str, dict[str, float]]
 ) -> None:
     """JSON and plots."""
-    accuracy: dict[str, dict[str, list[float]]] = {}
-    for kind in ('by_confidence', 'by_perplexity'):
-        accuracy[kind] = {
-            name: (100 * table[1] / np.where(table[0], table[0], np.nan)).tolist()
-            for name, entry in counts.items()
-            for table in (getattr(entry, kind),)
-        }
-    density = {
-        name: (100 * entry.by_confidence[0] / max(1, entry.by_confidence[0].sum())).tolist()
-        for name, entry in counts.items()
-    }
-    content: dict[str, Any] = {
-        name: dict(
+    confidence: dict[str, list[float]] = {}
+    perplexity: dict[str, list[float]] = {}
+    density: dict[str, list[float]] = {}
+    content: dict[str, Any] = {}
+    for name, entry in counts.items():
+        confidence[name] = accuracies(entry.by_confidence)
+        perplexity[name] = accuracies(entry.by_perplexity)
+        pixels = entry.by_confidence[0]
+        density[name] = (100 * pixels / max(1, pixels.sum())).tolist()
+        content[name] = dict(
             summary[name],
-            accuracy={
-                kind: [None if np.isnan(value) else value for value in table[name]]
-                for kind, table in accuracy.items()
-            },
+            accuracy=dict(
+                by_confidence=without_nan(confidence[name]),
+                by_perplexity=without_nan(perplexity[name]),
+            ),
             confidence_share=density[name],
             images=entry.images,
         )
-        for name, entry in counts.items()
-    }
     protocol = dict(
         threshold=args.threshold, alpha=args.alpha, beta=args.beta, epsilon=args.epsilon,
         tags='ground truth', list=str(args.list), most_perplexity=args.most,
     )  # fmt: skip
     write_json(args.out / 'label_reliability.json', dict(content, protocol=protocol))
     centers = (np.arange(args.bins) + 0.5) / args.bins
+    percent = 'accuracy, percent'
     figures = dict(
         accuracy_by_confidence=plot_curve_families(
-            centers, accuracy['by_confidence'], xlabel='confidence', ylabel='accuracy, percent'
+            centers, confidence, xlabel='confidence', ylabel=percent
         ),
         accuracy_by_perplexity=plot_curve_families(
-            centers * args.most,
-            accuracy['by_perplexity'],
-            xlabel='perplexity',
-            ylabel='accuracy, percent',
+            centers * args.most, perplexity, xlabel='perplexity', ylabel=percent
         ),
         confidences=plot_curve_families(
             centers, density, xlabel='confidence', ylabel='pixels, percent'
         ),
-        images=plot_boxes(
-            {
-                title: {
-                    name: [row[index] for row in entry.images] for name, entry in counts.items()
-                }
-                for index, title in enumerate(('mIoU, percent', 'perplexity', 'MAE to (1,0)'))
-            }
-        ),
+        images=plot_boxes(numbers_of_images(counts)),
     )
     for name, figure in figures.items():
         with atomic_open(args.out / f'{name}.png') as file:
             file.write(figure_to_png(figure))
+
+
+def numbers_of_images(counts: dict[str, Counts]) -> dict[str, dict[str, list[float]]]:
+    """Each number of the images, by its title and by the folder of maps."""
+    numbers: dict[str, dict[str, list[float]]] = {}
+    for index, title in enumerate(('mIoU, percent', 'perplexity', 'MAE to (1,0)')):
+        numbers[title] = {}
+        for name, entry in counts.items():
+            numbers[title][name] = [image[index] for image in entry.images]
+    return numbers
 
 
 if __name__ == '__main__':

@@ -610,14 +610,13 @@ class SingleStage(TagClassifier):
             )
         size = tuple(data_samples[0].metainfo.get('ori_shape', image.shape[-2:]))[:2]
         network.large_enough([1], [image.shape[-2:]], data_samples)
-        cam_scales, seg_scales = (
-            network.large_enough(
-                scales,
-                [[int(scale * side) for side in image.shape[-2:]] for scale in scales],
-                data_samples,
-            )
-            for scales in (options['scales'], options['seg_scales'])
-        )
+
+        def usable(scales: Sequence[float]) -> Any:
+            height, width = image.shape[-2:]
+            sizes = [[int(scale * height), int(scale * width)] for scale in scales]
+            return network.large_enough(scales, sizes, data_samples)
+
+        cam_scales, seg_scales = usable(options['scales']), usable(options['seg_scales'])
         dtype = DTYPES[options['dtype']]
         with (
             torch.no_grad(),

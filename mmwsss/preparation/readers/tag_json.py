@@ -60,7 +60,9 @@ class TagRecordReader(TagReader):
             record = record if isinstance(record, Mapping) else {}
             image = next((record[key] for key in IMAGE_KEYS if key in record), None)
             tags: Any = next((record[key] for key in TAG_KEYS if key in record), [])
-            tags = [] if tags is None else [tags] if isinstance(tags, str) else tags
-            tags = tags if isinstance(tags, list) else [tags]
+            if tags is None:
+                tags = []
+            elif not isinstance(tags, list):
+                tags = [tags]
             table.add(f'{path}, record {number}', image, tags)
         return TagSource(self.kind, table.rows, None, None)
