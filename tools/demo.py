@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmwsss.apis.photo_options import add_photo_arguments, photo_options, set_photos
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction, unit_number
 
@@ -51,6 +52,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='PX',
         help='larger photos are made smaller for the network (default %(default)s)',
     )
+    add_photo_arguments(parser)
     parser.add_argument(
         '--every', type=int, default=25, metavar='N', help='videos: each N-th frame (default 25)'
     )
@@ -76,23 +78,62 @@ def main(argv: list[str] | None = None) -> None:
 
     from mmwsss.apis import init_model
     from mmwsss.utils.io import read_json, write_json
+    from mmwsss.utils.locks import lock_folders
     from mmwsss.utils.names import output_path
+    from mmwsss.utils.output_folder import is_finished
 
     photos = find_photos(args.photos, args.every)
     tags = None if args.tags is None else [tag.strip() for tag in args.tags.split(',')]
     model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
     check_tags(model, tags)
+    set_photos(model.cfg, args)
     console = Console(highlight=False)
     device = next(model.parameters()).device
     console.print(f'{len(photos)} pictures, {device}, one at a time', markup=False)
     summary = args.out / 'results.json'
-    results: dict[str, Any] = read_json(summary) if summary.is_file() else {}
-    for photo in track(photos, description='looking', console=console):
-        if photo.name in results and output_path(args.out, photo.name, '_overlay.png').is_file():
-            continue
-        results[photo.name] = look(model, photo, tags, args)
-        write_json(summary, results)
+    with lock_folders(args.out, tool='demo.py'):
+        claim(args, photos)
+        results: Any = read_json(summary) if summary.is_file() else {}
+        if not isinstance(results, dict):
+            raise ValueError(f'{summary}: holds no results; delete it and run again')
+        for photo in track(photos, description='looking', console=console):
+            picture = output_path(args.out, photo.name, '_overlay.png')
+            if photo.name in results and is_finished(picture):
+                continue
+            results[photo.name] = look(model, photo, tags, args)
+            write_json(summary, results)
     console.print(f'{args.out}: overlays, masks and maps of {len(photos)} pictures', markup=False)
+
+
+def claim(args: argparse.Namespace, photos: list['Photo']) -> None:
+    """Refuse a folder of results of another model, other options or other photos."""
+    import hashlib
+
+    from mmwsss.utils.fingerprint import fingerprint, fingerprint_checkpoint
+    from mmwsss.utils.names import output_path
+    from mmwsss.utils.output_folder import claim_output_folder
+
+    settings = dict(
+        checkpoint=fingerprint_checkpoint(args.checkpoint),
+        config=None if args.config is None else Path(args.config).name,
+        options={key: str(value) for key, value in (args.cfg_options or {}).items()},
+        tags=args.tags,
+        threshold=args.threshold,
+        max_side=args.max_side,
+        **photo_options(args),
+    )
+    inputs = {
+        photo.name: fingerprint(photo.source)
+        if photo.pixels is None
+        else hashlib.sha256(photo.pixels.tobytes()).hexdigest()
+        for photo in photos
+    }
+    claim_output_folder(
+        args.out,
+        settings,
+        inputs=inputs,
+        output=lambda name: output_path(args.out, name, '_overlay.png'),
+    )
 
 
 def check_tags(model: Any, tags: list[str] | None) -> None:

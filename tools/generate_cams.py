@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mmwsss.apis.photo_options import add_photo_arguments, set_photos
 from mmwsss.apis.speed import add_speed_arguments, set_speed
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction, unit_number
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from mmwsss.engine.prediction_writer import PredictionWriter
+    from mmwsss.engine.runner import WSSSRunner
 
 
 def parse_args():
@@ -46,6 +48,7 @@ def parse_args():
         metavar='N',
         help='photos with a longer side are made smaller for the network; maps are scaled back',
     )
+    add_photo_arguments(parser)
     parser.add_argument('--half', action='store_true', help='float16 CAM files')
     parser.add_argument(
         '--masks',
@@ -75,10 +78,12 @@ def main():
     args = parse_args()
     # after the arguments: --help and a mistyped option answer at once
     from mmwsss.apis import load_config
+    from mmwsss.apis.config import require_sections
     from mmwsss.engine.prediction_writer import PredictionWriter
     from mmwsss.utils.checkpoint_files import check_checkpoint
     from mmwsss.utils.env import check_device
     from mmwsss.utils.locks import lock_folders
+    from mmwsss.utils.run_logs import logs_of_begun_runs
 
     if args.device:
         args.device = check_device(args.device)
@@ -87,6 +92,8 @@ def main():
     cfg = load_config(
         args.config, cfg_options=args.cfg_options, work_dir=out / 'log', launcher=args.launcher
     )
+    require_sections(cfg, 'model', 'test_dataloader')
+    set_photos(cfg, args)
     for option, value in (('refine', args.refine), ('dtype', args.dtype)):
         if value is not None:
             cfg.merge_from_dict({f'model.test_cfg.{option}': value})
@@ -97,17 +104,28 @@ def main():
         half=args.half,
     )
     with lock_folders(out, tool='generate_cams.py'):
-        _generate(args, cfg, writer)
+        with logs_of_begun_runs(cfg.work_dir):
+            runner, dataset, pending = _prepare(args, cfg, writer)
+        count = len(dataset)
+        runner.logger.info(f'{out}: {count - len(pending)} of {count} images are done')
+        if pending:
+            _write(args, cfg, writer, runner, dataset, pending)
+        runner.logger.info(f'{out}: all {count} images are done')
 
 
-def _generate(args: argparse.Namespace, cfg: 'Config', writer: 'PredictionWriter') -> None:
+def _model_of(runner: 'WSSSRunner', launcher: str) -> Any:
+    return runner.model.module if launcher != 'none' else runner.model
+
+
+def _prepare(
+    args: argparse.Namespace, cfg: 'Config', writer: 'PredictionWriter'
+) -> tuple['WSSSRunner', Any, list[int]]:
+    """Model with its weights, images, and positions of those without a file; claims the folder."""
     from mmengine.dist import broadcast_object_list
-    from mmengine.runner import Runner
 
     from mmwsss.apis import build_runner, dataset_of_split, load_weights
+    from mmwsss.apis.config import build_errors_named
     from mmwsss.apis.cost import describe, photo_sizes, views_of
-    from mmwsss.engine.prediction_writer import largest_first, write_predictions
-    from mmwsss.engine.size_buckets import makes_batches
     from mmwsss.registry import DATASETS
     from mmwsss.utils.env import emulates_bf16
     from mmwsss.utils.fingerprint import digest_settings, fingerprint, fingerprint_checkpoint
@@ -117,12 +135,13 @@ def _generate(args: argparse.Namespace, cfg: 'Config', writer: 'PredictionWriter
     config = dataset_of_split(cfg, args.split)
     if args.max_side is not None:
         config.max_side = args.max_side
-    dataset = DATASETS.build(config)
+    with build_errors_named(cfg):
+        dataset = DATASETS.build(config)
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
     ids = [info['img_id'] for info in infos]
     set_speed(cfg, args)
     runner = build_runner(cfg)
-    model = runner.model.module if args.launcher != 'none' else runner.model
+    model = _model_of(runner, args.launcher)
     load_weights(model, args.checkpoint)
     # a network that segments too: its maps are asked for
     if 'outputs' in getattr(model, 'test_cfg', {}):
@@ -162,31 +181,42 @@ def _generate(args: argparse.Namespace, cfg: 'Config', writer: 'PredictionWriter
                 runner.logger.info(line)
     # one decision for all processes: the first one writes while others still look
     broadcast_object_list(pending)
-    pending = pending[0]
-    runner.logger.info(f'{out}: {len(ids) - len(pending)} of {len(ids)} images are done')
-    if pending:
-        if makes_batches(args.batch_size) or runner.world_size > 1:
-            pending = largest_first(dataset, pending)
-        dataset.get_subset_(pending)
-        workers = (
-            cfg.test_dataloader.get('num_workers', 0) if args.workers is None else args.workers
+    return runner, dataset, pending[0]
+
+
+def _write(
+    args: argparse.Namespace,
+    cfg: 'Config',
+    writer: 'PredictionWriter',
+    runner: 'WSSSRunner',
+    dataset: Any,
+    pending: list[int],
+) -> None:
+    """Predict the images at ``pending`` positions of the data set and write their files."""
+    from mmengine.runner import Runner
+
+    from mmwsss.engine.prediction_writer import largest_first, write_predictions
+    from mmwsss.engine.size_buckets import makes_batches
+
+    if makes_batches(args.batch_size) or runner.world_size > 1:
+        pending = largest_first(dataset, pending)
+    dataset.get_subset_(pending)
+    workers = cfg.test_dataloader.get('num_workers', 0) if args.workers is None else args.workers
+    loader = Runner.build_dataloader(
+        dict(
+            batch_size=1,
+            num_workers=workers,
+            dataset=dataset,
+            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
         )
-        loader = Runner.build_dataloader(
-            dict(
-                batch_size=1,
-                num_workers=workers,
-                dataset=dataset,
-                sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-            )
-        )
-        write_predictions(
-            model,
-            loader,
-            writer,
-            description=f'{writer.kind} of {args.split}',
-            batch_size=args.batch_size,
-        )
-    runner.logger.info(f'{out}: all {len(ids)} images are done')
+    )
+    write_predictions(
+        _model_of(runner, args.launcher),
+        loader,
+        writer,
+        description=f'{writer.kind} of {args.split}',
+        batch_size=args.batch_size,
+    )
 
 
 if __name__ == '__main__':

@@ -46,14 +46,14 @@ def main() -> None:
     if not args.annotations.exists():
         raise FileNotFoundError(f'{args.annotations}: annotations not found')
     reader = FORMATS[args.format](load_class_names(args.classes))
+    for found in reader.read(args.annotations, args.images):  # nothing is written if any is wrong
+        output_path(args.out, found.id, '.png')
     count = 0
     for found in track(
         reader.read(args.annotations, args.images), description=f'reading {args.format}'
     ):
         write_mask(output_path(args.out, found.id, '.png'), found.mask)
         count += 1
-    if not count:
-        raise ValueError(f'{args.annotations}: holds no annotated image')
     print(f'{args.out}: {count} masks')
 
 

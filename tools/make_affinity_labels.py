@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmwsss.apis.photo_options import add_photo_arguments, photo_options
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import choice_of
 from mmwsss.utils.file_jobs import write_files
@@ -47,6 +48,7 @@ def parse_args(argv=None):
         action='store_true',
         help='ignore the EXIF orientation of images (VOC, SBD, COCO: their annotations do)',
     )
+    add_photo_arguments(parser)
     parser.add_argument('--method', choices=tuple(OPTIONS), required=True)
     parser.add_argument(
         '--low-alpha',
@@ -141,6 +143,7 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
         args.method,
         crf=dict(preset=args.preset or args.method, backend=args.backend),
         raw_pixels=args.raw_pixels,
+        reading=photo_options(args),
         num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1,
         **given,
     )
@@ -148,6 +151,8 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
         method=args.method,
         preset=maker.crf['preset'],
         **{name: float(getattr(maker, name)) for name in OPTIONS[args.method]},
+        **maker.reading,
+        **(dict(raw_pixels=True) if maker.raw_pixels else {}),
     )
     with lock_folders(args.out, tool='make_affinity_labels.py'):
         before = write_files(

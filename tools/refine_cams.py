@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmwsss.apis.photo_options import add_photo_arguments, photo_options
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction, choice_of, unit_number
 from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
@@ -54,6 +55,7 @@ def parse_args(argv=None):
         action='store_true',
         help='ignore the EXIF orientation of images (VOC, SBD, COCO: their annotations do)',
     )
+    add_photo_arguments(parser)
     parser.add_argument(
         '--method',
         metavar='M',
@@ -268,12 +270,13 @@ def write_masks(
         f'refiner.{name}' if name == 'method' else name: refiner.get(name, value)
         for name, value in refiner_options(kind).items()
     }
+    reading = dict(photo_options(args), **(dict(raw_pixels=True) if args.raw_pixels else {}))
     before = write_files(
         lambda: maker or make_maker(args, config, refiner),
         entries,
         args.out,
         suffix='.png',
-        settings=dict(method=refiner['type'], **options, **network),
+        settings=dict(method=refiner['type'], **options, **network, **reading),
         processes=processes,
         # one process feeds a device
         workers=0 if kind.uses_network or not str(args.device).startswith('cpu') else args.workers,
@@ -294,6 +297,7 @@ def make_maker(args: argparse.Namespace, config: 'Config', refiner: dict[str, An
         build_refiner(refiner, config=network, checkpoint=args.checkpoint, device=args.device),
         raw_pixels=args.raw_pixels,
         device=args.device,
+        reading=photo_options(args),
         num_classes=None if args.classes is None else len(load_class_names(str(args.classes))) - 1,
     )
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from mmwsss.apis.photo_options import add_photo_arguments, set_photos
 from mmwsss.apis.speed import add_speed_arguments, set_speed
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
@@ -57,6 +58,7 @@ def parse_args():
         'takes them, and pack them',
     )
     add_speed_arguments(parser)
+    add_photo_arguments(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -77,12 +79,13 @@ def main():
     from mmengine.config import ConfigDict
 
     from mmwsss.apis import dataset_of_split, load_config
-    from mmwsss.apis.config import override, without_masks
+    from mmwsss.apis.config import override, require_sections, without_masks
     from mmwsss.apis.protocol import apply_protocol, segment_alone
     from mmwsss.engine.voc_submission import submission_metric
     from mmwsss.evaluation.protocols import find_protocol
     from mmwsss.utils.checkpoint_files import check_checkpoint
     from mmwsss.utils.locks import lock_folders
+    from mmwsss.utils.run_logs import logs_of_begun_runs
 
     if args.submission and not args.out:
         raise ValueError('--submission needs --out, the folder of the masks and the archive')
@@ -98,6 +101,7 @@ def main():
     cfg = load_config(
         args.config, cfg_options=args.cfg_options, work_dir=args.work_dir, launcher=args.launcher
     )
+    require_sections(cfg, 'model', 'test_dataloader')
     in_tta = apply_protocol(cfg, args.protocol) if args.protocol else False
     inside = args.tta and 'tta_options' in cfg  # the model does it itself
     if inside:
@@ -141,7 +145,10 @@ def main():
             *cfg.get('custom_hooks', []),
             dict(type='mmwsss.PseudoLabelHook', out_dir=os.path.abspath(args.out), kind=kind),
         ]
-    with lock_folders(cfg.work_dir, args.out, tool='test.py'):
+    require_sections(cfg, 'test_cfg', 'test_evaluator')
+    set_photos(cfg, args)
+    folders = lock_folders(cfg.work_dir, args.out, tool='test.py')
+    with folders, logs_of_begun_runs(cfg.work_dir):
         _test(cfg, args, in_tta)
 
 

@@ -5,6 +5,7 @@ import copy
 import os
 import sys
 
+from mmwsss.apis.photo_options import add_photo_arguments, set_photos
 from mmwsss.apis.speed import AMP_DTYPES, add_speed_arguments, set_amp, set_speed
 from mmwsss.apis.vis import BACKENDS, add_vis, check_vis
 from mmwsss.utils.cli import run_main
@@ -31,6 +32,7 @@ def parse_args():
         help='automatic mixed precision: fp16 (default) or bf16',
     )
     add_speed_arguments(parser)
+    add_photo_arguments(parser)
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -81,11 +83,12 @@ def main():
     # after the arguments: --help and a mistyped option answer at once
     from mmwsss.apis import build_runner, load_config
     from mmwsss.apis.batch import count_processes, plan_batch
-    from mmwsss.apis.config import read_config
+    from mmwsss.apis.config import read_config, require_sections
     from mmwsss.apis.setup_check import has_data
     from mmwsss.apis.weights import check_weights, needed_weights
-    from mmwsss.utils.env import write_environment
+    from mmwsss.utils.checkpoint_files import check_checkpoint
     from mmwsss.utils.locks import lock_folders
+    from mmwsss.utils.run_logs import logs_of_begun_runs
 
     recipe = read_config(args.config)
     cfg = load_config(
@@ -94,6 +97,7 @@ def main():
         work_dir=args.work_dir,
         launcher=args.launcher,
     )
+    require_sections(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     needs = needed_weights(cfg)
     if has_data(cfg):  # else the data set says what is missing, and how to get it
         check_weights(needs)
@@ -108,15 +112,16 @@ def main():
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+        if cfg.load_from:
+            check_checkpoint(cfg.load_from)
+    set_photos(cfg, args)
     if args.amp:
         set_amp(cfg, args.amp)
     set_speed(cfg, args)
     if args.vis:
         add_vis(cfg, args.vis)
-    with lock_folders(cfg.work_dir, tool='train.py'):
+    with lock_folders(cfg.work_dir, tool='train.py'), logs_of_begun_runs(cfg.work_dir):
         runner = build_runner(cfg, 'train')
-        if runner.rank == 0:
-            write_environment(runner.work_dir, seed=runner.seed)
         runner.register_hook(summary_hook(runner, cfg, recipe, plan))
         runner.train()
 

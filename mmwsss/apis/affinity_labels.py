@@ -1,7 +1,9 @@
 """From a CAM file and its image to what an affinity network is trained on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +40,7 @@ class AffinityLabelMaker:
         crf (dict): Arguments of :class:`DenseCRF`.
         num_classes (int | None): C, to check class ids against.
         raw_pixels (bool): Ignore the EXIF orientation of images, as the maps of VOC and COCO do.
+        reading (Mapping): Further options of :func:`mmwsss.utils.io.read_image`.
 
     Raises:
         ValueError: Unknown method, or settings out of order.
@@ -52,6 +55,7 @@ class AffinityLabelMaker:
     crf: dict = field(default_factory=lambda: dict(preset='psa'))
     num_classes: int | None = None
     raw_pixels: bool = False
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.method not in SUFFIXES:
@@ -87,7 +91,7 @@ class AffinityLabelMaker:
         """
         img_id, cam_path, image_path = job
         maps, keys, image = read_cam_and_image(
-            cam_path, image_path, self.num_classes, raw=self.raw_pixels
+            cam_path, image_path, self.num_classes, raw=self.raw_pixels, **self.reading
         )
         cams = torch.from_numpy(maps)
         if self.method == 'psa':

@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def read_config(path: Path | str) -> Config:
     try:
         # `import_custom` finds modules beside the config too
         config = Config.fromfile(path, import_custom_modules=False)
-    except (SyntaxError, NameError, TypeError, AttributeError, KeyError, ImportError) as error:
+    except Exception as error:  # noqa: BLE001  a config is Python and may raise anything
         raise ValueError(f'{path}: not a valid config ({type(error).__name__}: {error})') from error
     settle_inherited(config, path)
     import_custom(config, {})
@@ -256,6 +257,52 @@ def _fuse_optimizer(config: Config) -> None:
         optimizer.setdefault('fused', True)
 
 
+@contextmanager
+def build_errors_named(config: Config) -> Iterator[None]:
+    """Turn what registries and constructors raise about a wrong entry into one line.
+
+    Raises:
+        ValueError: Names the config, in the place of TypeError, KeyError and AssertionError.
+    """
+    try:
+        yield
+    except (TypeError, KeyError, AssertionError) as error:
+        message = error.args[0] if isinstance(error, KeyError) else error
+        file = config.filename or 'config'
+        raise ValueError(
+            f'{file}: cannot be built: {message} (MMWSSS_DEBUG=1 shows where)'
+        ) from error
+
+
+def require_sections(config: Config, *names: str) -> None:
+    """Refuse a config that lacks what a tool needs, before anything is built from it.
+
+    Args:
+        config: Of :func:`load_config`.
+        names: Top-level entries; the data set of a data loader and its pipeline are looked at too.
+
+    Raises:
+        ValueError: An entry is missing or is no ``dict(...)``. The message names the file.
+    """
+    file = config.filename or 'config'
+    for name in names:
+        section = config.get(name)
+        if section is None:
+            raise ValueError(
+                f'{file}: has no {name}; is it the config of a network? They are listed in configs/'
+            )
+        places = {name: section}
+        if name in LOADERS and isinstance(section, Mapping):
+            places[f'{name}.dataset'] = section.get('dataset')
+        for place, value in places.items():
+            several = name.endswith('_evaluator') and isinstance(value, Sequence)
+            if not isinstance(value, Mapping) and not several:
+                raise ValueError(
+                    f'{file}: {place} is {"missing" if value is None else repr(value)[:60]}, '
+                    f'expected dict(...)'
+                )
+
+
 def dataset_of_split(config: Config, split: str, *, masks: bool = False) -> ConfigDict:
     """The test data set of a config, moved to another split and prepared for prediction.
 
@@ -267,7 +314,11 @@ def dataset_of_split(config: Config, split: str, *, masks: bool = False) -> Conf
 
     Returns:
         ConfigDict: Data set config in test mode.
+
+    Raises:
+        ValueError: The config has no such data set. The message names it.
     """
+    require_sections(config, 'test_dataloader')
     dataset = ConfigDict(config.test_dataloader.dataset)
     is_path = split.endswith('.txt')
     if split == 'all':
@@ -284,7 +335,7 @@ def dataset_of_split(config: Config, split: str, *, masks: bool = False) -> Conf
         dataset.data_prefix = dict(
             dataset.get('data_prefix') or dict(img_path='JPEGImages'), seg_map_path=None
         )
-        dataset.pipeline = without_masks(dataset.pipeline)
+        dataset.pipeline = without_masks(dataset.get('pipeline', []))
     return dataset
 
 

@@ -98,22 +98,24 @@ class Run(NamedTuple):
 
     def is_done(self) -> bool:
         """Whether this very run has ended before."""
-        state = self.folder / 'run.json'
-        return (
-            state.is_file()
-            and (self.folder / 'metrics.json').is_file()
-            and read_json(state).get('digest') == self.digest
-        )
+        return (self.folder / 'metrics.json').is_file() and self._noted_digest() == self.digest
+
+    def _noted_digest(self) -> str | None:
+        """Digest of what the folder holds; None if nothing, or nothing readable, says it."""
+        try:
+            state = read_json(self.folder / 'run.json')
+        except (OSError, ValueError):
+            return None
+        return state.get('digest') if isinstance(state, dict) else None
 
     def prepare(self) -> None:
         """Write the pipeline and its configs; results of other content no longer count."""
-        state = self.folder / 'run.json'
-        if not state.is_file() or read_json(state).get('digest') != self.digest:
+        if self._noted_digest() != self.digest:
             (self.folder / 'metrics.json').unlink(missing_ok=True)
         for name, text in self.files.items():
             with atomic_open(self.folder / name, 'w', encoding='utf-8') as file:
                 file.write(text)
-        write_json(state, dict(name=self.name, digest=self.digest))
+        write_json(self.folder / 'run.json', dict(name=self.name, digest=self.digest))
 
 
 class Cell(NamedTuple):
@@ -204,6 +206,16 @@ class Grid:
         self.name = self.path.stem
         self.work_dir = Path(work_dir or Path('work_dirs') / 'grids' / self.name)
         self.configs, self.tools = find_folders(path)
+        try:
+            self._read_spec(seeds)
+        except (TypeError, AttributeError, KeyError) as error:
+            raise ValueError(
+                f'{path}: not a grid config ({type(error).__name__}: {error}); examples are in '
+                f'configs/ablations (MMWSSS_DEBUG=1 shows where)'
+            ) from error
+
+    def _read_spec(self, seeds: Sequence[int] | None) -> None:
+        """Seeds, rows, columns and runs."""
         self.seeds = self._checked_seeds(self.spec.get('seeds', [0, 1, 2]) if not seeds else seeds)
         self.rows: list[dict[str, Any]] = self._checked_rows()
         self.columns = self._checked_columns()

@@ -1,7 +1,7 @@
 """A trained model applied to a photo: CAMs, tag scores, label maps."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ from mmengine.runner import CheckpointLoader
 
 from mmwsss.checkpoints.formats import converted_from
 from mmwsss.checkpoints.released_weights import accept_released_weights, warn_of_origin
+from mmwsss.checkpoints.wrapped import check_finite_weights, meta_of, state_of
 from mmwsss.registry import MODELS
+from mmwsss.utils.checkpoint_files import check_checkpoint
 from mmwsss.utils.env import check_device
+from mmwsss.utils.names import check_name
 
 from .cams import CAMs, check_threshold
-from .config import load_config
+from .config import build_errors_named, load_config, require_sections
 from .label_map import LabelMap
 from .photo_inference import predict_photos
 from .photo_inputs import Photo, gather_photos, tags_of_photos
@@ -63,12 +66,12 @@ def init_model(
             raise ValueError('init_model needs a config or a checkpoint')
         config = recorded_config(checkpoint)
     cfg = load_config(config, cfg_options=cfg_options, extra_keys=INFERENCE_KEYS)
-    model = MODELS.build(cfg.model)
+    require_sections(cfg, 'model')
+    with build_errors_named(cfg):
+        model = MODELS.build(cfg.model)
     names = None
     if checkpoint is not None:
-        names = (
-            load_weights(model, checkpoint).get('meta', {}).get('dataset_meta', {}).get('classes')
-        )
+        names = _class_names(load_weights(model, checkpoint), checkpoint)
     model.cfg = cfg
     model.class_names = tuple(
         names
@@ -76,6 +79,15 @@ def init_model(
         or ('background', *map(str, range(getattr(model, 'num_classes', 0))))
     )
     return model.to(device).eval()
+
+
+def _class_names(content: Mapping[str, Any], origin: str) -> tuple[str, ...] | None:
+    """Class names that a checkpoint carries; None where it says nothing."""
+    meta = meta_of(content).get('dataset_meta')
+    names = meta.get('classes') if isinstance(meta, Mapping) else None
+    if not isinstance(names, (list, tuple)):
+        return None
+    return tuple(check_name(name, 'class', origin=origin) for name in names)
 
 
 def load_weights(model: Any, checkpoint: str | Path, *, partial: bool = False) -> dict[str, Any]:
@@ -99,14 +111,12 @@ def load_weights(model: Any, checkpoint: str | Path, *, partial: bool = False) -
     """
     accept_released_weights(model)
     try:
+        check_checkpoint(checkpoint)
         content: Any = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
-        state = content.get('state_dict', content)
-        keys = model.load_state_dict(
-            {key.removeprefix('module.'): value for key, value in state.items()}, strict=False
-        )
+        keys = model.load_state_dict(state_of(content), strict=False)
     except FileNotFoundError as error:
         raise FileNotFoundError(f'{checkpoint}: checkpoint not found') from error
-    except (ValueError, RuntimeError, EOFError, KeyError, AttributeError) as error:
+    except (ValueError, RuntimeError, EOFError, KeyError, AttributeError, TypeError) as error:
         message = re.sub(
             r'Error\(s\) in loading state_dict for \w+:\s*',
             'has another architecture than the model: ',
@@ -122,6 +132,7 @@ def load_weights(model: Any, checkpoint: str | Path, *, partial: bool = False) -
             f'first {missing[0]}; choose '
             'the config that belongs to the checkpoint'
         )
+    check_finite_weights(model, checkpoint)
     origin = converted_from(content)
     if origin is not None:
         warn_of_origin(model, origin)

@@ -13,7 +13,10 @@ from mmwsss.registry import TRANSFORMS
 from mmwsss.utils.image_io import shrink
 from mmwsss.utils.memory import memory_errors_named
 
+from .config import require_sections
 from .photo_inputs import Photo
+
+READING = ('max_pixels', 'value_range', 'alpha_color')  # options of LoadImage for a file
 
 
 def predict_photos(
@@ -45,6 +48,7 @@ def predict_photos(
     Raises:
         ValueError: See :func:`mmwsss.apis.infer_cams`.
     """
+    require_sections(model.cfg, 'test_dataloader')
     is_classifier = hasattr(model, 'predict_cams')
     ids = None if tags is None else [_tag_ids(model, entry) for entry in tags]
     settings = _settings(model, ids is not None, scales, options or {}) if is_classifier else None
@@ -114,7 +118,7 @@ def _load(model: Any, photo: Photo, max_side: int | None) -> dict[str, Any]:
     step: dict[str, Any] = next(
         (step for step in dataset.pipeline if step['type'].endswith('LoadImage')), {}
     )
-    image = photo.read(**{key: step[key] for key in ('max_pixels', 'value_range') if key in step})
+    image = photo.read(**{key: step[key] for key in READING if key in step})
     height, width = image.shape[:2]
     image = shrink(image, max_side or dataset.get('max_side') or step.get('max_side'))
     return dict(

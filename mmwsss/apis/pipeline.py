@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from re import Match
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 
@@ -327,6 +327,22 @@ class Pipeline:
 
         return PLACEHOLDER.sub(value, text)
 
+    @staticmethod
+    def _log(log: IO[bytes], line: bytes) -> None:
+        """Add a line to the log of a stage; on a full disk the stage ends, not without its name.
+
+        Raises:
+            OSError: The message names the file.
+        """
+        try:
+            log.write(line)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f'{log.name}: cannot be written, {os.strerror(error.errno or 0).lower()}; '
+                f'free some space and run the same command again',
+            ) from error
+
     def _run_stage(
         self, title: str, stage: dict[str, Any], settings: Settings, spent: float
     ) -> float:
@@ -350,7 +366,7 @@ class Pipeline:
             )
             try:
                 for line in process.stdout or ():
-                    log.write(line)
+                    self._log(log, line)
                     text = line.decode(errors='replace').strip()
                     if text:
                         last_lines.append(text)

@@ -67,7 +67,13 @@ def read_pipeline(path: str | Path, options: Mapping[str, Any] | None = None) ->
     if options:
         _check_keys(original, options, path)
         override(config, options)
-    pipeline = _build(config, path)
+    try:
+        pipeline = _build(config, path)
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ValueError(
+            f'{path}: not a pipeline config ({type(error).__name__}: {error}); examples are in '
+            f'configs/pipelines (MMWSSS_DEBUG=1 shows where)'
+        ) from error
     for key in options or ():
         _check_effect(original, options or {}, key, pipeline, path)
     return pipeline

@@ -11,6 +11,7 @@ from mmengine.runner import CheckpointLoader
 
 import mmwsss.registry
 from mmwsss.checkpoints.formats import FORMATS, recognise
+from mmwsss.checkpoints.wrapped import meta_of
 from mmwsss.utils.config_text import parse_config_text
 
 from .overrides import find_component
@@ -42,7 +43,7 @@ def recorded_config(checkpoint: str | Path) -> Config:
             another file. The message names it and what to do.
     """
     content = _load(checkpoint)
-    text = (content.get('meta') or {}).get('cfg') if isinstance(content, Mapping) else None
+    text = meta_of(content).get('cfg') if isinstance(content, Mapping) else None
     values = parse_config_text(text) if isinstance(text, str) else None
     if not values or not {'model', 'test_dataloader'} <= {*values}:
         raise ValueError(

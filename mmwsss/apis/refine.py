@@ -1,8 +1,8 @@
 """From a CAM file and its image to a pseudo mask, by any registered refiner."""
 
 import inspect
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class MaskMaker:
         num_classes (int | None): C, to check class ids against.
         raw_pixels (bool): Ignore the EXIF orientation of images, as the maps of VOC and COCO do.
         device (str): Where maps and images are refined.
+        reading (Mapping): Further options of :func:`mmwsss.utils.io.read_image`.
     """
 
     out: Path
@@ -37,6 +38,7 @@ class MaskMaker:
     num_classes: int | None = None
     raw_pixels: bool = False
     device: str = 'cpu'
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, job: tuple[str, Path, Path]) -> str:
         """Make the mask of one image.
@@ -53,7 +55,7 @@ class MaskMaker:
         """
         img_id, cam_path, image_path = job
         cams, keys, image = read_cam_and_image(
-            cam_path, image_path, self.num_classes, raw=self.raw_pixels
+            cam_path, image_path, self.num_classes, raw=self.raw_pixels, **self.reading
         )
         order = keys.argsort()
         pixels = torch.from_numpy(swap_channels(image)).permute(2, 0, 1)

@@ -17,6 +17,7 @@ from mmwsss.engine.runner import WSSSRunner
 from mmwsss.engine.terminal_log import shorten_terminal_lines
 from mmwsss.models.algorithms.base import TagClassifier
 
+from .config import build_errors_named
 from .speed import prepare_network
 
 # method of an algorithm -> the hook that calls it in training
@@ -57,7 +58,7 @@ def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
         if get_device() == 'cpu':  # MMEngine would ask for a GPU
             seconds = config.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', TIMEOUT_S)
             distributed.init_process_group('gloo', timeout=timedelta(seconds=int(seconds)))
-    try:
+    with build_errors_named(config):
         runner = WSSSRunner.from_cfg(config)
         # for `load_from`
         accept_released_weights(
@@ -70,11 +71,6 @@ def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
             _check_crops(runner.model, config.train_dataloader.dataset, file)
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         loops = [getattr(runner, name) for name in LOOPS[loop]]
-    except (TypeError, KeyError, AssertionError) as error:
-        message = error.args[0] if isinstance(error, KeyError) else error
-        raise ValueError(
-            f'{file}: cannot be built: {message} (MMWSSS_DEBUG=1 shows where)'
-        ) from error
     for built in filter(None, loops):
         _check_classes(runner.model, built.dataloader.dataset, file)
     shorten_terminal_lines(runner.logger)

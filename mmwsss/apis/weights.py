@@ -15,6 +15,8 @@ from urllib.request import Request, urlopen
 
 from mmengine.config import Config
 
+from mmwsss.utils.checkpoint_files import check_checkpoint
+
 # options of backbones that keep layers or statistics as they are
 FREEZING = ('frozen_bn', 'norm_eval')
 TIMEOUT = 2.0  # seconds
@@ -248,11 +250,13 @@ def missing_weights(needs: Iterable[Need]) -> list[Need]:
 
 
 def check_weights(needs: Iterable[Need]) -> None:
-    """Name every missing file once.
+    """Name every missing file once, and refuse damaged ones.
 
     Raises:
         FileNotFoundError: Where to get each, and where to put it.
+        ValueError: A file is no checkpoint, or a damaged one.
     """
+    needs = list(needs)
     missing = missing_weights(needs)
     if missing:
         count = f'{len(missing)} file{"s" * (len(missing) > 1)} of weights missing'
@@ -260,6 +264,8 @@ def check_weights(needs: Iterable[Need]) -> None:
             f'{count}: {"; ".join(need.describe() for need in missing)} '
             f'(docs/user_guides/weights.md)'
         )
+    for file in {need.file for need in needs if need.file.is_file()}:
+        check_checkpoint(file)
 
 
 def is_reachable(url: str) -> bool:

@@ -15,6 +15,7 @@ from mmwsss.checkpoints.formats import (
     released_classes,
 )
 from mmwsss.checkpoints.vit import unwrap_state_dict
+from mmwsss.checkpoints.wrapped import meta_of
 from mmwsss.utils.compat import load_weights_only
 from mmwsss.utils.io import atomic_open
 
@@ -80,7 +81,7 @@ def convert_checkpoint(
         for key, value in converted.items()
     }
     if to == 'mmwsss':
-        before = content.get('meta', {})
+        before = meta_of(content)
         meta = {key: before[key] for key in ('dataset_meta',) if key in before}
         output: Content = dict(state_dict=converted, meta=dict(meta, converted_from=name))
     else:
@@ -112,7 +113,7 @@ def _to_released(
     found = recognise(weights)
     if found is not None:
         raise ValueError(f'{source}: is a released checkpoint already ({FORMATS[found].title})')
-    kind = _model_type(content.get('meta', {}).get('cfg'))
+    kind = _model_type(meta_of(content).get('cfg'))
     own = converted_from(content) or (None if kind is None else default_format(kind, weights))
     if name is None:
         name = own
@@ -154,7 +155,7 @@ def _model_type(text: Any) -> str | None:
         return None
     try:
         tree = ast.parse(text)
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # NUL bytes, deep nesting
         return None
     for node in tree.body:
         if (

@@ -87,7 +87,7 @@ def unwrap_state_dict(checkpoint: dict[str, Any]) -> dict[str, Any]:
     for entry in ('state_dict', 'model'):
         if isinstance(checkpoint.get(entry), dict):
             checkpoint = checkpoint[entry]
-    state = {re.sub(r'^module\.', '', key): value for key, value in checkpoint.items()}
+    state = {re.sub(r'^module\.', '', str(key)): value for key, value in checkpoint.items()}
     return state
 
 

@@ -27,6 +27,42 @@ def flatten_state(state: Mapping[str, Any], prefix: str = '', level: int = 0) ->
     return flat
 
 
+def state_of(content: Any) -> dict[str, Any]:
+    """Weights by name in the content of a checkpoint file, without the prefix of processes.
+
+    Raises:
+        ValueError: The file holds something else.
+    """
+    state = content.get('state_dict', content) if isinstance(content, Mapping) else content
+    if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+        raise ValueError(f'holds a {type(state).__name__}, not a dictionary of weights by name')
+    return {key.removeprefix('module.'): value for key, value in state.items()}
+
+
+def meta_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What MMEngine notes about a checkpoint; empty where there is nothing of the kind."""
+    meta = content.get('meta')
+    return meta if isinstance(meta, Mapping) else {}
+
+
+def check_finite_weights(model: nn.Module, origin: object) -> None:
+    """Refuse weights that are NaN or infinite: whatever they compute would be wrong in silence.
+
+    Args:
+        model: With the weights loaded.
+        origin: File that they come from, for the message.
+
+    Raises:
+        ValueError: Names the file and the first such weight.
+    """
+    for name, weight in model.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise ValueError(
+                f'{origin}: the weights {name} are not all finite numbers, the training that saved '
+                f'them had diverged; choose an earlier checkpoint'
+            )
+
+
 def strip_wrappers(state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Remove the prefixes of wrappers that stand in front of every name.
 

@@ -36,6 +36,8 @@ class SeededItems:
 
         Raises:
             ValueError: The pipeline returned nothing. The message names the image.
+            RuntimeError: A transform failed in a way that names no file. The message names the
+                image.
         """
         seed_item(idx, self.epoch_entropy)
         info = self.get_data_info(idx)
@@ -44,7 +46,12 @@ class SeededItems:
             info['raw_pixels'] = True
         if self.max_side is not None:
             info['max_side'] = self.max_side
-        data = self.pipeline(info)
+        try:
+            data = self.pipeline(info)
+        except (ValueError, OSError):
+            raise  # they say what is wrong with which file
+        except Exception as error:
+            raise RuntimeError(f'{path}: {type(error).__name__}: {error}') from error
         if data is None:
             raise ValueError(f'{path}: a transform of the pipeline dropped this image')
         return data

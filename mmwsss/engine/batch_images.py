@@ -1,5 +1,6 @@
 """Names of the images in a batch, for messages."""
 
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,3 +12,19 @@ def images_of_batch(batch: Any) -> list[str]:
     metas = [getattr(sample, 'metainfo', {}) for sample in samples]
     names = [meta.get('img_path') or meta.get('img_id') for meta in metas]
     return [str(name) for name in names if name]
+
+
+def note_images(error: Exception, batch: Any) -> None:
+    """Give an exception the images of the batch that was in hand.
+
+    Args:
+        error: Gets the attributes ``images`` (list[str]), empty if loading the next batch failed,
+            whose message names its own image, and ``has_begun`` (bool): whether there was a batch.
+        batch: Collated batch; None before the first one.
+    """
+    frames = traceback.walk_tb(error.__traceback__)
+    loading = any(
+        frame.f_globals.get('__name__') == 'torch.utils.data.dataloader' for frame, _ in frames
+    )
+    error.images = [] if loading else images_of_batch(batch)  # type: ignore[attr-defined]
+    error.has_begun = batch is not None  # type: ignore[attr-defined]

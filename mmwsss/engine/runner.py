@@ -12,7 +12,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
 
-from mmwsss.engine.batch_images import images_of_batch
+from mmwsss.checkpoints.wrapped import check_finite_weights, state_of
+from mmwsss.engine.batch_images import note_images
 from mmwsss.engine.held_log import HeldLog
 from mmwsss.engine.resume import (
     apply_hyperparameters,
@@ -48,7 +49,8 @@ class WSSSRunner(Runner):
       (:class:`~mmwsss.engine.hooks.AtomicCheckpointHook`).
     - Checkpoints are written by :class:`~mmwsss.engine.hooks.AtomicCheckpointHook` also where a
       config leaves MMEngine's default.
-    - An exception takes along the images of the batch it met, as its attribute ``images``.
+    - An exception takes along the images of the batch it met
+      (:func:`~mmwsss.engine.batch_images.note_images`).
     """
 
     optim_wrapper: Any
@@ -109,7 +111,7 @@ class WSSSRunner(Runner):
             with memory_errors_named(what, remedy):
                 return run()
         except Exception as error:
-            error.images = images_of_batch(self._batch)  # type: ignore[attr-defined]
+            note_images(error, self._batch)
             raise
 
     def load_or_resume(self) -> None:
@@ -146,15 +148,13 @@ class WSSSRunner(Runner):
         """
         try:
             checkpoint = _load_checkpoint(filename, map_location=map_location)
-            if not isinstance(checkpoint, dict):
-                raise ValueError(
-                    f'holds a {type(checkpoint).__name__}, not a dictionary of weights'
-                )
+            state_of(checkpoint)  # refuses what holds none
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
             model = getattr(self.model, 'module', self.model)
             checkpoint = _load_checkpoint_to_model(
                 model, checkpoint, strict, revise_keys=revise_keys
             )
+            check_finite_weights(model, filename)
         except FileNotFoundError as error:
             raise FileNotFoundError(f'{filename}: checkpoint not found') from error
         except ValueError as error:

@@ -8,6 +8,7 @@ from mmengine.device import get_device
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from mmwsss.engine.batch_images import note_images
 from mmwsss.utils.memory import memory_errors_named
 
 FREE_SHARE = 0.6  # of the free memory that a batch may take
@@ -136,10 +137,12 @@ class BatchPredictor:
     def predict(self, loader: Iterable) -> Iterator[tuple[Any, list]]:
         """Batches and their predicted samples."""
         for data in self.buckets.batches(loader):
-            if self.automatic:
-                yield data, self._measure(data)
-            else:
-                yield data, self._predict(data)
+            try:
+                samples = self._measure(data) if self.automatic else self._predict(data)
+            except Exception as error:
+                note_images(error, data)
+                raise
+            yield data, samples
 
     def _predict(self, data: Any) -> list:
         if self.buckets.batch_size == 1 or not _is_batch(data):

@@ -20,6 +20,7 @@ from mmwsss.utils.class_lists import COCO_CLASSES
 from mmwsss.utils.io import write_mask
 from mmwsss.utils.limits import check_pixels
 from mmwsss.utils.names import name_problem
+from mmwsss.utils.run_lengths import unpack_runs
 
 CATEGORY_IDS = tuple(
     number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
@@ -244,30 +245,6 @@ def rle_extent(shape: dict[str, Any]) -> tuple[int, int, int]:
         counts = [-1]
     height, width = shape['size']
     return height, width, -1 if min(counts, default=0) < 0 else sum(counts)
-
-
-def unpack_runs(text: str) -> list[int]:
-    """Run lengths of an RLE string: five bits a character, the sixth says that more follow; from
-    the fourth run on, the difference to the run before the last.
-
-    Raises:
-        ValueError: Characters that are none of its alphabet, or an end within a run.
-    """
-    runs: list[int] = []
-    value, shift = 0, 0
-    for character in text:
-        code = ord(character) - 48
-        if not 0 <= code < 64:
-            raise ValueError(f'{character!r} is not a character of an RLE string')
-        value |= (code & 31) << shift
-        shift += 5
-        if not code & 32:
-            value -= (code >> 4 & 1) << shift  # sign
-            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-            value, shift = 0, 0
-    if shift:
-        raise ValueError('the RLE string ends within a run')
-    return runs
 
 
 def areal(polygons: Iterable[list[float]]) -> list[list[float]]:

@@ -19,7 +19,7 @@ from mmwsss.preparation.readers import TagSource
 from mmwsss.preparation.tag_check import inspect_photos, note_balance
 from mmwsss.preparation.tag_readers import read_tag_source
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, image_id, walk_files
-from mmwsss.utils.image_io import open_image, read_image, shown_size, shrink
+from mmwsss.utils.image_io import open_image, read_image, shown_size, shrink, upright_content
 from mmwsss.utils.io import atomic_open, swap_channels, write_tags
 from mmwsss.utils.names import name_problem, output_path
 from mmwsss.utils.pool import bounded_map
@@ -57,6 +57,7 @@ def read_photo_set(
     decode: bool = False,
     workers: int = 0,
     max_side: int | None = None,
+    upright: bool = False,
     separator: str | None = None,
 ) -> tuple[str, PhotoSet]:
     """Read tags and photos, and check everything.
@@ -70,7 +71,7 @@ def read_photo_set(
         origin: Where ``listed`` comes from, for messages.
         renamed: Old name -> new name of tags.
         decode, workers: See :func:`check_photo_files`.
-        max_side: See :func:`write_photo_set`.
+        max_side, upright: See :func:`write_photo_set`.
         separator: Between the tags of a field of a table.
 
     Returns:
@@ -84,7 +85,7 @@ def read_photo_set(
     photos = match_photos(source, folder, report, listed=listed, origin=origin, renamed=renamed)
     check_photo_files(photos.files.values(), report, decode=decode, workers=workers)
     if not report.num_problems:
-        check_targets(out, photos.files, report, max_side)
+        check_targets(out, photos.files, report, max_side, upright=upright)
     note_balance(photos.table, photos.classes, report)
     return source.kind, photos
 
@@ -271,12 +272,18 @@ def check_photo_files(
 
 
 def check_targets(
-    out: Path, files: Mapping[str, Path], report: CheckReport, max_side: int | None = None
+    out: Path,
+    files: Mapping[str, Path],
+    report: CheckReport,
+    max_side: int | None = None,
+    *,
+    upright: bool = False,
 ) -> None:
     """Report photos in ``JPEGImages`` that are not those to be put there."""
     for name, path in files.items():
         target = output_path(out / 'JPEGImages', name, what='photo')
-        if target.exists() and not _is_there(target, path, max_side):
+        turned = upright and target.exists() and target.read_bytes() == upright_content(path)
+        if target.exists() and not turned and not _is_there(target, path, max_side):
             report.problem(
                 'another photo of that name is there already; choose another --out', target
             )
@@ -306,7 +313,12 @@ def _small_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
 
 
 def write_photo_set(
-    out: Path, photos: PhotoSet, *, copy: bool = False, max_side: int | None = None
+    out: Path,
+    photos: PhotoSet,
+    *,
+    copy: bool = False,
+    max_side: int | None = None,
+    upright: bool = False,
 ) -> None:
     """Photos in ``JPEGImages``, then the three tables.
 
@@ -316,6 +328,7 @@ def write_photo_set(
         copy: Copy photos instead of linking to them.
         max_side: Photos with a longer side become smaller copies; they are turned upright and have
             8 bits.
+        upright: Store photos with an EXIF orientation anew, turned as viewers show them.
     """
     jobs = photos.files.items()
     console = Console(file=sys.stderr)
@@ -330,6 +343,9 @@ def write_photo_set(
             with atomic_open(target) as stream:
                 kind = Image.registered_extensions()[target.suffix.lower()]
                 Image.fromarray(image).save(stream, kind, quality=QUALITY)
+        elif upright and (content := upright_content(file)) is not None:
+            with atomic_open(target) as stream:
+                stream.write(content)
         elif copy:
             shutil.copy2(file, target)
         else:

@@ -5,8 +5,32 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from mmwsss.utils.limits import check_regular_file
+
 POINTER = 'last_checkpoint'
 NUMBERED = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
+
+
+def check_checkpoint(path: str | Path) -> None:
+    """Refuse a file that cannot be a checkpoint before anything is built for it.
+
+    Args:
+        path: Checkpoint; addresses (``https://...``) pass.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: A folder, pipe or device, an empty file, or a damaged archive. The message names
+            the file and the remedy.
+    """
+    if '://' in str(path):
+        return
+    check_regular_file(path, 'checkpoint')
+    damage = archive_damage(path)
+    if damage is not None:
+        raise ValueError(
+            f'{path}: not a checkpoint, or a damaged one ({damage}); fetch it again, or go on from '
+            f'another one'
+        )
 
 
 def archive_damage(path: str | Path) -> str | None:
@@ -39,16 +63,6 @@ def archive_damage(path: str | Path) -> str | None:
     ) as error:
         return f'the archive is cut short or damaged ({error})'
     return None if wrong is None else f'the checksum of its part {wrong} is wrong'
-
-
-def check_checkpoint(path: str | Path) -> None:
-    """Look for a checkpoint before anything is built for it; a URL is left to its reader.
-
-    Raises:
-        FileNotFoundError: No such file.
-    """
-    if '://' not in str(path) and not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: checkpoint not found')
 
 
 def is_whole(path: str | Path) -> bool:

@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from mmwsss.utils.limits import FULL_DISK
+
 MOST_IMAGES = 4
 
 
@@ -41,7 +43,7 @@ def run_main(main: Callable[[], int | None]) -> int:
     except (ValueError, OSError) as error:
         if os.environ.get('MMWSSS_DEBUG') == '1':
             raise
-        message = _without_worker_trace(str(error)) or type(error).__name__
+        message = _full_disk(error) or _without_worker_trace(str(error)) or type(error).__name__
         place = _foreign_place(error, main)
         sys.stderr.write(f'error: {_process()}{message}{_images(error, message)}{place}\n')
         sys.stderr.flush()
@@ -53,6 +55,17 @@ def run_main(main: Callable[[], int | None]) -> int:
             sys.stderr.write(line)
             sys.stderr.flush()
         raise
+
+
+def _full_disk(error: BaseException) -> str:
+    """What to do about a full disk where a library met it; empty for other errors and for ours,
+    which say it already.
+    """
+    if not isinstance(error, OSError) or error.errno not in FULL_DISK or 'free some' in str(error):
+        return ''
+    file = error.filename or 'a file of this run'
+    reason = os.strerror(error.errno or 0).lower()
+    return f'{file}: cannot be written, {reason}; free some space and run the same command again'
 
 
 def _num_processes() -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from mmwsss.utils.checkpoint_files import archive_damage
+from mmwsss.utils.checkpoint_files import check_checkpoint
 from mmwsss.utils.import_hooks import when_imported
 from mmwsss.utils.package_files import PREFIX, find_config
 
@@ -174,19 +174,10 @@ def load_weights_only(file: str | Path | IO[bytes], map_location: Any = None) ->
     import torch
 
     if isinstance(file, (str, os.PathLike)):
-        _check_archive(file)
+        # PyTorch reads corrupted data without an error
+        check_checkpoint(file)
     with _checkpoint_globals(file):
         return torch.load(file, map_location=map_location, weights_only=True)
-
-
-def _check_archive(file: str | Path) -> None:
-    """Compare the checksums of the archive: PyTorch reads corrupted data without an error."""
-    damage = archive_damage(file)
-    if damage is not None:
-        raise ValueError(
-            f'{file}: not a checkpoint, or a damaged one ({damage}); fetch it again, or go on from '
-            f'another one'
-        )
 
 
 def _load_url_weights_only(url: str, **options: Any) -> Any:
@@ -198,7 +189,7 @@ def _load_url_weights_only(url: str, **options: Any) -> Any:
     folder = options.get('model_dir') or os.path.join(torch.hub.get_dir(), 'checkpoints')
     name = options.get('file_name') or os.path.basename(urlparse(url).path)
     if os.path.isfile(os.path.join(folder, name)):  # the zip of an older release is unpacked
-        _check_archive(os.path.join(folder, name))
+        check_checkpoint(os.path.join(folder, name))
     return content
 
 

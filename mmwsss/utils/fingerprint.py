@@ -5,12 +5,15 @@ import json
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from mmwsss.utils.io import LEFTOVER_SUFFIX
 
 SAMPLE_BYTES = 1 << 12
+CHUNK_BYTES = 1 << 20
+PNG_START = b'\x89PNG'
 # written anew at each run, or notes about it; the content of a folder does not depend on them
 NOTES = {'settings.json', 'inputs.json', 'stage.json', 'environment.json', 'stage.log'}
 
@@ -19,9 +22,9 @@ def fingerprint_file(path: str | Path) -> str:
     """Digest of the content of a file.
 
     Archives (checkpoints, CAM files) are told by the checksums of what they hold, so that nothing
-    is read but their directory, and neither the time of saving nor the name of the file counts. Of
-    other files up to 12 KiB everything counts, of larger ones size, beginning, middle and end: a
-    photo of the same size and the same three pieces is taken for the same photo.
+    is read but their directory, and neither the time of saving nor the name of the file counts.
+    PNG files above 12 KiB are told by size, beginning, middle and end, where the checksum of their
+    pixels is. Of all other files everything counts.
 
     Args:
         path (str | Path): File.
@@ -46,13 +49,12 @@ def fingerprint_file(path: str | Path) -> str:
             if members is not None:
                 return _digest(members)
         parts = [str(size).encode(), start]
-        if size > 3 * SAMPLE_BYTES:
+        if size > 3 * SAMPLE_BYTES and start.startswith(PNG_START):
             for position in (size // 2, size - SAMPLE_BYTES):
                 file.seek(position)
                 parts.append(file.read(SAMPLE_BYTES))
-        else:
-            parts.append(file.read())
-    return _digest(parts)
+            return _digest(parts)
+        return _digest(chain(parts, iter(lambda: file.read(CHUNK_BYTES), b'')))
 
 
 def fingerprint_checkpoint(path: str | Path) -> str:

@@ -5,6 +5,7 @@ store more than 8 bits; drawing programs store colours below transparent pixels.
 :func:`read_image` returns the image as a viewer shows it, unless the raw pixels are requested.
 """
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mmwsss.utils.compat import pillow_without_bound
 from mmwsss.utils.limits import check_pixels, check_regular_file
@@ -203,6 +204,32 @@ def shrink(image: np.ndarray, max_side: int | None) -> np.ndarray:
     factor = max_side / max(image.shape[:2])
     height, width = (max(1, round(side * factor)) for side in image.shape[:2])
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def upright_content(path: str | Path) -> bytes | None:
+    """Content of an image file whose pixels are stored as they are shown, in the format of the
+    original: lossless where that is, else at quality 95. Other EXIF entries and the colour profile
+    stay.
+
+    Args:
+        path: Image file.
+
+    Returns:
+        None where the orientation is upright already.
+
+    Raises:
+        ValueError: Unreadable, or of a format that cannot be written. The message names the file.
+    """
+    with open_image(path) as image:
+        if orientation_of(image) == 1:
+            return None
+        kind = 'JPEG' if image.format == 'MPO' else str(image.format)
+        profile = image.info.get('icc_profile')
+        turned = ImageOps.exif_transpose(image)
+        lossy = dict(quality=95) if kind in ('JPEG', 'WEBP') else {}
+        buffer = io.BytesIO()
+        turned.save(buffer, kind, exif=turned.getexif(), icc_profile=profile, **lossy)
+    return buffer.getvalue()
 
 
 def _as_stored(result: np.ndarray, turn: int) -> np.ndarray:

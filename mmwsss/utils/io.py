@@ -7,7 +7,6 @@ palette image, 0 background, 255 ignore.
 """
 
 import csv
-import errno
 import io
 import json
 import os
@@ -26,7 +25,7 @@ from PIL import Image
 
 from mmwsss.utils.arrays import check_unit_range, read_arrays
 from mmwsss.utils.image_io import open_image, read_image
-from mmwsss.utils.limits import check_pixels, check_regular_file, read_text
+from mmwsss.utils.limits import FULL_DISK, check_pixels, check_regular_file, read_text
 from mmwsss.utils.names import check_name
 
 __all__ = [
@@ -54,7 +53,6 @@ SMALL_PACKED = 1 << 16
 LOSSY_FORMATS = ('JPEG', 'MPO', 'JPEG2000', 'WEBP', 'AVIF')
 
 LEFTOVER_SUFFIX = '.part'
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class CAMFile(NamedTuple):
@@ -263,16 +261,15 @@ def read_cam_and_image(
     cam_path: str | Path,
     image_path: str | Path,
     num_classes: int | None = None,
-    *,
-    raw: bool = False,
+    **reading: Any,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """CAM file with the image that it belongs to.
 
     Args:
         cam_path, image_path (str | Path): Files.
-        raw (bool): As in :func:`read_image`.
         num_classes (int, optional): C, to check class ids against; default 254, as many as a mask
             file has labels for.
+        reading: Options of :func:`read_image`.
 
     Returns:
         tuple: Maps (K,H,W) float32 in [0,1], class ids (K,) int64, image (H,W,3) uint8 BGR.
@@ -282,7 +279,7 @@ def read_cam_and_image(
             The message names the file.
     """
     maps = read_cam(cam_path)
-    image = read_image(image_path, raw=raw)
+    image = read_image(image_path, **reading)
     if maps.size != image.shape[:2]:
         raise ValueError(
             f'{cam_path}: maps of {maps.size[1]}x{maps.size[0]} (width x height), but '

@@ -6,12 +6,14 @@ photo, as a mask, and as the maps of one class in float32, and keep the memory o
 below 1 GiB.
 """
 
+import errno
 import os
 import stat
 from pathlib import Path
 from xml.etree import ElementTree
 
 MIB = 1 << 20
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of OSError
 DEFAULTS = {
     'MMWSSS_MAX_MEGAPIXELS': 134,  # photos and masks: width x height
     'MMWSSS_MAX_MAPS_MB': 512,  # arrays of CAM files and CRF maps, unpacked

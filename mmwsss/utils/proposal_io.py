@@ -1,6 +1,5 @@
 """Mask proposals of any generator, one file per image: COCO run lengths in JSON, or ``.npz``."""
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmwsss.utils.arrays import read_arrays
 from mmwsss.utils.io import read_json
 from mmwsss.utils.names import output_path
+from mmwsss.utils.run_lengths import decode_runs
 
 SUFFIXES = ('.json', '.npz')
 
@@ -47,13 +48,12 @@ def read_proposals(path: str | Path, size: tuple[int, int]) -> Iterator[NDArray[
     """
     path = Path(path)
     if path.suffix == '.npz':
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                masks = content['masks']
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f'{path}: not a proposal file ({error})') from error
-        if masks.ndim != 3 or masks.shape[1:] != size:
-            raise ValueError(f'{path}: masks of shape {masks.shape}, its image is {size}')
+        masks = read_arrays(path, ('masks',), 'proposal file', 'make it again')['masks']
+        if masks.ndim != 3 or masks.shape[1:] != size or masks.dtype.kind not in 'biu':
+            raise ValueError(
+                f'{path}: masks of shape {masks.shape} and type {masks.dtype}, expected bool or '
+                f'0/1 of its image, {size}'
+            )
         yield from (mask.astype(bool) for mask in masks)
         return
     content = read_json(path)
@@ -65,21 +65,9 @@ def read_proposals(path: str | Path, size: tuple[int, int]) -> Iterator[NDArray[
 
 def _decode(entry: Any, where: str, size: tuple[int, int]) -> NDArray[np.bool_]:
     """One mask from its run lengths."""
-    from pycocotools import mask as coco_masks
-
-    rle = entry.get('segmentation', entry) if isinstance(entry, dict) else None
-    if not isinstance(rle, dict) or not {'size', 'counts'} <= set(rle):
-        raise ValueError(f'{where}: expected run lengths with "size" and "counts"')
-    if tuple(rle['size']) != size:
-        raise ValueError(f'{where}: its size is {tuple(rle["size"])}, that of the image {size}')
-    if isinstance(rle['counts'], list):
-        counts = np.asarray(rle['counts'])
-        if counts.ndim != 1 or (counts < 0).any() or counts.sum() != size[0] * size[1]:
-            raise ValueError(f'{where}: its counts do not add up to {size[0]} x {size[1]} pixels')
-        flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
-        return flat.reshape(size[::-1]).T
     try:
-        decoded = coco_masks.decode(dict(size=list(size), counts=rle['counts']))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f'{where}: damaged run lengths ({error})') from error
-    return np.asarray(decoded, bool)
+        return decode_runs(
+            entry.get('segmentation', entry) if isinstance(entry, dict) else None, size
+        )
+    except ValueError as error:
+        raise ValueError(f'{where}: {error}') from error

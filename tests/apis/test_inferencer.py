@@ -189,6 +189,20 @@ def test_wrong_checkpoints(tmp_path):
         init_model(tmp_path / 'missing.py')
 
 
+@pytest.mark.parametrize('meta', ['x', None, [1], {}, dict(dataset_meta=dict(classes='abc'))])
+def test_notes_of_another_kind_name_no_classes(meta, tmp_path):
+    torch.save(dict(state_dict=build(3, CAM_ARCH).state_dict(), meta=meta), tmp_path / 'a.pth')
+    model = init_model(tiny_config(), tmp_path / 'a.pth')
+    assert model.class_names == ('background', '0', '1', '2')
+
+
+def test_class_names_of_a_checkpoint_are_checked(tmp_path):
+    meta = dict(dataset_meta=dict(classes=['background', '../x', 'b', 'c']))
+    torch.save(dict(state_dict=build(3, CAM_ARCH).state_dict(), meta=meta), tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match=r"a\.pth: class '\.\./x' cannot be used"):
+        init_model(tiny_config(), tmp_path / 'a.pth')
+
+
 def test_toy_config_and_trained_classes(toy_root):
     model = init_model(CONFIGS / 'mctformer_plus_toy.py')
     assert model.class_names[:3] == ('background', 'kite', 'boat')

@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -314,6 +315,13 @@ def test_dry_run(home, capsys):
         ('4', 'evaluation', 'make.py'),
     ]
     assert '{classifier:cam/best_threshold}' in output and not (home / 'work').exists()
+
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='a device of Linux')
+def test_a_full_disk_names_the_log():
+    with open('/dev/full', 'ab', buffering=0) as log:
+        with pytest.raises(OSError, match='/dev/full: cannot be written, no space left on device'):
+            Pipeline._log(log, b'a line')
 
 
 def test_folders_of_others_are_not_deleted(home):

@@ -46,6 +46,13 @@ def test_what_a_refiner_is_given(job, tmp_path):
     assert (mask[:2] == 8).all() and not mask[2:].any()
 
 
+def test_photos_are_read_as_asked(job, tmp_path):
+    Image.new('RGBA', (6, 4), (9, 9, 9, 0)).save(tmp_path / 'a.png')
+    refiner = Recorder(background=0.8)
+    MaskMaker(tmp_path / 'out', refiner, reading=dict(alpha_color=(1, 2, 3)))(job)
+    assert refiner.seen[0][0][:, 0, 0].tolist() == [1, 2, 3]
+
+
 def test_errors_name_the_file(job, tmp_path):
     with pytest.raises(ValueError, match=r'a\.npz: class ids .* outside 0\.\.4'):
         MaskMaker(tmp_path / 'out', ThresholdRefiner(), num_classes=5)(job)

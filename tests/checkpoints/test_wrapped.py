@@ -5,7 +5,14 @@ import torch
 from mmengine.runner import load_checkpoint
 from mmseg.models.backbones import ResNetV1c
 
-from mmwsss.checkpoints.wrapped import find_prefix, refuse_foreign_weights, unwrap_state
+from mmwsss.checkpoints.wrapped import (
+    check_finite_weights,
+    find_prefix,
+    meta_of,
+    refuse_foreign_weights,
+    state_of,
+    unwrap_state,
+)
 from mmwsss.models.backbones import EfficientNetLite, PyramidResNet, TokenViT
 
 ARCH = dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=64)
@@ -72,3 +79,34 @@ def test_prefixes():
     assert find_prefix(['x.y'], ['q']) == ('', 0)
     state, prefix = unwrap_state(dict(ema=dict(w=torch.ones(1)), step=1), ['w'])
     assert list(state) == ['w'] and prefix == 'ema.'
+
+
+@pytest.mark.parametrize(
+    'content, kind',
+    [
+        ([1], 'list'),
+        (torch.zeros(2), 'Tensor'),
+        ({1: torch.zeros(2)}, 'dict'),
+        (dict(state_dict='x'), 'str'),
+        (dict(state_dict=[1]), 'list'),
+    ],
+)
+def test_what_holds_no_weights_by_name(content, kind):
+    with pytest.raises(ValueError, match=f'holds a {kind}, not a dictionary of weights'):
+        state_of(content)
+
+
+def test_weights_and_notes():
+    weights = dict(w=torch.zeros(2))
+    assert state_of({'module.w': weights['w']}) == state_of(dict(state_dict=weights)) == weights
+    assert meta_of(dict(meta=dict(epoch=1))) == dict(epoch=1)
+    assert meta_of(dict(meta='x')) == meta_of({}) == {}
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_that_are_not_finite(value):
+    model = torch.nn.Linear(2, 2)
+    check_finite_weights(model, 'a.pth')
+    torch.nn.init.constant_(model.bias, value)
+    with pytest.raises(ValueError, match=r'a\.pth: the weights bias are not all finite'):
+        check_finite_weights(model, 'a.pth')

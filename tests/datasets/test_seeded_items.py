@@ -1,6 +1,7 @@
 """Seeds of items: by item, not by process."""
 
 import numpy as np
+import pytest
 import torch
 from mmengine.dataset import BaseDataset, ConcatDataset
 from torch.utils.data import DataLoader
@@ -54,3 +55,15 @@ def test_other_data_sets_are_left_alone():
     before = torch.get_rng_state()
     dataset.get_data_info(0)
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_an_item_that_fails_is_named(workers):
+    dataset = Draws(3)
+    dataset.pipeline.transforms.append(lambda _: {}['missing'])
+    with pytest.raises(RuntimeError, match=r"0: KeyError: 'missing'"):
+        numbers(dataset, workers)
+    dataset.pipeline.transforms[-1] = lambda _: int('b.png: unreadable mask')
+    with pytest.raises(ValueError, match='unreadable mask') as error:
+        numbers(dataset, workers)
+    assert 'RuntimeError' not in str(error.value)

@@ -6,7 +6,9 @@ or puts something else in its place; the outcome is ``'refused'`` (one line that
 """
 
 import io
+import json
 import os
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from PIL import Image
 
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.preparation.check_report import CheckReport
+from mmwsss.preparation.exports import FORMATS, MaskItem
 from mmwsss.preparation.file_check import check_image, check_mask
 from mmwsss.preparation.json_stream import JSONArrays
 from mmwsss.preparation.list_check import check_id_list
@@ -34,6 +37,7 @@ from mmwsss.utils.io import (
     write_cam,
     write_mask,
 )
+from mmwsss.utils.proposal_io import read_proposals
 from mmwsss.utils.tag_sources import tags_from_xml
 
 SIZE = (12, 16)
@@ -168,6 +172,42 @@ READERS = {
 }
 
 
+def _annotations(name):
+    """Reader of an annotation format, with a file that it has written itself."""
+    reader = FORMATS[name](('background', 'dog', 'cat'))
+
+    def write(path):
+        mask = np.zeros(SIZE, np.uint8)
+        mask[2:9, 3:12], mask[5:7, 5:7] = 1, 2
+        with tempfile.TemporaryDirectory() as folder:
+            reader.write(iter([MaskItem('a', Path('a.jpg'), mask)]), Path(folder))
+            (made,) = [file for file in Path(folder).iterdir() if file.suffix == path.suffix][:1]
+            path.write_bytes(made.read_bytes())
+
+    suffix = '.xml' if name == 'cvat' else '.json'
+    return Reader(suffix, lambda path: list(reader.read(path)), write, True)
+
+
+READERS.update(
+    {
+        **{f'annotations of {name}': _annotations(name) for name in ('coco', 'labelme', 'cvat')},
+        'annotations of labelstudio': _annotations('labelstudio'),
+        'proposals.json': Reader(
+            '.json',
+            lambda path: list(read_proposals(path, SIZE)),
+            _text('[{"size": [12, 16], "counts": [100, 92]}]'),
+            True,
+        ),
+        'proposals.npz': Reader(
+            '.npz',
+            lambda path: list(read_proposals(path, SIZE)),
+            lambda path: np.savez(path, masks=np.ones((2, *SIZE), bool)),
+            True,
+        ),
+    }
+)
+
+
 def _in_place(make):
     def replace(path):
         path.unlink()
@@ -260,6 +300,26 @@ def _zip_bomb(path):
             member.write(stream.getvalue())
             for _ in range(1024):
                 member.write(bytes(1 << 20))
+
+
+def _edited(change):
+    """Change what a JSON file holds."""
+
+    def edit(path):
+        data = json.loads(path.read_text())
+        change(data)
+        path.write_text(json.dumps(data))
+
+    return edit
+
+
+def _replaced(old, new):
+    def edit(path):
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return edit
 
 
 GREY = np.ones(SIZE, np.uint8)
@@ -381,6 +441,84 @@ OWN = {
     ('xml', 'unknown encoding'): (_text('<?xml version="1.0" encoding="x-none"?><a/>'), 'refused'),
     ('xml', 'object without name'): (_text('<annotation><object/></annotation>'), 'refused'),
     ('xml', 'nested'): (_text('<a>' * 50_000), 'refused'),
+    **{
+        ('annotations of coco', kind): (_edited(change), 'refused')
+        for kind, change in {
+            'a huge image': lambda data: data['images'][0].update(width=10**6, height=10**6),
+            'a size of text': lambda data: data['images'][0].update(width='wide'),
+            'a negative size': lambda data: data['images'][0].update(width=-4),
+            'runs beyond the image': lambda data: data['annotations'][0].update(
+                segmentation=dict(size=[12, 16], counts='o' * 40 + '0')
+            ),
+            'runs too short': lambda data: data['annotations'][0].update(
+                segmentation=dict(size=[12, 16], counts=[3])
+            ),
+            'runs of 10^18': lambda data: data['annotations'][0].update(
+                segmentation=dict(size=[12, 16], counts=[10**18, 10**18])
+            ),
+            'no runs': lambda data: data['annotations'][0].update(segmentation={}),
+            'outlines of text': lambda data: data['annotations'][0].update(segmentation=[['x']]),
+            'outlines that are not finite': lambda data: data['annotations'][0].update(
+                segmentation=[[float('nan')] * 6]
+            ),
+            'an unknown class': lambda data: data['categories'][0].update(name='bird'),
+            'an unknown image': lambda data: data['annotations'][0].update(image_id=9),
+            'images that are no list': lambda data: data.update(images=5),
+            'an image twice': lambda data: data['images'].append(dict(data['images'][0], id=2)),
+        }.items()
+    },
+    **{
+        ('annotations of labelme', kind): (_edited(change), 'refused')
+        for kind, change in {
+            'a huge image': lambda data: data.update(imageWidth=10**6, imageHeight=10**6),
+            'no size': lambda data: data.pop('imageWidth'),
+            'points of text': lambda data: data['shapes'][0].update(points='x'),
+            'no points': lambda data: data['shapes'][0].update(points=[]),
+            'a label that is a list': lambda data: data['shapes'][0].update(label=['dog']),
+        }.items()
+    },
+    **{
+        ('annotations of labelstudio', kind): (_edited(change), 'refused')
+        for kind, change in {
+            'a huge image': lambda data: data[0]['predictions'][0]['result'][0].update(
+                original_width=10**6, original_height=10**6
+            ),
+            'bytes above 255': lambda data: data[0]['predictions'][0]['result'][0]['value'].update(
+                rle=[999]
+            ),
+            'no data': lambda data: data[0].pop('data'),
+            'a task of text': lambda data: data.append('x'),
+        }.items()
+    },
+    **{
+        ('annotations of cvat', kind): (_replaced(old, new), 'refused')
+        for kind, old, new in (
+            ('a huge image', 'width="16" height="12"', 'width="1000000" height="1000000"'),
+            ('a mask outside', 'left="3"', 'left="300"'),
+            ('a mask before the edge', 'left="3"', 'left="-3"'),
+            ('other runs', 'rle="', 'rle="7, '),
+            ('runs of text', 'rle="', 'rle="x, '),
+            ('no runs', 'rle=', 'runs='),
+            ('an unknown class', 'label="dog"', 'label="bird"'),
+        )
+    },
+    ('proposals.json', 'runs too long'): (
+        _text('[{"size": [12, 16], "counts": [200]}]'),
+        'refused',
+    ),
+    ('proposals.json', 'size of text'): (_text('[{"size": "x", "counts": [192]}]'), 'refused'),
+    ('proposals.json', 'counts of a number'): (
+        _text('[{"size": [12, 16], "counts": 192}]'),
+        'refused',
+    ),
+    ('proposals.npz', 'floats'): (
+        lambda path: np.savez(path, masks=np.full((1, *SIZE), np.nan)),
+        'refused',
+    ),
+    ('proposals.npz', 'objects'): (
+        lambda path: np.savez(path, masks=np.array([{}], object)),
+        'refused',
+    ),
     ('sbd', 'other variable'): (
         lambda path: __import__('scipy.io').io.savemat(path, {'a': 1}),
         'refused',

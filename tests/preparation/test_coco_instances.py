@@ -13,8 +13,8 @@ from mmwsss.preparation.coco_instances import (
     coco_label_map,
     index_annotations,
     rle_extent,
-    unpack_runs,
 )
+from mmwsss.utils.run_lengths import unpack_runs
 
 codes = pytest.importorskip('pycocotools.mask')
 SQUARE = [1.0, 1.0, 5.0, 1.0, 5.0, 4.0, 1.0, 4.0]

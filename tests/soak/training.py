@@ -15,6 +15,7 @@ OPTIONS = {
     'default_hooks.checkpoint.save_best': 'cam/mIoU',
     'default_hooks.checkpoint.rule': 'greater',
     'train_cfg.val_interval': 1,
+    'model.backbone.arch.num_layers': 1,
 }
 
 

@@ -114,9 +114,19 @@ def test_the_older_format_has_no_checksums(tmp_path):
     assert torch.equal(load_weights_only(path)['w'], torch.ones(3))
 
 
-def test_a_checkpoint_is_looked_for(tmp_path):
-    with pytest.raises(FileNotFoundError, match='none.pth: checkpoint not found'):
-        check_checkpoint(tmp_path / 'none.pth')
-    check_checkpoint('https://example.org/a.pth')
-    (tmp_path / 'a.pth').write_text('')
-    check_checkpoint(tmp_path / 'a.pth')
+def test_what_cannot_be_a_checkpoint_is_refused_by_its_kind(tmp_path):
+    check_checkpoint(save(tmp_path, 'good.pth', 1))
+    check_checkpoint('https://example.org/epoch_4.pth')  # whoever fetches it looks
+    with pytest.raises(FileNotFoundError, match='gone.pth: checkpoint not found'):
+        check_checkpoint(tmp_path / 'gone.pth')
+    os.mkfifo(tmp_path / 'pipe.pth')
+    (tmp_path / 'empty.pth').touch()
+    weights = save(tmp_path, 'flipped.pth', 1)
+    flip(weights, weights.read_bytes().index(b'\0\0\x80?'))
+    for name, reason in (
+        ('pipe', 'a named pipe, expected a file'),
+        ('empty', 'the file is empty'),
+        ('flipped', 'fetch it again, or go on from another one'),
+    ):
+        with pytest.raises(ValueError, match=f'{name}.pth: .*{reason}'):
+            check_checkpoint(tmp_path / f'{name}.pth')

@@ -30,6 +30,11 @@ def test_exit_codes(capsys):
             "error: [Errno 2] No such file or directory: 'x.txt'\n",
         ),
         (OSError(), 'error: OSError\n'),
+        (
+            OSError(28, 'No space left on device'),
+            'error: a file of this run: cannot be written, no space left on device; free some '
+            'space and run the same command again\n',
+        ),
     ],
 )
 def test_one_line_for_errors_of_the_user(error, line, capsys):

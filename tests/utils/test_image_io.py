@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmwsss.utils.image_io import open_image, read_image, shown_size, shrink
+from mmwsss.utils.image_io import (
+    open_image,
+    orientation_of,
+    read_image,
+    shown_size,
+    shrink,
+    upright_content,
+)
 
 SHOWN = np.random.default_rng(0).integers(0, 255, (6, 10, 3)).astype(np.uint8)
 # how a camera stores what is shown, by EXIF orientation
@@ -195,3 +202,23 @@ def test_shrinking():
     assert shrink(image, 45).shape == (15, 45, 3) and shrink(image, 1).shape == (1, 1, 3)
     with pytest.raises(ValueError, match='max_side'):
         shrink(image, 0)
+
+
+@pytest.mark.parametrize('turn', range(1, 9))
+@pytest.mark.parametrize('form, difference', [('PNG', 0), ('TIFF', 0), ('JPEG', 12), ('WEBP', 12)])
+def test_upright_copies_are_what_was_shown(form, difference, turn, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = turn, 'a camera'
+    rows = np.linspace(0, 200, 48)[:, None, None] + np.linspace(0, 50, 32)[None, :, None]
+    stored = Image.fromarray(np.broadcast_to(rows, (48, 32, 3)).astype(np.uint8))
+    stored.save(tmp_path / 'a.img', form, exif=exif)
+    content = upright_content(tmp_path / 'a.img')
+    if turn == 1:
+        assert content is None
+        return
+    (tmp_path / 'b.img').write_bytes(content)
+    shown, raw = read_image(tmp_path / 'a.img'), read_image(tmp_path / 'b.img', raw=True)
+    assert raw.shape == shown.shape
+    assert np.abs(raw.astype(int) - shown).max() <= difference
+    with Image.open(tmp_path / 'b.img') as image:
+        assert image.format == form and orientation_of(image) == 1

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mmwsss.utils.fingerprint import digest_settings, fingerprint
 from mmwsss.utils.io import read_json, write_cam, write_mask
@@ -88,3 +89,13 @@ def test_settings_without_the_weights_they_start_from():
     one = dict(type='X', init_cfg=dict(checkpoint='/a'), sizes=(1, 2))
     assert digest_settings(one) == digest_settings(dict(type='X', init_cfg=None, sizes=[1, 2]))
     assert digest_settings(one) != digest_settings(dict(one, sizes=(1, 3)))
+
+
+@pytest.mark.parametrize('name', ['a.bmp', 'a.tif', 'a.png', 'a.webp'])
+def test_one_pixel_makes_another_photo(name, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (200, 200, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / name, lossless=True)
+    before = fingerprint(tmp_path / name)
+    pixels[60, 70] ^= 1
+    Image.fromarray(pixels).save(tmp_path / name, lossless=True)
+    assert fingerprint(tmp_path / name) != before

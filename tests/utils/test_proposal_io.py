@@ -58,7 +58,7 @@ def test_files_are_found(tmp_path):
     [
         ('{}', 'expected a list of masks'),
         ('[3]', 'mask 0: expected run lengths'),
-        ('[{"size": [2, 2], "counts": [4]}]', r'its size is \(2, 2\), that of the image'),
+        ('[{"size": [2, 2], "counts": [4]}]', r'its size is \[2, 2\], that of the image'),
         ('[{"size": [9, 13], "counts": [4]}]', 'do not add up to 9 x 13 pixels'),
         ('[{"size": [9, 13], "counts": [-1, 118]}]', 'do not add up'),
         ('nothing', 'not a JSON file'),
@@ -74,7 +74,7 @@ def test_bad_json(content, message, tmp_path):
 
 def test_bad_npz(tmp_path):
     (tmp_path / 'a.npz').write_bytes(b'PK nothing')
-    with pytest.raises(ValueError, match=r'a\.npz: not a proposal file'):
+    with pytest.raises(ValueError, match=r'a\.npz: damaged proposal file'):
         list(read_proposals(tmp_path / 'a.npz', SIZE))
     np.savez(tmp_path / 'b.npz', masks=masks()[:, :3])
     with pytest.raises(ValueError, match=r'b\.npz: masks of shape \(4, 3, 13\)'):

@@ -70,6 +70,12 @@ def parse_args(argv=None):
         '--copy', action='store_true', help='copy the photos instead of linking to them'
     )
     parser.add_argument(
+        '--upright',
+        action='store_true',
+        help='store photos with an EXIF orientation anew, turned as viewers show them, for tools '
+        'that ignore the orientation; the others are linked or copied',
+    )
+    parser.add_argument(
         '--decode',
         action='store_true',
         help='decode every photo; otherwise its header and its end are checked',
@@ -120,6 +126,7 @@ def main(argv=None):
         renamed=renamed_tags(args),
         separator=args.separator,
         decode=args.decode,
+        upright=args.upright,
         workers=args.workers,
     )
     if args.report is not None:
@@ -127,7 +134,7 @@ def main(argv=None):
     sys.stderr.write(report.text() + '\n')
     if report.num_problems:
         return 1
-    write_photo_set(out, photos, copy=args.copy)
+    write_photo_set(out, photos, copy=args.copy, upright=args.upright)
     print(summary(photos, kind))
     print(
         f'wrote {out}: image_tags.csv, classes.txt and all.txt of {len(photos.table)} photos and '

@@ -5,7 +5,7 @@ from typing import Any
 from mmcv.transforms import BaseTransform
 
 from mmwsss.registry import TRANSFORMS
-from mmwsss.utils.image_io import read_image, shrink
+from mmwsss.utils.image_io import ALPHA_COLOR, read_image, shrink
 
 
 @TRANSFORMS.register_module()
@@ -22,6 +22,7 @@ class LoadImage(BaseTransform):
         max_side: Longest side of ``img``, pixels; None: as the item says.
         max_pixels: Largest photo, width x height; None: ``MMWSSS_MAX_MEGAPIXELS``.
         value_range: Of photos of more than 8 bits, see :func:`mmwsss.utils.io.read_image`.
+        alpha_color: R, G, B that transparent pixels show.
 
     Raises:
         FileNotFoundError: No such file.
@@ -34,10 +35,12 @@ class LoadImage(BaseTransform):
         max_side: int | None = None,
         max_pixels: float | None = None,
         value_range: str | tuple[float, float] = 'percentile',
+        alpha_color: tuple[int, int, int] = ALPHA_COLOR,
     ) -> None:
         self.max_side = max_side
         self.max_pixels = max_pixels
         self.value_range = value_range
+        self.alpha_color = alpha_color
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the image to ``results``."""
@@ -46,6 +49,7 @@ class LoadImage(BaseTransform):
             raw=results.get('raw_pixels', False),
             max_pixels=self.max_pixels,
             value_range=self.value_range,
+            alpha_color=self.alpha_color,
         )
         results['ori_shape'] = image.shape[:2]
         image = shrink(image, results.get('max_side') or self.max_side)

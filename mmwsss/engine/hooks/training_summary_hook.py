@@ -1,15 +1,18 @@
 """Summary of a training in the first lines of its log."""
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmwsss.registry import HOOKS
+from mmwsss.utils.env import write_environment
 
 
 @HOOKS.register_module()
 class TrainingSummaryHook(Hook):
     """Logs batch, updates and learning rate before the first step, each beside the value of the
     recipe, because a change of one of them is the first cause of numbers that are not reached.
+    Writes ``environment.json``.
 
     Args:
         lines (list[str]): What is known before the schedules exist.
@@ -23,7 +26,9 @@ class TrainingSummaryHook(Hook):
         self.note = note
 
     def before_train(self, runner: Runner) -> None:
-        """Log the lines and the learning rates of the first step."""
+        """Log the lines and the learning rates of the first step, and write the environment."""
+        if is_main_process():
+            write_environment(runner.work_dir, seed=runner.seed)
         rates = sorted({group['lr'] for group in runner.optim_wrapper.optimizer.param_groups})
         first = ', '.join(f'{rate:.4g}' for rate in rates)
         for line in [*self.lines, f'learning rates of the first step: {first}']:

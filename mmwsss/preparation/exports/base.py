@@ -9,6 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmwsss.functional.polygons import Region, connected_regions
+from mmwsss.utils.limits import check_pixels
+
+# what values of other kinds than expected lead to
+READ_ERRORS = (
+    ValueError,
+    OSError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+)
 
 
 class MaskItem(NamedTuple):
@@ -51,7 +64,6 @@ class MaskFormat(ABC):
     def write(self, items: Iterator[MaskItem], out: Path) -> None:
         """Write all items below the folder ``out``, atomically."""
 
-    @abstractmethod
     def read(self, source: Path, images: Path | None = None) -> Iterator[ReadMask]:
         """Masks of an annotation file or folder.
 
@@ -60,8 +72,46 @@ class MaskFormat(ABC):
             images (Path, optional): Folder of the photos, for formats that hold no sizes.
 
         Raises:
-            ValueError: Damaged file or unknown class; the message names the file.
+            FileNotFoundError: No such file.
+            ValueError: Damaged file, no mask, unknown class, or two masks of one image; the message
+                names the file.
         """
+        seen: set[str] = set()
+        try:
+            for found in self._read(source, images):
+                if found.id in seen:
+                    raise ValueError(f'{source}: two masks of the image {found.id!r}')
+                seen.add(found.id)
+                yield found
+            if not seen:
+                raise ValueError(f'{source}: holds no annotated image')
+        except READ_ERRORS as error:
+            if isinstance(error, (ValueError, OSError)) and str(source) in str(error):
+                raise
+            reason = f'has no {error}' if isinstance(error, KeyError) else str(error)
+            raise ValueError(
+                f'{source}: damaged annotations ({reason}); export them anew'
+            ) from error
+
+    @abstractmethod
+    def _read(self, source: Path, images: Path | None) -> Iterator[ReadMask]:
+        """Masks as :meth:`read` returns them, which deals with values of wrong kinds."""
+
+    def blank_mask(self, where: str | Path, height: object, width: object) -> NDArray[np.uint8]:
+        """Background of a size that a file declares.
+
+        Args:
+            where: File, for the message.
+            height, width: As read.
+
+        Raises:
+            ValueError: Not positive whole numbers, or more pixels than ``MMWSSS_MAX_MEGAPIXELS``.
+        """
+        sides = [int(str(side)) for side in (height, width)]
+        if min(sides) < 1:
+            raise ValueError(f'{where}: an image of {width}x{height} (width x height)')
+        check_pixels(where, sides[1], sides[0], 'image')
+        return np.zeros(sides, np.uint8)
 
     def regions(self, mask: NDArray[np.uint8]) -> Iterator[Region]:
         """Connected regions of a mask that are large enough."""

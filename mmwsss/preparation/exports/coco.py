@@ -10,6 +10,7 @@ from pycocotools import mask as coco_masks
 
 from mmwsss.functional.polygons import Region, fill_polygon, region_to_polygon
 from mmwsss.utils.io import read_json, write_json
+from mmwsss.utils.run_lengths import decode_runs
 
 from .base import MaskFormat, MaskItem, ReadMask
 
@@ -78,7 +79,7 @@ class COCOFormat(MaskFormat):
             iscrowd=0,
         )
 
-    def read(self, source: Path, images: Path | None = None) -> Iterator[ReadMask]:
+    def _read(self, source: Path, images: Path | None) -> Iterator[ReadMask]:
         """See :meth:`MaskFormat.read`; ``source`` is the file, or the folder that holds it."""
         path = source / 'annotations.json' if source.is_dir() else source
         content = read_json(path)
@@ -92,7 +93,7 @@ class COCOFormat(MaskFormat):
         except (KeyError, TypeError) as error:
             raise ValueError(f'{path}: not a COCO annotation file (missing {error})') from error
         for image in content['images']:
-            mask = np.zeros((image['height'], image['width']), np.uint8)
+            mask = self.blank_mask(path, image['height'], image['width'])
             # small regions over large ones, as tools show them
             for entry in sorted(of_image[image['id']], key=lambda entry: -entry.get('area', 0)):
                 name = names.get(entry['category_id'])
@@ -106,6 +107,4 @@ def _paint(mask: NDArray[np.uint8], segmentation: Any, label: int) -> None:
         for ring in segmentation:
             fill_polygon(mask, np.asarray(ring, float).reshape(-1, 2), label)
         return
-    if isinstance(segmentation['counts'], list):
-        segmentation = coco_masks.frPyObjects(segmentation, *mask.shape)
-    mask[coco_masks.decode(segmentation).astype(bool)] = label
+    mask[decode_runs(segmentation, mask.shape)] = label

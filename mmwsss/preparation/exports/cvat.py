@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mmwsss.functional.polygons import fill_polygon
 from mmwsss.utils.io import atomic_open
-from mmwsss.utils.limits import check_pixels, read_xml
+from mmwsss.utils.limits import read_xml
+from mmwsss.utils.run_lengths import fill_runs
 
 from .base import MaskFormat, MaskItem, ReadMask
 
@@ -58,14 +59,12 @@ class CVATFormat(MaskFormat):
         with atomic_open(out / 'annotations.xml') as file:
             ElementTree.ElementTree(root).write(file, encoding='utf-8', xml_declaration=True)
 
-    def read(self, source: Path, images: Path | None = None) -> Iterator[ReadMask]:
+    def _read(self, source: Path, images: Path | None) -> Iterator[ReadMask]:
         """See :meth:`MaskFormat.read`; ``source`` is the file, or the folder that holds it."""
         path = source / 'annotations.xml' if source.is_dir() else source
         root = read_xml(path, 'CVAT file', 'annotations')
         for image in root.iter('image'):
-            height, width = int(image.attrib['height']), int(image.attrib['width'])
-            check_pixels(path, width, height, 'image')
-            mask = np.zeros((height, width), np.uint8)
+            mask = self.blank_mask(path, image.attrib['height'], image.attrib['width'])
             for shape in sorted(image, key=lambda shape: int(shape.get('z_order', 0))):
                 if shape.tag in ('mask', 'polygon', 'box'):
                     self._paint(mask, shape, self.class_id(shape.get('label'), path))
@@ -78,8 +77,9 @@ class CVATFormat(MaskFormat):
                 int(float(shape.attrib[key])) for key in ('left', 'top', 'width', 'height')
             )
             counts = [int(part) for part in shape.attrib['rle'].split(',')]
-            # runs alternate, background first, in the box of the mask
-            inside = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(height, width)
+            if min(left, top) < 0 or top + height > mask.shape[0] or left + width > mask.shape[1]:
+                raise ValueError('a mask lies outside its image')
+            inside = fill_runs(counts, (height, width))  # in the box of the mask
             mask[top : top + height, left : left + width][inside] = label
             return
         if shape.tag == 'box':

@@ -63,7 +63,7 @@ class LabelStudioFormat(MaskFormat):
             predictions=[dict(model_version='mmwsss', result=results)],
         )
 
-    def read(self, source: Path, images: Path | None = None) -> Iterator[ReadMask]:
+    def _read(self, source: Path, images: Path | None) -> Iterator[ReadMask]:
         """See :meth:`MaskFormat.read`; ``source`` is the JSON export, or the folder that holds
         ``tasks.json``.
         """
@@ -80,8 +80,8 @@ class LabelStudioFormat(MaskFormat):
                     f'{where}: neither annotated nor predicted, so the size of its mask is not '
                     f'known; leave the task out of the export'
                 )
-            size = int(found[0]['original_height']), int(found[0]['original_width'])
-            mask = np.zeros(size, np.uint8)
+            first = found[0]
+            mask = self.blank_mask(where, first['original_height'], first['original_width'])
             for result in found:
                 self._paint(mask, result, where)
             yield ReadMask(_task_id(task['data']), mask)
@@ -142,7 +142,7 @@ def decode_brush(rle: list[int], size: tuple[int, ...]) -> NDArray[np.bool_]:
     Raises:
         ValueError: The bytes do not hold an image of this size.
     """
-    stream = ''.join(f'{byte:08b}' for byte in rle)
+    stream = ''.join(f'{byte:08b}' for byte in bytes(rle))
     at = 0
 
     def take(width: int) -> int:

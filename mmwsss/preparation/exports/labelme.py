@@ -48,18 +48,18 @@ class LabelmeFormat(MaskFormat):
             flags={},
         )
 
-    def read(self, source: Path, images: Path | None = None) -> Iterator[ReadMask]:
+    def _read(self, source: Path, images: Path | None) -> Iterator[ReadMask]:
         """See :meth:`MaskFormat.read`; ``source`` is a folder or one file."""
-        files = [source] if source.is_file() else sorted(source.rglob('*.json'))
+        files = sorted(source.rglob('*.json')) if source.is_dir() else [source]
         for path in files:
             content = read_json(path)
             if not isinstance(content, dict) or 'shapes' not in content:
                 raise ValueError(f'{path}: not a labelme file (it has no "shapes")')
-            mask = np.zeros((int(content['imageHeight']), int(content['imageWidth'])), np.uint8)
+            mask = self.blank_mask(path, content['imageHeight'], content['imageWidth'])
             for shape in content['shapes']:
                 points = _outline(shape, path)
                 fill_polygon(mask, points, self.class_id(shape['label'], path))
-            name = path.name if source.is_file() else path.relative_to(source).as_posix()
+            name = path.name if path == source else path.relative_to(source).as_posix()
             yield ReadMask(str(PurePosixPath(name).with_suffix('')), mask)
 
 

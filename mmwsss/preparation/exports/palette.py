@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from mmwsss.utils.image_io import open_image
 from mmwsss.utils.io import atomic_open, read_mask, voc_palette, write_mask
 
 from .base import MaskFormat, MaskItem, ReadMask
@@ -37,7 +38,7 @@ class PaletteFormat(MaskFormat):
             with atomic_open(out / f'{item.id}.tif') as file:
                 file.write(content.getbuffer())
 
-    def read(self, source: Path, images: Path | None = None) -> Iterator[ReadMask]:
+    def _read(self, source: Path, images: Path | None) -> Iterator[ReadMask]:
         """See :meth:`MaskFormat.read`; ``source`` is a folder."""
         for path in sorted(source.rglob('*')):
             if path.suffix in ('.png', '.tif'):
@@ -49,7 +50,7 @@ def geo_tags(image: Path) -> ImageFileDirectory_v2 | None:
     """GeoTIFF tags of a photo, or None where it has none."""
     if image.suffix.lower() not in ('.tif', '.tiff'):
         return None
-    with Image.open(image) as photo:
+    with open_image(image) as photo:
         tags = getattr(photo, 'tag_v2', {})
         found = {number: tags[number] for number in GEO_TAGS if number in tags}
         types = getattr(tags, 'tagtype', {})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -38,12 +39,11 @@ class YOLOFormat(MaskFormat):
         with atomic_open(out / 'data.yaml', 'w', encoding='utf-8') as file:
             yaml.safe_dump(content, file, allow_unicode=True, sort_keys=False)
 
-    def read(self, source: Path, images: Path | None = None) -> Iterator[ReadMask]:
+    def _read(self, source: Path, images: Path | None) -> Iterator[ReadMask]:
         """See :meth:`MaskFormat.read`; ``source`` is the folder with ``data.yaml`` and ``labels``;
         the sizes are those of the photos, by default in its folder ``images``.
         """
-        names = read_yaml(source / 'data.yaml')['names']
-        names = list(names.values()) if isinstance(names, dict) else list(names)
+        names = _class_names(source / 'data.yaml')
         labels = sorted((source / 'labels').rglob('*.txt'))
         ids = [path.relative_to(source / 'labels').with_suffix('').as_posix() for path in labels]
         photos = find_files(
@@ -56,7 +56,7 @@ class YOLOFormat(MaskFormat):
         for path, name, image in zip(labels, ids, photos):
             with open_image(image) as photo:
                 height, width = shown_size(photo)
-            mask = np.zeros((height, width), np.uint8)
+            mask = self.blank_mask(image, height, width)
             for number, line in enumerate(read_text(path, 'label file').splitlines(), 1):
                 words = line.split()
                 if not words:
@@ -64,7 +64,20 @@ class YOLOFormat(MaskFormat):
                 try:
                     points = np.array(words[1:], float).reshape(-1, 2) * (width, height)
                     label = self.class_id(names[int(words[0])], path)
-                except (ValueError, IndexError) as error:
+                except (ValueError, KeyError) as error:
                     raise ValueError(f'{path}, line {number}: {error}') from error
                 fill_polygon(mask, points, label)
             yield ReadMask(name, mask)
+
+
+def _class_names(path: Path) -> dict[int, Any]:
+    """Names by number of a ``data.yaml``.
+
+    Raises:
+        ValueError: Not such a file; the message names it.
+    """
+    content = read_yaml(path)
+    names = content.get('names') if isinstance(content, dict) else None
+    if not isinstance(names, (dict, list)):
+        raise ValueError(f'{path}: has no list of class names, "names"')
+    return dict(enumerate(names)) if isinstance(names, list) else names

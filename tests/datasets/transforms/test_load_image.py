@@ -31,6 +31,15 @@ def test_bad_images(tmp_path):
         LoadImage()({'img_path': str(tmp_path / 'b.jpg')})
 
 
+def test_transparent_pixels_and_deep_values_follow_the_options(tmp_path):
+    Image.new('RGBA', (7, 5), (9, 9, 9, 0)).save(tmp_path / 'clear.png')
+    results = LoadImage(alpha_color=(1, 2, 3))({'img_path': str(tmp_path / 'clear.png')})
+    assert (results['img'] == (3, 2, 1)).all()
+    Image.fromarray(np.full((5, 7), 1000, np.uint16)).save(tmp_path / 'deep.png')
+    results = LoadImage(value_range=(0, 2000))({'img_path': str(tmp_path / 'deep.png')})
+    assert (results['img'] == 128).all()
+
+
 def test_orientation_raw_pixels_and_size(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -443,3 +443,21 @@ def test_not_a_table_at_all(photos, tmp_path):
     (tmp_path / 'e.csv').write_bytes(b'image,tags\na,h\xe4us\n')
     assert one_line(image_tags(tmp_path / 'e.csv', photos), 'e.csv: not a UTF-8 text file')
     assert image_tags(tmp_path / 'a.csv', photos, '--rename', 'x').code == 2
+
+
+def test_photos_are_stored_upright(photos, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(photos / 'a.jpg') as image:
+        image.save(photos / 'a.jpg', exif=exif)
+    (tmp_path / 'tags.csv').write_text('image,tags\na,dog\nb,cat\n')
+    for _ in range(2):  # the second time the copy is there already
+        result = image_tags(tmp_path / 'tags.csv', photos, '--upright')
+        assert result.code == 0, result
+    turned, linked = (tmp_path / 'out' / 'JPEGImages' / name for name in ('a.jpg', 'b.jpg'))
+    assert linked.is_symlink() and not turned.is_symlink()
+    with Image.open(turned) as image:
+        assert image.size == (20, 24) and 0x0112 not in image.getexif()
+    turned.write_bytes((photos / 'b.jpg').read_bytes())
+    result = image_tags(tmp_path / 'tags.csv', photos, '--upright')
+    assert result.code == 1 and 'another photo of that name is there already' in result.err
