@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmwsss.apis.photo_options import add_photo_arguments, photo_options, set_photos
+from mmwsss.apis.photo_options import add_photo_arguments, set_photos
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction, unit_number
 
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
     console.print(f'{len(photos)} pictures, {device}, one at a time', markup=False)
     summary = args.out / 'results.json'
     with lock_folders(args.out, tool='demo.py'):
-        claim(args, photos)
+        claim(args, model, photos)
         results: Any = read_json(summary) if summary.is_file() else {}
         if not isinstance(results, dict):
             raise ValueError(f'{summary}: holds no results; delete it and run again')
@@ -105,22 +105,22 @@ def main(argv: list[str] | None = None) -> None:
     console.print(f'{args.out}: overlays, masks and maps of {len(photos)} pictures', markup=False)
 
 
-def claim(args: argparse.Namespace, photos: list['Photo']) -> None:
+def claim(args: argparse.Namespace, model: Any, photos: list['Photo']) -> None:
     """Refuse a folder of results of another model, other options or other photos."""
     import hashlib
 
-    from mmwsss.utils.fingerprint import fingerprint, fingerprint_checkpoint
+    from mmwsss.utils.fingerprint import digest_settings, fingerprint, fingerprint_checkpoint
     from mmwsss.utils.names import output_path
     from mmwsss.utils.output_folder import claim_output_folder
 
     settings = dict(
         checkpoint=fingerprint_checkpoint(args.checkpoint),
         config=None if args.config is None else Path(args.config).name,
-        options={key: str(value) for key, value in (args.cfg_options or {}).items()},
+        model=digest_settings(model.cfg.model),
+        pipeline=digest_settings(model.cfg.test_dataloader.dataset.pipeline),
         tags=args.tags,
         threshold=args.threshold,
         max_side=args.max_side,
-        **photo_options(args),
     )
     inputs = {
         photo.name: fingerprint(photo.source)

@@ -95,3 +95,15 @@ def test_bad_input(demo, photos):
     one_line(demo(photos / 'one.jpg', photos / 'folder'), 'have one name')
     assert demo(photos / 'one.jpg', '--threshold', 2).code == 2
     assert not (photos / 'out').exists()
+
+
+def test_another_model_or_photo_does_not_pass_for_the_old_one(demo, classifier, photos):
+    assert demo(photos / 'one.jpg').code == 0
+    former = classifier._replace(checkpoint=str(classifier.folder / 'epoch_1.pth'))
+    one_line(demo(photos / 'one.jpg', model=former), 'out', 'other settings (checkpoint)')
+    shutil.copy(photos / 'two.jpg', photos / 'one.jpg')
+    one_line(demo(photos / 'one.jpg'), 'out', 'made from other inputs', 'one')
+    shutil.rmtree(photos / 'out')
+    (photos / 'out').mkdir()
+    (photos / 'out' / 'results.json').write_text('[1]')
+    one_line(demo(photos / 'one.jpg'), 'results.json', 'holds no results')
