@@ -150,7 +150,7 @@ class WSSSRunner(Runner):
             checkpoint = _load_checkpoint(filename, map_location=map_location)
             state_of(checkpoint)  # refuses what holds none
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-            model = getattr(self.model, 'module', self.model)
+            model: Any = getattr(self.model, 'module', self.model)
             checkpoint = _load_checkpoint_to_model(
                 model, checkpoint, strict, revise_keys=revise_keys
             )

@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
 
     tried: int
     survived: int
-    compared: int
+    compared: int | str
     problems: list[str]
 
 

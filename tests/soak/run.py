@@ -7,7 +7,8 @@ import platform
 import re
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
@@ -17,15 +18,29 @@ import torch
 from mmwsss.preparation.toy_shapes import write_toy_shapes
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open
+from tests.hostile.tool_cases import Good, offence, tool_cases
 from tests.soak.faults import Faults, Killed
 from tests.soak.kills import Outcome, kill_pipeline
+from tests.soak.memory import MOST_JUMP, MOST_SLOPE, memory_of_evaluation
 from tests.soak.tiny_pipeline import ROOT
 from tests.soak.training import result, run, same
+from tests.soak.workers import compare_workers
+from tests.tools.program import CONFIGS, TINY, run_tool
 
 PAGE = ROOT / 'docs' / 'reliability.md'
 MEMORY = Path('/dev/shm')  # flushing thousands of files to a disk takes longer than all the rest
 MARK = '<!-- soak: {name} -->'
+ITEMS = 3000  # masks whose evaluation is watched
+SMALL = {
+    'model.backbone.arch.num_layers': 2,
+    'model.test_cfg.map_type': 'mct',
+    'train_cfg.max_epochs': 1,
+    'train_cfg.val_interval': 1,
+}
 TITLES = {
+    'tools': 'wrong checkpoints, configs, lists and photos given to the tools that take a network',
+    'workers': 'weights of every toy config trained with 0, 1, 2 and 4 data workers',
+    'memory': 'masks evaluated by one process: MiB per 100 masks; MiB that the end adds',
     'kills': 'SIGKILL of the process group at random moments of every stage of the toy pipeline',
     'steps': 'training killed at every step of writing (flush, rename, removal)',
     'disk': 'training on a disk that is full at every step of writing',
@@ -67,6 +82,55 @@ def fault_every_step(folder: Path, *, full_disk: bool) -> Outcome:
     return Outcome(tried, survived, len(whole['weights']) + len(whole['best']) + 3, problems)
 
 
+@contextmanager
+def chdir(folder: Path) -> Iterator[None]:
+    """Work in a folder."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def run_tool_cases(folder: Path, report: Callable[[str], None]) -> Outcome:
+    """Give every wrong input of ``tests/hostile/tool_cases.py`` to its tool."""
+    data, work = folder / 'toy', folder / 'run'
+    write_toy_shapes(data, train=8, val=3, test=2, size=(64, 80), workers=1)
+    options = {**TINY, **SMALL, 'data_root': data}
+    config = str(CONFIGS / 'mctformer_plus_toy.py')
+    trained = run_tool('train.py', config, '--work-dir', work, options=options)
+    if trained.code:
+        raise ValueError(trained.err)
+    good, found = Good(config, work / 'epoch_1.pth', data, options), []
+    all_cases = list(tool_cases())
+    with chdir(folder):
+        for number, case in enumerate(all_cases, 1):
+            found.append(offence(case, good, folder / 'case'))
+            if number % 20 == 0:
+                report(f'{number} of {len(all_cases)} wrong inputs')
+    problems = [text for text in found if text]
+    return Outcome(len(found), len(found) - len(problems), 0, problems)
+
+
+def check_memory(folder: Path, report: Callable[[str], None]) -> Outcome:
+    """Memory of an evaluation of 3,000 masks."""
+    slope, jump = memory_of_evaluation(folder, ITEMS, report)
+    good = slope < MOST_SLOPE and jump < MOST_JUMP
+    figures = f'{max(slope, 0.0):.2f}; {max(jump, 0.0):.1f}'
+    return Outcome(ITEMS, ITEMS if good else 0, figures, [] if good else [figures])
+
+
+def run_part(name: str, folder: Path, args: argparse.Namespace) -> Outcome:
+    """One row of the page."""
+    if name == 'kills':
+        return kill_pipeline(folder, args.kills, args.seed, _say)
+    if name in ('steps', 'disk'):
+        return fault_every_step(folder, full_disk=name == 'disk')
+    parts = dict(tools=run_tool_cases, workers=compare_workers, memory=check_memory)
+    return parts[name](folder, _say)
+
+
 def table_row(name: str, outcome: Outcome) -> str:
     """One row of the page."""
     machine = f'{platform.machine()}, {os.cpu_count()} CPUs, PyTorch {torch.__version__}'
@@ -99,10 +163,7 @@ def main() -> int:
     failed = 0
     for name in args.only:
         with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as scratch:
-            if name == 'kills':
-                outcome = kill_pipeline(Path(scratch), args.kills, args.seed, _say)
-            else:
-                outcome = fault_every_step(Path(scratch), full_disk=name == 'disk')
+            outcome = run_part(name, Path(scratch), args)
         replace_row(args.page, name, table_row(name, outcome))
         _say(f'{name}: {outcome.survived} of {outcome.tried} survived')
         for problem in outcome.problems:

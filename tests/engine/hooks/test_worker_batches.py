@@ -6,16 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.structures import BaseDataElement
 
 from mmwsss.engine.hooks import EpochSeedHook
-from mmwsss.preparation.toy_shapes import write_toy_shapes
-from mmwsss.utils.affinity_io import write_crf_maps
 from mmwsss.utils.compat import restart_workers
-from mmwsss.utils.io import read_image, write_mask
-from tests.engine.toy_runs import CONFIGS, toy_config
+from tests.engine.toy_runs import CONFIGS, training_config, write_toy_stages
 
 TRAININGS = sorted(path.name for path in CONFIGS.glob('*_toy*.py'))
 EPOCHS, LONGEST = 2, 6  # batches of a loop without epochs
@@ -47,28 +43,15 @@ def digest(node):
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    """Toy shapes with what the later stages read: masks and the labels of affinity networks."""
+    """Data of every stage."""
     root = tmp_path_factory.mktemp('batches') / 'toy'
-    write_toy_shapes(root, train=8, val=1, test=1, size=(64, 80), workers=1)
-    for path in sorted((root / 'JPEGImages').glob('train_*')):
-        size = read_image(path).shape[:2]
-        maps = np.random.default_rng(0).random((2, *size))
-        write_crf_maps(root / 'crf' / f'{path.stem}.npz', [0], maps, maps)
-        write_mask(root / 'labels' / f'{path.stem}.png', np.ones(size, np.uint8))
+    write_toy_stages(root)
     return root
 
 
 def batches(name, data, folder, workers):
     """Digests of the batches of two epochs, or of the first ones of an endless loop."""
-    loop = Config.fromfile(CONFIGS / name).train_cfg.type
-    length = {'train_cfg.max_iters': 1} if loop.endswith('IterBasedTrainLoop') else {}
-    config = toy_config(data, folder, config=name, workers=workers, **length)
-    dataset = config.train_dataloader.dataset
-    if dataset.type.endswith('AffinityDataset'):
-        kind = 'labels' if name.startswith('irn') else 'crf'
-        dataset.data_prefix.affinity_path = str(data / kind)
-    elif dataset.type.endswith('PseudoSegDataset'):
-        dataset.data_prefix.pseudo_mask_path = str(data / 'SegmentationClass')
+    config = training_config(name, data, folder, workers=workers)
     loader = Runner.build_dataloader(config.train_dataloader, seed=0)
     if config.train_cfg.type.endswith('EpochBasedTrainLoop'):
         loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
