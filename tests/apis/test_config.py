@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmwsss.apis import dataset_of_split, load_config
-from mmwsss.apis.config import read_config
+from mmwsss.apis.config import build_errors_named, read_config, require_sections
 from mmwsss.registry import DATASETS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -115,3 +116,37 @@ def test_a_config_that_moved_into_a_folder_is_found(tmp_path):
     (tmp_path / 'other' / 'a.py').write_text('x = 4\n')
     with pytest.raises(FileNotFoundError, match=r'a\.py: config not found'):
         read_config(tmp_path / 'a.py')
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('', 'has no model; is it the config of a network'),
+        ('model = 5', 'model is 5, expected dict'),
+        ('model = dict(a=1)', 'has no test_dataloader'),
+        ('model = dict(a=1)\ntest_dataloader = [1]', r'test_dataloader is \[1\], expected dict'),
+        ('model = dict(a=1)\ntest_dataloader = dict(b=1)', 'test_dataloader.dataset is missing'),
+    ],
+)
+def test_sections_that_a_tool_needs(text, message, tmp_path):
+    (tmp_path / 'mine.py').write_text(text)
+    config = Config.fromfile(tmp_path / 'mine.py')
+    with pytest.raises(ValueError, match=rf'mine\.py: {message}'):
+        require_sections(config, 'model', 'test_dataloader')
+    good = Config(dict(model=dict(a=1), test_evaluator=[dict(b=1)]))
+    require_sections(good, 'model', 'test_evaluator')
+
+
+@pytest.mark.parametrize('text', ['1 / 0', 'assert False', 'a = b', 'raise OSError("x")', 'a ='])
+def test_a_config_whose_python_fails(text, tmp_path):
+    (tmp_path / 'mine.py').write_text(text)
+    with pytest.raises(ValueError, match=r'mine\.py: not a valid config \(\w+Error'):
+        read_config(tmp_path / 'mine.py')
+
+
+def test_what_cannot_be_built_names_the_config():
+    config = Config(dict(model=dict(type='Nope')))
+    for error, text in ((KeyError('Nope is unknown'), 'Nope'), (TypeError('no b'), 'no b')):
+        with pytest.raises(ValueError, match=f'config: cannot be built: {text}'):
+            with build_errors_named(config):
+                raise error
