@@ -70,6 +70,7 @@ def test_everything_that_shows_a_picture(demo, photos):
 def test_predicted_tags_and_segmentation(demo, photos, segmentor):
     assert demo(photos / 'one.jpg').code == 0
     assert len(read_json(photos / 'out' / 'results.json')['one']['scores']) >= 1
+    shutil.rmtree(photos / 'out')  # it belongs to the other model
     result = demo(photos / 'two.jpg', model=segmentor)
     assert result.code == 0, result
     assert 'scores' not in read_json(photos / 'out' / 'results.json')['two']
