@@ -32,7 +32,7 @@ def test_every_reader_of_photos_is_told():
     assert changed.other.datasets[0].pipeline == [expected]
     same = config()
     set_photos(same, parse())
-    assert same == config() and photo_options(parse()) == {}
+    assert same._cfg_dict == config()._cfg_dict and photo_options(parse()) == {}
     assert photo_options(parse('--value-range', 'full')) == dict(value_range='full')
 
 
