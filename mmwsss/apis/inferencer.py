@@ -81,7 +81,7 @@ def init_model(
     return model.to(device).eval()
 
 
-def _class_names(content: Mapping[str, Any], origin: str) -> tuple[str, ...] | None:
+def _class_names(content: Mapping[str, Any], origin: str | Path) -> tuple[str, ...] | None:
     """Class names that a checkpoint carries; None where it says nothing."""
     meta = meta_of(content).get('dataset_meta')
     names = meta.get('classes') if isinstance(meta, Mapping) else None
