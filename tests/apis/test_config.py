@@ -41,7 +41,7 @@ def test_overrides_and_work_dir(tmp_path):
     ],
 )
 def test_sync_batchnorm_needs_processes_with_a_gpu_each(device, launcher, norm, monkeypatch):
-    monkeypatch.setattr('mmwsss.apis.config.get_device', lambda: device)
+    monkeypatch.setattr('mmengine.device.get_device', lambda: device)
     config = load_config(CONFIGS / 'deeplabv3plus_r18_toy_pseudo.py', launcher=launcher)
     assert config.model.backbone.norm_cfg.type == norm
     assert config.env_cfg.dist_cfg.backend == (
@@ -51,7 +51,7 @@ def test_sync_batchnorm_needs_processes_with_a_gpu_each(device, launcher, norm, 
 
 @pytest.mark.parametrize('device', ['cuda', 'cpu'])
 def test_mixed_precision_needs_a_gpu(device, monkeypatch):
-    monkeypatch.setattr('mmwsss.apis.config.get_device', lambda: device)
+    monkeypatch.setattr('mmengine.device.get_device', lambda: device)
     wrapper = load_config(CONFIGS / 'mctformer_plus_voc.py').optim_wrapper
     assert wrapper.type == (
         'mmengine.AmpOptimWrapper' if device == 'cuda' else 'mmengine.OptimWrapper'

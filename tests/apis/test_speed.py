@@ -75,7 +75,7 @@ def test_tf32_is_a_switch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_gpu_is_fed_and_its_optimizer_fused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config_module, 'get_device', lambda: 'cuda')
+    monkeypatch.setattr('mmengine.device.get_device', lambda: 'cuda')
     config = config_module.load_config('configs/mctformer_plus_voc.py')
     loader = config.train_dataloader
     assert loader.pin_memory and loader.persistent_workers and loader.prefetch_factor == 4
