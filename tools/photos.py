@@ -35,6 +35,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--rename', nargs='+', default=[], metavar='A=B', help='join tags: A is taken for B'
     )
     parser.add_argument(
+        '--class-map',
+        type=Path,
+        metavar='F',
+        help='YAML file of names to join and of a hierarchy, e.g. `vehicle: [car, bus]`',
+    )
+    parser.add_argument(
+        '--level',
+        type=int,
+        metavar='N',
+        help='of the hierarchy of --class-map, 1 for its outermost names (default: innermost)',
+    )
+    parser.add_argument(
+        '--separator', metavar='C', help='between the tags of a field of a table, e.g. ","'
+    )
+    parser.add_argument(
         '--max-side',
         type=int,
         metavar='PX',
@@ -97,6 +112,7 @@ def main() -> int:
     from mmwsss.apis.setup_check import pipeline_weights
     from mmwsss.apis.weights import check_weights
     from mmwsss.preparation.check_report import CheckReport
+    from mmwsss.preparation.class_map import renamed_tags
     from mmwsss.preparation.photo_set import read_photo_set, write_photo_set
     from mmwsss.utils.io import write_json
 
@@ -110,7 +126,8 @@ def main() -> int:
         args.folder,
         data,
         report,
-        renamed=dict(pair.partition('=')[::2] for pair in args.rename),
+        renamed=renamed_tags(args.rename, args.class_map, args.level),
+        separator=args.separator,
         workers=args.workers,
         max_side=side,
     )

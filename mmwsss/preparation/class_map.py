@@ -1,6 +1,6 @@
 """Names of tags that are joined, and hierarchies of classes, from a YAML file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,21 @@ def read_class_map(path: str | Path, level: int | None = None) -> dict[str, str]
         if result.setdefault(name, target) != target:
             raise ValueError(f'{path}: {name!r} belongs to {result[name]!r} and to {target!r}')
     return {name: target for name, target in result.items() if name != target}
+
+
+def renamed_tags(
+    pairs: Sequence[str], path: str | Path | None = None, level: int | None = None
+) -> dict[str, str]:
+    """Old name -> new name, of ``A=B`` pairs and of a file; the pairs also apply to what the file
+    makes.
+
+    Args:
+        pairs: Of the command line.
+        path, level: See :func:`read_class_map`; None: no file.
+    """
+    given = dict(pair.partition('=')[::2] for pair in pairs)
+    mapped = {} if path is None else read_class_map(path, level)
+    return {**given, **{name: given.get(target, target) for name, target in mapped.items()}}
 
 
 def _names(node: Any, keys: tuple[str, ...], path: str | Path) -> Iterator[tuple[str, tuple]]:

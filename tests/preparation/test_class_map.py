@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmwsss.preparation.class_map import read_class_map
+from mmwsss.preparation.class_map import read_class_map, renamed_tags
 
 TEXT = """
 animal:
@@ -32,6 +32,13 @@ vehicle: [car, bus]
 def test_levels(level, expected, tmp_path):
     (tmp_path / 'map.yaml').write_text(TEXT)
     assert read_class_map(tmp_path / 'map.yaml', level) == expected
+
+
+def test_pairs_apply_to_what_the_file_makes(tmp_path):
+    (tmp_path / 'map.yaml').write_text('vehicle: [car]\n')
+    found = renamed_tags(['vehicle=machine', 'x=y'], tmp_path / 'map.yaml')
+    assert found == dict(vehicle='machine', x='y', car='machine')
+    assert renamed_tags(['a=b']) == dict(a='b')
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,6 @@ def photos(pictures, out, *args):
     ran.clear()
     with (
         patch.object(Pipeline, '_run_stage', in_process),
-        patch.object(Pipeline, '_processes', lambda self, stage: 1),
         # the config lies elsewhere
         patch('mmwsss.apis.pipeline.find_folders', lambda config: (CONFIGS, TOOLS)),
         # test_own_photos.py
@@ -162,8 +161,11 @@ def test_bad_input(pictures, tmp_path):
 
 
 def test_dry_run_writes_nothing(pictures, tmp_path):
-    result = photos(pictures, tmp_path / 'out', '--dry-run')
+    (tmp_path / 'names.yaml').write_text('fruit: [apple]\n')
+    words = ['--class-map', tmp_path / 'names.yaml', '--rename', 'fruit=food']
+    result = photos(pictures, tmp_path / 'out', '--dry-run', *words)
     assert result.code == 0, result
+    assert '10 photos, 2 classes: food, leaf' in result.out
     assert '| classifier |    1.50 |       1.00 |' in result.out
     assert '| all        |    2.00 |       1.00 |' in result.out
     assert ran == [] and not (tmp_path / 'out').exists()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from mmwsss.datasets.class_names import load_class_names
 from mmwsss.preparation.check_report import CheckReport
-from mmwsss.preparation.class_map import read_class_map
+from mmwsss.preparation.class_map import renamed_tags
 from mmwsss.preparation.photo_set import read_photo_set, write_photo_set
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import format_option
@@ -94,13 +94,6 @@ def parse_args(argv=None):
     return args
 
 
-def renamed_tags(args):
-    """Old name -> new name; --rename applies to what --class-map makes."""
-    pairs = dict(pair.partition('=')[::2] for pair in args.rename)
-    mapped = read_class_map(args.class_map, args.level) if args.class_map else {}
-    return {**pairs, **{name: pairs.get(target, target) for name, target in mapped.items()}}
-
-
 def summary(photos, kind):
     """Table with the number of photos of each class."""
     counts = Counter(tag for tags in photos.table.values() for tag in tags)
@@ -123,7 +116,7 @@ def main(argv=None):
         report,
         listed=None if listed is None else load_class_names(listed)[1:],
         origin=listed or '',
-        renamed=renamed_tags(args),
+        renamed=renamed_tags(args.rename, args.class_map, args.level),
         separator=args.separator,
         decode=args.decode,
         upright=args.upright,
