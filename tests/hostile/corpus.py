@@ -533,6 +533,8 @@ def cases() -> Iterator[Case]:
     for name, reader in READERS.items():
         kinds = {**ANYTHING, **DAMAGE, **(PROSE if reader.binary else {})}
         for kind, (make, outcome) in kinds.items():
+            if (name, kind) == ('tag source', 'UTF-16'):
+                outcome = 'read'  # as Excel exports text
             yield Case(f'{name}: {kind}', name, make, outcome)
     for (name, kind), (make, outcome) in OWN.items():
         yield Case(f'{name}: {kind}', name, make, outcome)
