@@ -16,6 +16,7 @@ train_dataloader = dict(
 val_dataloader = None
 val_cfg = None
 val_evaluator = None
+evaluated = None  # the data set of the base
 test_dataloader = dict(
     dataset=dict(
         _delete_=True,

@@ -533,7 +533,7 @@ def test_pipelines(path, capsys):
         words = [
             PLACEHOLDER.sub(
                 lambda match: (
-                    configs if match[1] == 'configs' else '0.4' if match[3] else f'work/{match[1]}'
+                    configs if match[1] == 'configs' else '1' if match[3] else f'work/{match[1]}'
                 ),
                 str(arg),
             )

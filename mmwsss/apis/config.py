@@ -268,7 +268,7 @@ def build_errors_named(config: Config) -> Iterator[None]:
         yield
     except (TypeError, KeyError, AssertionError) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
-        file = config.filename or 'config'
+        file = getattr(config, 'filename', None) or 'config'
         raise ValueError(
             f'{file}: cannot be built: {message} (MMWSSS_DEBUG=1 shows where)'
         ) from error
@@ -284,7 +284,7 @@ def require_sections(config: Config, *names: str) -> None:
     Raises:
         ValueError: An entry is missing or is no ``dict(...)``. The message names the file.
     """
-    file = config.filename or 'config'
+    file = getattr(config, 'filename', None) or 'config'
     for name in names:
         section = config.get(name)
         if section is None:

@@ -26,7 +26,7 @@ FILES = sorted(
     path
     for folder in ('', 'ablations', 'msrc21')
     for path in (CONFIGS / folder).glob('*.py')
-    if 'train_dataloader' in Config.fromfile(path)
+    if {'train_dataloader', 'optim_wrapper'} <= set(Config.fromfile(path))
 )
 PROCESSES = 1, 2, 4
 IMAGES = dict(voc=10_582, coco=82_081, openimages=29_819)

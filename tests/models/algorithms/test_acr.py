@@ -143,7 +143,7 @@ def test_released_total():
         }
         for view in (1, 2)
     ]
-    losses += consistency._differences(*terms, (3, 4), ['hflip'] * 2, (3, 4)).values()
+    losses += consistency.differences(*terms, (3, 4), ['hflip'] * 2, (3, 4)).values()
     torch.testing.assert_close(sum(losses), data['total'])
 
 
