@@ -14,15 +14,3 @@ model = dict(
     loss_starts=dict(seg=60, attention=60, consistency=60, cam=90, separation=90),
     pseudo_label=dict(high=0.3, low=0.08, aux_high=0.3, aux_low=0.08, affinity_cam='main'),
 )
-max_iters = 180
-train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-param_scheduler = [
-    dict(
-        type='mmwsss.WarmupPolyLR',
-        warmup=20,
-        warmup_ratio=0.02,
-        power=0.9,
-        end=max_iters,
-        by_epoch=False,
-    )
-]

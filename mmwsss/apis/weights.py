@@ -254,7 +254,7 @@ def check_weights(needs: Iterable[Need]) -> None:
 
     Raises:
         FileNotFoundError: Where to get each, and where to put it.
-        ValueError: A file is no checkpoint, or a damaged one.
+        ValueError: A file is not a checkpoint, or is damaged.
     """
     needs = list(needs)
     missing = missing_weights(needs)
