@@ -129,13 +129,25 @@ def parse_args(argv=None):
         help='class names, background first: class ids are checked against it',
     )
     parser.add_argument(
+        '--batch-size',
+        type=int,
+        metavar='N',
+        help='images of one size that are refined together; masks stay the same (default: what the '
+        'memory of a GPU holds; 1 on a CPU, where processes are faster)',
+    )
+    parser.add_argument(
         '--workers',
         type=int,
         help='processes of a method without a network, on a CPU; 0: none (default: cores)',
     )
     add_launcher_argument(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.batch_size is not None and args.batch_size < 1:
+        parser.error('--batch-size must be at least 1')
+    if args.batch_size is not None and args.batch_size > 1 and args.workers:
+        parser.error('--batch-size above 1 works in one process: leave out --workers')
+    return args
 
 
 def background(text):
@@ -252,6 +264,7 @@ def write_masks(
 ) -> None:
     """Make the masks of ``(image id, CAM file, image file)`` that are not there yet."""
     from mmwsss.apis.config import read_config
+    from mmwsss.apis.mask_batches import MaskBatches
     from mmwsss.apis.refine import refiner_class, refiner_options
     from mmwsss.utils.file_jobs import write_files
     from mmwsss.utils.fingerprint import digest_settings, fingerprint_checkpoint
@@ -271,6 +284,8 @@ def write_masks(
         for name, value in refiner_options(kind).items()
     }
     reading = dict(photo_options(args), **(dict(raw_pixels=True) if args.raw_pixels else {}))
+    # one process feeds a device
+    together = not str(args.device).startswith('cpu') or (args.batch_size or 1) > 1
     before = write_files(
         lambda: maker or make_maker(args, config, refiner),
         entries,
@@ -278,9 +293,9 @@ def write_masks(
         suffix='.png',
         settings=dict(method=refiner['type'], **options, **network, **reading),
         processes=processes,
-        # one process feeds a device
-        workers=0 if kind.uses_network or not str(args.device).startswith('cpu') else args.workers,
+        workers=0 if kind.uses_network else args.workers,
         title=f'masks by {refiner["type"]}',
+        run=(lambda maker, jobs: MaskBatches(maker, args.batch_size)(jobs)) if together else None,
     )
     if processes.is_first:
         print(f'{args.out}: {len(entries)} masks ({before} were there)')

@@ -1,14 +1,14 @@
 """From a CAM file and its image to a pseudo mask, by any registered refiner."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from mmengine.config import Config
+from torch import Tensor
 
 from mmwsss.models.refiners import Refiner
 from mmwsss.registry import REFINERS
@@ -17,6 +17,22 @@ from mmwsss.utils.names import output_path
 from mmwsss.utils.transfer import send
 
 from .inferencer import init_model
+
+
+class Seeds(NamedTuple):
+    """What the mask of an image is made from.
+
+    Attributes:
+        img_id: Image id.
+        pixels: (3,H,W) uint8 RGB.
+        cams: (K,H,W) float32 in [0,1].
+        keys: (K,) class ids, ascending.
+    """
+
+    img_id: str
+    pixels: Tensor
+    cams: Tensor
+    keys: Tensor
 
 
 @dataclass
@@ -53,19 +69,42 @@ class MaskMaker:
             ValueError: Damaged file, size of the maps other than the image's, class id out of
                 range. The message names the file.
         """
+        seeds = self.read(job)
+        (label,) = self.labels([seeds])
+        return self.write(seeds.img_id, label)
+
+    def read(self, job: tuple[str, Path, Path]) -> Seeds:
+        """Maps and pixels of one image, on the host; arguments and errors of a call."""
         img_id, cam_path, image_path = job
         cams, keys, image = read_cam_and_image(
             cam_path, image_path, self.num_classes, raw=self.raw_pixels, **self.reading
         )
         order = keys.argsort()
-        pixels = torch.from_numpy(swap_channels(image)).permute(2, 0, 1)
-        (label,) = self.refiner.for_images([img_id]).labels(
-            [send(pixels, self.device)],
-            [send(torch.from_numpy(cams[order]), self.device)],
-            [send(torch.from_numpy(keys[order]), self.device)],
-            [image.shape[:2]],
+        return Seeds(
+            img_id,
+            torch.from_numpy(swap_channels(image)).permute(2, 0, 1),
+            torch.from_numpy(cams[order]),
+            torch.from_numpy(keys[order]),
         )
-        write_mask(output_path(self.out, img_id, '.png'), label.cpu().numpy().astype(np.uint8))
+
+    def labels(self, seeds: Sequence[Seeds]) -> list[Tensor]:
+        """Label maps (H,W) uint8 of images, on the host; images of one size are refined
+        together.
+        """
+        labels = self.refiner.for_images([item.img_id for item in seeds]).labels(
+            [send(item.pixels, self.device) for item in seeds],
+            [send(item.cams, self.device) for item in seeds],
+            [send(item.keys, self.device) for item in seeds],
+            [tuple(item.pixels.shape[-2:]) for item in seeds],
+        )
+        labels = [label.to(torch.uint8) for label in labels]
+        if len({(label.device, label.shape) for label in labels}) == 1:
+            return list(torch.stack(labels).cpu())  # the device is waited for once
+        return [label.cpu() for label in labels]
+
+    def write(self, img_id: str, label: Tensor) -> str:
+        """Write the mask of an image; returns its id."""
+        write_mask(output_path(self.out, img_id, '.png'), label.numpy())
         return img_id
 
 

@@ -1,6 +1,6 @@
 """Batches of images of one size, from a stream of images of any size."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -9,22 +9,18 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmwsss.engine.batch_images import note_images
-from mmwsss.utils.memory import memory_errors_named
-
-FREE_SHARE = 0.6  # of the free memory that a batch may take
-LARGEST = 32  # images of an automatic batch
+from mmwsss.utils.buckets import Buckets
+from mmwsss.utils.memory import count_fitting, memory_errors_named
 
 
-class SizeBuckets:
+class SizeBuckets(Buckets):
     """Collects collated batches of one image until as many as a batch has have the same sizes.
 
     Images of other sizes wait in buckets of their own; only exact sizes meet, so that an image gets
-    the numbers that it gets alone. At most ``waiting`` images are kept: beyond that the fullest
-    bucket becomes a batch.
+    the numbers that it gets alone.
 
     Args:
-        batch_size (int): Images of a batch; may be changed at any time.
-        waiting (int, optional): Default four batches.
+        batch_size, waiting: See :class:`~mmwsss.utils.buckets.Buckets`.
         by_tags (bool): Images of a batch also have the same tags (for maps whose cost grows with
             all classes of a batch).
     """
@@ -32,38 +28,21 @@ class SizeBuckets:
     def __init__(
         self, batch_size: int, *, waiting: int | None = None, by_tags: bool = False
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f'a batch has one image or more, got a batch size of {batch_size}')
-        self.batch_size = batch_size
-        self.waiting = waiting
+        super().__init__(batch_size, waiting=waiting)
         self.by_tags = by_tags
-        self._buckets: dict[Any, list[dict]] = {}
 
     def batches(self, stream: Iterable) -> Iterator[Any]:
-        """Batches of the images of ``stream``, every image once; order changes within a few
-        batches.
+        """Collated batches of the images of ``stream``, every image once; order changes within a
+        few batches.
         """
-        for data in stream:
-            if self.batch_size == 1 or not _is_single(data):
-                yield data
-                continue
-            bucket = self._buckets.setdefault(self._key(data), [])
-            bucket.append(data)
-            limit = 4 * self.batch_size if self.waiting is None else self.waiting
-            if len(bucket) >= self.batch_size:
-                yield self._take(bucket)
-            elif sum(map(len, self._buckets.values())) > limit:
-                yield self._take(max(self._buckets.values(), key=len))
-        for bucket in self._buckets.values():
-            while bucket:
-                yield self._take(bucket)
+        for items in self.lists(stream):
+            yield items[0] if len(items) == 1 else merge(items)
 
-    def _take(self, bucket: list[dict]) -> dict:
-        chosen = bucket[: self.batch_size]
-        del bucket[: self.batch_size]
-        return merge(chosen)
+    def key(self, item: Any) -> Hashable:
+        """Sizes of the views and of the image; None for what is a batch already."""
+        return self._sizes(item) if _is_single(item) else None
 
-    def _key(self, data: dict) -> tuple:
+    def _sizes(self, data: dict) -> tuple:
         views, sample = data['inputs'], data['data_samples'][0]
         shapes = tuple(
             tuple((view if isinstance(view, Tensor) else view[0]).shape) for view in views
@@ -124,7 +103,7 @@ class BatchPredictor:
     Args:
         model (BaseModel): In evaluation mode.
         batch_size (int, optional): Images of a batch. None: 1 on a CPU, where batches gain little;
-            else as many as fit into :data:`FREE_SHARE` of the memory that is free after the first
+            else as many as fit into 60 % of the memory that is free after the first
             image. A batch that does not fit is halved, and so are all that follow.
     """
 
@@ -157,11 +136,7 @@ class BatchPredictor:
         return [sample for part in split(data) for sample in self._predict(part)]
 
     def _measure(self, data: Any) -> list:
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        samples = self._predict(data)
-        used = max(1, torch.cuda.max_memory_allocated() - before)
-        free = torch.cuda.mem_get_info()[0]
-        self.buckets.batch_size = int(min(max(FREE_SHARE * free / used, 1), LARGEST))
+        samples, number = count_fitting(lambda: self._predict(data))
+        self.buckets.batch_size = number
         self.automatic = False
         return samples

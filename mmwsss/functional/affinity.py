@@ -218,20 +218,21 @@ def background_plane(cams: Tensor, background: float | tuple[str, float]) -> Ten
     """Background score to stack before class activation maps.
 
     Args:
-        cams (Tensor): (K,H,W) in [0,1]; K may be 0.
+        cams (Tensor): (...,K,H,W) in [0,1]; K may be 0.
         background (float | tuple): A constant, or ``('alpha', a)`` for (1 - max_k cam_k)^a.
 
     Returns:
-        Tensor: (1,H,W).
+        Tensor: (...,1,H,W).
 
     Raises:
         ValueError: ``background`` is neither.
     """
+    shape = (*cams.shape[:-3], 1, *cams.shape[-2:])
     if isinstance(background, int | float):
-        return cams.new_full((1, *cams.shape[-2:]), background)
+        return cams.new_full(shape, background)
     if len(background) != 2 or background[0] != 'alpha':
         raise ValueError(f"background must be a number or ('alpha', exponent), got {background!r}")
-    highest = cams.amax(0, keepdim=True) if len(cams) else cams.new_zeros((1, *cams.shape[-2:]))
+    highest = cams.amax(-3, keepdim=True) if cams.shape[-3] else cams.new_zeros(shape)
     return (1 - highest) ** background[1]
 
 

@@ -78,9 +78,12 @@ def gaussian_features(
 
 
 def bilateral_features(image: Tensor, sxy: float, srgb: float) -> Tensor:
-    """Positions and colours in standard deviations, (H*W,5), of an image (H,W,3) in 0..255."""
-    colors = image.to(torch.promote_types(image.dtype, torch.float32)).reshape(-1, 3) / srgb
-    return torch.cat([gaussian_features(image.shape[:2], sxy, device=image.device), colors], 1)
+    """Positions and colours in standard deviations, (...,H*W,5), of images (...,H,W,3) in
+    0..255.
+    """
+    colors = image.to(torch.promote_types(image.dtype, torch.float32)).flatten(-3, -2) / srgb
+    positions = gaussian_features(image.shape[-3:-1], sxy, device=image.device)
+    return torch.cat([positions.expand(*colors.shape[:-1], 2), colors], -1)
 
 
 def pairwise_kernels(
@@ -93,24 +96,35 @@ def pairwise_kernels(
     """The two normalised kernels of an image; they serve any number of unaries.
 
     Args:
-        image (Tensor): (H,W,3) RGB in 0..255.
+        image (Tensor): (H,W,3) RGB in 0..255; or (B,H,W,3), for the unaries of B images at once.
         gauss (tuple): (sxy, compat) of the smoothness kernel, pixels and weight.
         bilateral (tuple): (sxy, srgb, compat) of the appearance kernel.
         exact (bool): Sum over all pairs of pixels instead of filtering on the permutohedral
             lattice. Quadratic: for small images, or on a GPU (375 x 500 pixels: 3.5e10 pairs for
-            each of the iterations). The lattice is what pydensecrf uses: labels agree to the pixel,
-            while exact sums change about 0.2 % of them.
+            each of the iterations); of one image. The lattice is what pydensecrf uses: labels agree
+            to the pixel, while exact sums change about 0.2 % of them.
 
     Returns:
-        list[tuple]: Pairs (compat, function (N,K) -> (N,K)), N = H*W.
+        list[tuple]: Pairs (compat, function (N,K) -> (N,K)), N = H*W, or B*H*W.
     """
-    kernels = []
-    for features, compat in (
-        (gaussian_features(image.shape[:2], gauss[0], device=image.device), gauss[1]),
-        (bilateral_features(image, *bilateral[:2]), bilateral[2]),
-    ):
-        kernels.append((compat, _normalized_filter(features, exact)))
-    return kernels
+    positions = gaussian_features(image.shape[-3:-1], gauss[0], device=image.device)
+    smoothness = _normalized_filter(positions, exact)
+    if image.dim() == 4:
+        smoothness = _for_each_image(smoothness, len(image))
+    appearance = _normalized_filter(bilateral_features(image, *bilateral[:2]), exact)
+    return [(gauss[1], smoothness), (bilateral[2], appearance)]
+
+
+def _for_each_image(convolve: Callable[..., Any], images: int) -> Callable[..., Any]:
+    """A filter of N points as one of the points of several images: their values are channels."""
+
+    def together(values: Tensor) -> Tensor:
+        channels = values.shape[1]
+        side_by_side = values.view(images, -1, channels).transpose(0, 1).flatten(1)
+        filtered = convolve(side_by_side).unflatten(1, (images, channels))
+        return filtered.transpose(0, 1).reshape(values.shape)
+
+    return together
 
 
 def _normalized_filter(features: Tensor, exact: bool) -> Callable[..., Any]:
@@ -125,7 +139,8 @@ def _normalized_filter(features: Tensor, exact: bool) -> Callable[..., Any]:
         def convolve(values: Tensor) -> Tensor:
             return filter_lattice(lattice, values)
 
-    scale = convolve(features.new_ones(len(features), 1)).add_(1e-20).rsqrt_()
+    num_points = features.shape[:-1].numel()
+    scale = convolve(features.new_ones(num_points, 1)).add_(1e-20).rsqrt_()
     return lambda values: convolve(values * scale) * scale
 
 
@@ -134,18 +149,20 @@ def mean_field(unary: Tensor, kernels: list[tuple], num_iters: int) -> Tensor:
     """Mean-field inference: ``Q <- softmax(-U + sum compat * K Q)`` from ``Q = softmax(-U)``.
 
     Args:
-        unary (Tensor): (K,H,W) energies.
+        unary (Tensor): (K,H,W) energies; or (B,K,H,W), of B images of one size. The energy of a
+            label that an image does not have is infinite.
         kernels (list[tuple]): Kernels of :func:`pairwise_kernels`.
         num_iters (int): Iterations.
 
     Returns:
-        Tensor: (K,H,W) float32 marginals.
+        Tensor: Float32 marginals of the shape of ``unary``.
     """
-    logits = -unary.float().flatten(1).t()
+    labels_last = unary.movedim(-3, -1)
+    logits = -labels_last.float().flatten(0, -2)
     marginals = logits.softmax(1)
     for _ in range(num_iters):
         messages = logits.clone()
         for compat, convolve in kernels:
             messages += compat * convolve(marginals)
         marginals = messages.softmax(1)
-    return marginals.t().reshape(unary.shape)
+    return marginals.view(labels_last.shape).movedim(-1, -3).contiguous()

@@ -46,7 +46,9 @@ def build_lattice(features: Tensor) -> Lattice:
     """Place points on the lattice.
 
     Args:
-        features (Tensor): (N,d), divided by the standard deviations of the Gaussian.
+        features (Tensor): (N,d), divided by the standard deviations of the Gaussian; or (B,N,d),
+            the points of B images: those of one never meet those of another, and the lattice is
+            that of (B*N,d) points.
 
     Returns:
         Lattice: For :func:`filter_lattice`; serves any number of filterings.
@@ -56,6 +58,8 @@ def build_lattice(features: Tensor) -> Lattice:
             accelerator, which would have to be waited for, filtering gives NaN instead.
     """
     features = features if features.dtype == torch.float64 else features.float()
+    images = len(features) if features.dim() == 3 else 1
+    features = features.reshape(-1, features.shape[-1])
     num_points, dims = features.shape
     device, axes = features.device, dims + 1
     if num_points == 0:
@@ -91,7 +95,7 @@ def build_lattice(features: Tensor) -> Lattice:
     base = rounded[:, :dims] * axes
     low = base.amin(0) - 2 * axes
     span = base.amax(0) + 2 * axes - low + 1
-    if device.type == 'cpu' and math.prod(span.tolist()) >= 1 << 62:
+    if device.type == 'cpu' and images * math.prod(span.tolist()) >= 1 << 62:
         raise ValueError(
             f'features span '
             f'{[round(value) for value in (features.amax(0) - features.amin(0)).tolist()]} '
@@ -108,6 +112,9 @@ def build_lattice(features: Tensor) -> Lattice:
     keys.add_(torch.arange(axes, device=device) * stride.sum()).add_(
         ((base - low) * stride).sum(1, keepdim=True)
     )
+    if images > 1:  # each image has a range of keys of its own
+        image = torch.arange(images, device=device).repeat_interleave(num_points // images)
+        keys.add_((image * span.prod())[:, None])
     keys, order = torch.sort(keys.flatten(), stable=True)
     first = torch.ones_like(keys, dtype=torch.bool)
     first[1:] = keys[1:] != keys[:-1]
@@ -121,7 +128,7 @@ def build_lattice(features: Tensor) -> Lattice:
     offset = F.pad(start, (1, 0))
     splat_point = order // axes
     if device.type != 'cpu':  # nor whether keys overflow: the result then is NaN
-        fits = span.double().prod() < 2.0**62
+        fits = images * span.double().prod() < 2.0**62
         barycentric = torch.where(fits, barycentric, torch.nan)
 
     # 5. neighbours along axis j: the key minus one in every coordinate, plus d+1 in coordinate j

@@ -1,6 +1,6 @@
 """One file per image, written by several processes of one or several hosts; a rerun continues."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from .pool import bounded_map
 from .processes import Processes
 
 Entry = tuple[Any, ...]
+Run = Callable[[Any, Sequence[Entry]], Iterator[Any]]
 
 
 def write_files(
@@ -23,6 +24,7 @@ def write_files(
     processes: Processes,
     workers: int | None,
     title: str,
+    run: Run | None = None,
 ) -> int:
     """Write the files that are not there yet, each process a part of them.
 
@@ -37,6 +39,8 @@ def write_files(
         processes: Of the job.
         workers: Worker processes of each; 0: none; None: as many as its cores.
         title: Of the progress bar.
+        run: Works through the entries in this process, instead of worker processes: takes the
+            function of ``make_worker`` and the entries, yields once per file.
 
     Returns:
         How many files were there.
@@ -64,8 +68,12 @@ def write_files(
     jobs = [entries[index] for index in processes.share(pending)]
     if jobs:
         workers = processes.cores if workers is None else workers
-        results = bounded_map(
-            make_worker(), jobs, workers if len(jobs) > 1 else 0, name=lambda entry: entry[0]
+        results = (
+            run(make_worker(), jobs)
+            if run is not None
+            else bounded_map(
+                make_worker(), jobs, workers if len(jobs) > 1 else 0, name=lambda entry: entry[0]
+            )
         )
         for _ in track(results, total=len(jobs), description=title, disable=not processes.is_first):
             pass

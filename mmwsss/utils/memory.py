@@ -4,11 +4,16 @@ CPU.
 
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+
+FREE_SHARE = 0.6  # of the free memory that an automatic batch may take
+LARGEST_BATCH = 32  # images of an automatic batch
+Value = TypeVar('Value')
 
 
 def reset_peak_memory(device: torch.device) -> int:
@@ -55,6 +60,28 @@ def available_memory(device: torch.device) -> float:
         bound = int((group / 'memory.max').read_text())
         free = min(free, bound - int((group / 'memory.current').read_text()))
     return free
+
+
+def count_fitting(
+    first: Callable[[], Value], device: torch.device | str | None = None
+) -> tuple[Value, int]:
+    """Images that the free memory of the GPU holds together, by the memory that the first one
+    needs.
+
+    Args:
+        first: Works on one image, or few.
+        device: Of it; default the current GPU.
+
+    Returns:
+        tuple: What it returns, and a number from 1 to :data:`LARGEST_BATCH`: as often as the
+        memory of the call fits into :data:`FREE_SHARE` of what is then free.
+    """
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    result = first()
+    used = max(1, torch.cuda.max_memory_allocated(device) - before)
+    free = torch.cuda.mem_get_info(device)[0]
+    return result, int(min(max(FREE_SHARE * free / used, 1), LARGEST_BATCH))
 
 
 @contextmanager

@@ -1,8 +1,11 @@
 """Code that accelerators take gives the numbers of the code that CPUs take."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from mmwsss.apis.refine import MaskMaker, Seeds
 from mmwsss.functional.energy import dense_energy
 from mmwsss.functional.mixture import histogram
 from mmwsss.functional.par import pixel_adaptive_refinement
@@ -124,6 +127,31 @@ def test_refiners(name: str) -> None:
         assert not device.of('wait') and not device.of('mix'), device.report('wait', 'mix')
     assert (label.host != expected).float().mean() < 0.01  # rounding where scores tie
     assert len(expected.unique()) > 1
+
+
+@pytest.mark.parametrize('name', REFINERS)
+def test_masks_of_a_batch_wait_once(name: str, tmp_path: Path) -> None:
+    """Several images of one size: as many operations as one, and one copy to the host."""
+    kind, options = REFINERS[name]
+    maps = torch.rand(4, 2, 12, 16)
+    pixels = (255 * torch.rand(4, 3, 12, 16)).to(torch.uint8)
+    seeds = [
+        Seeds(str(index), image, stack[: 1 + index % 2], torch.arange(1 + index % 2))
+        for index, (image, stack) in enumerate(zip(pixels, maps))
+    ]
+    backend = dict(backend='torch') if name == 'crf' else {}
+    expected = MaskMaker(tmp_path, kind(**options, **backend)).labels(seeds)
+    launches = []
+    with EmulatedDevice() as device:
+        for count in (1, 4):
+            device.clear()
+            labels = MaskMaker(tmp_path, kind(**options), device='meta').labels(seeds[:count])
+            assert len(device.of('wait')) == 1, device.report('wait')
+            assert not device.of('mix'), device.report('mix')
+            launches.append(sum(device.operations.values()))
+    for label, host in zip(labels, expected):
+        assert (label != host).float().mean() < 0.02  # rounding where scores tie
+    assert launches[1] < 2.5 * launches[0] or name == 'threshold'
 
 
 @pytest.mark.parametrize('name', ['irn_voc', pytest.param('psa_voc', marks=pytest.mark.slow)])

@@ -249,6 +249,36 @@ def test_uncertain_pixels(method, refine, cams, toy_root):
     )
 
 
+@pytest.mark.parametrize('method', ['par', 'crf'])
+def test_batches(method, refine, tmp_path):
+    """Images that are refined together get the same masks; a folder is finished in any batch."""
+    options = ('--method', method)
+    if method == 'crf':
+        options += '--cfg-options', 'refiner.backend=torch'
+    _, single = refine(*options, '--batch-size', '1', out='single')
+    result, together = refine(*options, '--batch-size', '4')
+    assert '8 masks (0 were there)' in result.out
+    for name, mask in single.items():
+        np.testing.assert_array_equal(together[name], mask)
+    for name in list(single)[:3]:
+        (tmp_path / 'masks' / f'{name}.png').unlink()
+    result, again = refine(*options, '--batch-size', '2')
+    assert '8 masks (5 were there)' in result.out
+    np.testing.assert_array_equal(again[min(single)], single[min(single)])
+
+
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (('--batch-size', '0'), '--batch-size must be at least 1'),
+        (('--batch-size', '2', '--workers', '2'), 'leave out --workers'),
+    ],
+)
+def test_wrong_batches(args, message, refine):
+    result, _ = refine('--method', 'par', *args)
+    assert result.code == 2 and message in result.err
+
+
 def test_rerun(refine, cams, tmp_path):
     """Missing masks are made, others stay; other settings are refused."""
     _, before = refine('--method', 'threshold')

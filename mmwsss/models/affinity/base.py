@@ -163,12 +163,16 @@ class AffinityPropagator(BaseModel):
         return counts
 
     def prepare(self, image: Tensor, cams: Tensor) -> tuple[Tensor, Tensor]:
-        """Image (3,H,W) and maps (K,H,W) as float32 on the device of the network.
+        """Image (3,H,W) and maps (K,H,W), or several of both, as float32 on the device of the
+        network.
 
         Raises:
             ValueError: They differ in size.
         """
-        if image.dim() != 3 or cams.dim() != 3 or image.shape[-2:] != cams.shape[-2:]:
+        fits = image.dim() in (3, 4) and (
+            (*image.shape[:-3], *image.shape[-2:]) == (*cams.shape[:-3], *cams.shape[-2:])
+        )
+        if not fits or cams.dim() != image.dim():
             raise ValueError(
                 f'image (3,H,W) and cams (K,H,W) must have one size, got {tuple(image.shape)} and '
                 f'{tuple(cams.shape)}'

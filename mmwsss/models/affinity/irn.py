@@ -9,7 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
-from mmwsss.functional.affinity import affinity_edge, affinity_loss, displacement_loss, path_offsets
+from mmwsss.functional.affinity import (
+    affinity_edge,
+    affinity_loss,
+    background_plane,
+    displacement_loss,
+    path_offsets,
+)
 from mmwsss.functional.random_walk import random_walks
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
@@ -139,17 +145,18 @@ class IRNet(AffinityPropagator):
         return losses
 
     def boundary(self, image: Tensor, *, flip: bool = True) -> Tensor:
-        """Class boundary probability of an image.
+        """Class boundary probability of an image, or of B images of one size.
 
         Args:
-            image (Tensor): (3,H,W) normalised.
+            image (Tensor): (3,H,W) or (B,3,H,W) normalised.
             flip (bool): Average the logits with those of the mirrored image.
 
         Returns:
-            Tensor: (h,w) in [0,1], h=(H-1)//stride+1 and w likewise.
+            Tensor: (...,h,w) in [0,1], h=(H-1)//stride+1 and w likewise.
         """
         height, width = image.shape[-2:]
-        views = torch.stack([image, image.flip(-1)]) if flip else image[None]
+        images = image if image.dim() == 4 else image[None]
+        views = torch.cat([images, images.flip(-1)]) if flip else images
         multiple = max(self.feature_strides)
         right, below = (
             max(size + -size % multiple, self.min_test_size) - size for size in (width, height)
@@ -157,7 +164,11 @@ class IRNet(AffinityPropagator):
         with self.inference():
             logits = self.features(F.pad(views, (0, right, 0, below)))[0][:, 0].float()
         logits = logits[:, : (height - 1) // self.stride + 1, : (width - 1) // self.stride + 1]
-        return torch.sigmoid((logits[0] + logits[1].flip(-1)) / 2 if flip else logits[0])
+        if flip:
+            plain, mirrored = logits.chunk(2)
+            logits = (plain + mirrored.flip(-1)) / 2
+        edges = torch.sigmoid(logits)
+        return edges if image.dim() == 4 else edges[0]
 
     def propagate(
         self,
@@ -170,11 +181,12 @@ class IRNet(AffinityPropagator):
         background: float = 0.25,
         flip: bool = True,
     ) -> Tensor:
-        """Spread seeds over an image up to its class boundaries.
+        """Spread seeds over an image, or over B images of one size, up to the class boundaries.
 
         Args:
-            image (Tensor): (3,H,W) normalised.
-            cams (Tensor): (K,H,W) >= 0 of the classes in the image; K may be 0.
+            image (Tensor): (3,H,W) or (B,3,H,W) normalised.
+            cams (Tensor): (K,H,W) or (B,K,H,W) >= 0 of the classes in the image; K may be 0. An
+                image with fewer classes than others has maps of 0, which stay 0.
             beta (float): Exponent of the affinities.
             log2_steps (int): The walk has 2^log2_steps steps.
             radius (int): Neighbourhood of the walk in cells.
@@ -183,19 +195,20 @@ class IRNet(AffinityPropagator):
             flip (bool): See :meth:`boundary`.
 
         Returns:
-            Tensor: (K+1,H,W) float32 scores, background first; their argmax is the pseudo label.
+            Tensor: (...,K+1,H,W) float32 scores, background first; their argmax is the pseudo
+                label.
 
         Raises:
             ValueError: Image and maps differ in size.
         """
         image, cams = self.prepare(image, cams)
-        plane = cams.new_full((1, *image.shape[-2:]), background)
-        if not len(cams):
+        plane = background_plane(cams, background)
+        if not cams.shape[-3]:
             return plane
         walks = self.walks(
             image, cams, betas=(beta,), log2_steps=(log2_steps,), radius=radius, flip=flip
         )
-        return torch.cat([plane, next(walks)])
+        return torch.cat([plane, next(walks)], -3)
 
     def walks(
         self,
@@ -210,25 +223,27 @@ class IRNet(AffinityPropagator):
         """Spread seeds over an image by several walks, which share its boundaries and affinities.
 
         Args:
-            image (Tensor): (3,H,W) normalised, on the device of the network.
-            cams (Tensor): (K,H,W) on it, of at least one class.
+            image (Tensor): (3,H,W) or (B,3,H,W) normalised, on the device of the network.
+            cams (Tensor): (...,K,H,W) on it, of at least one class.
             betas (Sequence[float]): Exponents of the affinities.
             log2_steps (Sequence[int]): Ascending; a walk has 2^log2_steps steps.
             radius, flip: See :meth:`propagate`.
 
         Yields:
-            Tensor: (K,H,W) float32 scores, divided by their maximum over all classes; all numbers
-                of steps of the first exponent come first.
+            Tensor: (...,K,H,W) float32 scores, divided by their maximum over all classes; all
+                numbers of steps of the first exponent come first.
         """
         height, width = image.shape[-2:]
-        edge = self.boundary(image, flip=flip)
-        seeds = F.interpolate(cams[None], size=edge.shape, mode='bilinear', align_corners=False)[0]
-        seeds = seeds / seeds.amax((1, 2), keepdim=True).clamp_min(1e-5)
-        affinity = affinity_edge(edge[None], radius, full_border=True)[0]
+        single = image.dim() == 3
+        images, maps = (image[None], cams[None]) if single else (image, cams)
+        edge = self.boundary(images, flip=flip)
+        seeds = F.interpolate(maps, size=edge.shape[-2:], mode='bilinear', align_corners=False)
+        seeds = seeds / seeds.amax((2, 3), keepdim=True).clamp_min(1e-5)
+        affinity = affinity_edge(edge, radius, full_border=True)
         for beta in betas:
             for scores in random_walks(
                 affinity,
-                seeds * (1 - edge),
+                seeds * (1 - edge[:, None]),
                 radius,
                 beta=beta,
                 num_steps=[2**steps for steps in log2_steps],
@@ -236,9 +251,10 @@ class IRNet(AffinityPropagator):
                 offsets=path_offsets(radius),
             ):
                 scores = F.interpolate(
-                    scores[None], scale_factor=self.stride, mode='bilinear', align_corners=False
-                )[0, :, :height, :width]
-                yield scores / scores.max().clamp_min(1e-5)
+                    scores, scale_factor=self.stride, mode='bilinear', align_corners=False
+                )[..., :height, :width]
+                scores = scores / scores.amax((1, 2, 3), keepdim=True).clamp_min(1e-5)
+                yield scores[0] if single else scores
 
 
 class DisplacementHead(nn.Module):

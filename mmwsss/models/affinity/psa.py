@@ -134,24 +134,26 @@ class AffinityNet(AffinityPropagator):
         log2_steps: int = 6,
         background: float | tuple[str, int] = 0.39,
     ) -> Tensor:
-        """Spread seeds over an image.
+        """Spread seeds over an image, or over B images of one size.
 
         Args:
-            image (Tensor): (3,H,W) normalised.
-            cams (Tensor): (K,H,W) in [0,1] of the classes in the image; K may be 0.
+            image (Tensor): (3,H,W) or (B,3,H,W) normalised.
+            cams (Tensor): (K,H,W) or (B,K,H,W) in [0,1] of the classes in the image; K may be 0. An
+                image with fewer classes than others has maps of 0, which stay 0.
             beta (float): Exponent of the affinities.
             log2_steps (int): The walk has 2^log2_steps steps.
             background (float | tuple): Constant background score, or ``('alpha', a)`` for (1 -
                 max_k cam_k)^a.
 
         Returns:
-            Tensor: (K+1,H,W) float32 scores, background first; their argmax is the pseudo label.
+            Tensor: (...,K+1,H,W) float32 scores, background first; their argmax is the pseudo
+                label.
 
         Raises:
             ValueError: Image and maps differ in size.
         """
         image, cams = self.prepare(image, cams)
-        seeds = torch.cat([background_plane(cams, background), cams])
+        seeds = torch.cat([background_plane(cams, background), cams], -3)
         (scores,) = self.walks(image, seeds, betas=(beta,), log2_steps=(log2_steps,))
         return scores
 
@@ -161,22 +163,25 @@ class AffinityNet(AffinityPropagator):
         """Spread seeds over an image by several walks, which share its features and affinities.
 
         Args:
-            image (Tensor): (3,H,W) normalised, on the device of the network.
-            seeds (Tensor): (N,H,W) scores on it, the background among them.
+            image (Tensor): (3,H,W) or (B,3,H,W) normalised, on the device of the network.
+            seeds (Tensor): (...,N,H,W) scores on it, the background among them.
             betas (Sequence[float]): Exponents of the affinities.
             log2_steps (Sequence[int]): Ascending; a walk has 2^log2_steps steps.
 
         Yields:
-            Tensor: (N,H,W) float32 scores; all numbers of steps of the first exponent come first.
+            Tensor: (...,N,H,W) float32 scores; all numbers of steps of the first exponent come
+                first.
         """
         height, width = image.shape[-2:]
         # zeros beyond the border, background too
         seeds = block_average(seeds, self.stride)
+        padded = F.pad(image, (0, -width % self.stride, 0, -height % self.stride))
+        single = image.dim() == 3
+        if single:
+            padded, seeds = padded[None], seeds[None]
         with self.inference():
-            features = self.features(
-                F.pad(image, (0, -width % self.stride, 0, -height % self.stride))[None]
-            )
-        affinity = affinity_l1(features, self.radius, self.full_border)[0]
+            features = self.features(padded)
+        affinity = affinity_l1(features, self.radius, self.full_border)
         for beta in betas:
             for scores in random_walks(
                 affinity,
@@ -187,6 +192,6 @@ class AffinityNet(AffinityPropagator):
                 full_border=self.full_border,
             ):
                 scores = F.interpolate(
-                    scores[None], scale_factor=self.stride, mode='bilinear', align_corners=False
-                )
-                yield scores[0, :, :height, :width]
+                    scores, scale_factor=self.stride, mode='bilinear', align_corners=False
+                )[..., :height, :width]
+                yield scores[0] if single else scores

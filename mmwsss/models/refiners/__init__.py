@@ -1,6 +1,7 @@
 """Refinement of score maps: one interface, images and maps to scores (:class:`Refiner`)."""
 
 from .base import Refiner
+from .batch_refiner import BatchRefiner
 from .crf_refiner import CRFRefiner
 from .dense_crf import DenseCRF
 from .irn_refiner import IRNRefiner
@@ -14,6 +15,7 @@ from .threshold_refiner import ThresholdRefiner
 
 __all__ = [
     'PAR',
+    'BatchRefiner',
     'CRFRefiner',
     'DenseCRF',
     'IRNRefiner',

@@ -7,13 +7,13 @@ from torch import Tensor
 
 from mmwsss.registry import REFINERS
 
-from .base import Background, Backgrounds
+from .base import Background
+from .batch_refiner import BatchRefiner
 from .dense_crf import DenseCRF
-from .per_image_refiner import PerImageRefiner
 
 
 @REFINERS.register_module(name='crf')
-class CRFRefiner(PerImageRefiner):
+class CRFRefiner(BatchRefiner):
     """:class:`DenseCRF` on the background score and the maps, at the size of the image.
 
     Args:
@@ -39,12 +39,13 @@ class CRFRefiner(PerImageRefiner):
             preset, num_iters, gauss=gauss, bilateral=bilateral, prune=prune, backend=backend
         )
 
-    def refine_image(self, image: Tensor, cams: Tensor, backgrounds: Backgrounds) -> list[Tensor]:
-        """See :meth:`PerImageRefiner.refine_image`; the scores are marginals, which sum to 1. The
+    def refine_batch(
+        self, images: Tensor, stacks: Sequence[Tensor], counts: Sequence[int]
+    ) -> list[Tensor]:
+        """See :meth:`BatchRefiner.refine_batch`; the scores are marginals, which sum to 1. The
         kernels of an image are built once.
         """
-        stacks = [self.seeds(cams, image.shape[-2:], background) for background in backgrounds]
-        return crf_scores(self.crf, image, stacks)
+        return self.crf.refine_batch(images.permute(0, 2, 3, 1), stacks, counts)
 
 
 def crf_scores(crf: DenseCRF, image: Tensor, stacks: Sequence[Tensor]) -> list[Tensor]:

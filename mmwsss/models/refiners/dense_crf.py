@@ -139,6 +139,34 @@ class DenseCRF:
             return refined
         return [_all_channels(item, channels) for item, channels in zip(refined, kept)]
 
+    def refine_batch(
+        self, images: Tensor, probs: Sequence[Tensor], counts: Sequence[int]
+    ) -> list[Tensor]:
+        """Refine score maps of several images of one size.
+
+        Where the lattice runs in PyTorch, all images are filtered together: as many operations as
+        for one of them. Elsewhere they follow each other.
+
+        Args:
+            images (Tensor): (B,H,W,3) uint8 RGB.
+            probs (list[Tensor]): Score maps (B,K,H,W); of image b only the first ``counts[b]``
+                channels count.
+            counts (Sequence[int]): Labels of each image.
+
+        Returns:
+            list[Tensor]: Marginals in the order of ``probs``, 0 in channels that do not count.
+        """
+        backend = self.backend if probs[0].device.type == 'cpu' else self.backend_elsewhere
+        if backend == 'torch' and self.prune is None and len(images) > 1:
+            _check_image(images[0])
+            return self._refine_together(images, probs, counts)
+        refined = [torch.zeros_like(item, dtype=torch.float32) for item in probs]
+        for index, (image, count) in enumerate(zip(images, counts, strict=True)):
+            results = self.refine_many(image, [item[index, :count] for item in probs])
+            for target, result in zip(refined, results, strict=True):
+                target[index, :count] = result
+        return refined
+
     @staticmethod
     def from_labels(labels: ScoreMap, num_labels: int, gt_prob: float = 0.7) -> ScoreMap:
         """Score map (K,H,W) of a hard label map (H,W), for :meth:`__call__`; array in, array out
@@ -196,6 +224,18 @@ class DenseCRF:
             result = mean_field(unary_energy(tensor), kernels, self.num_iters)
             results.append(result if isinstance(item, torch.Tensor) else result.numpy())
         return results
+
+    def _refine_together(
+        self, images: Tensor, probs: Sequence[Tensor], counts: Sequence[int]
+    ) -> list[Tensor]:
+        device = probs[0].device
+        kernels = pairwise_kernels(send(images, device), self.gauss, self.bilateral)
+        numbers = torch.arange(probs[0].shape[1]).expand(len(counts), -1)
+        absent = send(numbers >= torch.tensor(counts)[:, None], device)[:, :, None, None]
+        return [
+            mean_field(unary_energy(item).masked_fill(absent, torch.inf), kernels, self.num_iters)
+            for item in probs
+        ]
 
     def __repr__(self) -> str:
         return (

@@ -9,16 +9,17 @@ from mmwsss.functional.cam import resize_maps
 from mmwsss.functional.par import DILATIONS
 from mmwsss.functional.pseudo_labels import labels_eq16, labels_two_pass, to_class_ids
 from mmwsss.registry import REFINERS
+from mmwsss.utils.transfer import send
 
-from .base import Background, Backgrounds, Sizes, Tensors
+from .base import Background, Sizes, Tensors
+from .batch_refiner import BatchRefiner, pad_and_stack, same_sizes, stack_images
 from .par import PAR
-from .per_image_refiner import PerImageRefiner
 
 RULES = ('two_pass', 'eq16', 'argmax')
 
 
 @REFINERS.register_module(name='par')
-class PARRefiner(PerImageRefiner):
+class PARRefiner(BatchRefiner):
     """:class:`PAR` on the maps; two thresholds make labels, and leave uncertain pixels 255.
 
     Args:
@@ -51,34 +52,45 @@ class PARRefiner(PerImageRefiner):
         self.rule, self.high, self.low = rule, high, low
         self.par = PAR(dilations, num_iters)
 
-    def refine_image(self, image: Tensor, cams: Tensor, backgrounds: Backgrounds) -> list[Tensor]:
-        """See :meth:`PerImageRefiner.refine_image`."""
-        pixels = image[None].to(cams.device).float()
-        stacks = [self.seeds(cams, image.shape[-2:], background) for background in backgrounds]
-        return [self.par(pixels, seeds[None])[0] for seeds in stacks]
+    def refine_batch(
+        self, images: Tensor, stacks: Sequence[Tensor], counts: Sequence[int]
+    ) -> list[Tensor]:
+        """See :meth:`BatchRefiner.refine_batch`."""
+        return [self.par(images.float(), seeds) for seeds in stacks]
 
     def labels(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """See :meth:`Refiner.labels`; by the rule of the constructor."""
         if self.rule == 'argmax':
             return super().labels(images, cams, tags, sizes)
-        return [
-            self._thresholded(image, maps, keys, tuple(size))
-            for image, maps, keys, size in zip(images, cams, tags, sizes, strict=True)
-        ]
+        results = [torch.zeros(tuple(size), dtype=torch.long) for size in sizes]
+        for group in same_sizes(images, sizes):
+            chosen = [index for index in group if len(tags[index])]
+            if not chosen:
+                continue
+            labels = self._thresholded(
+                [images[index] for index in chosen],
+                [cams[index] for index in chosen],
+                [tags[index] for index in chosen],
+                sizes[chosen[0]],
+            )
+            for index, label in zip(chosen, labels, strict=True):
+                results[index] = label
+        return results
 
     def _thresholded(
-        self, image: Tensor, maps: Tensor, keys: Tensor, size: Sequence[int]
+        self, images: Tensors, cams: Tensors, tags: Tensors, size: Sequence[int]
     ) -> Tensor:
-        """Labels (H,W) by two thresholds."""
-        if not len(keys):
-            return torch.zeros(size, dtype=torch.long)
-        pixels = resize_maps(image[None].to(maps.device).float(), size)
-        maps = resize_maps(maps[None].float(), size)
-        present = maps.new_ones(1, len(keys))
+        """Labels (B,H,W) of images of one size by two thresholds."""
+        maps = pad_and_stack([resize_maps(stack[None].float(), size)[0] for stack in cams])
+        pixels = resize_maps(stack_images(images, maps.device).float(), size)
+        classes = torch.nn.utils.rnn.pad_sequence(list(tags), batch_first=True).to(maps.device)
+        counts = send(torch.tensor([len(keys) for keys in tags]), maps.device)
+        slots = torch.arange(maps.shape[1], device=maps.device)
+        present = (slots < counts[:, None]).to(maps)
         if self.rule == 'eq16':
-            slots = labels_eq16(self.par(pixels, maps), present, self.low, self.high)
+            labels = labels_eq16(self.par(pixels, maps), present, self.low, self.high)
         else:
-            slots = labels_two_pass(
-                pixels, maps, present, self.high, self.low, par=self.par, num_slots=len(keys)
+            labels = labels_two_pass(
+                pixels, maps, present, self.high, self.low, par=self.par, num_slots=maps.shape[1]
             )
-        return to_class_ids(slots[0], keys.to(slots.device))
+        return to_class_ids(labels, classes)

@@ -1,14 +1,16 @@
 """Random walks of trained affinity networks: what PSA and IRN share."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mmwsss.functional.cam import resize_maps
 from mmwsss.models.affinity.base import AffinityPropagator
 
 from .base import Background, Refiner, Sizes, Tensors
-from .crf_refiner import crf_scores
+from .batch_refiner import pad_and_stack, same_sizes
 from .dense_crf import DenseCRF
 
 
@@ -57,16 +59,25 @@ class WalkRefiner(Refiner):
 
     def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
         """See :meth:`Refiner.refine`."""
-        results = []
-        for image, maps, size in zip(images, cams, sizes, strict=True):
-            bgr = image.flip(0)
-            inputs = self.network.data_preprocessor(dict(inputs=[bgr]), False)['inputs'][0]
-            maps = resize_maps(maps[None].float(), image.shape[-2:])[0]
-            scores = self.network.propagate(
-                inputs, maps.to(inputs.device), background=self.background, **self.walk
-            ).to(maps.device)
-            if self.crf is not None:
-                probabilities = scores / scores.sum(0).clamp_min(1e-5)
-                (scores,) = crf_scores(self.crf, image, [probabilities])
-            results.append(resize_maps(scores[None], size)[0])
+        results = [torch.empty(0)] * len(images)
+        for chosen in same_sizes(images):
+            pixels = torch.stack([images[index] for index in chosen])
+            maps = pad_and_stack(
+                [resize_maps(cams[i][None].float(), pixels.shape[-2:])[0] for i in chosen]
+            )
+            counts = [len(cams[index]) + 1 for index in chosen]
+            scores = self._walk(pixels, maps, counts)
+            for index, stack, count in zip(chosen, scores, counts, strict=True):
+                results[index] = resize_maps(stack[None, :count], sizes[index])[0]
         return results
+
+    def _walk(self, images: Tensor, maps: Tensor, counts: Sequence[int]) -> Tensor:
+        """Scores (B,K+1,H,W) of images (B,3,H,W) uint8 RGB and maps (B,K,H,W)."""
+        inputs = self.network.data_preprocessor(dict(inputs=list(images.flip(1))), False)['inputs']
+        scores = self.network.propagate(
+            inputs, maps.to(inputs.device), background=self.background, **self.walk
+        ).to(maps.device)
+        if self.crf is None:
+            return scores
+        probabilities = scores / scores.sum(1, keepdim=True).clamp_min(1e-5)
+        return self.crf.refine_batch(images.permute(0, 2, 3, 1), [probabilities], counts)[0]
