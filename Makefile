@@ -8,7 +8,7 @@ JOBS ?= 2
 PYTEST_ARGS ?=
 # what is pure or small, and one config per method; no command line, no second process
 FAST_TESTS := tests/functional tests/structures tests/evaluation tests/models/losses tests/models/heads \
-	tests/test_import_graph.py tests/test_layout.py tests/test_registry.py tests/test_configs.py
+	tests/test_import_graph.py tests/test_layout.py tests/test_repetition.py tests/test_registry.py tests/test_configs.py
 FAST := -m "not slow and not tools and not dist and not gpu"
 
 .PHONY: help setup demo test test-fast soak lint docs clean

@@ -3,7 +3,8 @@
 _base_ = ['deeplabv2_r101_voc_pseudo.py']
 model = dict(decode_head=dict(num_classes=81))
 data_root = 'data/coco14'
-images = dict(data_root=data_root, metainfo=None, classes='classes.txt')
+classes = 'classes.txt'
+images = dict(data_root=data_root, classes=classes)
 train_dataloader = dict(
     dataset=dict(
         ann_file='ImageSets/Segmentation/train.txt',

@@ -16,6 +16,7 @@ from mmwsss.checkpoints.released_weights import accept_released_weights, warn_of
 from mmwsss.checkpoints.wrapped import check_finite_weights, meta_of, state_of
 from mmwsss.registry import MODELS
 from mmwsss.utils.checkpoint_files import check_checkpoint
+from mmwsss.utils.class_lists import CLASS_LISTS
 from mmwsss.utils.env import check_device
 from mmwsss.utils.names import check_name
 
@@ -73,12 +74,18 @@ def init_model(
     if checkpoint is not None:
         names = _class_names(load_weights(model, checkpoint), checkpoint)
     model.cfg = cfg
-    model.class_names = tuple(
-        names
-        or cfg.get('classes')
-        or ('background', *map(str, range(getattr(model, 'num_classes', 0))))
-    )
+    model.class_names = names or _configured_names(cfg.get('classes')) or _numbered(model)
     return model.to(device).eval()
+
+
+def _configured_names(classes: Sequence[str] | str | None) -> tuple[str, ...]:
+    """Class names of a config: a list, or the name of a benchmark; none of a class file."""
+    return tuple(CLASS_LISTS.get(classes, ()) if isinstance(classes, str) else classes or ())
+
+
+def _numbered(model: Any) -> tuple[str, ...]:
+    """Numbers in place of class names, background first."""
+    return ('background', *map(str, range(getattr(model, 'num_classes', 0))))
 
 
 def _class_names(content: Mapping[str, Any], origin: str | Path) -> tuple[str, ...] | None:

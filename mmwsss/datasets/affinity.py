@@ -35,7 +35,8 @@ class AffinityDataset(SeededItems, BaseDataset):
         raw_pixels (bool): Read images without their EXIF orientation, as the annotations of VOC,
             SBD and COCO were drawn; other photos are read as viewers show them.
         pipeline (Sequence[dict | Callable]): Transforms.
-        indices, serialize_data, lazy_init: As in :class:`mmengine.dataset.BaseDataset`.
+        loading: ``indices``, ``serialize_data`` and ``lazy_init`` of
+            :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         FileNotFoundError: Images or files do not exist. The message names up to 20 of them.
@@ -52,9 +53,7 @@ class AffinityDataset(SeededItems, BaseDataset):
         affinity_suffix: str | Sequence[str] = ('.npz', '.png'),
         raw_pixels: bool = False,
         pipeline: Sequence[dict[str, Any]] = (),
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = True,
-        lazy_init: bool = False,
+        **loading: Any,
     ) -> None:
         self.raw_pixels = raw_pixels
         prefix = {'img_path': 'JPEGImages', **(data_prefix or {})}
@@ -70,11 +69,9 @@ class AffinityDataset(SeededItems, BaseDataset):
             ann_file=ann_file or '',
             data_root=data_root or '',
             data_prefix=prefix,
-            indices=indices,
-            serialize_data=serialize_data,
             pipeline=list(pipeline),
-            lazy_init=lazy_init,
             max_refetch=0,
+            **loading,
         )
 
     def load_data_list(self) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmwsss.utils.class_lists import CLASS_LISTS
 from mmwsss.utils.io import voc_palette
 from mmwsss.utils.limits import read_text
 from mmwsss.utils.names import check_name
@@ -15,8 +16,9 @@ def load_class_names(
     """Class names, background first.
 
     Args:
-        classes (Sequence[str] | str | Path): Names, or a text file with one name per line (relative
-            to ``data_root`` if it is found there).
+        classes (Sequence[str] | str | Path): Names, the name of a benchmark
+            (:data:`mmwsss.utils.class_lists.CLASS_LISTS`), or a text file with one name per line
+            (relative to ``data_root`` if it is found there).
         data_root (str | Path): Root of the data set.
 
     Returns:
@@ -27,6 +29,8 @@ def load_class_names(
         ValueError: Background is not first, a name appears twice or is unfit
             (:func:`mmwsss.utils.names.check_name`), or there is no other name.
     """
+    if isinstance(classes, str) and classes in CLASS_LISTS:
+        return CLASS_LISTS[classes]
     origin: str | Path = 'classes'
     if isinstance(classes, str | Path):
         file = Path(data_root or '') / classes

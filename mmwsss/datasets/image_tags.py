@@ -30,9 +30,9 @@ class ImageTagDataset(SeededItems, BaseDataset):
         ann_file (str): List of the image ids to use. Default: every image of the tag file.
         tags_file (str, optional): CSV or JSON, see :func:`mmwsss.utils.io.read_tags`. None, in test
             mode, for images without tags.
-        classes (Sequence[str] | str, optional): Class names, background first, or a
-            ``classes.txt``; may also be ``metainfo['classes']``. Default: background and the sorted
-            tags of the tag file.
+        classes (Sequence[str] | str, optional): Class names, background first, a ``classes.txt``,
+            or ``'voc'`` or ``'coco'``; may also be ``metainfo['classes']``. Default: background and
+            the sorted tags of the tag file.
         metainfo (dict, optional): Further meta information.
         img_suffix (str | Sequence[str]): Suffixes of the images, tried in order; an id may also
             carry its extension.
@@ -43,10 +43,10 @@ class ImageTagDataset(SeededItems, BaseDataset):
             maps are scaled back to the photo. Keeps memory and time of large photos in bounds.
         pipeline (Sequence[dict | Callable]): Transforms.
         test_mode (bool): Whether the data set serves evaluation or inference.
-        indices (int | Sequence[int], optional): Use only these images (a number: the first ones).
-        serialize_data (bool): Keep the list as bytes that worker processes share.
-        lazy_init (bool): Read no list until the first use.
         setup_hint (str): How to get the data; ends the message when files are missing.
+        loading: ``indices``, use only these images (a number: the first ones); ``serialize_data``,
+            keep the list as bytes that worker processes share (default True); ``lazy_init``, read
+            no list until the first use.
 
     Raises:
         FileNotFoundError: A folder, list, image or mask (test mode) does not exist. The message
@@ -70,10 +70,8 @@ class ImageTagDataset(SeededItems, BaseDataset):
         max_side: int | None = None,
         pipeline: Sequence[dict[str, Any]] = (),
         test_mode: bool = False,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = True,
-        lazy_init: bool = False,
         setup_hint: str = '',
+        **loading: Any,
     ) -> None:
         self.setup_hint = setup_hint
         self.raw_pixels = raw_pixels
@@ -97,12 +95,10 @@ class ImageTagDataset(SeededItems, BaseDataset):
             metainfo=metainfo,
             data_root=data_root,
             data_prefix={key: folder for key, folder in prefix.items() if folder is not None},
-            indices=indices,
-            serialize_data=serialize_data,
             pipeline=list(pipeline),
             test_mode=test_mode,
-            lazy_init=lazy_init,
             max_refetch=0,
+            **loading,
         )
         # named in the protocol of every metric; MMEngine would take a string in `metainfo` for a
         # file

@@ -37,8 +37,8 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
             to ``data_root`` if it is found there, else to the working directory; ``seg_map_path``:
             folder of the real masks, used in test mode only.
         ann_file (str): List of the image ids. Default: every image of the folder.
-        classes (Sequence[str] | str, optional): Class names, background first, or a
-            ``classes.txt``; may also be ``metainfo['classes']``.
+        classes (Sequence[str] | str, optional): Class names, background first, a ``classes.txt``,
+            or ``'voc'`` or ``'coco'``; may also be ``metainfo['classes']``.
         metainfo (dict, optional): Further meta information.
         img_suffix (str | Sequence[str]): Suffixes of the images, tried in order.
         seg_map_suffix (str): Suffix of the masks.
@@ -46,7 +46,8 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
             SBD and COCO were drawn; other photos are read as viewers show them.
         pipeline (Sequence[dict | Callable]): Transforms.
         test_mode (bool): Whether the data set serves evaluation or inference.
-        indices, serialize_data, lazy_init: As in :class:`mmengine.dataset.BaseDataset`.
+        loading: ``indices``, ``serialize_data`` and ``lazy_init`` of
+            :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         FileNotFoundError: Images or masks do not exist. The message names up to 20 of them.
@@ -66,9 +67,7 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
         raw_pixels: bool = False,
         pipeline: Sequence[dict[str, Any]] = (),
         test_mode: bool = False,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = True,
-        lazy_init: bool = False,
+        **loading: Any,
     ) -> None:
         self.raw_pixels = raw_pixels
         prefix = {'img_path': 'JPEGImages', **(data_prefix or {})}
@@ -96,12 +95,10 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
             metainfo=metainfo,
             data_root=data_root or '',
             data_prefix={key: folder for key, folder in prefix.items() if folder is not None},
-            indices=indices,
-            serialize_data=serialize_data,
             pipeline=list(pipeline),
             test_mode=test_mode,
-            lazy_init=lazy_init,
             max_refetch=0,
+            **loading,
         )
         # named in the protocol of every metric
         self._metainfo['split'] = Path(ann_file).stem if ann_file else 'all'

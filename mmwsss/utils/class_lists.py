@@ -108,3 +108,18 @@ COCO_CLASSES = (
     'hair drier',
     'toothbrush',
 )
+
+CLASS_LISTS = {'voc': VOC_CLASSES, 'coco': COCO_CLASSES}
+
+
+def benchmark_classes(name: str) -> tuple[str, ...]:
+    """Class names of a benchmark, background first.
+
+    Raises:
+        ValueError: The name is not one of :data:`CLASS_LISTS`.
+    """
+    if name not in CLASS_LISTS:
+        raise ValueError(
+            f'classes={name!r}: expected a list of class names or one of {", ".join(CLASS_LISTS)}'
+        )
+    return CLASS_LISTS[name]

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmwsss.apis import infer_cams, infer_masks, init_model, load_weights
 from mmwsss.functional.thresholds import labels_at_threshold
+from mmwsss.utils.class_lists import VOC_CLASSES
 from mmwsss.utils.image_io import shrink
 from tests.mctformer_golden import CAM_ARCH, build, inference, model_config
 
@@ -173,6 +174,7 @@ def test_model_from_config_and_checkpoint(tmp_path):
     assert (
         without.class_names == ('background', 'a', 'b', 'c') and without.test_cfg['flip'] is False
     )
+    assert init_model(tiny_config(), cfg_options={'classes': 'voc'}).class_names == VOC_CLASSES
     assert init_model(tiny_config()).class_names == ('background', '0', '1', '2')
 
 

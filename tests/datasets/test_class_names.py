@@ -3,6 +3,7 @@
 import pytest
 
 from mmwsss.datasets.class_names import load_class_names
+from mmwsss.utils.class_lists import VOC_CLASSES
 
 
 def test_names_and_files(tmp_path):
@@ -11,6 +12,7 @@ def test_names_and_files(tmp_path):
     (tmp_path / 'classes.txt').write_text('\ufeffbackground\n cat \n\ndog\n', encoding='utf-8')
     assert load_class_names('classes.txt', tmp_path) == names
     assert load_class_names(tmp_path / 'classes.txt', 'elsewhere') == names
+    assert load_class_names('voc', tmp_path) == VOC_CLASSES
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Class names of the benchmarks."""
 
-from mmwsss.utils.class_lists import COCO_CLASSES, VOC_CLASSES
+import pytest
+
+from mmwsss.utils.class_lists import COCO_CLASSES, VOC_CLASSES, benchmark_classes
 
 
 def test_numbers_and_order():
@@ -12,3 +14,9 @@ def test_numbers_and_order():
     # by ascending category id of COCO
     ids = {'person': 1, 'traffic light': 10, 'toilet': 62, 'toothbrush': 80}
     assert {name: COCO_CLASSES.index(name) for name in ids} == ids
+
+
+def test_lists_by_name():
+    assert benchmark_classes('voc') is VOC_CLASSES and benchmark_classes('coco') is COCO_CLASSES
+    with pytest.raises(ValueError, match="classes='cats': expected a list .* one of voc, coco"):
+        benchmark_classes('cats')

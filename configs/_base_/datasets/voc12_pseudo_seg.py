@@ -3,29 +3,7 @@
 # segmentation stage.
 data_root = 'data/VOCdevkit/VOC2012'
 pseudo_mask_dir = 'work_dirs/mctformer_plus_voc_pipeline/masks'
-classes = (
-    'background',
-    'aeroplane',
-    'bicycle',
-    'bird',
-    'boat',
-    'bottle',
-    'bus',
-    'car',
-    'cat',
-    'chair',
-    'cow',
-    'diningtable',
-    'dog',
-    'horse',
-    'motorbike',
-    'person',
-    'pottedplant',
-    'sheep',
-    'sofa',
-    'train',
-    'tvmonitor',
-)
+classes = 'voc'
 crop_size = (321, 321)
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
@@ -53,7 +31,7 @@ train_dataloader = dict(
         raw_pixels=True,
         ann_file='ImageSets/Segmentation/train_aug.txt',
         data_prefix=dict(img_path='JPEGImages', pseudo_mask_path=pseudo_mask_dir),
-        metainfo=dict(classes=classes),
+        classes=classes,
         pipeline=train_pipeline,
     ),
 )
@@ -68,7 +46,7 @@ val_dataloader = dict(
         raw_pixels=True,
         ann_file='ImageSets/Segmentation/val.txt',
         data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassAug'),
-        metainfo=dict(classes=classes),
+        classes=classes,
         test_mode=True,
         pipeline=test_pipeline,
     ),

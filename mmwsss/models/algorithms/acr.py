@@ -52,11 +52,7 @@ class ACRClassifier(TagClassifier):
         consistency: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(
-            backbone,
-            num_classes,
-            **options,
-        )
+        super().__init__(backbone, num_classes, **options)
         if self.backbone.num_class_tokens != 1:
             raise ValueError(
                 f'ACRClassifier needs one class token, got {self.backbone.num_class_tokens}; for '

@@ -61,11 +61,7 @@ class MCTformer(TagClassifier):
     ) -> None:
         backbone = dict(backbone)
         backbone.setdefault('num_class_tokens', num_classes)
-        super().__init__(
-            backbone,
-            num_classes,
-            **options,
-        )
+        super().__init__(backbone, num_classes, **options)
         if self.backbone.num_class_tokens != num_classes:
             raise ValueError(
                 f'{type(self).__name__} needs a class token per class: '

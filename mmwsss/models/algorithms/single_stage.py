@@ -139,11 +139,7 @@ class SingleStage(TagClassifier):
         pseudo_label: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(
-            backbone,
-            num_classes,
-            **options,
-        )
+        super().__init__(backbone, num_classes, **options)
         self.loss_weights = self._options('loss_weights', self.default_loss_weights, loss_weights)
         self.loss_starts = self._options(
             'loss_starts', dict.fromkeys(self.loss_weights, 0), loss_starts

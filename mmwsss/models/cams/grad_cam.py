@@ -10,7 +10,7 @@ from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 
 from .base import CAMMethod, token_rows
-from .gradients import attention_gradients, class_scores, differentiable
+from .gradients import attention_gradients, channel_maps, class_scores
 
 
 @MODELS.register_module()
@@ -47,27 +47,12 @@ class GradCAM(CAMMethod):
     def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
         if self.features == 'token':
-            return self._token_maps(model, features, keys)
+            return channel_maps(
+                model.backbone, features, lambda tokens: class_scores(model, tokens)[:, list(keys)]
+            )
         patches, rows = model.backbone.patch_rows, token_rows(model, keys)
         maps = []
         for _, position, weights, gradient in attention_gradients(model, features, keys, 1):
             head_weights = gradient[:, :, rows[position], patches].mean(-1, keepdim=True)
             maps.append((head_weights * weights[:, :, rows[position], patches]).mean(1).relu())
-        return torch.stack(maps, 1)
-
-    def _token_maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
-        backbone, maps = model.backbone, []
-        patches, last = backbone.patch_rows, backbone.num_layers - 1
-        with differentiable(features.layer_inputs[-1]) as x:
-            normed = backbone.first_norm(last, x).detach().requires_grad_()
-            tokens, _ = backbone.explain_layer(
-                last, x, grid=features.patch_map.shape[-2:], class_rows=True, normed=normed
-            )
-            scores = class_scores(model, tokens)
-            for position, key in enumerate(keys):
-                (gradient,) = torch.autograd.grad(
-                    scores[:, key].sum(), normed, retain_graph=position < len(keys) - 1
-                )
-                channel_weights = gradient[:, patches].mean(1, keepdim=True)
-                maps.append((channel_weights * normed.detach()[:, patches]).sum(-1).relu())
         return torch.stack(maps, 1)

@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
 
-from .base import CAMMethod, token_rows
-from .gradients import attention_gradients
+from .layer_gradients import LayerGradients
 
 
 @MODELS.register_module()
-class GradientAttention(CAMMethod):
+class GradientAttention(LayerGradients):
     """``m[j] = sum over the last layers of mean_h relu(dy_c / dA_h[0,1+j])`` (ACR Eq. 7 as
     released); refined it is Eq. 8.
 
@@ -28,29 +26,16 @@ class GradientAttention(CAMMethod):
 
     variants: ClassVar[dict[str, dict[str, Any]]] = {'acr_star': {}}
 
-    def __init__(
-        self,
-        grad_layers: int = 2,
-        relu: str = 'head',
-        *,
-        affinity: str = 'Am',
-        affinity_layers: int | None = None,
-    ) -> None:
-        super().__init__(affinity=affinity, affinity_layers=affinity_layers)
-        if grad_layers < 1:
-            raise ValueError(f'grad_layers must be at least 1, got {grad_layers}')
+    def __init__(self, grad_layers: int = 2, relu: str = 'head', **affinity: Any) -> None:
+        super().__init__(grad_layers, **affinity)
         if relu not in ('head', 'final'):
             raise ValueError(f"relu must be 'head' or 'final', got {relu!r}")
-        self.layer_inputs = grad_layers
         self.relu = relu
+
+    def layer_map(self, weights: Tensor, gradient: Tensor) -> Tensor:
+        """See :meth:`LayerGradients.layer_map`; the attention itself is not used."""
+        return (gradient.relu() if self.relu == 'head' else gradient).mean(1)
 
     def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
-        patches, rows = model.backbone.patch_rows, token_rows(model, keys)
-        sums: list[Any] = [0] * len(keys)
-        for _, position, _, gradient in attention_gradients(
-            model, features, keys, self.layer_inputs
-        ):
-            row = gradient[:, :, rows[position], patches]
-            sums[position] = sums[position] + (row.relu() if self.relu == 'head' else row).mean(1)
-        return torch.stack(sums, 1).relu()
+        return super().maps(model, features, keys).relu()

@@ -1,6 +1,6 @@
 """Derivatives of class scores with respect to attention, layer by layer from the last."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from mmwsss.models.algorithms.acr import ACRClassifier
 from mmwsss.models.algorithms.mctformer import MCTformer
 from mmwsss.models.algorithms.mctformer_plus import MCTformerPlus
-from mmwsss.models.backbones.token_vit import TokenFeatures
+from mmwsss.models.backbones.token_vit import TokenFeatures, TokenViT
 
 
 def attention_gradients(
@@ -87,6 +87,38 @@ def differentiable(x: Tensor | None = None) -> Iterator[Any]:
             if x is None
             else x.detach().to(torch.promote_types(x.dtype, torch.float32), copy=True)
         )
+
+
+def channel_maps(
+    backbone: TokenViT, features: TokenFeatures, scores_of: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Grad-CAM whose feature maps are the channels that the attention of the last layer reads,
+    after its first norm. A channel weighs the mean of its gradient over the patches: the patch
+    tokens after the last layer have no gradient.
+
+    Args:
+        backbone (TokenViT): Its last layer is recomputed.
+        features (TokenFeatures): With the input of the last layer.
+        scores_of (Callable): Tokens (B,T+N,D) after the last layer -> scores (B,K).
+
+    Returns:
+        Tensor: (B,K,N) >= 0.
+    """
+    last, patches = backbone.num_layers - 1, backbone.patch_rows
+    maps = []
+    with differentiable(features.layer_inputs[-1]) as x:
+        normed = backbone.first_norm(last, x).detach().requires_grad_()
+        tokens, _ = backbone.explain_layer(
+            last, x, grid=features.patch_map.shape[-2:], class_rows=True, normed=normed
+        )
+        scores = scores_of(tokens).unbind(1)
+        for score in scores:
+            (gradient,) = torch.autograd.grad(
+                score.sum(), normed, retain_graph=len(maps) < len(scores) - 1
+            )
+            channel_weights = gradient[:, patches].mean(1, keepdim=True)
+            maps.append((channel_weights * normed.detach()[:, patches]).sum(-1).relu())
+    return torch.stack(maps, 1)
 
 
 def class_scores(model: Any, tokens: Tensor) -> Tensor:

@@ -12,10 +12,11 @@ from mmwsss.functional.cam import minmax_normalize, refine_in_boxes
 from mmwsss.functional.precision import at_least_float32
 from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.registry import MODELS
+from mmwsss.utils.class_lists import benchmark_classes
 from mmwsss.utils.text_embeddings import read_text_embeddings
 
 from .base import CAMMethod
-from .gradients import differentiable
+from .gradients import channel_maps
 
 
 @MODELS.register_module()
@@ -31,7 +32,8 @@ class TextCAM(CAMMethod):
 
     Args:
         embeddings (str): File of ``tools/misc/make_text_cache.py``.
-        classes (Sequence[str]): Class names of the data set, which the file has to hold.
+        classes (Sequence[str] | str): Class names of the data set, which the file has to hold, or
+            the name of a benchmark (:data:`mmwsss.utils.class_lists.CLASS_LISTS`).
         prompt_hash (str, optional): Of the sentences that the file has to be made of, as
             ``make_text_cache.py`` prints it.
         box_threshold (float, optional): Refinement as in CLIP-ES, see
@@ -54,7 +56,7 @@ class TextCAM(CAMMethod):
     def __init__(
         self,
         embeddings: str | Path,
-        classes: Sequence[str],
+        classes: Sequence[str] | str,
         *,
         prompt_hash: str | None = None,
         box_threshold: float | None = 0.4,
@@ -64,6 +66,8 @@ class TextCAM(CAMMethod):
         super().__init__(affinity=affinity, affinity_layers=affinity_layers)
         if box_threshold is not None and not 0 <= box_threshold < 1:
             raise ValueError(f'box_threshold must be in [0,1) or None, got {box_threshold}')
+        if isinstance(classes, str):
+            classes = benchmark_classes(classes)[1:]
         content = read_text_embeddings(embeddings, classes, prompt_hash)
         self.box_threshold = box_threshold
         self.file = embeddings
@@ -75,21 +79,12 @@ class TextCAM(CAMMethod):
     def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
         self._check(model)
-        backbone, maps = model.backbone, []
-        last, patches = backbone.num_layers - 1, backbone.patch_rows
-        with differentiable(features.layer_inputs[-1]) as x:
-            normed = backbone.first_norm(last, x).detach().requires_grad_()
-            tokens, _ = backbone.explain_layer(
-                last, x, grid=features.patch_map.shape[-2:], class_rows=True, normed=normed
-            )
-            probabilities = self.probabilities(model, backbone.ln1(tokens), keys)
-            for position in range(len(keys)):
-                (gradient,) = torch.autograd.grad(
-                    probabilities[:, position].sum(), normed, retain_graph=position < len(keys) - 1
-                )
-                channel_weights = gradient[:, patches].mean(1, keepdim=True)
-                maps.append((channel_weights * normed.detach()[:, patches]).sum(-1).relu())
-        return torch.stack(maps, 1)
+        backbone = model.backbone
+
+        def scores_of(tokens: Tensor) -> Tensor:
+            return self.probabilities(model, backbone.ln1(tokens), keys)[:, : len(keys)]
+
+        return channel_maps(backbone, features, scores_of)
 
     def probabilities(self, model: Any, class_tokens: Tensor, keys: Sequence[int]) -> Tensor:
         """Softmax over the classes ``keys`` and the backgrounds.
