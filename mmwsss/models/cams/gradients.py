@@ -105,7 +105,7 @@ def channel_maps(
         Tensor: (B,K,N) >= 0.
     """
     last, patches = backbone.num_layers - 1, backbone.patch_rows
-    maps = []
+    maps: list[Tensor] = []
     with differentiable(features.layer_inputs[-1]) as x:
         normed = backbone.first_norm(last, x).detach().requires_grad_()
         tokens, _ = backbone.explain_layer(
