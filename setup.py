@@ -87,6 +87,7 @@ setup(
             'optional',
             'photos',
             'excel',
+            'heic',
             'proposals',
             'foundation',
             'demo',

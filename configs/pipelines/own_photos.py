@@ -8,6 +8,7 @@ batch_size = 16  # of the classifier; at most the number of photos
 epochs = 6  # of the classifier
 iterations = 800  # of the segmentation network
 threshold = 'suggested'  # of the background in [0,1]; suggested: from the maps
+train_list = ''  # of the photos to learn from, such as train.txt; empty: all
 dataset = dict(root='{data}')
 recipe = dict(
     type='own_photos',
@@ -18,4 +19,5 @@ recipe = dict(
     epochs='{epochs}',
     iterations='{iterations}',
     threshold='{threshold}',
+    train_list='{train_list}',
 )

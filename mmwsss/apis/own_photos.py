@@ -80,16 +80,22 @@ def pipeline_options(
 ) -> dict[str, Any]:
     """Overrides of the pipeline: classes, batch, and as many updates as were measured to suffice.
 
+    Photos of other splits than ``train`` are not learned from; they get maps and masks all the
+    same.
+
     Args:
         photos: The data.
         epochs: Of the classifier; default: from the number of photos.
         small: Without ImageNet weights, which takes ten times as long.
     """
-    count = len(photos.table)
+    count = sum(split == 'train' for split in photos.splits.values()) or len(photos.table)
     batch = min(LARGEST_BATCH, count)
     if epochs is None:
         epochs = max(6, round(UPDATES / max(1, count // batch))) * (10 if small else 1)
-    return dict(num_classes=len(photos.classes), batch_size=batch, epochs=epochs)
+    options: dict[str, Any] = dict(num_classes=len(photos.classes), batch_size=batch, epochs=epochs)
+    if 'train' in photos.splits.values():
+        options['train_list'] = 'train.txt'
+    return options
 
 
 def pipeline_name(small: bool | None = None) -> str:
@@ -148,7 +154,8 @@ def _work(
     count = len(photos.table)
     if stage['tool'] == 'train.py' and config is not None:
         batch = config.train_dataloader.batch_size
-        updates = count_updates(config, max(1, count // batch))
+        learned = sum(split == 'train' for split in photos.splits.values()) or count
+        updates = count_updates(config, max(1, learned // batch))
         return _step_seconds(config) * updates
     if config is not None:
         return _prediction_seconds(config, size) * count

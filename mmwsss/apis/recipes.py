@@ -293,6 +293,7 @@ def own_photos(
     epochs: int | str,
     iterations: int | str,
     threshold: float | str = 'suggested',
+    train_list: str = '',
 ) -> Recipe:
     """Photos and tags to masks and a network, without any ground truth: nothing is evaluated.
 
@@ -306,12 +307,16 @@ def own_photos(
         iterations: Of the segmentation network.
         threshold: Background threshold of the maps; ``'suggested'``: that of
             ``tools/suggest_threshold.py``.
+        train_list: List of the photos to learn from, below the data set; empty: all.
     """
+    photos = {'train_dataloader.dataset.ann_file': train_list} if train_list else {}
     tags = {'model.num_classes': num_classes}
     batch = {'total_batch_size': batch_size, 'train_dataloader.batch_size': batch_size}
     labels = {'model.decode_head.num_classes': int(num_classes) + 1}
     chain = [
-        stages.train('classifier', classifier, data, options={**tags, **batch, **_length(epochs)}),
+        stages.train(
+            'classifier', classifier, data, options={**tags, **batch, **photos, **_length(epochs)}
+        ),
         stages.generate_cams(
             'cams', classifier, '{classifier.checkpoint}', data, split='all', options=tags
         ),
@@ -328,6 +333,7 @@ def own_photos(
             options={
                 'train_dataloader.dataset.data_prefix.pseudo_mask_path': '{masks}',
                 **labels,
+                **photos,
                 'train_cfg.max_iters': iterations,
                 'param_scheduler.0.end': int(iterations) + 1,
             },

@@ -6,8 +6,10 @@ import filecmp
 import os
 import shutil
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
 
 from PIL import Image
@@ -27,6 +29,8 @@ from mmwsss.utils.pool import bounded_map
 CHUNK, FEW_CHUNKS = 64, 32  # so few photos are checked before a process has started
 MOST_CLASSES = 254  # 0 is background and 255 ignore in a mask
 QUALITY = 95  # of photos that are made smaller
+# what few programs read, or what would lose colours if a smaller copy were stored like that
+CONVERTED = {'.heic': '.jpg', '.heif': '.jpg', '.gif': '.png'}
 
 
 class PhotoSet(NamedTuple):
@@ -37,12 +41,14 @@ class PhotoSet(NamedTuple):
         files: File by name.
         classes: Names without background.
         unused: Photos of the folder without a row.
+        splits: ``'train'``, ``'val'`` or ``'test'`` by name, where the source has splits.
     """
 
     table: dict[str, list[str]]
     files: dict[str, Path]
     classes: tuple[str, ...]
     unused: tuple[Path, ...]
+    splits: Mapping[str, str] = MappingProxyType({})
 
 
 def read_photo_set(
@@ -124,12 +130,20 @@ def match_photos(
     else:
         found, unused = _find_photos(table, folder, report) if table else ({}, ())
     _check_names(found, report)
+    found = {name: (stored_name(file), path) for name, (file, path) in found.items()}
     return PhotoSet(
         {found[name][0]: tags for name, tags in table.items() if name in found},
         dict(found.values()),
         classes,
         unused,
+        {found[name][0]: split for name, split in (source.splits or {}).items()},
     )
+
+
+def stored_name(name: str) -> str:
+    """Name of a photo in the data set: copies of HEIC and GIF photos are JPEG and PNG files."""
+    stem, suffix = os.path.splitext(name)
+    return stem + CONVERTED.get(suffix.lower(), suffix)
 
 
 def _classes(
@@ -198,11 +212,11 @@ def _find_photos(
     found: dict[str, str] = {}
     for name in names:
         plain = name.replace('\\', '/')
-        candidates = [key for key in (plain, PurePosixPath(plain).name) if key.casefold() in places]
+        candidates = [key for key in (plain, PurePosixPath(plain).name) if _folded(key) in places]
         if not candidates:
             report.problem('photo of a row not found', folder / plain)
             continue
-        matches = places[candidates[0].casefold()]
+        matches = places[_folded(candidates[0])]
         exact = {file for file in matches if candidates[0] in (file, image_id(file))} or matches
         if len(exact) > 1:
             report.problem(
@@ -218,13 +232,18 @@ def _find_photos(
     return {name: (file, folder / file) for name, file in found.items()}, unused
 
 
+def _folded(name: str) -> str:
+    """Name in lower case, with the accents where Windows and Linux put them; macOS differs."""
+    return unicodedata.normalize('NFC', name).casefold()
+
+
 def _places(files: Iterable[str]) -> dict[str, set[str]]:
-    """Files by everything that a row may call them, in lower case."""
+    """Files by everything that a row may call them."""
     places: dict[str, set[str]] = {}
     for file in files:
         plain = PurePosixPath(file).name
         for key in {file, image_id(file), plain, image_id(plain)}:
-            places.setdefault(key.casefold(), set()).add(file)
+            places.setdefault(_folded(key), set()).add(file)
     return places
 
 
@@ -290,12 +309,17 @@ def check_targets(
 
 
 def _is_there(target: Path, path: Path, max_side: int | None) -> bool:
-    """Whether a file of the data set is the photo, or the smaller copy that it becomes."""
-    if _is_smaller(path, max_side):
+    """Whether a file of the data set is the photo, or the copy that it becomes."""
+    if _is_converted(path) or _is_smaller(path, max_side):
         with open_image(path) as photo, open_image(target) as copy:
             expected = _small_size(shown_size(photo), max_side)
             return shown_size(copy) == expected
     return target.samefile(path) or (path.is_file() and filecmp.cmp(target, path, shallow=False))
+
+
+def _is_converted(path: Path) -> bool:
+    """Whether a photo is stored in another format."""
+    return path.suffix.lower() in CONVERTED
 
 
 def _is_smaller(path: Path, max_side: int | None) -> bool:
@@ -320,7 +344,9 @@ def write_photo_set(
     max_side: int | None = None,
     upright: bool = False,
 ) -> None:
-    """Photos in ``JPEGImages``, then the three tables.
+    """Photos in ``JPEGImages``, then the tables.
+
+    HEIC and GIF photos become JPEG and PNG copies.
 
     Args:
         out: Folder of the data set.
@@ -338,11 +364,8 @@ def write_photo_set(
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)  # a link to nowhere
-        if _is_smaller(file, max_side):
-            image = swap_channels(shrink(read_image(file), max_side))
-            with atomic_open(target) as stream:
-                kind = Image.registered_extensions()[target.suffix.lower()]
-                Image.fromarray(image).save(stream, kind, quality=QUALITY)
+        if _is_converted(file) or _is_smaller(file, max_side):
+            _write_copy(target, file, max_side)
         elif upright and (content := upright_content(file)) is not None:
             with atomic_open(target) as stream:
                 stream.write(content)
@@ -351,9 +374,21 @@ def write_photo_set(
         else:
             target.symlink_to(os.path.relpath(file, target.parent))
     write_tags(out / 'image_tags.csv', photos.table)
-    for name, lines in (
-        ('classes.txt', ('background', *photos.classes)),
-        ('all.txt', map(image_id, photos.table)),
-    ):
-        with atomic_open(out / name, 'w', encoding='utf-8', newline='\n') as text:
-            text.write('\n'.join(lines) + '\n')
+    _write_lines(out / 'classes.txt', ('background', *photos.classes))
+    _write_lines(out / 'all.txt', map(image_id, photos.table))
+    for split in sorted(set(photos.splits.values())):
+        ids = (image_id(name) for name in photos.table if photos.splits[name] == split)
+        _write_lines(out / f'{split}.txt', ids)
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with atomic_open(path, 'w', encoding='utf-8', newline='\n') as text:
+        text.write('\n'.join(lines) + '\n')
+
+
+def _write_copy(target: Path, file: Path, max_side: int | None) -> None:
+    """A photo as viewers show it, in the format that the name says, and not larger than allowed."""
+    image = swap_channels(shrink(read_image(file), max_side))
+    with atomic_open(target) as stream:
+        kind = Image.registered_extensions()[target.suffix.lower()]
+        Image.fromarray(image).save(stream, kind, quality=QUALITY)

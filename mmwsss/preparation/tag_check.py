@@ -14,6 +14,7 @@ SMALLEST_SCALE = 0.5  # at which configs make maps
 TURNED = 'photos with an EXIF orientation (read as viewers show them; draw masks on that)'
 DEEP = 'photos of more than 8 bits (their 0.5th to 99.5th percentile becomes 0..255)'
 CLEAR = 'photos with transparent pixels (read as white)'
+MOVING = 'animated images (their first picture is read)'
 SMALL = 'photos so small that the smallest scales are skipped, for they have less than a patch'
 FEW = 10  # photos of a class
 NEARLY_ALL = 0.9  # share of the photos
@@ -127,7 +128,7 @@ def note_photos(paths: list[tuple[str, bool]]) -> list[tuple[str, str, str]]:
 
     Returns:
         (kind, file, detail) of photos that are turned by their EXIF orientation, have more than 8
-        bits or transparency, or lose scales because they are small.
+        bits, transparency or several pictures, or lose scales because they are small.
     """
     notes = []
     for path, _ in paths:
@@ -136,6 +137,9 @@ def note_photos(paths: list[tuple[str, bool]]) -> list[tuple[str, str, str]]:
                 turn, size, mode = orientation_of(image), shown_size(image), image.mode
                 deep = mode[:1] in 'IF' or is_deep_color(image)
                 clear = mode in ('LA', 'PA', 'RGBA') or 'transparency' in image.info
+                # not of JPEG: a camera's second picture is a preview
+                several = getattr(image, 'is_animated', False)
+                moving = several and image.format in ('GIF', 'WEBP', 'PNG')
         except (OSError, ValueError):  # reported as a problem
             continue
         if turn != 1 and image.format != 'TIFF':
@@ -144,6 +148,8 @@ def note_photos(paths: list[tuple[str, bool]]) -> list[tuple[str, str, str]]:
             notes.append((DEEP, path, mode))
         if clear:
             notes.append((CLEAR, path, mode))
+        if moving:
+            notes.append((MOVING, path, str(image.format)))
         if SMALLEST_SIDE <= min(size) < SMALLEST_SIDE / SMALLEST_SCALE:
             notes.append((SMALL, path, f'{size[1]}x{size[0]} (width x height)'))
     return notes

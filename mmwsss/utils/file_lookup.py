@@ -7,7 +7,18 @@ from pathlib import Path
 from mmwsss.utils.io import read_id_list
 from mmwsss.utils.names import name_problem
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+IMAGE_SUFFIXES = (
+    '.jpg',
+    '.jpeg',
+    '.png',
+    '.bmp',
+    '.tif',
+    '.tiff',
+    '.webp',
+    '.gif',
+    '.heic',
+    '.heif',
+)
 MOST_NAMED = 20  # files that an error message names
 # what macOS, Windows and network disks leave among photos, beside names with a dot in front
 LITTER = frozenset(

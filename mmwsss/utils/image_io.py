@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mmwsss.utils.compat import pillow_without_bound
+from mmwsss.utils.extras import import_extra
 from mmwsss.utils.limits import check_pixels, check_regular_file
 
 # what Pillow's decoders raise on damaged files, found by changing bytes of every format
@@ -41,6 +42,7 @@ PERCENTILES = (0.5, 99.5)  # of the values that become black and white
 SAMPLED = 1 << 20  # values that the percentiles are computed from
 STRIP = 1 << 22  # pixels that are converted at a time
 ORIENTATION = 0x0112  # EXIF tag
+HEIF_BRANDS = (b'heic', b'heix', b'heim', b'heis', b'hevc', b'hevx', b'mif1', b'msf1')
 _DEEP = ('I', 'F', 'I;16', 'I;16L', 'I;16B', 'I;16N')
 
 
@@ -60,14 +62,15 @@ def open_image(
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a regular file, too large, or damaged, while decoding too. The message names
-            the file.
+        ValueError: Not a regular file, too large, or damaged, while decoding too; or of a format
+            whose package is not installed. The message names the file.
     """
     check_regular_file(path, what)
     try:
-        with pillow_without_bound():
-            image = Image.open(path)
+        image = _opened(path)
     except IMAGE_ERRORS as error:
+        if str(error).startswith(f'{path}: '):
+            raise
         raise ValueError(f'{path}: unreadable {what} ({_reason(error, path)})') from error
     with image:
         check_pixels(path, image.width, image.height, what, max_pixels)
@@ -77,6 +80,26 @@ def open_image(
             if str(error).startswith(f'{path}: '):
                 raise
             raise ValueError(f'{path}: unreadable {what} ({_reason(error, path)})') from error
+
+
+def _opened(path: str | Path) -> Image.Image:
+    """An image file of any format of Pillow or, if its content says so, a HEIC photo."""
+    try:
+        with pillow_without_bound():
+            return Image.open(path)
+    except UnidentifiedImageError:
+        if not _is_heif(path):
+            raise
+    import_extra('pillow_heif', 'heic', f'{path}: a HEIC photo').register_heif_opener()
+    with pillow_without_bound():
+        return Image.open(path)
+
+
+def _is_heif(path: str | Path) -> bool:
+    """Whether a file is a HEIF container, whatever its name."""
+    with open(path, 'rb') as file:
+        head = file.read(12)
+    return head[4:8] == b'ftyp' and head[8:] in HEIF_BRANDS
 
 
 def _reason(error: BaseException, path: str | Path) -> str:
@@ -89,7 +112,8 @@ def orientation_of(image: Image.Image) -> int:
     """EXIF orientation 1..8 of an open image, 1 if there is none or the EXIF block is damaged (a
     viewer shows such a photo as it is stored).
 
-    A TIFF file is turned by Pillow while it is decoded and says 1 from then on.
+    A TIFF file is turned by Pillow while it is decoded and says 1 from then on; a HEIC photo is
+    turned by its container.
     """
     try:
         # Pillow would decode a whole PNG file to look for EXIF behind the pixels
@@ -133,7 +157,8 @@ def read_image(
 ) -> np.ndarray:
     """Read an image as (H,W,3) uint8 BGR (the channel order of MMCV), as a viewer shows it.
 
-    The EXIF orientation is applied; transparent pixels show ``alpha_color``; grey, palette, CMYK
+    The EXIF orientation is applied; of several pictures in a file (GIF) the first counts;
+    transparent pixels show ``alpha_color``; grey, palette, CMYK
     and 1-bit images become colour images. Values of more than 8 bits, and floats, are scaled
     linearly so that ``value_range`` becomes 0..255; pixels that are not finite become 0.
 

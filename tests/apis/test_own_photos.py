@@ -37,6 +37,22 @@ def test_options_fit_the_number_of_photos(count, small, batch, epochs):
     assert pipeline_options(photo_set(count), epochs=3)['epochs'] == 3
 
 
+def test_photos_of_a_split_are_learned_from():
+    photos = photo_set(40)
+    names = list(photos.table)
+    photos = photos._replace(splits=dict.fromkeys(names[:20], 'train') | {names[20]: 'val'})
+    options = pipeline_options(photos, epochs=3)
+    assert options['train_list'] == 'train.txt' and options['batch_size'] == 16
+    assert pipeline_options(photos) == pipeline_options(photo_set(20)) | options | dict(epochs=144)
+    pipeline = Pipeline(CONFIGS / 'pipelines' / 'own_photos_small.py', options=options)
+    limited = {
+        stage['name']
+        for stage in pipeline.stages
+        if 'train_dataloader.dataset.ann_file=train.txt' in stage['args']
+    }
+    assert limited == {'classifier', 'segmentation'}
+
+
 def test_networks_by_the_package_of_weights(monkeypatch):
     for there, name in ((True, 'own_photos.py'), (False, 'own_photos_small.py')):
         monkeypatch.setattr(own_photos, 'has_trunk', lambda there=there: there)

@@ -1,6 +1,7 @@
 """Photos as people have them."""
 
 import io
+import sys
 
 import cv2
 import numpy as np
@@ -222,3 +223,52 @@ def test_upright_copies_are_what_was_shown(form, difference, turn, tmp_path):
     assert np.abs(raw.astype(int) - shown).max() <= difference
     with Image.open(tmp_path / 'b.img') as image:
         assert image.format == form and orientation_of(image) == 1
+
+
+HEIC_HEAD = b'\0\0\0\x18ftypheic\0\0\0\0mif1heic'
+
+
+def test_first_picture_of_a_gif(tmp_path):
+    shown = np.zeros((6, 10, 3), np.uint8)
+    shown[:3] = (250, 20, 10)
+    others = [Image.fromarray(np.full_like(shown, 90))]
+    path = tmp_path / 'a.gif'
+    Image.fromarray(shown).save(path, save_all=True, append_images=others)
+    np.testing.assert_array_equal(rgb(path), shown)
+    with open_image(path) as image:
+        assert image.is_animated and shown_size(image) == (6, 10)
+
+
+@pytest.mark.parametrize('name', ['a.heic', 'renamed.jpg'])
+def test_heic_without_its_package(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pillow_heif', None)
+    monkeypatch.setattr(Image, 'ID', [kind for kind in Image.ID if kind != 'HEIF'])
+    path = tmp_path / name
+    path.write_bytes(HEIC_HEAD)
+    with pytest.raises(ValueError) as error:
+        read_image(path)
+    assert str(error.value).startswith(f'{path}: a HEIC photo needs pillow_heif: pip install')
+    assert 'mmwsss[heic]' in str(error.value) and '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('orientation', [1, 3, 6, 8])
+def test_heic_photos_are_turned_by_their_container(orientation, tmp_path):
+    heif = pytest.importorskip('pillow_heif')
+    heif.register_heif_opener()
+    shown = np.zeros((48, 80, 3), np.uint8)
+    shown[:24], shown[24:, :40] = (250, 20, 10), (10, 20, 250)
+    # EXIF of an image that Pillow has opened: the encoder notes the turn in the container
+    exif, buffer = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    turn = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]
+    stored = np.ascontiguousarray(np.rot90(shown, turn))
+    Image.fromarray(stored).save(buffer, 'PNG', exif=exif)
+    path = tmp_path / 'a.HEIC'
+    Image.open(buffer).save(path, 'HEIF', quality=90)
+    with open_image(path) as image:
+        assert orientation_of(image) == 1 and shown_size(image) == (48, 80)
+    assert np.abs(rgb(path).astype(int)[4:-4:8, 4:-4:8] - shown[4:-4:8, 4:-4:8]).max() < 30
+    assert upright_content(path) is None
+    with pytest.raises(ValueError, match='cut.heic: unreadable image'):
+        (tmp_path / 'cut.heic').write_bytes(path.read_bytes()[:-40])
+        read_image(tmp_path / 'cut.heic')

@@ -5,10 +5,11 @@
 The tags: a CSV or Excel workbook (image and tags, a row per image and tag, or a column of 0 and 1
 per tag), JSON (image -> tags, records, MMPretrain, COCO, Label Studio, labelme, VIA), XML of CVAT
 or PASCAL VOC, a folder of labelme, PASCAL VOC or YOLO files, a folder with a folder of photos per
-tag, or photos that hold keywords. The format is found out by the content. Every problem is listed
-in one report with the file it is about; then the exit code is 1 and nothing is written. Otherwise
-it writes image_tags.csv, classes.txt, all.txt (ids) and, unless the photos lie there already,
-JPEGImages with links to them.
+tag (below train, val and test, whose lists are written too), or photos that hold keywords. The
+format is found out by the content. Every problem is listed in one report with the file it is
+about; then the exit code is 1 and nothing is written. Otherwise it writes image_tags.csv,
+classes.txt, all.txt (ids) and, unless the photos lie there already, JPEGImages with links to them;
+HEIC and GIF photos become JPEG and PNG copies.
 """
 
 import mmwsss  # noqa: F401, I001  first: checks the installation
@@ -133,7 +134,11 @@ def main(argv=None):
         f'wrote {out}: image_tags.csv, classes.txt and all.txt of {len(photos.table)} photos and '
         f'{len(photos.classes)} classes'
     )
-    options = (('data_root', str(out)), ('model.num_classes', len(photos.classes)))
+    for split, count in Counter(photos.splits.values()).items():
+        print(f'wrote {out / split}.txt: {count} photos')
+    options = [('data_root', str(out)), ('model.num_classes', len(photos.classes))]
+    if 'train' in photos.splits.values():
+        options.append(('train_dataloader.dataset.ann_file', 'train.txt'))
     command = shlex.join(
         [
             *('python', 'tools/train.py', 'configs/mctformer_plus_tags.py', '--cfg-options'),

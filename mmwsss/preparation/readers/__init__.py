@@ -7,6 +7,7 @@ from .csv_table import CSVReader
 from .cvat import CVATReader
 from .excel import ExcelReader
 from .label_studio import LabelStudioReader
+from .label_studio_table import LabelStudioTableReader
 from .labelme import LabelmeReader
 from .mmpretrain import MMPretrainReader
 from .photo_keywords import PhotoKeywordReader
@@ -22,6 +23,7 @@ READERS: tuple[type[TagReader], ...] = (
     LabelmeReader,
     VIAReader,
     LabelStudioReader,
+    LabelStudioTableReader,
     TagRecordReader,
     TagObjectReader,
     CVATReader,
@@ -40,6 +42,7 @@ __all__ = [
     'ClassFolderReader',
     'ExcelReader',
     'LabelStudioReader',
+    'LabelStudioTableReader',
     'LabelmeReader',
     'MMPretrainReader',
     'PhotoKeywordReader',

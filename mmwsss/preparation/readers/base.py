@@ -18,6 +18,7 @@ class TagSource(NamedTuple):
     table: dict[str, list[str]]  # image as written -> tags
     classes: tuple[str, ...] | None  # the classes it lists, without background
     files: dict[str, Path] | None  # image -> path, of folders
+    splits: dict[str, str] | None = None  # image -> 'train', 'val' or 'test', where it says so
 
 
 class ReadOptions(NamedTuple):

@@ -39,7 +39,15 @@ COMMAS = (
     'tags with commas between them, which separate columns; write a;b, or read them as they are '
     "with --separator ','"
 )
+UTF_8_MARK = b'\xef\xbb\xbf'
 UTF_16 = (b'\xff\xfe', b'\xfe\xff')
+WINDOWS = 'a table in Windows-1252 (Western European), not UTF-8; are these words right?'
+WORDS_SHOWN = 5
+# what other encodings look like when they are read as Windows-1252: words of foreign scripts are
+# rows of accented letters, and signs or capitals stand inside words
+_FOREIGN = re.compile(
+    r'[^\W\d_a-zA-Z]{3}|[¢¤¥¦¨¬¯¸¼¾‚†‡ˆ˜‰]|[¹²³ºª]\w|\w[¿¡]|[a-z][ŠŒŽŸ]|\w[ŠŒŽŸ][a-z]|[\x80-\x9f]'
+)
 Rows = list[tuple[int, list[str]]]
 
 
@@ -70,7 +78,7 @@ class CSVReader(TagReader):
 
 
 def _read_csv(path: Path, report: CheckReport, options: ReadOptions) -> TagSource:
-    lines = _table_lines(path, report)
+    lines = table_lines(path, report)
     said = re.fullmatch(r'"?sep=(.)"?[,;\s]*', lines[0])
     if said:  # a line that Excel writes and reads
         lines[0] = ''
@@ -149,23 +157,51 @@ def _useful_columns(
     )
 
 
-def _table_lines(path: Path, report: CheckReport) -> list[str]:
-    """Lines of a text file, without the marks that programs leave in it; there is at least one."""
+def table_lines(path: Path, report: CheckReport) -> list[str]:
+    """Lines of a text file, without the marks that programs leave in it.
+
+    Args:
+        path: UTF-8, UTF-16 with its mark, or Windows-1252.
+        report: Takes notes about marks and the encoding.
+
+    Raises:
+        ValueError: Empty, or of another encoding. The message names the file.
+    """
     data = read_bytes(path, 'table of tags')
     encoding = 'utf-16' if data.startswith(UTF_16) else 'utf-8-sig'
     try:
         lines = data.decode(encoding).splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f'{path}: not a UTF-8 text file ({error}); save the table as UTF-8 CSV'
-        ) from error
-    if data.startswith(b'\xef\xbb\xbf'):
+        lines = _windows_lines(path, data, report, error)
+    if data.startswith(UTF_8_MARK):
         report.note(f'{BYTE_ORDER_MARK} (left out)', path)
     if b'\r' in data:
         report.note(f'{LINE_ENDS} (replaced)', path)
     if not lines:
         raise ValueError(f'{path}: the file is empty')
     return lines
+
+
+def _windows_lines(
+    path: Path, data: bytes, report: CheckReport, error: UnicodeDecodeError
+) -> list[str]:
+    """Lines of a table that Excel has saved on a Windows of Western Europe.
+
+    Raises:
+        ValueError: It does not look like one. The message names the file.
+    """
+    text = data.decode('cp1252', 'replace')
+    marked = data.startswith((UTF_8_MARK, *UTF_16))
+    if marked or '\0' in text or '\ufffd' in text or _FOREIGN.search(text):
+        raise ValueError(
+            f'{path}: not a UTF-8 text file ({error}), nor plainly one in Windows-1252; save the '
+            f'table as UTF-8 CSV'
+        ) from error
+    plain = re.sub('[,;\t"|]', ' ', text)
+    shown = list(dict.fromkeys(re.findall(r'\S*[^\x00-\x7f]\S*', plain)))
+    more = ', ...' if len(shown) > WORDS_SHOWN else ''
+    report.note(WINDOWS, path, ', '.join(shown[:WORDS_SHOWN]) + more)
+    return text.splitlines()
 
 
 def _read_own_table(path: Path, lines: list[str], report: CheckReport) -> TagSource:

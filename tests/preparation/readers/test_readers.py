@@ -2,6 +2,7 @@
 wrong. Formats that masks are exported to come back from the export.
 """
 
+import csv
 import json
 import sys
 import zipfile
@@ -22,6 +23,7 @@ from mmwsss.preparation.readers import (
     cvat,
     excel,
     label_studio,
+    label_studio_table,
     labelme,
     mmpretrain,
     photo_keywords,
@@ -57,7 +59,7 @@ def save(path, size=(20, 24), **options):
 
 def test_one_reader_per_file():
     modules = [class_folders, coco, csv_table, cvat, excel, label_studio, labelme, mmpretrain]
-    modules += [photo_keywords, tag_json, via, voc_xml, yolo]
+    modules += [label_studio_table, photo_keywords, tag_json, via, voc_xml, yolo]
     for kind in readers.READERS:
         assert issubclass(kind, base.TagReader) and kind.kind
         assert any(kind.__module__ == module.__name__ for module in modules)
@@ -310,3 +312,102 @@ def test_keywords_of_photos(tmp_path):
     assert source.files['a.jpg'] == tmp_path / 'a.jpg' and '0 problems' in text
     (tmp_path / 'c.xmp').write_text('<a>')
     assert 'c.xmp: not an XML file' in read(tmp_path)[1]
+
+
+HEADER = 'image,id,choice,label,annotator,annotation_id,created_at,updated_at,lead_time\n'
+ABOUT = '1,7,2024-01-01T00:00:00Z,2024-01-01T00:00:00Z,3.2'
+
+
+def test_label_studio_csv(tmp_path):
+    box = [dict(x=1, y=2, width=3, height=4, rectanglelabels=['bird'], original_width=9)]
+    brush = [dict(format='rle', rle=list(range(60000)), brushlabels=['sea'])]
+    rows = [
+        ('/data/upload/1/0123abcd-a%20b.jpg', 'dog', json.dumps(box)),
+        ('/data/upload/1/0123abcd-a%20b.jpg', json.dumps(dict(choices=['dog', 'cat'])), ''),
+        ('/data/local-files/?d=trip/c.jpg', '', json.dumps(brush)),
+        ('e.jpg', '', ''),
+        ('f.jpg', '', json.dumps(dict(text=['a sentence']))),
+    ]
+    with open(tmp_path / 'export.csv', 'w', newline='') as file:
+        file.write(HEADER)
+        for image, choice, label in rows:
+            csv.writer(file).writerow([image, 1, choice, label, *ABOUT.split(',')])
+    source, text = read(tmp_path / 'export.csv')
+    assert source.kind == 'Label Studio table'
+    expected = {'a b.jpg': ['dog', 'bird', 'cat'], 'c.jpg': ['sea'], 'e.jpg': []}
+    assert source.table == expected, text
+    assert 'line 6: expected choices or labels' in text and '1 problem' in text
+
+
+def test_label_studio_short_json(tmp_path):
+    about = dict(annotator=1, annotation_id=7, lead_time=3.2)
+    rows = [
+        dict(image='/data/upload/1/0123abcd-a.jpg', id=1, choice='dog', **about),
+        dict(image='b.jpg', id=2, label=[dict(polygonlabels=['cat'], points=[])], **about),
+        dict(image='c.jpg', choice='dog', **about),
+    ]
+    write_json(tmp_path / 'export.json', rows)
+    source, text = read(tmp_path / 'export.json')
+    assert source.table == {'a.jpg': ['dog'], 'b.jpg': ['cat']}
+    assert 'entry 2: expected columns of data, "id"' in text and '1 problem' in text
+
+
+@pytest.mark.parametrize('ends', ['\n', '\r\n'])
+def test_tables_of_excel_on_windows(ends, tmp_path):
+    lines = ['image;tags', 'Möwe_1.jpg;Seemöwe', 'café.jpg;Été']
+    (tmp_path / 'a.csv').write_bytes(ends.join(lines).encode('cp1252'))
+    source, text = read(tmp_path / 'a.csv')
+    assert source.table == {'Möwe_1.jpg': ['Seemöwe'], 'café.jpg': ['Été']}
+    assert 'in Windows-1252 (Western European), not UTF-8; are these words right?' in text
+    assert 'Möwe_1.jpg, Seemöwe, café.jpg, Été' in text and '0 problems' in text
+
+
+@pytest.mark.parametrize(
+    'encoding, word',
+    [
+        ('cp1251', 'собака'),
+        ('cp1253', 'σκύλος'),
+        ('shift_jis', '犬と猫'),
+        ('cp1250', 'żółw'),
+        ('mac_roman', 'Bär'),
+        ('utf-16-le', 'Möwe'),
+    ],
+)
+def test_other_encodings_are_refused(encoding, word, tmp_path):
+    (tmp_path / 'a.csv').write_bytes(f'image,label\na.jpg,{word}\nb.jpg,dog\n'.encode(encoding))
+    with pytest.raises(ValueError, match=r'a.csv: not a UTF-8 text file .*save the table as UTF-8'):
+        read(tmp_path / 'a.csv')
+
+
+def test_splits_of_class_folders(tmp_path):
+    for index, place in enumerate(('train/dog/1', 'train/cat/2', 'Val/dog/1', 'test/untagged/3')):
+        save(tmp_path / f'{place}.png', (20 + index, 24))
+    source, text = read(tmp_path)
+    assert source.table == {
+        'Val/1.png': ['dog'],
+        'test/3.png': [],
+        'train/1.png': ['dog'],
+        'train/2.png': ['cat'],
+    }
+    assert source.classes == ('cat', 'dog') and '0 problems, 0 notes' in text
+    assert source.splits == {
+        'train/1.png': 'train',
+        'train/2.png': 'train',
+        'Val/1.png': 'val',
+        'test/3.png': 'test',
+    }
+    save(tmp_path / 'Val' / 'cat' / '9.png', (21, 24))
+    assert 'photo that two splits hold' in read(tmp_path)[1]
+    save(tmp_path / 'train' / 'loose.png')
+    save(tmp_path / 'bird' / '4.png')
+    text = read(tmp_path)[1]
+    assert 'photo beside the folders of tags' in text and 'folder beside those of a split' in text
+
+
+def test_train_is_a_tag_where_it_holds_photos(tmp_path):
+    for place in ('train/1', 'bus/2'):
+        save(tmp_path / f'{place}.png')
+    assert read(tmp_path)[0].table == {'1.png': ['train'], '2.png': ['bus']}
+    for place in ('a/train/1', 'a/val/2'):
+        save(tmp_path / f'{place}.png')
+    assert 'folders of splits without folders of tags' in read(tmp_path / 'a')[1]

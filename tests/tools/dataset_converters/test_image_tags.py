@@ -440,7 +440,7 @@ def test_not_a_table_at_all(photos, tmp_path):
     ):
         (tmp_path / name).write_text(text)
         assert one_line(image_tags(tmp_path / name, photos), name, message)
-    (tmp_path / 'e.csv').write_bytes(b'image,tags\na,h\xe4us\n')
+    (tmp_path / 'e.csv').write_bytes('image,tags\na,żółw\n'.encode('cp1250'))
     assert one_line(image_tags(tmp_path / 'e.csv', photos), 'e.csv: not a UTF-8 text file')
     assert image_tags(tmp_path / 'a.csv', photos, '--rename', 'x').code == 2
 
