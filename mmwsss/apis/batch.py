@@ -215,19 +215,15 @@ def _keep_updates(config: Config, recipe: Config, options: Mapping[str, Any]) ->
         )
     factor = after // before
     hooks = config.get('default_hooks', {})
-    counts = [
-        *(('train_cfg', loop, name) for name in ('max_iters', 'val_begin', 'val_interval')),
-        *(
-            (f'param_scheduler.{index}', schedule, name)
-            for index, schedule in enumerate(config.get('param_scheduler') or [])
-            for name in ('begin', 'end')
-            if not schedule.get('by_epoch', True)
-        ),
-        *(
-            (f'default_hooks.{hook}', hooks[hook], 'interval')
-            for hook in ('checkpoint', 'logger')
-            if hook in hooks
-        ),
+    counts = [('train_cfg', loop, name) for name in ('max_iters', 'val_begin', 'val_interval')]
+    for index, schedule in enumerate(config.get('param_scheduler') or []):
+        if not schedule.get('by_epoch', True):
+            place = f'param_scheduler.{index}'
+            counts += [(place, schedule, 'begin'), (place, schedule, 'end')]
+    counts += [
+        (f'default_hooks.{hook}', hooks[hook], 'interval')
+        for hook in ('checkpoint', 'logger')
+        if hook in hooks
     ]
     for place, node, name in counts:
         if node.get(name) and f'{place}.{name}' not in options:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,8 @@ def custom_modules(*entries: Any) -> list[str]:
     Args:
         *entries: Values of ``custom_imports``, in one of its forms or None.
     """
-    return list(dict.fromkeys(name for entry in entries for name in _module_names(entry)))
+    names = chain.from_iterable(map(_module_names, entries))
+    return list(dict.fromkeys(names))
 
 
 def _module_names(entry: Any) -> list[str]:

@@ -226,12 +226,8 @@ class Grid:
             self._check_tool(entry.get('tool'), 'prepare')
         self._built: set[str] = set()
         self._read_before: dict[str, Config] = {}
-        plans = [
-            self._plan(index, seed)
-            for index, row in enumerate(self.rows)
-            for seed in self.seeds
-            if not row.get('reference')
-        ]
+        trained = [index for index, row in enumerate(self.rows) if not row.get('reference')]
+        plans = [self._plan(index, seed) for index in trained for seed in self.seeds]
         self._check_tests(plans)
         self.cells = self._join_plans(plans)
 
@@ -333,7 +329,7 @@ class Grid:
 
     def _check_tests(self, plans: Sequence[_Plan]) -> None:
         """A column that no row measures is misspelt; a row may leave columns out."""
-        known = {name for plan in plans for name in plan.tests}
+        known = set().union(*(plan.tests for plan in plans))
         for column in self.columns:
             tests = {self.place_of(plan.row, column)[0] for plan in plans}
             wrong = sorted(tests - known - {''})
@@ -352,8 +348,10 @@ class Grid:
         for digest, group in groups.items():
             first = group[0]
             name = f'{self.rows[first.row]["name"]}, seed {first.seed}'
-            stages = {stage['name']: stage for plan in group for stage in plan.stages}
-            files = {name: text for plan in group for name, text in plan.files.items()}
+            stages, files = {}, {}
+            for plan in group:
+                stages.update({stage['name']: stage for stage in plan.stages})
+                files.update(plan.files)
             files['pipeline.py'] = _python(
                 dict(
                     title=f'{self.name}, seed {first.seed}',

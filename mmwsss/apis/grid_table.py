@@ -5,6 +5,7 @@ import io
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,9 +52,9 @@ def write_tables(grid: Grid) -> str:
     _write(folder / 'table.csv', _csv(grid, values))
     _write(folder / 'table.tex', latex_table(header, rows, notes))
     write_json(folder / 'table.json', _json(grid, values))
-    if grid.spec.get('plot', {}) is not None and any(
-        value.mean is not None for row in values for value in row.values()
-    ):
+    cells = chain.from_iterable(row.values() for row in values)
+    measured = any(cell.mean is not None for cell in cells)
+    if measured and grid.spec.get('plot', {}) is not None:
         with atomic_open(folder / 'plot.png') as file:
             file.write(figure_to_png(_plot(grid, values)))
     return '\n'.join([text, *notes])
@@ -61,9 +62,9 @@ def write_tables(grid: Grid) -> str:
 
 def collect_values(grid: Grid) -> list[dict[str, Value]]:
     """Values of every row by the name of the column."""
-    found: list[dict[str, dict[int, float]]] = [
-        {column.name: {} for column in grid.columns} for _ in grid.rows
-    ]
+    found: list[dict[str, dict[int, float]]] = []
+    for _ in grid.rows:
+        found.append({column.name: {} for column in grid.columns})
     for cell in grid.cells:
         for column in grid.columns:
             test, key = grid.place_of(cell.row, column)

@@ -9,7 +9,7 @@ costs a column of a histogram.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,8 +84,8 @@ def parse_values(words: Iterable[str], method: str) -> dict[str, list[Any]]:
                 f'--values {word}: {method} has no option {name!r} to choose; options: '
                 f'{", ".join(known)}'
             )
-        values = [value for part in text.split(',') for value in _values(word, part)]
-        unique = list(dict.fromkeys(values))
+        values = (_values(word, part) for part in text.split(','))
+        unique = list(dict.fromkeys(chain.from_iterable(values)))
         given[name] = unique if name == 'preset' else sorted(unique, key=_order)
     return {name: given.get(name, [default]) for name, default in known.items()}
 
@@ -178,7 +178,7 @@ class MaskSweep:
             groups = (_refined(preset, image, seeds) for preset in self.values['preset'])
         else:
             groups = self._walks(image, cams)
-        counts = [self._of_scores(scores, keys, gt) for group in groups for scores in group]
+        counts = [self._of_scores(scores, keys, gt) for scores in chain.from_iterable(groups)]
         return torch.cat(counts)
 
     def _of_labels(self, labels: Tensor, gt: Tensor) -> Tensor:
@@ -204,6 +204,12 @@ class MaskSweep:
         constants = [Scores(maps, planes[0], self.constants)] if self.constants else []
         return [*constants, *(Scores(maps, plane, (1.0,)) for plane in planes[1:])]
 
+    @staticmethod
+    def _with_background(scores: Scores) -> Iterator[Tensor]:
+        """Background plane and maps, one stack for each background score."""
+        for level in scores.levels:
+            yield torch.cat([level * scores.plane[None], scores.maps])
+
     def _walks(self, image: np.ndarray, cams: Tensor) -> Iterator[list[Scores]]:
         """Scores of each exponent and number of steps; refined by each CRF, if any."""
         walked = [list(self._walked(image, cams))] if any(self.values['preset']) else []
@@ -212,14 +218,9 @@ class MaskSweep:
                 if preset is None:
                     yield group
                     continue
-                stacks = [
-                    torch.cat([level * scores.plane[None], scores.maps])
-                    for scores in group
-                    for level in scores.levels
-                ]
-                yield _refined(
-                    preset, image, [stack / stack.sum(0).clamp_min(1e-5) for stack in stacks]
-                )
+                stacks = chain.from_iterable(map(self._with_background, group))
+                probabilities = [stack / stack.sum(0).clamp_min(1e-5) for stack in stacks]
+                yield _refined(preset, image, probabilities)
 
     def _walked(self, image: np.ndarray, cams: Tensor) -> Iterator[list[Scores]]:
         network: Any = self.network

@@ -6,6 +6,7 @@ elsewhere when it was read, is then without effect and without a word.
 
 import inspect
 from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import torch.utils.data
@@ -124,12 +125,8 @@ def _check_top(config: Config, name: str, key: str, extra_keys: Collection[str])
 def _places(config: Config, name: str, keys: Collection[str]) -> list[str]:
     """Entries that hold the value of a variable of the config, those of the same name first."""
     value = config.get(name)
-    entries = [
-        (place, entry)
-        for key in config
-        if key in keys
-        for place, entry in _entries(config._cfg_dict[key], key)
-    ]
+    sections = [key for key in config if key in keys]
+    entries = list(chain.from_iterable(_entries(config._cfg_dict[key], key) for key in sections))
     named = [place for place, _ in entries if place.rpartition('.')[2] == name]
     distinctive = not isinstance(value, bool) and value not in (None, 0, 1, '')
     equal = [place for place, entry in entries if distinctive and entry == value]

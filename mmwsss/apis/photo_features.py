@@ -57,8 +57,9 @@ def _trunk() -> EfficientNetLite:
 def _activations(network: EfficientNetLite, image: NDArray[np.uint8]) -> NDArray[np.float32]:
     pixels = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)[..., ::-1]
     inputs = (torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] - 127) / 128
-    maps = network(inputs)
-    pooled = [value for part in maps for value in (part.mean((2, 3)), part.amax((2, 3)))]
+    pooled = []
+    for part in network(inputs):
+        pooled += [part.mean((2, 3)), part.amax((2, 3))]
     return torch.cat(pooled, 1)[0].numpy()
 
 

@@ -4,6 +4,7 @@ tensors.
 
 import glob
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ def gather_photos(photos: Any, *, rgb: bool | None = None) -> tuple[list[Photo],
                 f'a photo is a file, a folder, a pattern, a PIL image, an array or a tensor, got '
                 f'{type(photos).__name__}'
             )
-        found = [photo for entry in photos for photo in _photos_of(entry, rgb)]
+        found = list(chain.from_iterable(_photos_of(entry, rgb) for entry in photos))
         return [_numbered(photo, index) for index, photo in enumerate(found)], False
     found = list(_photos_of(photos, rgb))
     if _is_one(photos):

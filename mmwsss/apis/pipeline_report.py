@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ def _training(pipeline: Pipeline) -> dict[str, list[dict[str, Any]]]:
     for stage in pipeline.stages:
         files = sorted((pipeline.work_dir / stage['name']).glob('*/vis_data/scalars.json'))
         if stage['tool'] == 'train.py' and files:
-            logs[stage['name']] = [record for file in files for record in read_scalars(file)]
+            logs[stage['name']] = list(chain.from_iterable(map(read_scalars, files)))
     return logs
 
 

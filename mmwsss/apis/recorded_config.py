@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ def _check_components(values: Mapping[str, Any], checkpoint: str | Path) -> None
         kind: find_component(kind, scope) if COMPONENT.fullmatch(kind) else None
         for kind, scope in _types(values, None)
     }
-    registered = {id(component) for registry in _registries() for component in registry.values()}
+    components = chain.from_iterable(registry.values() for registry in _registries())
+    registered = set(map(id, components))
     for kind, component in found.items():
         if component is None or id(component) not in registered:
             raise ValueError(

@@ -55,7 +55,7 @@ def check_setup(path: str | Path, options: dict[str, Any] | None = None) -> list
     else:
         configs = [load_config(config, cfg_options=options)]
         needs, made = needed_weights(configs[0]), []
-    made_folders = {word for args in made for word in args}
+    made_folders = set().union(*made)
     data = {}
     for config in configs:
         for place, source in _data_files(config):

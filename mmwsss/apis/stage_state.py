@@ -3,6 +3,7 @@
 import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -180,8 +181,8 @@ def needed_of(
     found = {'metrics'} if name in results.values() else set()
     if name in RESERVED:
         return found
-    for argument in [str(argument) for stage in stages for argument in stage['args']]:
-        for match in PLACEHOLDER.finditer(argument):
+    for argument in chain.from_iterable(stage['args'] for stage in stages):
+        for match in PLACEHOLDER.finditer(str(argument)):
             if match[1] == name and (match[2] or match[3]):
                 found.add(match.group())
     return found

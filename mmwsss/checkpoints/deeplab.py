@@ -81,6 +81,7 @@ def release_deeplab_keys(
         tuple[dict, list[str]]: New state dict, and the names that were left out.
     """
     convs = {str(index): name for name, index in STAGE_CONVS.items()}
+    shortcuts = {'0': 'shortcut.conv', '1': 'shortcut.bn'}
     released, unused = {}, []
     for name, value in state.items():
         parts = re.fullmatch(rf'{re.escape(head)}convs\.(\d)\.(weight|bias)', name)
@@ -93,11 +94,7 @@ def release_deeplab_keys(
             released[f'base.layer1.conv1.{stem[1]}.{stem[2]}'] = value
         elif block:
             stage, index, kind, conv, shortcut, what = block.groups()
-            unit = (
-                f'shortcut.{"conv" if shortcut == "0" else "bn"}'
-                if shortcut
-                else f'{convs[conv]}.{kind}'
-            )
+            unit = f'{convs[conv]}.{kind}' if conv else shortcuts[shortcut]
             released[f'base.layer{int(stage) + 1}.block{int(index) + 1}.{unit}.{what}'] = value
         else:
             unused.append(name)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from itertools import product
 from typing import Any, TypeVar
 
 from mmengine.logging import print_log
@@ -59,10 +60,10 @@ def readable_formats(model: nn.Module) -> list[str]:
     """
     kinds = {kind.__name__ for kind in type(model).__mro__}
     heads = [getattr(model, name) for name in ('decode_head', 'patch_head') if hasattr(model, name)]
-    names = {kind.__name__ for head in heads for kind in type(head).__mro__} | {
-        str(head) for head in heads if head is None
-    }
-    kinds |= {f'{kind}/{head}' for kind in kinds for head in names}
+    names = {str(head) for head in heads if head is None}
+    for head in heads:
+        names.update(kind.__name__ for kind in type(head).__mro__)
+    kinds |= {f'{kind}/{head}' for kind, head in product(kinds, names)}
     return [name for name, entry in FORMATS.items() if kinds & set(entry.models)]
 
 

@@ -151,6 +151,11 @@ def _unpack_timm(state: dict[str, Tensor]) -> None:
                         state[f'{layer}{ours}.{kind}'] = state.pop(f'{layer}{theirs}.{kind}')
 
 
+def _is_optional(name: str) -> bool:
+    """Whether a weight belongs to one of :data:`VIT_PARTS`."""
+    return any(pattern.search(name) for _, pattern, _ in VIT_PARTS)
+
+
 def describe_vit_options(extra: Mapping[str, Tensor], missing: Collection[str]) -> list[str]:
     """Optional parts of a ViT that only the checkpoint or only the model has.
 
@@ -163,7 +168,7 @@ def describe_vit_options(extra: Mapping[str, Tensor], missing: Collection[str]) 
         list[str]: For each such part what to change in the config.
     """
     # otherwise more is missing than options could explain
-    explained = all(any(part[1].search(name) for part in VIT_PARTS) for name in missing)
+    explained = all(map(_is_optional, missing))
     problems = []
     for title, pattern, option in VIT_PARTS:
         name = next(filter(pattern.search, extra), None)

@@ -235,7 +235,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
         if self.tags_file is None:
             raise ValueError(f'{type(self).__name__}: without a tag file the classes must be given')
         table = self.read_tag_names() or {}
-        tags = sorted({tag for names in table.values() for tag in names} - {'background'})
+        tags = sorted(set().union(*table.values()) - {'background'})
         if not tags:
             raise ValueError(f'{self.tags_file}: no image has a tag, so there are no classes')
         return ('background', *tags)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ class OpenImagesWSOLDataset(ImageTagDataset):
                 f'{self.lists / "localization.txt"}: {len(without)} images have no mask: '
                 f'{", ".join(without[:20])}'
             )
-        names = [name for info in infos for name in masks[info['img_id']]]
+        names = list(chain.from_iterable(masks[info['img_id']] for info in infos))
         names += [ignored[info['img_id']] for info in infos if info['img_id'] in ignored]
         root = str(self.mask_root)
         files = find_files(root, names, ('.png',), what='mask', hint=self.setup_hint)

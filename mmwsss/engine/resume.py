@@ -101,7 +101,8 @@ def fast_forward(schedulers: Sequence[Any], iterations: int, epochs: int) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # no optimizer steps in between
         for end in [*ends, None]:
-            for _ in range((iterations if end is None else end) - done if by_iteration else 0):
+            target = iterations if end is None else end
+            for _ in range(target - done if by_iteration else 0):
                 for scheduler in by_iteration:
                     scheduler.step()
             done = iterations if end is None else end

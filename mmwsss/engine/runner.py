@@ -253,10 +253,7 @@ class WSSSRunner(Runner):
         expected = []
         if fresh:
             fast_forward(schedulers, self.iter, self.epoch)
-            expected = [
-                {key: value for key, value in group.items() if key != 'params'}
-                for group in self.optim_wrapper.param_groups
-            ]
+            expected = list(map(_hyperparameters, self.optim_wrapper.param_groups))
             self._check_optimizer(checkpoint['optimizer'], expected, filename)
         try:
             self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
@@ -301,3 +298,8 @@ def _other_optimizer(filename: str, problem: str) -> str:
         f'optimizer it was saved with, or start a training from its weights with --cfg-options '
         f'{shlex.quote(format_option("load_from", str(filename)))}'
     )
+
+
+def _hyperparameters(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a parameter group of an optimizer, such as its learning rate."""
+    return {key: value for key, value in group.items() if key != 'params'}

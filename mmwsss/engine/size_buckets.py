@@ -1,6 +1,7 @@
 """Batches of images of one size, from a stream of images of any size."""
 
 from collections.abc import Hashable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -62,13 +63,14 @@ def makes_batches(batch_size: int | None) -> bool:
 
 def merge(items: list[dict]) -> dict:
     """One collated batch of several collated batches of one image."""
-    samples = [sample for item in items for sample in item['data_samples']]
+    samples = list(chain.from_iterable(item['data_samples'] for item in items))
     first = items[0]['inputs'][0]
     if isinstance(first, Tensor):
-        inputs = [image for item in items for image in item['inputs']]
+        inputs = list(chain.from_iterable(item['inputs'] for item in items))
     else:
-        by_view = zip(*(item['inputs'] for item in items))  # of each view its images
-        inputs = [[image[0] for image in images] for images in by_view]
+        inputs = []
+        for images in zip(*(item['inputs'] for item in items)):  # of one view
+            inputs.append([image[0] for image in images])
     return dict(items[0], inputs=inputs, data_samples=samples)
 
 
@@ -133,7 +135,7 @@ class BatchPredictor:
             pass  # outside the handler: the error holds what did not fit
         torch.cuda.empty_cache()
         self.buckets.batch_size = max(1, len(data['data_samples']) // 2)
-        return [sample for part in split(data) for sample in self._predict(part)]
+        return list(chain.from_iterable(map(self._predict, split(data))))
 
     def _measure(self, data: Any) -> list:
         samples, number = count_fitting(lambda: self._predict(data))

@@ -56,13 +56,11 @@ def short_parts(message: str) -> tuple[str, str, str, str, str] | None:
     found = TRAINING.search(message)
     if not found:
         return None
-    values = {
-        name.strip().rpartition(' ')[2]: value.strip()
-        for name, colon, value in (
-            entry.partition(': ') for entry in re.split(r' {2,}', message[found.end() :])
-        )
-        if colon
-    }
+    values = {}
+    for entry in re.split(r' {2,}', message[found.end() :]):
+        name, colon, value = entry.partition(': ')
+        if colon:
+            values[name.strip().rpartition(' ')[2]] = value.strip()
     kind, epoch, step, steps = found.groups()
     place = f'{kind.lower()} {f"{epoch} " if epoch else ""}[{step}/{steps}]'
     seconds = float(values.get('time', 0))

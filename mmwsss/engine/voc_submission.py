@@ -48,12 +48,9 @@ def pack_submission(out: str | Path, images: dict[str, str], num_classes: int = 
     problems += [
         f'{path}: not in the list of images' for name, path in masks.items() if name not in images
     ]
-    problems += [
-        problem
-        for name, path in masks.items()
-        if name in images
-        for problem in _mask_problems(path, images[name], num_classes)
-    ]
+    for name, path in masks.items():
+        if name in images:
+            problems += _mask_problems(path, images[name], num_classes)
     if problems:
         more = f' (and {len(problems) - 20} more)' if len(problems) > 20 else ''
         raise ValueError(

@@ -395,11 +395,8 @@ def describe(name: str) -> str:
                 if protocol.size is None
                 else f'resized to {protocol.size[0]} x {protocol.size[1]}'
             )
-        parts.append(
-            f'scales {scales}{" with flip" if protocol.flip else ""}'
-            if scales
-            else 'size and scales as in the config'
-        )
+        flip = ' with flip' if protocol.flip else ''
+        parts.append(f'scales {scales}{flip}' if scales else 'size and scales as in the config')
     if protocol.fusion is not None and len(protocol.scales) * (1 + protocol.flip) > 1:
         parts.append(f'fusion {protocol.fusion}')
     if protocol.task == 'seg':

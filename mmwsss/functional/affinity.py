@@ -14,6 +14,7 @@ pair that leaves the grid has affinity 0 and no label.
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 from typing import Any, NamedTuple
 
 import torch
@@ -47,9 +48,8 @@ def pair_offsets(radius: int) -> tuple[tuple[int, int], ...]:
         raise ValueError(f'radius must be a positive integer, got {radius}')
     span = range(1 - radius, radius)
     right = [(0, dx) for dx in range(1, radius)]
-    below = [
-        (dy, dx) for dy in range(1, radius) for dx in span if dy * dy + dx * dx < radius * radius
-    ]
+    rows_below = product(range(1, radius), span)
+    below = [(dy, dx) for dy, dx in rows_below if dy * dy + dx * dx < radius * radius]
     return tuple(right + below)
 
 
@@ -69,12 +69,8 @@ def line_paths(radius: int) -> tuple[tuple[tuple[int, int], ...], ...]:
     paths = []
     for dy, dx in pair_offsets(radius):
         columns = range(min(0, dx), max(0, dx) + 1)
-        cells = [
-            (y, x)
-            for y in range(dy + 1)
-            for x in columns
-            if (dy * x - dx * y) ** 2 < dy * dy + dx * dx
-        ]
+        rectangle = product(range(dy + 1), columns)
+        cells = [(y, x) for y, x in rectangle if (dy * x - dx * y) ** 2 < dy * dy + dx * dx]
         paths.append(tuple(sorted(cells, key=lambda cell: cell[0] + abs(cell[1]))))
     return tuple(sorted(paths, key=len))
 

@@ -315,7 +315,9 @@ def crossing(fit: Mixture) -> tuple[float, bool]:
         inside = b * b - 4 * a * c
         # the pair that does not subtract nearly equal numbers
         q = -0.5 * (b + math.copysign(math.sqrt(max(inside, 0.0)), b))
-        roots = [] if inside < 0 else [q / a] + ([c / q] if q else [])
+        # q is 0 only where both roots are
+        pair = [q / a, c / q] if q else [q / a]
+        roots = [] if inside < 0 else pair
     between = [root for root in roots if left <= root <= right]
     return (between[0], True) if between else ((left + right) / 2, False)
 

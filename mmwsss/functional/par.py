@@ -12,6 +12,7 @@ running sum: memory does not grow with neighbours times channels.
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ def neighbour_offsets(dilations: Sequence[int] = DILATIONS) -> list[tuple[int, i
     """Offsets (dy, dx) of the 8 neighbours of each dilation: dilation-major, then row-major without
     the centre.
     """
-    steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
+    steps = [step for step in product((-1, 0, 1), repeat=2) if step != (0, 0)]
     return [(dy * dilation, dx * dilation) for dilation in dilations for dy, dx in steps]
 
 

@@ -116,10 +116,9 @@ def match_photos(
         origin: Where ``listed`` comes from, for messages.
     """
     renamed = renamed or {}
-    table = {
-        name: list(dict.fromkeys(renamed.get(tag, tag) for tag in tags))
-        for name, tags in source.table.items()
-    }
+    table = {}
+    for name, tags in source.table.items():
+        table[name] = list(dict.fromkeys(renamed.get(tag, tag) for tag in tags))
     if not table and not report.num_problems:  # else the report says why
         report.problem('no image in it', report.subject)
     classes = _classes(source, table, listed, renamed)
@@ -156,7 +155,7 @@ def _classes(
     if listed is not None:
         return tuple(listed)
     known = list(dict.fromkeys(renamed.get(name, name) for name in source.classes or ()))
-    known = known or sorted({tag for tags in table.values() for tag in tags})
+    known = known or sorted(set().union(*table.values()))
     return tuple(name for name in known if name != 'background')
 
 

@@ -214,6 +214,7 @@ def uncertain_photos(scores: NDArray[np.float64]) -> list[tuple[int, float]]:
 
 def tag_matrix(table: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray[np.bool_]:
     """(N,C) of lists of tags."""
-    return np.array([[name in tags for name in names] for tags in table], bool).reshape(
-        len(table), len(names)
-    )
+    matrix = np.zeros((len(table), len(names)), bool)
+    for row, tags in zip(matrix, table):
+        row[:] = [name in tags for name in names]
+    return matrix

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from mmwsss.preparation.check_report import CheckReport
 from mmwsss.preparation.file_check import check_image
@@ -70,7 +71,7 @@ def note_balance(
     Returns:
         Counter: Images of each class.
     """
-    counts = Counter(tag for tags in table.values() for tag in tags)
+    counts = Counter(chain.from_iterable(table.values()))
     for one, two in near_duplicates(classes):
         report.note(
             'near-duplicate names (--rename A=B joins them)',

@@ -479,7 +479,7 @@ def read_tags(path: str | Path) -> dict[str, list[str]]:
             raise ValueError(f'{path}: expected an object that maps image names to lists of tags')
         if repeated:
             raise ValueError(f'{path}: image {repeated[0]!r} is listed twice; join its tags')
-        return {str(name): [str(tag) for tag in tags] for name, tags in table.items()}
+        return {str(name): list(map(str, tags)) for name, tags in table.items()}
     lines = read_text(path, 'tag file').splitlines() or ['']
     try:
         header = [field.strip() for field in next(csv.reader(lines[:1]), [])]
@@ -557,6 +557,14 @@ def split_tags(field: str, all_quoted: bool = False) -> list[str]:
     return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|(\S+)', field)]
 
 
+def _tag_field(tags: Sequence[str]) -> str:
+    """Tags in the field of a table, separated by ``;`` where a name holds a blank or a comma."""
+    if not any(re.search(r'[\s,]', tag) for tag in tags):
+        return ' '.join(tags)
+    # a single name needs the separator too, else it would be read as several
+    return ';'.join(tags) if len(tags) > 1 else f'{tags[0]};'
+
+
 def write_tags(path: str | Path, tags: Mapping[str, Sequence[str]]) -> None:
     """Write ``{image: [tag, ...]}`` as ``image_tags.csv``, atomically; tags with blanks or commas
     are separated by ``;``.
@@ -572,11 +580,7 @@ def write_tags(path: str | Path, tags: Mapping[str, Sequence[str]]) -> None:
                     f'{path}: image {name!r} has the tag {wrong[0]!r}; a tag is not empty and '
                     f'holds no quote, ";" or line end'
                 )
-            special = any(re.search(r'[\s,]', tag) for tag in names)
-            field = (
-                ';'.join(names) + (';' if len(names) == 1 else '') if special else ' '.join(names)
-            )
-            writer.writerow([name, field])
+            writer.writerow([name, _tag_field(names)])
 
 
 def swap_channels(image: np.ndarray) -> np.ndarray:

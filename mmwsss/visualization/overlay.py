@@ -159,13 +159,13 @@ def draw_cam_grid(
             f'{cell} pixels'
         )
     tiles = [sample_tiles(sample, side=cell, palette=palette) for sample in rows]
-    counts = [Counter(kind for kind, _, _ in row) for row in tiles]
+    counts = [Counter(tile[0] for tile in row) for row in tiles]
     # columns of each kind: as many as the sample that has most of them needs
     widths: dict[str, int] = {}
     for kind in ('image', 'gt', 'cam', 'mask', 'seg'):
         widths[kind] = max(count[kind] for count in counts)
     starts = dict(zip(widths, np.cumsum([0, *widths.values()]).tolist()))
-    row_heights = [max(tile[2].shape[0] for tile in row) + CAPTION_HEIGHT for row in tiles]
+    row_heights = list(map(_row_height, tiles))
     canvas = Image.new(
         'RGB',
         (sum(widths.values()) * (cell + GAP) + GAP, sum(row_heights) + GAP * (len(rows) + 1)),
@@ -191,6 +191,11 @@ def draw_cam_grid(
             )
         top += row_height + GAP
     return np.asarray(canvas)
+
+
+def _row_height(row: Sequence[tuple[str, str, np.ndarray]]) -> int:
+    """Height of a row of tiles: its tallest picture and the caption."""
+    return max(picture.shape[0] for _, _, picture in row) + CAPTION_HEIGHT
 
 
 def draw_picture_grid(
@@ -219,8 +224,11 @@ def draw_picture_grid(
             f'{len(rows)} rows, wrong {wrong[:3]}, and {cell} pixels'
         )
     font = ImageFont.truetype(str(Path(get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'), 13)
-    tiles = [[_fit(check_image(picture), cell) for picture in pictures] for _, pictures in rows]
-    heights = [max(tile.height for tile in row) + CAPTION_HEIGHT for row in tiles]
+    tiles, heights = [], []
+    for _, pictures in rows:
+        row = [_fit(check_image(picture), cell) for picture in pictures]
+        tiles.append(row)
+        heights.append(max(tile.height for tile in row) + CAPTION_HEIGHT)
     width = len(titles) * (cell + GAP) + GAP
     canvas = Image.new('RGB', (width, CAPTION_HEIGHT + sum(heights) + GAP), 'white')
     draw = ImageDraw.Draw(canvas)

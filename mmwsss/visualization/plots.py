@@ -6,6 +6,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -335,9 +336,8 @@ def plot_boxes(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     Raises:
         ValueError: No panel, or a box without values.
     """
-    empty = [
-        label for boxes in panels.values() for label, values in boxes.items() if not len(values)
-    ]
+    labelled = chain.from_iterable(boxes.items() for boxes in panels.values())
+    empty = [label for label, values in labelled if not len(values)]
     if not panels or empty:
         raise ValueError(f'boxes need values: {len(panels)} panels, empty {empty}')
     figure = Figure(figsize=(DOUBLE_INCHES, 3.8), layout='constrained')

@@ -144,7 +144,7 @@ def _names(
     """Label, name and whether it is a tag, of every class that the image has or a mask shows."""
     tags = [str(tag) for tag in sample.get('tags') or ()]
     number = {name: label for label, name in enumerate(classes)}
-    found = sorted({label for map_ in labels.values() for label in np.unique(map_).tolist()})
+    found = sorted(set().union(*(np.unique(map_).tolist() for map_ in labels.values())))
     others = [
         (label, classes[label], False)
         for label in found

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -77,12 +78,8 @@ class SkipNonFiniteHook(Hook):
         self._read_counts(runner)
 
     def _before_step(self, runner: Runner, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        parameters = [
-            parameter
-            for group in optimizer.param_groups
-            for parameter in group['params']
-            if parameter.grad is not None
-        ]
+        everything = chain.from_iterable(group['params'] for group in optimizer.param_groups)
+        parameters = [parameter for parameter in everything if parameter.grad is not None]
         if not parameters:
             self.in_a_row = 0
             return

@@ -70,11 +70,8 @@ class TrainingPictureHook(Hook):
             for key, value in model.inspect(data['inputs'], data['data_samples']).items()
         }
         names = [metainfo['classes'][index + 1] for index in seen['classes']]
-        cams = [
-            (f'{kind}: {name}', cam)
-            for kind, maps in (('CAM', seen['cam']), ('aux CAM', seen['aux_cam']))
-            for name, cam in zip(names, maps)
-        ]
+        cams = [(f'CAM: {name}', cam) for name, cam in zip(names, seen['cam'])]
+        cams += [(f'aux CAM: {name}', cam) for name, cam in zip(names, seen['aux_cam'])]
         sample = data['data_samples'][0]
         return draw_cam_grid(
             [

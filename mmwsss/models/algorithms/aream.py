@@ -118,11 +118,8 @@ class AReAM(MCTformerPlus):
         self.entropy_form = entropy_form
         self.refining = slice(split_layer)
         self.supervised = slice(split_layer, None)
-        self.par = (
-            None
-            if par is False
-            else MODELS.build(dict(type='mmwsss.PAR') | ({} if par is True else dict(par)))
-        )
+        par_options = dict(par) if isinstance(par, dict) else {}
+        self.par = MODELS.build(dict(type='mmwsss.PAR') | par_options) if par is not False else None
         self.label_options = dict(labels or {})
         self.cam_flip = cam_flip
         self.has_started = True

@@ -258,7 +258,7 @@ class TagClassifier(BaseModel):
                     : len(view)
                 ].float()
                 keys = self._keys(scores, data_samples)
-                union = sorted({key for image_keys in keys for key in image_keys})
+                union = sorted(set().union(*keys))
                 slots = _slots(keys, union, view.device)
                 sums = view.new_zeros(len(view), max(map(len, keys)), *size)
             if not union:
@@ -286,10 +286,10 @@ class TagClassifier(BaseModel):
         self, views: list[Tensor], data_samples: list[WSSSDataSample]
     ) -> tuple[Tensor, list[list[int]], list[Tensor]]:
         """:meth:`predict_cams` of each image alone."""
-        results = [
-            self.predict_cams([view[index, None] for view in views], [sample])
-            for index, sample in enumerate(data_samples)
-        ]
+        results = []
+        for index, sample in enumerate(data_samples):
+            own_views = [view[index, None] for view in views]
+            results.append(self.predict_cams(own_views, [sample]))
         scores = torch.cat([result[0] for result in results])
         return scores, [result[1][0] for result in results], [result[2][0] for result in results]
 

@@ -119,13 +119,14 @@ class Composed(CoSA):
     def _inconsistency(self, features: TokenFeatures, mirrored: TokenFeatures) -> Tensor:
         """Weighted sum of the terms of :class:`ViewConsistency`."""
         grid = features.patch_map.shape[-2:]
-        first, second = (
-            {name: list(part.attention[name]) for name in self.consistency.terms}
-            for part in (features, mirrored)
-        )
+        first, second = map(self._compared_layers, (features, mirrored))
         views = ['hflip'] * len(features.class_tokens)
         terms = self.consistency.differences(first, second, grid, views, grid)
         return self.loss_weights['consistency'] * sum(terms.values())
+
+    def _compared_layers(self, features: TokenFeatures) -> dict[str, list[Any]]:
+        """Attention of each layer for each term of :class:`ViewConsistency`."""
+        return {name: list(features.attention[name]) for name in self.consistency.terms}
 
     def guidance_losses(
         self,
@@ -166,13 +167,13 @@ def _part(features: TokenFeatures, images: slice) -> TokenFeatures:
             return layer._replace(query=layer.query[images], key=layer.key[images])
         return layer[images]
 
+    attention = {}
+    for name, layers in features.attention.items():
+        attention[name] = tuple(map(layer_part, layers))
     return TokenFeatures(
         class_tokens=features.class_tokens[images],
         patch_map=features.patch_map[images],
         class_embeddings=features.class_embeddings[:, images],
         aux_map=features.aux_map[images],
-        attention={
-            name: tuple(layer_part(layer) for layer in layers)
-            for name, layers in features.attention.items()
-        },
+        attention=attention,
     )

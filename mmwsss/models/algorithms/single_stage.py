@@ -679,12 +679,14 @@ def _class_maps(maps: Tensor, weight: Tensor, classes: Tensor | None) -> Tensor:
 
 def _union(keys: Any) -> Any:
     """All classes of a list of lists, ascending."""
-    return sorted({key for image_keys in keys for key in image_keys})
+    return sorted(set().union(*keys))
 
 
 def _maps_of_images(cams: Tensor, keys: list[list[int]]) -> list[Tensor]:
     """Maps (K,H,W) of the classes of each image, from those (B,U,H,W) of all of them."""
     column = {key: index for index, key in enumerate(_union(keys))}
-    return [
-        select(image, [column[key] for key in image_keys]) for image, image_keys in zip(cams, keys)
-    ]
+    maps = []
+    for image, image_keys in zip(cams, keys):
+        columns = [column[key] for key in image_keys]
+        maps.append(select(image, columns))
+    return maps

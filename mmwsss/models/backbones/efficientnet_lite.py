@@ -1,6 +1,7 @@
 """EfficientNet-Lite0: a small convolutional trunk with ImageNet weights that a package holds."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -212,12 +213,8 @@ class EfficientNetLite(BaseModule):
         return [] if self.frozen_stages < 0 else [self.stem, *self.stages[: self.frozen_stages]]
 
     def _norms(self) -> list[nn.BatchNorm2d]:
-        return [
-            module
-            for part in (self.stem, self.stages)
-            for module in part.modules()
-            if isinstance(module, nn.BatchNorm2d)
-        ]
+        modules = chain(self.stem.modules(), self.stages.modules())
+        return [module for module in modules if isinstance(module, nn.BatchNorm2d)]
 
     def _freeze(self) -> None:
         for part in [*self._frozen_parts(), *(self._norms() if self.norm_frozen else ())]:
@@ -236,7 +233,8 @@ class EfficientNetLite(BaseModule):
         Args:
             x (Tensor): (B,3,H,W).
         """
-        sizes = [[-(-side // stride) for side in x.shape[-2:]] for stride in self.out_strides]
+        height, width = x.shape[-2:]
+        sizes = [[-(-height // stride), -(-width // stride)] for stride in self.out_strides]
         # the image moves by a fraction of a cell, the map back by whole cells
         ahead = -self.lag % self.stride
         skipped = (self.lag + ahead) // self.stride

@@ -179,7 +179,10 @@ class ViewConsistency(nn.Module):
 
 def _layers(attention: Mapping[str, Any], images: Any) -> Maps:
     """Maps of some images, as a list of layers for each name."""
-    return {name: [layer[images] for layer in layers] for name, layers in attention.items()}
+    chosen = {}
+    for name, layers in attention.items():
+        chosen[name] = [layer[images] for layer in layers]
+    return chosen
 
 
 def _add(losses: dict[str, Tensor], new: dict[str, Tensor], weight: float) -> None:
@@ -194,6 +197,7 @@ def _groups(views: Tensor | Sequence[Tensor]) -> list[tuple[list[int], Tensor]]:
     groups: dict[torch.Size, list[int]] = {}
     for index, view in enumerate(views):
         groups.setdefault(view.shape, []).append(index)
-    return [
-        (indices, torch.stack([views[index] for index in indices])) for indices in groups.values()
-    ]
+    batches = []
+    for indices in groups.values():
+        batches.append((indices, torch.stack([views[index] for index in indices])))
+    return batches

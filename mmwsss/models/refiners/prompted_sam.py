@@ -63,9 +63,10 @@ class PromptedSAM:
         embeddings = None
         for start in range(0, len(regions), MOST_PROMPTS):
             part = regions[start : start + MOST_PROMPTS]
+            points = [(float(region.peak[1]), float(region.peak[0])) for region in part]
             inputs = processor(
                 images=pixels,
-                input_points=[[[[float(x), float(y)]] for y, x in (r.peak for r in part)]],
+                input_points=[[[list(point)] for point in points]],
                 input_labels=[[[1] for _ in part]],
                 input_boxes=[[_corners(region) for region in part]],
                 return_tensors='pt',

@@ -4,6 +4,7 @@ import csv
 import difflib
 import re
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -107,7 +108,7 @@ def read_rows(path: Path, rows: Rows, report: CheckReport, options: ReadOptions)
     Raises:
         ValueError: Not a table of images and tags.
     """
-    rows = [(number, [field.strip() for field in row]) for number, row in rows]
+    rows = [(number, list(map(str.strip, row))) for number, row in rows]
     rows = [(number, row) for number, row in rows if any(row)]  # spreadsheets write empty rows
     if not rows:
         raise ValueError(f'{path}: the file is empty')
@@ -148,13 +149,11 @@ def _useful_columns(
         return header, rows
     left_out = [name or 'without a name' for i, name in enumerate(header) if i not in keep]
     report.note('columns that are not read', path, ', '.join(left_out))
-    return (
-        [header[index] for index in keep],
-        [
-            (number, [row[index] for index in keep] if len(row) == len(header) else row[:1])
-            for number, row in rows
-        ],
-    )
+    kept: Rows = []
+    for number, row in rows:
+        complete = len(row) == len(header)  # a row of another length is reported later
+        kept.append((number, [row[index] for index in keep] if complete else row[:1]))
+    return [header[index] for index in keep], kept
 
 
 def table_lines(path: Path, report: CheckReport) -> list[str]:
@@ -215,7 +214,7 @@ def _read_own_table(path: Path, lines: list[str], report: CheckReport) -> TagSou
             report.problem(TWICE, f'{path}, line {number}', wrong)
         else:
             wrong_rows.append((number, wrong))
-    known = {tag for tags in table.values() for tag in tags}
+    known = set().union(*table.values())
     for number, wrong in wrong_rows:
         advice = _advice(lines[number - 1], known)
         report.problem(MALFORMED, f'{path}, line {number}', wrong + advice)
@@ -288,7 +287,8 @@ def _read_pairs(
 def _split(text: str, separator: str | None, single: bool) -> list[str]:
     """Tags of a field; a list as Python or JSON writes it too."""
     if re.fullmatch(r'\[.*\]|\(.*\)|\{.*\}', text):
-        return [tag for pair in re.findall(r'\'([^\']*)\'|"([^"]*)"', text) for tag in pair if tag]
+        pairs = re.findall(r'\'([^\']*)\'|"([^"]*)"', text)
+        return list(filter(None, chain.from_iterable(pairs)))
     if separator is None:
         separator = next((mark for mark in ';|,' if mark in text), None if not single else '\n')
     return [tag.strip().strip('"') for tag in text.split(separator) if tag.strip()]

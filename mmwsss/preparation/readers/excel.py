@@ -41,17 +41,16 @@ class ExcelReader(TagReader):
         try:
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
             sheet = book.worksheets[0]
-            rows: Rows = [
-                (number, ['' if value is None else str(value) for value in row])
-                for number, row in enumerate(sheet.iter_rows(values_only=True), 1)
-            ]
+            rows: Rows = []
+            for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
+                rows.append((number, ['' if value is None else str(value) for value in row]))
             book.close()
         except (KeyError, IndexError, TypeError, ValueError, SyntaxError, OSError) as error:
             raise ValueError(f'{path}: not a workbook that can be read ({error})') from error
         if len(book.worksheets) > 1:
             report.note('sheets that are not read', path, ', '.join(book.sheetnames[1:]))
         # trailing cells that were formatted and are empty
-        width = max((len(row) for _, row in rows for row in [_without_tail(row)]), default=0)
+        width = max((len(_without_tail(row)) for _, row in rows), default=0)
         read = read_rows(path, [(number, row[:width]) for number, row in rows], report, options)
         return read._replace(kind=self.kind)
 

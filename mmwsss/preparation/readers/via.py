@@ -1,6 +1,7 @@
 """VGG Image Annotator: regions and file attributes."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ class VIAReader(TagReader):
             attributes = [entry.get('file_attributes')]
             parts = (part for part in regions if isinstance(part, dict))
             attributes += [part.get('region_attributes') for part in parts]
-            tags = [tag for part in attributes if isinstance(part, dict) for tag in _tags(part)]
+            described = [part for part in attributes if isinstance(part, dict)]
+            tags = list(chain.from_iterable(map(_tags, described)))
             table.add(where, entry.get('filename'), tags)
         return TagSource(self.kind, table.rows, None, None)
 

@@ -1,5 +1,6 @@
 """YOLO: a text file of class numbers and coordinates per image."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def _names(path: Path) -> list[str]:
             names = [names[key] for key in sorted(names)]
         if isinstance(names, list):
             return [str(name) for name in names]
-    for file in (folder / name for folder in (path, path / 'labels') for name in LISTS):
+    for folder, name in product((path, path / 'labels'), LISTS):
+        file = folder / name
         if file.is_file():
             lines = read_text(file, 'class file').splitlines()
             return [line.strip() for line in lines if line.strip() not in ('', 'background')]
