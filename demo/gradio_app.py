@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mmwsss.apis import CAMs
 
 
+OLDEST_GRADIO = 6
+
+
 class Viewer:
     """What the page shows. The network runs for a new photo or other tags; another threshold only
     cuts the maps anew.
@@ -55,7 +58,8 @@ class Viewer:
             return None, 'Upload a photo.', None
         mask = found.cut(threshold)
         share = float((mask > 0).mean())
-        file = mask.save(self.folder / 'mask.png')
+        # a folder of its own: several people may look at the page
+        file = mask.save(Path(tempfile.mkdtemp(dir=self.folder)) / 'mask.png')
         said = ', '.join(f'{name} {found.scores[key]:.0%}' for name, key in _scored(found))
         text = f'{said or "No tag"}. {share:.0%} of the photo is not background.'
         return mask.overlay(), text, str(file)
@@ -69,7 +73,7 @@ def build_page(viewer: Viewer) -> Any:
     """The page.
 
     Raises:
-        ValueError: Gradio is not installed.
+        ValueError: Gradio is not installed, or too old.
     """
     try:
         import gradio
@@ -77,7 +81,12 @@ def build_page(viewer: Viewer) -> Any:
         raise ValueError(
             f"the page needs Gradio: pip install gradio (or 'mmwsss[demo]'); {error}"
         ) from error
-    with gradio.Blocks(title='mmwsss') as page:
+    if int(gradio.__version__.partition('.')[0]) < OLDEST_GRADIO:
+        raise ValueError(
+            f'the page needs Gradio {OLDEST_GRADIO}, found {gradio.__version__}: '
+            f'pip install --upgrade gradio'
+        )
+    with gradio.Blocks(title='mmwsss', analytics_enabled=False) as page:
         gradio.Markdown('# What is where?\nUpload a photo and tick what it shows.')
         found = gradio.State()
         with gradio.Row():
@@ -90,7 +99,9 @@ def build_page(viewer: Viewer) -> Any:
                     0, 1, viewer.model.cfg.get('cam_threshold', 0.4), label='Background threshold'
                 )
             with gradio.Column():
-                overlay = gradio.Image(label='Mask', interactive=False)
+                overlay = gradio.Image(
+                    label='Mask', interactive=False, buttons=['download', 'fullscreen']
+                )
                 text = gradio.Markdown('Upload a photo.')
                 file = gradio.File(label='Download')
         shown = [overlay, text, file]
@@ -125,7 +136,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.threshold is not None:
         model.cfg.cam_threshold = args.threshold
     page = build_page(Viewer(model, max_side=args.max_side))
-    page.launch(server_name=args.host, server_port=args.port)
+    page.launch(server_name=args.host, server_port=args.port, show_error=True)
 
 
 if __name__ == '__main__':

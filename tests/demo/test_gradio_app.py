@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,6 +61,9 @@ def test_without_gradio_and_without_maps(app, viewer, monkeypatch):
     monkeypatch.setitem(sys.modules, 'gradio', None)
     with pytest.raises(ValueError, match='pip install gradio'):
         app.build_page(viewer)
+    monkeypatch.setitem(sys.modules, 'gradio', SimpleNamespace(__version__='3.18.0'))
+    with pytest.raises(ValueError, match='needs Gradio 6, found 3.18.0: pip install --upgrade'):
+        app.build_page(viewer)
     with pytest.raises(ValueError, match='Identity makes no maps'):
         app.Viewer(torch.nn.Identity())
 
@@ -71,7 +75,7 @@ def test_arguments(app):
 
 
 def test_page(app, viewer):
-    pytest.importorskip('gradio')
+    pytest.importorskip('gradio', minversion='6')
     page = app.build_page(viewer)
     labels = {part.label for part in page.blocks.values() if getattr(part, 'label', None)}
     assert {'Photo', 'Background threshold', 'Mask', 'Download'} <= labels
