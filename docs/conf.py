@@ -28,6 +28,8 @@ myst_heading_anchors = 3
 html_theme = 'furo'
 html_title = f'mmwsss {release}'
 html_show_sphinx = False
+html_static_path = ['_static']
+html_js_files = [('versions.js', {'defer': 'defer'})]
 
 napoleon_use_ivar = True
 autodoc_typehints = 'signature'
