@@ -3,7 +3,6 @@ stopped.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mmwsss.apis.photo_options import add_photo_arguments, set_photos
 from mmwsss.apis.speed import add_speed_arguments, set_speed
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.cli_options import DictAction, unit_number
+from mmwsss.utils.cli_options import unit_number
+from mmwsss.utils.tool_options import add_launch_arguments, parse_launched
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -66,12 +66,8 @@ def parse_args():
     parser.add_argument('--workers', type=int, help='processes that load images')
     parser.add_argument('--device', help='e.g. cpu or cuda:1 (default: the first accelerator)')
     add_speed_arguments(parser)
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
-    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    add_launch_arguments(parser)
+    return parse_launched(parser)
 
 
 def main():
@@ -193,8 +189,7 @@ def _write(
     pending: list[int],
 ) -> None:
     """Predict the images at ``pending`` positions of the data set and write their files."""
-    from mmengine.runner import Runner
-
+    from mmwsss.apis.runner import image_loader
     from mmwsss.engine.prediction_writer import largest_first, write_predictions
     from mmwsss.engine.size_buckets import makes_batches
 
@@ -202,14 +197,7 @@ def _write(
         pending = largest_first(dataset, pending)
     dataset.get_subset_(pending)
     workers = cfg.test_dataloader.get('num_workers', 0) if args.workers is None else args.workers
-    loader = Runner.build_dataloader(
-        dict(
-            batch_size=1,
-            num_workers=workers,
-            dataset=dataset,
-            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-        )
-    )
+    loader = image_loader(dataset, workers)
     write_predictions(
         _model_of(runner, args.launcher),
         loader,

@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 
 from mmwsss.apis.photo_options import add_photo_arguments, photo_options
+from mmwsss.utils.cam_lookup import find_cam_files
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import choice_of
 from mmwsss.utils.file_jobs import write_files
-from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
-from mmwsss.utils.io import read_id_list
 from mmwsss.utils.locks import lock_folders
 from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
+from mmwsss.utils.tool_options import add_cam_arguments
 
 OPTIONS = dict(psa=('low_alpha', 'high_alpha'), irn=('foreground', 'background'))
 
@@ -27,27 +27,7 @@ def parse_args(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        '--cams', type=Path, required=True, metavar='D', help='folder of CAM files <id>.npz'
-    )
-    parser.add_argument(
-        '--images', type=Path, required=True, metavar='D', help='folder of the images'
-    )
-    parser.add_argument(
-        '--out',
-        type=Path,
-        required=True,
-        metavar='D',
-        help='folder of CRF maps <id>.npz (psa) or labels <id>.png (irn)',
-    )
-    parser.add_argument(
-        '--list', type=Path, metavar='F', help='image ids, one per line (default: every CAM file)'
-    )
-    parser.add_argument(
-        '--raw-pixels',
-        action='store_true',
-        help='ignore the EXIF orientation of images (VOC, SBD, COCO: their annotations do)',
-    )
+    add_cam_arguments(parser, results='CRF maps <id>.npz (psa) or labels <id>.png (irn)')
     add_photo_arguments(parser)
     parser.add_argument('--method', choices=tuple(OPTIONS), required=True)
     parser.add_argument(
@@ -112,27 +92,10 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
     from mmwsss.apis.affinity_labels import AffinityLabelMaker
     from mmwsss.datasets.class_names import load_class_names
 
-    if not args.cams.is_dir():
-        raise FileNotFoundError(
-            f'{args.cams}: folder of CAM files not found; write it with tools/generate_cams.py'
-        )
+    # everything that is missing is named before anything runs
+    ids, cams, images = find_cam_files(args.cams, args.images, args.list)
     if args.out.resolve() == args.cams.resolve():
         raise ValueError(f'{args.out}: --out is the folder of the CAM files; choose another')
-    ids = (
-        read_id_list(args.list)
-        if args.list
-        else list_image_ids(
-            args.cams,
-            ('.npz',),
-            what='CAM file <id>.npz',
-            hint='Write them with tools/generate_cams.py',
-        )
-    )
-    # everything that is missing is named before anything runs
-    cams = find_files(
-        args.cams, ids, ('.npz',), what='CAM file', hint='Write them with tools/generate_cams.py'
-    )
-    images = find_files(args.images, ids, IMAGE_SUFFIXES, what='image')
     given = {
         name: getattr(args, name)
         for name in OPTIONS[args.method]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import unit_number
+from mmwsss.utils.tool_options import add_tag_name_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -31,24 +32,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, required=True, metavar='D', help='folder of the results'
     )
-    parser.add_argument(
-        '--rename', nargs='+', default=[], metavar='A=B', help='join tags: A is taken for B'
-    )
-    parser.add_argument(
-        '--class-map',
-        type=Path,
-        metavar='F',
-        help='YAML file of names to join and of a hierarchy, e.g. `vehicle: [car, bus]`',
-    )
-    parser.add_argument(
-        '--level',
-        type=int,
-        metavar='N',
-        help='of the hierarchy of --class-map, 1 for its outermost names (default: innermost)',
-    )
-    parser.add_argument(
-        '--separator', metavar='C', help='between the tags of a field of a table, e.g. ","'
-    )
+    add_tag_name_arguments(parser)
     parser.add_argument(
         '--max-side',
         type=int,
@@ -97,9 +81,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         value = getattr(args, name)
         if value is not None and value < (32 if name == 'max_side' else 1):
             parser.error(f'--{name.replace("_", "-")} {value} is too small')
-    wrong = [pair for pair in args.rename if not all(pair.partition('=')[::2])]
-    if wrong:
-        parser.error(f'--rename: expected A=B, found {wrong[0]!r}')
     return args
 
 
@@ -131,7 +112,7 @@ def main() -> int:
         workers=args.workers,
         max_side=side,
     )
-    sys.stderr.write(report.text() + '\n')
+    report.publish()
     if report.num_problems:
         return 1
     print(

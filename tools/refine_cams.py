@@ -14,6 +14,7 @@ from mmwsss.apis.photo_options import add_photo_arguments, photo_options
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction, choice_of, unit_number
 from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
+from mmwsss.utils.tool_options import add_cam_arguments
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -38,23 +39,7 @@ def parse_args(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        '--cams', type=Path, required=True, metavar='D', help='folder of CAM files <id>.npz'
-    )
-    parser.add_argument(
-        '--images', type=Path, required=True, metavar='D', help='folder of the images'
-    )
-    parser.add_argument(
-        '--out', type=Path, required=True, metavar='D', help='folder of the masks <id>.png'
-    )
-    parser.add_argument(
-        '--list', type=Path, metavar='F', help='image ids, one per line (default: every CAM file)'
-    )
-    parser.add_argument(
-        '--raw-pixels',
-        action='store_true',
-        help='ignore the EXIF orientation of images (VOC, SBD, COCO: their annotations do)',
-    )
+    add_cam_arguments(parser, results='the masks <id>.png')
     add_photo_arguments(parser)
     parser.add_argument(
         '--method',
@@ -219,34 +204,16 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
     import torch
 
     from mmwsss.apis.refine import refiner_class
+    from mmwsss.utils.cam_lookup import find_cam_files
     from mmwsss.utils.env import check_device
-    from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
-    from mmwsss.utils.io import read_id_list
     from mmwsss.utils.locks import lock_folders
 
     args.device = check_device(args.device or processes.device(torch.cuda.device_count()))
     config = read_settings(args)
     refiner = refiner_of(args, config)
     kind = refiner_class(refiner['type'])
-    if not args.cams.is_dir():
-        raise FileNotFoundError(
-            f'{args.cams}: folder of CAM files not found; write it with tools/generate_cams.py'
-        )
-    ids = (
-        read_id_list(args.list)
-        if args.list
-        else list_image_ids(
-            args.cams,
-            ('.npz',),
-            what='CAM file <id>.npz',
-            hint='Write them with tools/generate_cams.py',
-        )
-    )
     # everything that is missing is named before anything runs
-    cams = find_files(
-        args.cams, ids, ('.npz',), what='CAM file', hint='Write them with tools/generate_cams.py'
-    )
-    images = find_files(args.images, ids, IMAGE_SUFFIXES, what='image')
+    ids, cams, images = find_cam_files(args.cams, args.images, args.list)
     if kind.uses_network and (args.config is None or args.checkpoint is None):
         raise ValueError(
             f'--method {refiner["type"]} needs --config and --checkpoint of a trained network'

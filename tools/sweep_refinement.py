@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.cli_options import DictAction
+from mmwsss.utils.cli_options import DictAction, positive_integer
 from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--list', type=Path, required=True, metavar='F', help='image ids, one per line'
     )
-    parser.add_argument('--num', type=int, metavar='N', help='only N images, spread over the list')
+    parser.add_argument(
+        '--num', type=positive_integer, metavar='N', help='only N images, spread over the list'
+    )
     parser.add_argument(
         '--out', type=Path, required=True, metavar='D', help='folder of the results'
     )
@@ -75,10 +77,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add_launcher_argument(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
-    args = parser.parse_args(argv)
-    if args.num is not None and args.num < 1:
-        parser.error('--num must be at least 1')
-    return args
+    return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:

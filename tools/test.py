@@ -7,7 +7,7 @@ import sys
 from mmwsss.apis.photo_options import add_photo_arguments, set_photos
 from mmwsss.apis.speed import add_speed_arguments, set_speed
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.cli_options import DictAction
+from mmwsss.utils.tool_options import add_launch_arguments, parse_launched
 
 
 def parse_args():
@@ -59,12 +59,8 @@ def parse_args():
     )
     add_speed_arguments(parser)
     add_photo_arguments(parser)
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
-    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    add_launch_arguments(parser)
+    return parse_launched(parser)
 
 
 def images_of(dataset):

@@ -2,14 +2,13 @@
 
 import argparse
 import copy
-import os
 import sys
 
 from mmwsss.apis.photo_options import add_photo_arguments, set_photos
 from mmwsss.apis.speed import AMP_DTYPES, add_speed_arguments, set_amp, set_speed
 from mmwsss.apis.vis import BACKENDS, add_vis, check_vis
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.cli_options import DictAction
+from mmwsss.utils.tool_options import add_launch_arguments, parse_launched
 
 
 def parse_args():
@@ -51,12 +50,8 @@ def parse_args():
         choices=tuple(BACKENDS),
         help='also write curves and pictures there (needs its package)',
     )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
-    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    add_launch_arguments(parser)
+    return parse_launched(parser)
 
 
 def summary_hook(runner, cfg, recipe, plan):

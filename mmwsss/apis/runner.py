@@ -9,7 +9,9 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 from torch import distributed
+from torch.utils.data import DataLoader, Dataset
 
 from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.engine.hooks import LossScheduleHook, TeacherEMAHook
@@ -28,6 +30,14 @@ NEEDED_HOOKS = dict(
 )
 TIMEOUT_S = 1800  # for a process that does not answer; env_cfg.dist_cfg.timeout
 LOOPS = {'train': ('train_loop', 'val_loop'), 'test': ('test_loop',), None: ()}
+
+
+def image_loader(dataset: Dataset, num_workers: int = 0) -> DataLoader:
+    """Loader of every image of a data set, one after the other."""
+    sampler = dict(type='DefaultSampler', shuffle=False, round_up=False)
+    return Runner.build_dataloader(
+        dict(batch_size=1, num_workers=num_workers, dataset=dataset, sampler=sampler)
+    )
 
 
 def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:

@@ -2,6 +2,7 @@
 time.
 """
 
+import sys
 from pathlib import Path
 
 from mmwsss.utils.io import atomic_open
@@ -53,6 +54,12 @@ class CheckReport:
                 texts = [': '.join(filter(None, entry)) for entry in entries]
                 lines += [f'  {text}' for text in texts if text]
         return '\n'.join(lines)
+
+    def publish(self, path: str | Path | None = None) -> None:
+        """Print :meth:`text` to the standard error, and write it to a file if there is one."""
+        if path is not None:
+            self.write(path)
+        sys.stderr.write(self.text() + '\n')
 
     def write(self, path: str | Path) -> None:
         """Write :meth:`text` to a file, atomically."""

@@ -83,6 +83,17 @@ def unit_number(text: str) -> float:
     return value
 
 
+def positive_integer(text: str) -> int:
+    """``type`` of an option that takes a number of things, 1 or more."""
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number') from None
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {value}')
+    return value
+
+
 def parse_value(text: str) -> Any:
     """The value that a text on the command line means, see :class:`DictAction`.
 

@@ -27,3 +27,11 @@ def test_report(tmp_path):
     assert (
         tmp_path / 'new' / 'report.txt'
     ).read_text() == report.text() + '\n' and report.exit_code == 1
+
+
+def test_published_to_the_screen_and_to_a_file(tmp_path, capsys):
+    report = CheckReport('photos')
+    report.publish()
+    report.publish(tmp_path / 'report.txt')
+    assert capsys.readouterr().err.splitlines() == ['photos: 0 problems, 0 notes'] * 2
+    assert (tmp_path / 'report.txt').read_text() == 'photos: 0 problems, 0 notes\n'

@@ -12,6 +12,7 @@ from mmwsss.utils.cli_options import (
     choice_of,
     format_option,
     parse_value,
+    positive_integer,
     unit_number,
 )
 
@@ -92,3 +93,10 @@ def test_numbers_outside_the_unit_interval(text):
         unit_number(text)
     with pytest.raises(argparse.ArgumentTypeError, match="'a' is not a number"):
         unit_number('a')
+
+
+def test_positive_integers():
+    assert positive_integer('3') == 3
+    for text, message in (('0', 'at least 1, got 0'), ('x', "'x' is not a whole number")):
+        with pytest.raises(argparse.ArgumentTypeError, match=message):
+            positive_integer(text)

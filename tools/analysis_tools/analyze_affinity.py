@@ -16,13 +16,13 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.runner import Runner
 from rich.progress import track
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmwsss.apis import dataset_of_split, init_model
 from mmwsss.apis.layer_analysis import LayerAnalysis
+from mmwsss.apis.runner import image_loader
 from mmwsss.functional.attention import AFFINITY_MODES
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
@@ -176,14 +176,7 @@ def main(argv=None):
     workers = (
         model.cfg.test_dataloader.get('num_workers', 0) if args.workers is None else args.workers
     )
-    loader = Runner.build_dataloader(
-        dict(
-            batch_size=1,
-            num_workers=workers,
-            dataset=dataset,
-            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-        )
-    )
+    loader = image_loader(dataset, workers)
     args.out.mkdir(parents=True, exist_ok=True)
     pictures, matrices = [], []
     for index, data in enumerate(track(loader, description='images')):

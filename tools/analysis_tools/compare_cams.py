@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 import torch
-from mmengine.runner import Runner
 from rich.console import Console
 from rich.progress import track
 
 import mmwsss.evaluation  # noqa: F401  registers the metric
 from mmwsss.apis import dataset_of_split, init_model, load_config
+from mmwsss.apis.runner import image_loader
 from mmwsss.models.cams import cam_methods
 from mmwsss.registry import DATASETS, METRICS
 from mmwsss.utils.cli import run_main
@@ -111,14 +111,7 @@ def main(argv=None):
     )
     if args.num is not None:
         dataset.get_subset_(list(range(min(args.num, len(dataset)))))
-    loader = Runner.build_dataloader(
-        dict(
-            batch_size=1,
-            num_workers=args.workers,
-            dataset=dataset,
-            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-        )
-    )
+    loader = image_loader(dataset, args.workers)
     own = dict(cam=model.test_cfg.get('cam'), refine=model.test_cfg.get('refine'))
     console = Console(stderr=True)
     results, reasons, pictures = {}, {}, {}

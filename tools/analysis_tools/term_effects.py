@@ -15,14 +15,14 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.runner import Runner
 from rich.progress import track
 
 from mmwsss.apis import dataset_of_split, init_model
+from mmwsss.apis.runner import image_loader
 from mmwsss.apis.term_effects import TermEffects
 from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.cli_options import DictAction
+from mmwsss.utils.cli_options import DictAction, positive_integer
 from mmwsss.utils.io import write_json
 from mmwsss.utils.tables import text_table
 
@@ -34,7 +34,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config of a classifier on a vision transformer')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint file (default: random weights)')
     parser.add_argument('--split', default='val', help='with masks (default %(default)s)')
-    parser.add_argument('--num', type=int, metavar='N', help='only the first N images')
+    parser.add_argument('--num', type=positive_integer, metavar='N', help='only the first N images')
     parser.add_argument('--seed', type=int, default=0, help='of random weights and masks')
     parser.add_argument('--json', type=Path, metavar='F', help='write the numbers there')
     parser.add_argument(
@@ -43,10 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='(default %(default)s)',
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
-    args = parser.parse_args(argv)
-    if args.num is not None and args.num < 1:
-        parser.error('--num must be at least 1')
-    return args
+    return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -57,14 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     dataset = DATASETS.build(dataset_of_split(model.cfg, args.split, masks=True))
     if args.num is not None:
         dataset.get_subset_(list(range(min(args.num, len(dataset)))))
-    loader = Runner.build_dataloader(
-        dict(
-            batch_size=1,
-            num_workers=0,
-            dataset=dataset,
-            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-        )
-    )
+    loader = image_loader(dataset)
     for data in track(loader, description='images'):
         effects.add(data)
     results = effects.results()

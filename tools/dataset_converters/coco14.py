@@ -47,14 +47,14 @@ from mmwsss.preparation.check_report import CheckReport
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open, read_tags, write_tags
 from mmwsss.utils.output_folder import claim_output_folder
-from mmwsss.utils.pool import bounded_map
+from mmwsss.preparation.chunks import map_chunks
 from mmwsss.utils.tables import text_table
+from mmwsss.utils.tool_options import add_check_arguments
 
 # images, images with an annotation
 COCO_SPLIT_SIZES = {'train': (82_783, 82_081), 'val': (40_504, 40_137)}
 LISTS = Path('ImageSets', 'Segmentation')
 PART = 5_000  # ids of val_part.txt
-CHUNK = 32
 
 
 def parse_args(argv=None):
@@ -110,13 +110,7 @@ def parse_args(argv=None):
         action='store_true',
         help='a part of the data set: the numbers of images may differ',
     )
-    parser.add_argument('--report', type=Path, metavar='F', help='also write the report to a file')
-    parser.add_argument(
-        '--workers',
-        type=int,
-        default=4,
-        help='processes; 0: none but this one (default %(default)s)',
-    )
+    add_check_arguments(parser)
     return parser.parse_args(argv)
 
 
@@ -177,21 +171,6 @@ def find_images(args, split, images, report):
     return found
 
 
-def run(args, function, jobs, title):
-    """Everything that ``function`` returns for the chunks of the jobs, in order."""
-    chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
-    results = bounded_map(
-        function, chunks, min(args.workers, len(chunks)) if len(chunks) > 2 else 0
-    )
-    return [
-        item
-        for items in track(
-            results, title, len(chunks), console=Console(stderr=True), disable=not chunks
-        )
-        for item in items
-    ]
-
-
 def main(argv=None):
     args = parse_args(argv)
     if not args.tags_only:
@@ -203,13 +182,10 @@ def main(argv=None):
         for split, (_, images) in splits.items():
             files.update(find_images(args, split, images, report))
         sizes = {image.img_id: image.size for _, images in splits.values() for image in images}
-        for problem in run(
-            args,
-            check_coco_images,
-            [(path, sizes[name]) for name, path in files.items()],
-            'checking images',
-        ):
-            report.problem(*problem)
+        jobs = [(path, sizes[name]) for name, path in files.items()]
+        for problems in map_chunks(check_coco_images, jobs, args.workers, 'checking images'):
+            for problem in problems:
+                report.problem(*problem)
     if not report.num_problems and not args.tags_only:
         write_masks(args, splits, report)
     for split, (path, images) in splits.items():
@@ -220,9 +196,7 @@ def main(argv=None):
                 path,
                 f'{empty} images, see {split}_empty.txt',
             )
-    if args.report is not None:
-        report.write(args.report)
-    sys.stderr.write(report.text() + '\n')
+    report.publish(args.report)
     if report.num_problems:
         return 1
     link_images(args, files)
@@ -255,8 +229,9 @@ def write_masks(args, splits, report):
             for image in images
             if f'{image.img_id}.png' not in there
         ]
-    for problem in run(args, write_coco_masks, jobs, 'masks'):
-        report.problem('annotations that cannot be decoded', *problem)
+    for problems in map_chunks(write_coco_masks, jobs, args.workers, 'masks'):
+        for problem in problems:
+            report.problem('annotations that cannot be decoded', *problem)
 
 
 def link_images(args, files):

@@ -26,6 +26,7 @@ from mmwsss.preparation.photo_set import read_photo_set, write_photo_set
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import format_option
 from mmwsss.utils.tables import text_table
+from mmwsss.utils.tool_options import add_check_arguments, add_tag_name_arguments
 
 
 def parse_args(argv=None):
@@ -49,24 +50,7 @@ def parse_args(argv=None):
         help='the tags to expect, one per line after "background" (default: classes.txt in --out, '
         'else all)',
     )
-    parser.add_argument(
-        '--rename', nargs='+', default=[], metavar='A=B', help='join tags: A is taken for B'
-    )
-    parser.add_argument(
-        '--class-map',
-        type=Path,
-        metavar='F',
-        help='YAML file of names to join and of a hierarchy, e.g. `vehicle: [car, bus]`',
-    )
-    parser.add_argument(
-        '--level',
-        type=int,
-        metavar='N',
-        help='of the hierarchy of --class-map, 1 for its outermost names (default: innermost)',
-    )
-    parser.add_argument(
-        '--separator', metavar='C', help='between the tags of a field of a table, e.g. ","'
-    )
+    add_tag_name_arguments(parser)
     parser.add_argument(
         '--copy', action='store_true', help='copy the photos instead of linking to them'
     )
@@ -81,18 +65,8 @@ def parse_args(argv=None):
         action='store_true',
         help='decode every photo; otherwise its header and its end are checked',
     )
-    parser.add_argument('--report', type=Path, metavar='F', help='also write the report to a file')
-    parser.add_argument(
-        '--workers',
-        type=int,
-        default=4,
-        help='processes; 0: none but this one (default %(default)s)',
-    )
-    args = parser.parse_args(argv)
-    wrong = [pair for pair in args.rename if not all(pair.partition('=')[::2])]
-    if wrong:
-        parser.error(f'--rename: expected A=B, found {wrong[0]!r}')
-    return args
+    add_check_arguments(parser)
+    return parser.parse_args(argv)
 
 
 def summary(photos, kind):
@@ -123,9 +97,7 @@ def main(argv=None):
         upright=args.upright,
         workers=args.workers,
     )
-    if args.report is not None:
-        report.write(args.report)
-    sys.stderr.write(report.text() + '\n')
+    report.publish(args.report)
     if report.num_problems:
         return 1
     write_photo_set(out, photos, copy=args.copy, upright=args.upright)

@@ -19,10 +19,8 @@ import mmwsss  # noqa: F401, I001  first: checks the installation
 import argparse
 import sys
 from collections import Counter
+from itertools import chain
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import track
 
 from mmwsss.preparation.list_check import check_id_list
 from mmwsss.datasets.voc import VOC_SPLIT_SIZES, voc_setup_hint
@@ -38,10 +36,10 @@ from mmwsss.preparation.voc_check import (
 from mmwsss.preparation.check_report import CheckReport
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open, write_tags
-from mmwsss.utils.pool import bounded_map
+from mmwsss.preparation.chunks import map_chunks
 from mmwsss.utils.tables import text_table
+from mmwsss.utils.tool_options import add_check_arguments
 
-CHUNK = 32
 LISTS = Path('ImageSets', 'Segmentation')
 
 
@@ -100,13 +98,7 @@ def parse_args(argv=None):
         action='store_true',
         help='mend lists and colour-encoded masks instead of reporting them',
     )
-    parser.add_argument('--report', type=Path, metavar='F', help='also write the report to a file')
-    parser.add_argument(
-        '--workers',
-        type=int,
-        default=4,
-        help='processes; 0: none but this one (default %(default)s)',
-    )
+    add_check_arguments(parser)
     return parser.parse_args(argv)
 
 
@@ -255,29 +247,13 @@ def make_masks(args, masks, lists):
         elif source != target:
             with atomic_open(target) as file:
                 file.write(source.read_bytes())
-    run(args, write_sbd_masks, jobs, 'masks from SBD')
+    list(map_chunks(write_sbd_masks, jobs, args.workers, 'masks from SBD'))
 
 
 def annotated_ids(lists):
     """Ids of every list but ``test``, each once."""
     return list(
         dict.fromkeys(name for split, ids in lists.items() if split != 'test' for name in ids)
-    )
-
-
-def run(args, function, jobs, title):
-    """Results of ``function`` over chunks of the jobs, in order."""
-    chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
-    workers = min(args.workers, len(chunks)) if len(chunks) > 2 else 0
-    console = Console(stderr=True)
-    return list(
-        track(
-            bounded_map(function, chunks, workers),
-            title,
-            len(chunks),
-            console=console,
-            disable=not chunks,
-        )
     )
 
 
@@ -311,9 +287,8 @@ def check_files(args, masks, source, lists, report):
         )
         for name in dict.fromkeys(name for ids in lists.values() for name in ids)
     ]
-    findings = [
-        finding for chunk in run(args, check_voc_images, jobs, 'checking') for finding in chunk
-    ]
+    chunks = map_chunks(check_voc_images, jobs, args.workers, 'checking')
+    findings = list(chain.from_iterable(chunks))
     repairs = []
     for finding in findings:
         for kind, path, detail in finding.problems:
@@ -403,14 +378,12 @@ def main(argv=None):
             'images whose annotation and mask show different classes, see tag_differences.csv',
             detail=f'{len(different)} images',
         )
-    if args.report is not None:
-        report.write(args.report)
-    sys.stderr.write(report.text() + '\n')
+    report.publish(args.report)
     if report.num_problems:
         return 1
     if args.sbd is not None:
         make_masks(args, masks, lists)
-    run(args, repair_masks, repairs, 'translating masks')
+    list(map_chunks(repair_masks, repairs, args.workers, 'translating masks'))
     write_results(args, source, lists, findings, different)
     return 0
 
