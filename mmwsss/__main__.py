@@ -4,6 +4,7 @@ import ast
 import os
 import runpy
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,9 +24,13 @@ COMMANDS = dict(
     photos='photos.py',
     predict='predict.py',
     check='misc/check_setup.py',
+    threshold='suggest_threshold.py',
+    audit='analysis_tools/audit_tags.py',
+    compare='analysis_tools/compare_runs.py',
     export='export_masks.py',
     **{'import': 'import_masks.py'},
     tags='dataset_converters/image_tags.py',
+    toy='dataset_converters/toy_shapes.py',
     config='misc/print_config.py',
     **{'collect-env': 'misc/collect_env.py'},
     benchmark='analysis_tools/benchmark.py',
@@ -60,6 +65,14 @@ def available() -> dict[str, Path]:
     return {name: folder / tool for name, tool in COMMANDS.items() if (folder / tool).is_file()}
 
 
+def others() -> dict[str, Path]:
+    """Tools without a command, by the names of their files."""
+    folder = package_root() / 'tools'
+    files = {path.stem: path for path in sorted(folder.rglob('*.py'))}
+    short = {Path(tool).stem for tool in COMMANDS.values()}
+    return {name: path for name, path in files.items() if name not in short}
+
+
 def summary(tool: Path) -> str:
     """First sentence of what a tool says about itself; nothing is imported or run."""
     text = ast.get_docstring(ast.parse(tool.read_text(encoding='utf-8'))) or ''
@@ -77,6 +90,9 @@ def usage(commands: dict[str, Path]) -> str:
             'From image tags to semantic segmentation. Commands:',
             *lines,
             '',
+            'Other tools, by the names of their files:',
+            *textwrap.wrap(', '.join(others()), 78, initial_indent='  ', subsequent_indent='  '),
+            '',
             'mmwsss COMMAND --help tells the arguments of a command.',
             'eval "$(mmwsss completion bash)" turns on tab completion (or zsh).',
         ]
@@ -84,7 +100,7 @@ def usage(commands: dict[str, Path]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one of the tools.
+    """Run one of the tools, by its command or the name of its file.
 
     Returns:
         int: Its exit code; 2 for an unknown command.
@@ -105,14 +121,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(COMPLETIONS[shell].format(commands=' '.join(commands)))
         return 0
     name, *arguments = words
-    if name not in commands:
+    tools = {**others(), **commands}
+    if name not in tools:
         import difflib
 
-        close = difflib.get_close_matches(name, commands, n=1)
+        close = difflib.get_close_matches(name, tools, n=1)
         hint = f'did you mean {close[0]}?' if close else f'choose from {", ".join(commands)}'
         sys.stderr.write(f'error: mmwsss has no command {name!r}; {hint}\n')
         return 2
-    tool = runpy.run_path(str(commands[name]), run_name=f'mmwsss_{name}')
+    tool = runpy.run_path(str(tools[name]), run_name=f'mmwsss_{name}')
     sys.argv[:] = [f'mmwsss {name}', *arguments]
     try:
         return run_main(tool['main'])

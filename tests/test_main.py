@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmwsss import __version__
-from mmwsss.__main__ import COMMANDS, available, main, summary
+from mmwsss.__main__ import COMMANDS, available, main, others, summary
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,6 +17,7 @@ def test_help(capsys):
     text = capsys.readouterr().out
     assert all(f'  {name} ' in text for name in available())
     assert {'train', 'test', 'cams', 'refine', 'evaluate', 'pipeline', 'export'} <= {*available()}
+    assert 'picture_grid' in text and not {*available()} & {*others()}
     assert all(summary(tool) for tool in available().values())
     assert main(['--version']) == 0
     assert __version__ in capsys.readouterr().out
@@ -29,6 +30,8 @@ def test_a_tool_runs(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().err.startswith('error: ')
     assert main(['export', '--format', 'nothing']) == 2
     assert 'usage: mmwsss export' in capsys.readouterr().err
+    assert main(['export_onnx', '--nothing']) == 2  # by the name of its file
+    assert 'usage: mmwsss export_onnx' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
