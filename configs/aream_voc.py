@@ -11,14 +11,13 @@ _base_ = [
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(
-        type='mmpretrain.RandomResizedCrop',
+        type='mmwsss.RandomResizedCrop',
         scale=448,
         crop_ratio_range=(0.08, 1.0),
-        backend='pillow',
         interpolation='bicubic',
     ),
     dict(type='mmpretrain.RandomFlip', prob=0.5),
-    dict(type='mmpretrain.ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4),
+    dict(type='mmwsss.ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4),
     dict(type='mmwsss.PackTagInputs'),
 ]
 test_pipeline = [

@@ -1,5 +1,6 @@
-"""Compared items: each is a function ``(device, quick) -> Case`` of the module named
-here.
+"""Items of the benchmark: those of :data:`ITEMS` compare two ways to compute the same and are
+functions ``(device, quick) -> Case`` of the module named there; those of :data:`TABLES` only
+measure and are functions ``(device, quick) -> Table``.
 """
 
 from collections.abc import Callable
@@ -33,7 +34,14 @@ ITEMS = {
     'energy': 'refinement',
 }
 
+TABLES = {
+    'loaders': 'loaders',
+}
+
 LONG_ITEMS = ('sweep200',)  # run on request only
+
+
+Table = dict[str, dict[str, float | str]]  # row -> name -> number
 
 
 class Case(NamedTuple):
@@ -41,6 +49,11 @@ class Case(NamedTuple):
 
     ours: Callable  # () -> tensor or tuple of tensors
     textbook: Callable
+
+
+def make_table(item: str, device: torch.device, quick: bool) -> Table:
+    """Measure an item of :data:`TABLES`."""
+    return getattr(import_module(f'{__name__}.{TABLES[item]}'), item)(device, quick)
 
 
 def make_case(item, device, quick):

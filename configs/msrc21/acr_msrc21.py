@@ -5,7 +5,7 @@ train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(type='mmpretrain.RandomResizedCrop', scale=160, crop_ratio_range=(0.25, 1.0)),
     dict(type='mmpretrain.RandomFlip', prob=0.5),
-    dict(type='mmpretrain.ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
+    dict(type='mmwsss.ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
     dict(type='mmwsss.TwoViews', transforms=('hflip',)),
     dict(type='mmwsss.PackTagInputs'),
 ]

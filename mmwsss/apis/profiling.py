@@ -1,8 +1,9 @@
 """Cost of a training step: loading, host, device, waits, and the share of the machine's peak."""
 
+import copy
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -85,7 +86,8 @@ def _crop_size(pipeline: list[dict]) -> tuple[int, int]:
 def loader_cost(config: Config, items: int = 20) -> dict[str, float]:
     """CPU milliseconds of each transform for an item of the training data, and their ``total``.
 
-    CPU time of this thread: other programs on the machine hardly change it.
+    CPU time of this process: other programs on the machine change it less than the time that
+    passes.
 
     Args:
         config (Config): Its training data must be there.
@@ -95,15 +97,31 @@ def loader_cost(config: Config, items: int = 20) -> dict[str, float]:
         FileNotFoundError: The data are missing.
     """
     dataset = DATASETS.build(config.train_dataloader.dataset)
-    costs: dict[str, list[float]] = {}
-    for number in range(items + 2):
-        data = dataset.get_data_info(number % len(dataset))
-        for step in dataset.pipeline.transforms:
+    infos = [dataset.get_data_info(number % len(dataset)) for number in range(items + 2)]
+    return pipeline_cost(dataset.pipeline.transforms, infos)
+
+
+def pipeline_cost(
+    steps: Sequence[Callable[[Any], Any]], infos: Sequence[dict[str, Any]], warm_up: int = 2
+) -> dict[str, float]:
+    """CPU milliseconds of each transform per item, and their ``total``.
+
+    Args:
+        steps (Sequence[Callable]): Transforms.
+        infos (Sequence[dict]): Information of each item, as a data set gives it.
+        warm_up (int): Items at the beginning that are not counted.
+    """
+    costs: dict[str, float] = {}
+    for number, info in enumerate(infos):
+        data: Any = copy.deepcopy(info)
+        for step in steps:
             began = time.process_time()
             data = step(data)
-            if number >= 2:
-                costs.setdefault(type(step).__name__, []).append(time.process_time() - began)
-    result = {name: 1e3 * sum(values) / items for name, values in costs.items()}
+            if number >= warm_up:
+                name = type(step).__name__
+                costs[name] = costs.get(name, 0.0) + time.process_time() - began
+    counted = len(infos) - warm_up
+    result = {name: 1e3 * seconds / counted for name, seconds in costs.items()}
     return dict(result, total=sum(result.values()))
 
 

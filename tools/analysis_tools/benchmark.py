@@ -1,5 +1,6 @@
 """Ours against a plain textbook version of the same computation: seconds, ratio, peak memory,
-largest difference of the results.
+largest difference of the results. Other items only measure (loaders: CPU milliseconds per image of
+every training pipeline).
 
 Both run in turn, and the medians are compared. Peak memory is what one run needs above its inputs
 and weights, each in its own process: resident memory on a CPU, allocated memory on a GPU. Items:
@@ -25,13 +26,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import mmwsss.evaluation
 import mmwsss.models  # noqa: F401  imported once here, not in every process
-from benchmarks.suites import ITEMS, LONG_ITEMS, make_case
+from benchmarks.suites import ITEMS, LONG_ITEMS, TABLES, make_case, make_table
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import write_json
 from mmwsss.utils.memory import peak_memory, reset_peak_memory
 from mmwsss.utils.tables import text_table
 
 SIDES = ('ours', 'textbook')
+COLUMNS = ('ours_s', 'textbook_s', 'ratio', 'ours_mib', 'textbook_mib', 'max_abs_diff')
 LONG_ROUND_S = 40.0  # a round that takes longer needs no warm-up and no repetition
 ROUND_S = 0.05  # calls that are shorter are repeated
 M_MMAP_THRESHOLD = -3  # of glibc's mallopt
@@ -44,10 +46,11 @@ def parse_args(argv=None):
     parser.add_argument(
         '--suite',
         nargs='+',
-        choices=tuple(ITEMS),
+        choices=(*ITEMS, *TABLES),
         metavar='ITEM',
         default=[item for item in ITEMS if item not in LONG_ITEMS],
-        help=f'what to compare, of {" ".join(ITEMS)} (default: all but {" ".join(LONG_ITEMS)})',
+        help=f'what to compare, of {" ".join(ITEMS)}, or to measure, of {" ".join(TABLES)} '
+        f'(default: what can be compared but {" ".join(LONG_ITEMS)})',
     )
     parser.add_argument('--device', default='cpu', help='e.g. cpu or cuda:1 (default %(default)s)')
     parser.add_argument(
@@ -97,24 +100,10 @@ def main(argv=None):
                 tell=lambda text, item=item: advance(advance=1, description=f'{item}: {text}'),
             )
             try:
-                result = call(measure_time, item, args.quick, args.repeats)
-                memory = {
-                    f'{side}_mib': call(measure_memory, item, side, args.quick) for side in SIDES
-                }
+                results[item] = measure_item(call, item, args.quick, args.repeats)
             except ValueError as error:
                 failed.append(f'{item}: {error}')
                 continue
-            results[item] = {
-                key: (result | memory)[key]
-                for key in (
-                    'ours_s',
-                    'textbook_s',
-                    'ratio',
-                    'ours_mib',
-                    'textbook_mib',
-                    'max_abs_diff',
-                )
-            }
             advance(completed=(number + 1) * (args.repeats + 3))
             if args.json is not None:
                 write_json(args.json, results)
@@ -124,9 +113,35 @@ def main(argv=None):
             f'{args.threads or torch.get_num_threads()} threads'
             f'{", SMALL INPUTS: times mean nothing" if args.quick else ""}'
         )
-        print(table(results))
+        compared = {item: result for item, result in results.items() if item in ITEMS}
+        if compared:
+            print(table(compared))
+        for item in results.keys() - compared.keys():
+            print(measured_table(item, results[item]))
     if failed:
         raise ValueError('; '.join(failed))
+
+
+def measure_item(call, item, quick, repeats):
+    """Everything about an item, each measurement in a process of its own."""
+    if item in TABLES:
+        return call(measure_table, item, quick)
+    result = call(measure_time, item, quick, repeats)
+    memory = {f'{side}_mib': call(measure_memory, item, side, quick) for side in SIDES}
+    return {key: (result | memory)[key] for key in COLUMNS}
+
+
+def measured_table(item, rows):
+    """An item that only measures, as text."""
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    return text_table(
+        (item, *names),
+        [(row, *(_number(rows[row].get(name, '')) for name in names)) for row in rows],
+    )
+
+
+def _number(value):
+    return f'{value:.3g}' if isinstance(value, float) else str(value)
 
 
 def table(results):
@@ -244,6 +259,12 @@ def measure_time(item, quick, repeats, device, tell):
         ratio=textbook / ours,
         max_abs_diff=largest_difference(*results.values()),
     )
+
+
+def measure_table(item, quick, device, tell):
+    """Rows of an item that only measures."""
+    tell('measured')
+    return make_table(item, device, quick)
 
 
 def largest_difference(ours, textbook):

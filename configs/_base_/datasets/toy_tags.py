@@ -7,7 +7,7 @@ train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(type='mmpretrain.RandomResizedCrop', scale=96, crop_ratio_range=(0.5, 1.0)),
     dict(type='mmpretrain.RandomFlip', prob=0.5),
-    dict(type='mmpretrain.ColorJitter', brightness=0.2, contrast=0.2),
+    dict(type='mmwsss.ColorJitter', brightness=0.2, contrast=0.2),
     dict(type='mmwsss.PackTagInputs'),
 ]
 test_pipeline = [

@@ -6,7 +6,7 @@ train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(type='mmwsss.LoadCRFMaps'),
     dict(
-        type='mmpretrain.ColorJitter',
+        type='mmwsss.ColorJitter',
         brightness=0.3,
         contrast=0.3,
         saturation=0.3,

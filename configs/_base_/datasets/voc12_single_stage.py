@@ -13,10 +13,9 @@ second_crop = dict(
     source='original',
     steps=[
         dict(
-            type='mmpretrain.RandomResizedCrop',
+            type='mmwsss.RandomResizedCrop',
             scale=448,
             crop_ratio_range=(0.4, 1.0),
-            backend='pillow',
             interpolation='bicubic',
         ),
         dict(type='mmpretrain.RandomFlip', prob=0.5),

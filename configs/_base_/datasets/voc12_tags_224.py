@@ -4,10 +4,9 @@ input_size = 224
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(
-        type='mmpretrain.RandomResizedCrop',
+        type='mmwsss.RandomResizedCrop',
         scale=input_size,
         crop_ratio_range=(0.08, 1.0),
-        backend='pillow',
         interpolation='bicubic',
     ),
     dict(type='mmpretrain.RandomFlip', prob=0.5),

@@ -4,7 +4,7 @@ data_root = 'data/VOCdevkit/VOC2012'
 input_size = 448
 # timm applies these to RGB images; ours are BGR, so colours are written in BGR order
 rand_augment = dict(  # its policies are names without a scope
-    type='mmpretrain.RandAugment',
+    type='mmwsss.RandAugment',
     _scope_='mmpretrain',
     policies='timm_increasing',
     num_policies=2,
@@ -25,10 +25,9 @@ rand_erasing = dict(
 train_pipeline = [
     dict(type='mmwsss.LoadImage'),
     dict(
-        type='mmpretrain.RandomResizedCrop',
+        type='mmwsss.RandomResizedCrop',
         scale=input_size,
         crop_ratio_range=(0.08, 1.0),
-        backend='pillow',
         interpolation='bicubic',
     ),
     dict(type='mmpretrain.RandomFlip', prob=0.5),

@@ -5,6 +5,7 @@ from mmwsss.utils.compat import import_quietly
 from .affinity_crop import AffinityCrop
 from .affinity_scale import AffinityScale
 from .aligned_scale import AlignedScale
+from .color_jitter import ColorJitter
 from .crf_maps_to_label import CRFMapsToLabel
 from .formatting import PackTagInputs
 from .ir_label_to_grid import IRLabelToGrid
@@ -16,8 +17,10 @@ from .load_wsol_mask import LoadWSOLMask
 from .multi_scale import MultiScaleViews
 from .multi_views import MultiViews
 from .pack_affinity_inputs import PackAffinityInputs
+from .rand_augment import RandAugment
 from .random_long_side import RandomLongSide
 from .random_photometry import RandomPhotometry
+from .random_resized_crop import RandomResizedCrop
 from .random_scale import RandomScale
 from .random_scale_crop import RandomScaleCrop
 from .strong_view import StrongView
@@ -30,6 +33,7 @@ __all__ = [
     'AffinityScale',
     'AlignedScale',
     'CRFMapsToLabel',
+    'ColorJitter',
     'IRLabelToGrid',
     'LoadCRFMaps',
     'LoadIRLabel',
@@ -40,8 +44,10 @@ __all__ = [
     'MultiViews',
     'PackAffinityInputs',
     'PackTagInputs',
+    'RandAugment',
     'RandomLongSide',
     'RandomPhotometry',
+    'RandomResizedCrop',
     'RandomScale',
     'RandomScaleCrop',
     'StrongView',

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
-from mmwsss.functional.affinity import affinity_labels
+from mmwsss.functional.affinity import block_average_first, labels_of_means
 from mmwsss.registry import TRANSFORMS
 
 
@@ -27,8 +27,7 @@ class CRFMapsToLabel(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the label to ``results``."""
-        la, ha = torch.from_numpy(results['crf_maps'].transpose(2, 3, 0, 1).astype(np.float32))
-        results['affinity_label'] = (
-            affinity_labels(la, ha, stride=self.stride).numpy().astype(np.uint8)
-        )
+        maps = torch.from_numpy(np.ascontiguousarray(results['crf_maps']))
+        la, ha = block_average_first(maps, self.stride).permute(2, 3, 0, 1)
+        results['affinity_label'] = labels_of_means(la, ha).numpy().astype(np.uint8)
         return results

@@ -64,6 +64,15 @@ def test_as_a_program(tmp_path):
         assert min(values['ours_mib'], values['textbook_mib']) > 0 and values['max_abs_diff'] < 1e-4
 
 
+def test_pipelines_are_measured():
+    rows = benchmark.make_table('loaders', torch.device('cpu'), quick=True)
+    assert {'mctformer_plus_voc', 'mcc_voc', 'toco_voc', 'cosa_voc', 'psa_voc'} < set(rows)
+    for row in rows.values():
+        assert row['cpu_ms'] > 0 and row['dearest'].count(', ') == 2
+    text = benchmark.measured_table('loaders', rows)
+    assert 'cpu_ms' in text and 'mcc_voc' in text
+
+
 def test_results_that_cannot_be_compared():
     with pytest.raises(ValueError, match='different shapes'):
         benchmark.largest_difference([torch.zeros(2)], [torch.zeros(3)])
