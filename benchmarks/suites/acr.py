@@ -6,18 +6,16 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from torch import nn
 
 import mmwsss.models  # noqa: F401  registers the components
 from mmwsss.functional.cam import minmax_normalize
-from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
 
 from ..textbook import acr as textbook
 from . import Case
+from .training import peaked_network, training_case
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'acr_deit-s_voc.py'
-TINY = dict(embed_dims=64, num_layers=3, num_heads=2, feedforward_channels=256)
 CLASSES = [3, 7, 14]
 
 
@@ -33,27 +31,10 @@ def acr_train(device, quick):
     samples = [WSSSDataSample().set_gt_tags(tags[0])]
     weights = model.consistency.weights
 
-    def step(network, embedding, compute):
-        network.zero_grad(set_to_none=True)
-        losses = compute()
-        losses.sum().backward()
-        return losses.detach(), embedding.weight.grad
+    def plain_losses():
+        return textbook.losses(plain, image, tags, weights['activation'], weights['affinity'])
 
-    def ours():
-        return step(
-            model,
-            model.backbone.patch_embed.projection,
-            lambda: torch.stack(list(model(image, samples, mode='loss').values())),
-        )
-
-    return Case(
-        ours,
-        lambda: step(
-            plain,
-            plain.embed,
-            lambda: textbook.losses(plain, image, tags, weights['activation'], weights['affinity']),
-        ),
-    )
+    return training_case(model, plain, image, samples, plain_losses)
 
 
 def gradcam(device, quick):
@@ -77,15 +58,6 @@ def gradcam(device, quick):
 
 
 def _model(device, quick):
-    """Untrained network with attention as peaked as that of a trained one, so that maps have
-    contrast.
-    """
     config = Config.fromfile(CONFIG).model
     config.backbone.pop('init_cfg')
-    if quick:
-        config.backbone.update(arch=TINY, img_size=64)
-    model = MODELS.build(config)
-    model.backbone.init_weights()
-    for layer in model.backbone.layers:
-        nn.init.normal_(layer.attn.qkv.weight, std=1.5 * model.backbone.embed_dims**-0.5)
-    return model.to(device)
+    return peaked_network(config, device, quick)

@@ -2,13 +2,9 @@
 every head and N x N labels.
 """
 
-import torch
-
-from mmwsss.structures import WSSSDataSample
-
 from ..textbook import aream as textbook
-from . import Case
 from .mctformer import untrained
+from .training import tagged_images, training_case
 
 
 def aream(device, quick):
@@ -25,26 +21,7 @@ def aream(device, quick):
         test_cfg=dict(attention_layers=3, fuse_sqrt=False),
     ).train()
     plain = textbook.PlainAReAM(model).to(device)
-    images = torch.randn(2, 3, *model.backbone.img_size, device=device)
-    tags = torch.zeros(2, 20, device=device)
-    tags[0, [3, 14]] = tags[1, 7] = 1
-    samples = [WSSSDataSample().set_gt_tags(row) for row in tags]
-
-    def step(network, embedding, compute):
-        torch.manual_seed(0)  # stochastic depth drops the same branches
-        network.zero_grad(set_to_none=True)
-        losses = compute()
-        losses.sum().backward()
-        return losses.detach(), embedding.weight.grad
-
-    def ours():
-        return step(
-            model,
-            model.backbone.patch_embed.projection,
-            lambda: torch.stack(list(model(images, samples, mode='loss').values())),
-        )
-
-    return Case(
-        ours,
-        lambda: step(plain, plain.embed, lambda: textbook.losses(plain, images, tags, model.par)),
+    images, tags, samples = tagged_images(model, device)
+    return training_case(
+        model, plain, images, samples, lambda: textbook.losses(plain, images, tags, model.par)
     )

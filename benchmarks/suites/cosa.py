@@ -15,6 +15,7 @@ from mmwsss.structures import WSSSDataSample
 
 from ..textbook import cosa as textbook
 from . import Case
+from .training import training_case
 
 CONFIG = Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'cosa_vit-b.py'
 TINY = dict(embed_dims=64, num_layers=4, num_heads=2, feedforward_channels=256)
@@ -46,17 +47,12 @@ def cosa_train(device, quick):
         torch.tensor([box], device=device),
     )
 
-    def step(compute):
-        model.zero_grad(set_to_none=True)
-        losses = compute()
-        losses.sum().backward()
-        return losses.detach(), model.backbone.patch_embed.projection.weight.grad
-
-    return Case(
-        lambda: step(
-            lambda: torch.stack(list(model([weak, strong], samples, mode='loss').values()))
-        ),
-        lambda: step(lambda: textbook.losses(model, weak, strong, tags, boxes)),
+    return training_case(
+        model,
+        model,
+        [weak, strong],
+        samples,
+        lambda: textbook.losses(model, weak, strong, tags, boxes),
     )
 
 

@@ -10,7 +10,7 @@ from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
 
 from ..textbook import mcc as textbook
-from . import Case
+from .training import training_case
 
 CONFIG = Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'mcc_deit-b.py'
 TINY = dict(embed_dims=64, num_layers=4, num_heads=2, feedforward_channels=256)
@@ -43,22 +43,7 @@ def mcc_train(device, quick):
     box = (0, side, 0, side * 7 // 8)
     samples = [WSSSDataSample(metainfo=dict(img_box=box)).set_gt_tags(tags[0])]
 
-    def step(network, embedding, compute):
-        torch.manual_seed(0)  # the same masks
-        network.zero_grad(set_to_none=True)
-        losses = compute()
-        losses.sum().backward()
-        return losses.detach(), embedding.weight.grad
-
-    def ours():
-        return step(
-            model,
-            model.backbone.patch_embed.projection,
-            lambda: torch.stack(list(model(views, samples, mode='loss').values())),
-        )
-
     boxes = torch.tensor([box], device=device)
-    return Case(
-        ours,
-        lambda: step(plain, plain.embed, lambda: textbook.losses(plain, model, views, tags, boxes)),
+    return training_case(
+        model, plain, views, samples, lambda: textbook.losses(plain, model, views, tags, boxes)
     )

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from torch import nn
 
 import mmwsss.models  # noqa: F401  registers the components
-from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
 
 from ..textbook import mctformer as textbook
 from . import Case
+from .training import peaked_network, tagged_images, training_case
 
 CONFIG = Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'mctformer_plus_deit-s.py'
-TINY = dict(embed_dims=64, num_layers=3, num_heads=2, feedforward_channels=256)
 
 
 def train(device, quick):
@@ -25,27 +23,9 @@ def train(device, quick):
     """
     model = untrained(device, quick).train()
     plain = textbook.PlainMCTformerPlus(model).to(device)
-    images = torch.randn(2, 3, *model.backbone.img_size, device=device)
-    tags = torch.zeros(2, 20, device=device)
-    tags[0, [3, 14]] = tags[1, 7] = 1
-    samples = [WSSSDataSample().set_gt_tags(row) for row in tags]
-
-    def step(network, embedding, compute):
-        torch.manual_seed(0)  # stochastic depth drops the same branches
-        network.zero_grad(set_to_none=True)
-        losses = compute()
-        losses.sum().backward()
-        return losses.detach(), embedding.weight.grad
-
-    def ours():
-        return step(
-            model,
-            model.backbone.patch_embed.projection,
-            lambda: torch.stack(list(model(images, samples, mode='loss').values())),
-        )
-
-    return Case(
-        ours, lambda: step(plain, plain.embed, lambda: textbook.losses(plain, images, tags))
+    images, tags, samples = tagged_images(model, device)
+    return training_case(
+        model, plain, images, samples, lambda: textbook.losses(plain, images, tags)
     )
 
 
@@ -112,17 +92,9 @@ def cam_batch8(device, quick):
 
 
 def untrained(device, quick, **options):
-    """Untrained network with some other options, and attention as peaked as that of a trained one,
-    so that maps have contrast.
-    """
+    """:func:`peaked_network` with some other options."""
     config = Config.fromfile(CONFIG).model
     config.backbone.pop('init_cfg')
     config.test_cfg.update(options.pop('test_cfg', {}))
     config.update(options)
-    if quick:
-        config.backbone.update(arch=TINY, img_size=64)
-    model = MODELS.build(config)
-    model.backbone.init_weights()
-    for layer in model.backbone.layers:
-        nn.init.normal_(layer.attn.qkv.weight, std=1.5 * model.backbone.embed_dims**-0.5)
-    return model.to(device)
+    return peaked_network(config, device, quick)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .mctformer import PlainBlock
+from .weights import renamed_weights
 
 
 class PlainACR(nn.Module):
@@ -36,12 +37,7 @@ class PlainACR(nn.Module):
             '.ffn.layers.0.0.': '.fc1.',
             '.ffn.layers.1.': '.fc2.',
         }
-        state = {}
-        for key, value in model.state_dict().items():
-            for ours, plain in names.items():
-                key = key.replace(ours, plain)
-            state[key] = value
-        self.load_state_dict(state)
+        self.load_state_dict(renamed_weights(model, names))
         self.train(model.training)
 
     def forward(self, images):

@@ -8,6 +8,7 @@ from torch import nn
 from mmwsss.functional.masking import sample_key_masks
 
 from .par import PlainPAR, labels_two_pass
+from .weights import renamed_weights
 
 
 class PlainBlock(nn.Module):
@@ -113,12 +114,8 @@ class PlainMCC(nn.Module):
             'decode_head.conv7.': 'decoder.2.',
             'decode_head.conv8.': 'decoder.4.',
         }
-        state = {}
-        for key, value in model.state_dict().items():
-            for ours, plain in names.items():
-                key = key.replace(ours, plain)
-            if not key.startswith('teacher.'):
-                state[key] = value
+        weights = renamed_weights(model, names)
+        state = {key: value for key, value in weights.items() if not key.startswith('teacher.')}
         state.update(
             {
                 key.replace('projector.', 'teacher.'): value

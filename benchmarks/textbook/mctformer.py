@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .weights import renamed_weights
+
 
 class PlainBlock(nn.Module):
     """Pre-norm transformer layer that also returns its attention (B,H,S,S)."""
@@ -72,12 +74,7 @@ class PlainMCTformerPlus(nn.Module):
             '.ffn.layers.0.0.': '.fc1.',
             '.ffn.layers.1.': '.fc2.',
         }
-        state = {}
-        for key, value in model.state_dict().items():
-            for ours, plain in names.items():
-                key = key.replace(ours, plain)
-            state[key] = value
-        self.load_state_dict(state)
+        self.load_state_dict(renamed_weights(model, names))
         self.train(model.training)
 
     def forward(self, images):
