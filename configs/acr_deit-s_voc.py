@@ -26,17 +26,7 @@ total_batch_size = 32
 train_dataloader = dict(
     batch_size=32, sampler=dict(_delete_=True, type='mmengine.DefaultSampler', shuffle=True)
 )
-param_scheduler = [
-    dict(
-        type='mmwsss.WarmupCosineLR',
-        warmup=5,
-        warmup_lr=1e-6,
-        min_lr=1e-5,
-        lag=0,
-        end=45,
-        by_epoch=True,
-    )
-]
+param_scheduler = [dict(_base_.warmup_cosine, lag=0, end=45)]
 optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={'cls_token': dict(decay_mult=0.0), 'pos_embed': dict(decay_mult=0.0)}

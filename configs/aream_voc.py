@@ -29,17 +29,7 @@ test_pipeline = [
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-param_scheduler = [
-    dict(
-        type='mmwsss.WarmupCosineLR',
-        warmup=5,
-        warmup_lr=1e-6,
-        min_lr=1e-5,
-        lag=0,
-        end=45,
-        by_epoch=True,
-    )
-]
+param_scheduler = [dict(_base_.warmup_cosine, lag=0, end=45)]
 val_evaluator = [
     dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(80)]),
     dict(type='mmwsss.TagMetric'),

@@ -14,14 +14,5 @@ model = dict(
 max_iters = 60000
 auto_scale_lr = dict(base_batch_size=8)
 train_cfg = dict(max_iters=max_iters, val_interval=6000, val_begin=30000)
-param_scheduler = [
-    dict(
-        type='mmwsss.WarmupPolyLR',
-        warmup=1500,
-        warmup_ratio=1e-6,
-        power=0.9,
-        end=max_iters,
-        by_epoch=False,
-    )
-]
+param_scheduler = [dict(_base_.warmup_poly, end=max_iters)]
 default_hooks = dict(checkpoint=dict(interval=6000))

@@ -10,15 +10,4 @@ model = dict(
 )
 max_epochs = 60
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
-param_scheduler = [
-    dict(
-        type='mmwsss.WarmupCosineLR',
-        warmup=1,
-        warmup_lr=1e-5,
-        min_lr=1e-5,
-        lag=0,
-        end=max_epochs,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    )
-]
+param_scheduler = [dict(_base_.warmup_cosine, end=max_epochs)]

@@ -20,18 +20,7 @@ model = dict(
     test_cfg=dict(map_type='fused', refine=False),
 )
 train_cfg = dict(type='mmengine.EpochBasedTrainLoop', max_epochs=8, val_interval=8)
-param_scheduler = [
-    dict(
-        type='mmwsss.WarmupCosineLR',
-        warmup=1,
-        warmup_lr=1e-5,
-        min_lr=1e-5,
-        lag=0,
-        end=8,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    )
-]
+param_scheduler = [dict(_base_.warmup_cosine, end=8)]
 default_hooks = dict(
     checkpoint=dict(type='mmwsss.AtomicCheckpointHook', interval=1, max_keep_ckpts=1)
 )

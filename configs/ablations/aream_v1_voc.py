@@ -36,17 +36,7 @@ optim_wrapper = dict(
 )
 auto_scale_lr = dict(base_batch_size=64)
 train_cfg = dict(max_epochs=60, val_interval=60)
-param_scheduler = [
-    dict(
-        type='mmwsss.WarmupCosineLR',
-        warmup=5,
-        warmup_lr=1e-6,
-        min_lr=1e-5,
-        lag=1,
-        end=60,
-        by_epoch=True,
-    )
-]
+param_scheduler = [dict(_base_.warmup_cosine, end=60)]
 val_evaluator = [
     dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(80)]),
     dict(type='mmwsss.TagMetric'),

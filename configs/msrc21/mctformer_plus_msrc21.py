@@ -58,18 +58,7 @@ max_epochs = 6
 train_cfg = dict(
     type='mmengine.EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs
 )
-param_scheduler = [
-    dict(
-        type='mmwsss.WarmupCosineLR',
-        warmup=1,
-        warmup_lr=1e-5,
-        min_lr=1e-5,
-        lag=0,
-        end=max_epochs,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    )
-]
+param_scheduler = [dict(_base_.warmup_cosine, end=max_epochs)]
 default_hooks = dict(
     logger=dict(type='mmengine.LoggerHook', interval=24),
     checkpoint=dict(type='mmwsss.AtomicCheckpointHook', interval=3, max_keep_ckpts=1),

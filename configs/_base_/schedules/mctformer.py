@@ -13,17 +13,10 @@ optim_wrapper = dict(
 )
 auto_scale_lr = dict(enable=False, base_batch_size=32)
 train_cfg = dict(type='mmengine.EpochBasedTrainLoop', max_epochs=45, val_interval=45)
-param_scheduler = [
-    dict(
-        type='mmwsss.WarmupCosineLR',
-        warmup=5,
-        warmup_lr=1e-6,
-        min_lr=1e-5,
-        lag=1,
-        end=45,
-        by_epoch=True,
-    )
-]
+warmup_cosine = dict(
+    type='mmwsss.WarmupCosineLR', warmup=5, warmup_lr=1e-6, min_lr=1e-5, lag=1, by_epoch=True
+)
+param_scheduler = [dict(warmup_cosine, end=45)]
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(

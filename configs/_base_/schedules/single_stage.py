@@ -13,16 +13,10 @@ optim_wrapper = dict(
 )
 auto_scale_lr = dict(enable=False, base_batch_size=4)
 train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters=max_iters, val_interval=2000)
-param_scheduler = [
-    dict(
-        type='mmwsss.WarmupPolyLR',
-        warmup=1500,
-        warmup_ratio=1e-6,
-        power=0.9,
-        end=max_iters,
-        by_epoch=False,
-    )
-]
+warmup_poly = dict(
+    type='mmwsss.WarmupPolyLR', warmup=1500, warmup_ratio=1e-6, power=0.9, by_epoch=False
+)
+param_scheduler = [dict(warmup_poly, end=max_iters)]
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(

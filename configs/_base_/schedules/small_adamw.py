@@ -9,5 +9,14 @@ optim_wrapper = dict(
         custom_keys={'cls_token': dict(decay_mult=0.0), 'pos_embed': dict(decay_mult=0.0)},
     ),
 )
+warmup_cosine = dict(
+    type='mmwsss.WarmupCosineLR',
+    warmup=1,
+    warmup_lr=1e-5,
+    min_lr=1e-5,
+    lag=0,
+    by_epoch=True,
+    convert_to_iter_based=True,
+)
 val_cfg = dict()
 test_cfg = dict()
