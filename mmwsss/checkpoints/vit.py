@@ -12,27 +12,33 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmwsss.checkpoints.vit_layouts import has_vit_layout, join_projections
+from mmwsss.checkpoints.vit_layouts import has_vit_layout, in_layers, join_projections
 
 # facebookresearch / timm name -> mmpretrain name
 VIT_RENAMES = (
     (r'^patch_embed\.proj\.', 'patch_embed.projection.'),
     (r'^patch_embed\.backbone\.', 'patch_embed.'),  # ResNet stem of the hybrid networks
-    (r'^blocks\.(\d+)\.norm([12])\.', r'layers.\1.ln\2.'),
-    (r'^blocks\.(\d+)\.mlp\.fc1\.', r'layers.\1.ffn.layers.0.0.'),
-    (r'^blocks\.(\d+)\.mlp\.fc2\.', r'layers.\1.ffn.layers.1.'),
-    (r'^blocks\.(\d+)\.mlp\.w(12|3)\.', r'layers.\1.ffn.w\2.'),
-    (r'^blocks\.(\d+)\.mlp\.(?:fc1_g|w1)\.', r'layers.\1.ffn.gate.'),
-    (r'^blocks\.(\d+)\.mlp\.(?:fc1_x|w2)\.', r'layers.\1.ffn.up.'),
-    (r'^blocks\.(\d+)\.mlp\.(?:norm|ffn_ln)\.', r'layers.\1.ffn.norm.'),
-    (r'^blocks\.(\d+)\.attn\.q_proj\.', r'layers.\1.attn.query.'),
-    (r'^blocks\.(\d+)\.attn\.k_proj\.', r'layers.\1.attn.key.'),
-    (r'^blocks\.(\d+)\.attn\.v_proj\.', r'layers.\1.attn.value.'),
-    (r'^blocks\.(\d+)\.attn\.q_bias$', r'layers.\1.attn.query.bias'),
-    (r'^blocks\.(\d+)\.attn\.v_bias$', r'layers.\1.attn.value.bias'),
-    (r'^blocks\.(\d+)\.attn\.(?:norm|inner_attn_ln)\.', r'layers.\1.attn.inner_norm.'),
-    (r'^blocks\.(\d+)\.(?:ls1\.gamma|gamma_1)$', r'layers.\1.attn.gamma1.weight'),
-    (r'^blocks\.(\d+)\.(?:ls2\.gamma|gamma_2)$', r'layers.\1.ffn.gamma2.weight'),
+    *in_layers(
+        r'^blocks\.(\d+)\.',
+        r'layers.\1.',
+        (
+            (r'norm([12])\.', r'ln\2.'),
+            (r'mlp\.fc1\.', 'ffn.layers.0.0.'),
+            (r'mlp\.fc2\.', 'ffn.layers.1.'),
+            (r'mlp\.w(12|3)\.', r'ffn.w\2.'),
+            (r'mlp\.(?:fc1_g|w1)\.', 'ffn.gate.'),
+            (r'mlp\.(?:fc1_x|w2)\.', 'ffn.up.'),
+            (r'mlp\.(?:norm|ffn_ln)\.', 'ffn.norm.'),
+            (r'attn\.q_proj\.', 'attn.query.'),
+            (r'attn\.k_proj\.', 'attn.key.'),
+            (r'attn\.v_proj\.', 'attn.value.'),
+            (r'attn\.q_bias$', 'attn.query.bias'),
+            (r'attn\.v_bias$', 'attn.value.bias'),
+            (r'attn\.(?:norm|inner_attn_ln)\.', 'attn.inner_norm.'),
+            (r'(?:ls1\.gamma|gamma_1)$', 'attn.gamma1.weight'),
+            (r'(?:ls2\.gamma|gamma_2)$', 'ffn.gamma2.weight'),
+        ),
+    ),
     (r'^blocks\.', 'layers.'),
     (r'^norm\.', 'ln1.'),
     (r'^norm_pre\.', 'pre_norm.'),
@@ -42,12 +48,18 @@ VIT_RENAMES = (
 VIT_RELEASES = (
     (r'^patch_embed\.projection\.', 'patch_embed.proj.'),
     (r'^patch_embed\.(stem|stages)\.', r'patch_embed.backbone.\1.'),
-    (r'^layers\.(\d+)\.ln([12])\.', r'blocks.\1.norm\2.'),
-    (r'^layers\.(\d+)\.ffn\.layers\.0\.0\.', r'blocks.\1.mlp.fc1.'),
-    (r'^layers\.(\d+)\.ffn\.layers\.1\.', r'blocks.\1.mlp.fc2.'),
-    (r'^layers\.(\d+)\.ffn\.w(12|3)\.', r'blocks.\1.mlp.w\2.'),
-    (r'^layers\.(\d+)\.attn\.gamma1\.weight$', r'blocks.\1.ls1.gamma'),
-    (r'^layers\.(\d+)\.ffn\.gamma2\.weight$', r'blocks.\1.ls2.gamma'),
+    *in_layers(
+        r'^layers\.(\d+)\.',
+        r'blocks.\1.',
+        (
+            (r'ln([12])\.', r'norm\2.'),
+            (r'ffn\.layers\.0\.0\.', 'mlp.fc1.'),
+            (r'ffn\.layers\.1\.', 'mlp.fc2.'),
+            (r'ffn\.w(12|3)\.', r'mlp.w\2.'),
+            (r'attn\.gamma1\.weight$', 'ls1.gamma'),
+            (r'ffn\.gamma2\.weight$', 'ls2.gamma'),
+        ),
+    ),
     (r'^layers\.', 'blocks.'),
     (r'^ln1\.', 'norm.'),
     (r'^pre_norm\.', 'norm_pre.'),

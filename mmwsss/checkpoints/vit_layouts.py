@@ -3,7 +3,7 @@ open_clip. Pure functions on state dicts.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -27,6 +27,17 @@ class VitLayout(NamedTuple):
     renames: Renames
 
 
+def in_layers(source: str, target: str, parts: Iterable[tuple[str, str]]) -> Renames:
+    """Renames of the parts of a layer.
+
+    Args:
+        source (str): Pattern of their layer, whose first group is its number.
+        target (str): Our layer.
+        parts: Pattern of a part in their layer -> its name in ours.
+    """
+    return tuple((source + theirs, target + ours) for theirs, ours in parts)
+
+
 # transformers: `encoder.layer.i` in older releases and in the files on the hub, `layers.i` in
 # newer; `layer.i` and `model.layer.i` of DINOv3
 _LAYER = r'^(?:encoder\.layer|layers|(?:model\.)?layer)\.(\d+)\.'
@@ -35,20 +46,26 @@ TRANSFORMERS_VIT: Renames = (
     (r'^embeddings\.position_embeddings$', 'pos_embed'),
     (r'^embeddings\.register_tokens$', 'register_tokens'),
     (r'^embeddings\.patch_embeddings\.(?:projection\.)?', 'patch_embed.projection.'),
-    (_LAYER + r'(?:norm1|layernorm_before)\.', r'layers.\1.ln1.'),
-    (_LAYER + r'(?:norm2|layernorm_after)\.', r'layers.\1.ln2.'),
-    (_LAYER + r'attention\.(?:attention\.query|q_proj)\.', r'layers.\1.attn.query.'),
-    (_LAYER + r'attention\.(?:attention\.key|k_proj)\.', r'layers.\1.attn.key.'),
-    (_LAYER + r'attention\.(?:attention\.value|v_proj)\.', r'layers.\1.attn.value.'),
-    (_LAYER + r'attention\.(?:output\.dense|o_proj)\.', r'layers.\1.attn.proj.'),
-    (_LAYER + r'(?:intermediate\.dense|mlp\.fc1)\.', r'layers.\1.ffn.layers.0.0.'),
-    (_LAYER + r'(?:output\.dense|mlp\.fc2)\.', r'layers.\1.ffn.layers.1.'),
-    (_LAYER + r'mlp\.weights_in\.', r'layers.\1.ffn.w12.'),
-    (_LAYER + r'mlp\.(?:weights_out|down_proj)\.', r'layers.\1.ffn.w3.'),
-    (_LAYER + r'mlp\.gate_proj\.', r'layers.\1.ffn.gate.'),
-    (_LAYER + r'mlp\.up_proj\.', r'layers.\1.ffn.up.'),
-    (_LAYER + r'layer_scale1\.lambda1$', r'layers.\1.attn.gamma1.weight'),
-    (_LAYER + r'layer_scale2\.lambda1$', r'layers.\1.ffn.gamma2.weight'),
+    *in_layers(
+        _LAYER,
+        r'layers.\1.',
+        (
+            (r'(?:norm1|layernorm_before)\.', 'ln1.'),
+            (r'(?:norm2|layernorm_after)\.', 'ln2.'),
+            (r'attention\.(?:attention\.query|q_proj)\.', 'attn.query.'),
+            (r'attention\.(?:attention\.key|k_proj)\.', 'attn.key.'),
+            (r'attention\.(?:attention\.value|v_proj)\.', 'attn.value.'),
+            (r'attention\.(?:output\.dense|o_proj)\.', 'attn.proj.'),
+            (r'(?:intermediate\.dense|mlp\.fc1)\.', 'ffn.layers.0.0.'),
+            (r'(?:output\.dense|mlp\.fc2)\.', 'ffn.layers.1.'),
+            (r'mlp\.weights_in\.', 'ffn.w12.'),
+            (r'mlp\.(?:weights_out|down_proj)\.', 'ffn.w3.'),
+            (r'mlp\.gate_proj\.', 'ffn.gate.'),
+            (r'mlp\.up_proj\.', 'ffn.up.'),
+            (r'layer_scale1\.lambda1$', 'attn.gamma1.weight'),
+            (r'layer_scale2\.lambda1$', 'ffn.gamma2.weight'),
+        ),
+    ),
     (_LAYER, r'layers.\1.'),
     (r'^(?:layernorm|norm)\.', 'ln1.'),
 )
@@ -57,13 +74,19 @@ TRANSFORMERS_CLIP: Renames = (
     (r'^embeddings\.position_embedding\.weight$', 'pos_embed'),
     (r'^embeddings\.patch_embedding\.', 'patch_embed.projection.'),
     (r'^pre_layrnorm\.', 'pre_norm.'),  # sic
-    (r'^encoder\.layers\.(\d+)\.layer_norm([12])\.', r'layers.\1.ln\2.'),
-    (r'^encoder\.layers\.(\d+)\.self_attn\.q_proj\.', r'layers.\1.attn.query.'),
-    (r'^encoder\.layers\.(\d+)\.self_attn\.k_proj\.', r'layers.\1.attn.key.'),
-    (r'^encoder\.layers\.(\d+)\.self_attn\.v_proj\.', r'layers.\1.attn.value.'),
-    (r'^encoder\.layers\.(\d+)\.self_attn\.out_proj\.', r'layers.\1.attn.proj.'),
-    (r'^encoder\.layers\.(\d+)\.mlp\.fc1\.', r'layers.\1.ffn.layers.0.0.'),
-    (r'^encoder\.layers\.(\d+)\.mlp\.fc2\.', r'layers.\1.ffn.layers.1.'),
+    *in_layers(
+        r'^encoder\.layers\.(\d+)\.',
+        r'layers.\1.',
+        (
+            (r'layer_norm([12])\.', r'ln\2.'),
+            (r'self_attn\.q_proj\.', 'attn.query.'),
+            (r'self_attn\.k_proj\.', 'attn.key.'),
+            (r'self_attn\.v_proj\.', 'attn.value.'),
+            (r'self_attn\.out_proj\.', 'attn.proj.'),
+            (r'mlp\.fc1\.', 'ffn.layers.0.0.'),
+            (r'mlp\.fc2\.', 'ffn.layers.1.'),
+        ),
+    ),
     (r'^encoder\.layers\.', 'layers.'),
     (r'^post_layernorm\.', 'ln1.'),
 )
@@ -72,13 +95,19 @@ OPEN_CLIP: Renames = (
     (r'^positional_embedding$', 'pos_embed'),
     (r'^conv1\.', 'patch_embed.projection.'),
     (r'^ln_pre\.', 'pre_norm.'),
-    (r'^transformer\.resblocks\.(\d+)\.ln_([12])\.', r'layers.\1.ln\2.'),
-    (r'^transformer\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)$', r'layers.\1.attn.qkv.\2'),
-    (r'^transformer\.resblocks\.(\d+)\.attn\.out_proj\.', r'layers.\1.attn.proj.'),
-    (r'^transformer\.resblocks\.(\d+)\.mlp\.c_fc\.', r'layers.\1.ffn.layers.0.0.'),
-    (r'^transformer\.resblocks\.(\d+)\.mlp\.c_proj\.', r'layers.\1.ffn.layers.1.'),
-    (r'^transformer\.resblocks\.(\d+)\.ls_1\.gamma$', r'layers.\1.attn.gamma1.weight'),
-    (r'^transformer\.resblocks\.(\d+)\.ls_2\.gamma$', r'layers.\1.ffn.gamma2.weight'),
+    *in_layers(
+        r'^transformer\.resblocks\.(\d+)\.',
+        r'layers.\1.',
+        (
+            (r'ln_([12])\.', r'ln\2.'),
+            (r'attn\.in_proj_(weight|bias)$', r'attn.qkv.\2'),
+            (r'attn\.out_proj\.', 'attn.proj.'),
+            (r'mlp\.c_fc\.', 'ffn.layers.0.0.'),
+            (r'mlp\.c_proj\.', 'ffn.layers.1.'),
+            (r'ls_1\.gamma$', 'attn.gamma1.weight'),
+            (r'ls_2\.gamma$', 'ffn.gamma2.weight'),
+        ),
+    ),
     (r'^transformer\.resblocks\.', 'layers.'),
     (r'^ln_post\.', 'ln1.'),
 )
