@@ -51,7 +51,7 @@ UNTYPED = {
         'param_scheduler',
         'checkpoint',
     ),
-    'speed': ('tf32', 'channels_last', 'compile'),
+    'speed': ('tf32', 'channels_last', 'compile', 'cuda_graphs'),
     'train_cfg': ('by_epoch', 'max_epochs', 'max_iters', 'val_begin', 'val_interval'),
 }
 # keys that builders take before the constructor sees the rest

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 AMP_DTYPES = dict(fp16='float16', bf16='bfloat16')
-SWITCHES = ('tf32', 'channels_last', 'compile')
+SWITCHES = ('tf32', 'channels_last', 'compile', 'cuda_graphs')
 
 
 def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--tf32``, ``--channels-last`` and ``--compile`` to a tool."""
+    """Add ``--tf32``, ``--channels-last``, ``--compile`` and ``--cuda-graphs`` to a tool."""
     parser.add_argument(
         '--tf32',
         action='store_true',
@@ -32,6 +32,12 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
         '--compile',
         action='store_true',
         help='compile the backbone with torch.compile; the first steps take minutes',
+    )
+    parser.add_argument(
+        '--cuda-graphs',
+        action='store_true',
+        help='compile the backbone and launch its kernels as CUDA graphs: for small batches, whose '
+        'kernels are launched more slowly than they run; takes more memory',
     )
 
 
@@ -75,7 +81,8 @@ def prepare_network(model: nn.Module, options: dict | None) -> nn.Module:
 
     Args:
         model (nn.Module): Changed in place; names and values of its weights stay.
-        options (dict, optional): ``tf32``, ``channels_last``, ``compile`` (bool each).
+        options (dict, optional): ``tf32``, ``channels_last``, ``compile``, ``cuda_graphs`` (bool
+            each).
 
     Raises:
         ValueError: Unknown option.
@@ -90,9 +97,12 @@ def prepare_network(model: nn.Module, options: dict | None) -> nn.Module:
         torch.set_float32_matmul_precision('high')
     if options.get('channels_last'):
         model.to(memory_format=torch.channels_last)
-    if options.get('compile'):
+    graphs = bool(options.get('cuda_graphs'))
+    if graphs or options.get('compile'):
         for backbone in backbones(model):
-            backbone.compile()
+            backbone.compile(mode='reduce-overhead' if graphs else None)
+    if graphs:  # what a graph has written may be overwritten from the next batch on
+        model.register_forward_pre_hook(lambda *_: torch.compiler.cudagraph_mark_step_begin())
     return model
 
 

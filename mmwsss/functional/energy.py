@@ -26,15 +26,19 @@ class _DenseEnergy(torch.autograd.Function):
         kernel: str,
         block: int | None,
     ) -> Tensor:
+        # one lattice for all images needs as many operations as one for each of them, which counts
+        # on an accelerator; on a CPU the lattice of one image stays in the caches
+        together = kernel == 'lattice' and scores.device.type != 'cpu'
         gated = torch.empty_like(scores)
-        for score, image, target in zip(scores, images, gated):
-            features = bilateral_features(image.permute(1, 2, 0), sigma_xy, sigma_rgb)
-            values = score.flatten(1).t()
+        step = max(1, len(scores)) if together else 1
+        for score, image, target in zip(scores.split(step), images.split(step), gated.split(step)):
+            features = bilateral_features(image.permute(0, 2, 3, 1), sigma_xy, sigma_rgb)
+            values = score.movedim(1, -1).flatten(0, 2)
             if kernel == 'lattice':
                 filtered = filter_lattice(build_lattice(features), values)
             else:
-                filtered = gaussian_filter(features, values, block)
-            target.copy_(filtered.t().view_as(score))
+                filtered = gaussian_filter(features[0], values, block)
+            target.copy_(filtered.view(score.movedim(1, -1).shape).movedim(-1, 1))
         gated.mul_(gate[:, None])
         ctx.save_for_backward(gated)
         return -(scores * gated).sum() / max(1, len(scores))

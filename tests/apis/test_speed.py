@@ -56,6 +56,18 @@ def test_every_backbone_is_compiled_once() -> None:
     assert list(model.state_dict()) == names
 
 
+def test_cuda_graphs_of_the_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes, steps = [], []
+    monkeypatch.setattr(torch.nn.Module, 'compile', lambda self, mode=None: modes.append(mode))
+    monkeypatch.setattr(torch.compiler, 'cudagraph_mark_step_begin', lambda: steps.append('begins'))
+    model = small_model('mctformer_plus_voc').eval()
+    prepare_network(model, dict(compile=True, cuda_graphs=True))
+    model(torch.zeros(1, 3, 64, 64))
+    assert modes == ['reduce-overhead'] and steps == ['begins']
+    prepare_network(model, dict(compile=True))
+    assert modes[1:] == [None]
+
+
 def test_channels_last_and_unknown_switches() -> None:
     model = small_model('deeplabv2_r101_voc_pseudo')
     prepare_network(model, dict(channels_last=True))

@@ -110,12 +110,15 @@ class EmulatedDevice:
         device (torch.device): Where to put modules and tensors.
         events (list[Event]): What happened since the last :meth:`clear`.
         operations (Counter): Calls of each operation on the device, about the kernel launches.
+        calls (list[tuple]): These calls in their order: operation, shapes of its tensors, numbers
+            among its arguments. Steps with equal calls launch equal kernels.
     """
 
     def __init__(self) -> None:
         self.device = DEVICE
         self.events: list[Event] = []
         self.operations: Counter = Counter()
+        self.calls: list[tuple] = []
         self._modes = (_Operations(self), _Functions(self))
         self._autocast = torch.autocast
 
@@ -136,6 +139,7 @@ class EmulatedDevice:
         """Forget what happened."""
         self.events.clear()
         self.operations.clear()
+        self.calls.clear()
 
     def of(self, kind: str) -> list[Event]:
         """Events of one kind."""
@@ -232,6 +236,9 @@ def _run(emulation: EmulatedDevice | None, func: Callable, args: tuple, kwargs: 
     on_device = _is_device(asked) if asked is not None else bool(ours)
     if emulation is not None and (ours or on_device):
         emulation.operations[str(func)] += 1
+        numbers = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, (int, float))]
+        shapes = tuple(tuple(tensor.shape) for tensor in tensors)
+        emulation.calls.append((str(func), shapes, tuple(numbers)))
         _record(emulation, func, args, kwargs, tensors, ours, on_device)
     if _is_device(asked):
         kwargs = dict(kwargs, device=torch.device('cpu'))
