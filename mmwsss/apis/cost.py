@@ -102,9 +102,12 @@ def estimate(
     for height, width in sizes:
         for scale in views.scales:
             tokens = (height * scale // patch) * (width * scale // patch)
+            # multiplications and additions of a layer: 24 N D^2 of its projections and its MLP,
+            # and 4 N^2 D of the attention, which runs at a lower rate
             pairs = 4 * tokens * tokens * dims
             operations += batch * layers * (24 * tokens * dims**2 + PAIR_SLOWNESS * pairs)
             matrices = PAIR_MATRICES * tokens * tokens if views.pairs else 0
+            # four bytes a number; the largest view decides
             peak = max(peak, batch * 4 * (matrices + TOKEN_VECTORS * tokens * dims))
     return Cost(peak, operations / rate)
 

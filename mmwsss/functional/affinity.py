@@ -210,6 +210,7 @@ def block_average(maps: Tensor, stride: int) -> Tensor:
     """
     height, width = maps.shape[-2:]
     maps = maps if maps.dtype == torch.float64 else maps.float()
+    # -n % stride: what n lacks to the next multiple
     maps = F.pad(maps, (0, -width % stride, 0, -height % stride))
     return maps.unflatten(-1, (-1, stride)).unflatten(-3, (-1, stride)).mean((-3, -1))
 
@@ -321,6 +322,7 @@ def _pair_masks(
     label: Tensor, grid: PairGrid, offset: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
     source, target = grid.source(label, offset), grid.target(label, offset)
+    # a pair with an ignored cell says nothing, whatever the other cell is
     sure = (source != IGNORE) & (target != IGNORE)
     same = (source == target) & sure
     background = same & (source == 0)

@@ -134,6 +134,7 @@ def minmax_normalize(cams: Tensor, eps: float = 1e-8) -> Tensor:
     """
     low, high = cams.amin((-2, -1), keepdim=True), cams.amax((-2, -1), keepdim=True)
     span = high - low
-    # an interpolated constant is not quite one
+    # an interpolated constant differs in its last bits, which a division by its span would blow up
     rounding = 8 * torch.finfo(cams.dtype).eps * torch.maximum(low.abs(), high.abs())
+    # division by infinity gives 0 without a second pass over the maps
     return (cams - low) / (span + eps).masked_fill(span <= rounding, float('inf'))

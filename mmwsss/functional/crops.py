@@ -51,7 +51,9 @@ def take_crops(images: Tensor, corners: Tensor, size: int) -> Tensor:
     middle = images.shape[1:-2]
     steps = torch.arange(size, device=corners.device)
     rows, columns = (corners[:, :, axis, None] + steps for axis in (0, 1))
+    # positions in the flat image: one gather takes all crops, whatever axes lie in between
     index = (rows[..., None] * images.shape[-1] + columns[:, :, None]).flatten(2)
     index = index.view(batch, num_crops, *(1,) * len(middle), -1).expand(-1, -1, *middle, -1)
+    # expanded, not copied, for each crop
     pixels = images.flatten(-2)[:, None].expand(-1, num_crops, *(-1,) * (len(middle) + 1))
     return pixels.gather(-1, index).unflatten(-1, (size, size))

@@ -254,6 +254,7 @@ def start_two_means(values: Tensor, counts: Tensor | None = None) -> Mixture:
     """
     values, order = values.sort()
     counts = torch.ones_like(values) if counts is None else counts[order]
+    # number, sum and sum of squares of the smallest values: all that a cluster needs
     mass, first, second = (torch.cumsum(counts * values**power, 0) for power in range(3))
     below, above = (mass[:-1], first[:-1]), (mass[-1] - mass[:-1], first[-1] - first[:-1])
     # least squares within the clusters = most squares between them; equal values stay together
@@ -264,6 +265,7 @@ def start_two_means(values: Tensor, counts: Tensor | None = None) -> Mixture:
         torch.stack((sums[cut], sums[-1] - sums[cut])) for sums in (mass, first, second)
     )
     means = first / mass
+    # regularised, since a cluster of equal values has no variance
     return Mixture(means, second / mass - means * means + REGULARIZATION, mass / mass.sum())
 
 
@@ -308,8 +310,10 @@ def crossing(fit: Mixture) -> tuple[float, bool]:
     low, high = sorted(range(2), key=fit.means.tolist().__getitem__)
     left, right = float(fit.means[low]), float(fit.means[high])
     table = _polynomials(*(column.tolist() for column in fit[:3]))
+    # the log densities differ by a parabola a x^2 + b x + c, whose roots are the crossings
     c, b, a = (one - other for one, other in zip(table[low], table[high]))
     if abs(a) < 1e-12 * max(abs(b), 1.0):
+        # equal variances: the parabola is a line
         roots = [] if b == 0 else [-c / b]
     else:
         inside = b * b - 4 * a * c

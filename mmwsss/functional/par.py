@@ -45,6 +45,8 @@ def position_weights(dilations: Sequence[int] = DILATIONS, scale: float = 0.3) -
     std = math.sqrt(
         math.fsum((distance - mean) ** 2 for distance in distances) / (len(distances) - 1)
     )
+    # in float64, as the weights are computed once; the standard deviation gets the same _EPS as
+    # that of the colours
     scores = [math.exp(-((distance / (std + _EPS) / scale) ** 2)) for distance in distances]
     return [score / math.fsum(scores) for score in scores]
 
@@ -159,6 +161,7 @@ def par_propagate(
 def _neighbour_table(height: int, width: int, dilations: Sequence[int]) -> Tensor:
     """Flat indices of the neighbours of every pixel, clamped to the border: (H*W,S) int32."""
     offsets = torch.tensor(neighbour_offsets(dilations), dtype=torch.int32)
+    # clamping repeats the border, as PAR pads; 32 bits, as the table is as large as S images
     y = (torch.arange(height, dtype=torch.int32)[:, None] + offsets[:, 0]).clamp_(0, height - 1)
     x = (torch.arange(width, dtype=torch.int32)[:, None] + offsets[:, 1]).clamp_(0, width - 1)
     return (y[:, None] * width + x).view(height * width, -1)

@@ -57,6 +57,7 @@ def box_mask(boxes: Tensor, size: Sequence[int]) -> Tensor:
         Tensor: (B,H,W) bool.
     """
     y0, y1, x0, x1 = boxes.long().view(-1, 4, 1, 1).unbind(1)
+    # coordinates of pixels on axes of their own broadcast against the B corners
     y = torch.arange(size[0], device=boxes.device).view(1, -1, 1)
     x = torch.arange(size[1], device=boxes.device).view(1, 1, -1)
     return (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
@@ -67,6 +68,7 @@ def boxes_on_grid(boxes: Tensor, size: Sequence[int], grid: Sequence[int]) -> Te
     touch.
     """
     height, width = size
+    # starts are rounded down and ends up (-(-a // b)), so that a cell that is touched counts
     rows = torch.stack([boxes[:, 0] * grid[0] // height, -(-boxes[:, 1] * grid[0] // height)], 1)
     columns = torch.stack([boxes[:, 2] * grid[1] // width, -(-boxes[:, 3] * grid[1] // width)], 1)
     return torch.cat([rows, columns], 1)

@@ -257,6 +257,7 @@ def hellinger_distances(affinity: Tensor) -> Tensor:
     Returns:
         Tensor: (B,N,N) float64.
     """
+    # |sqrt(a) - sqrt(b)|^2 / 2 = (|a| + |b|) / 2 - sqrt(a) . sqrt(b); float64, as they cancel
     roots = affinity.double().sqrt()
     gram = roots @ roots.transpose(-2, -1)
     norms = gram.diagonal(dim1=-2, dim2=-1)
@@ -268,9 +269,10 @@ def hellinger_statistics(affinity: Tensor) -> tuple[Tensor, Tensor]:
     single row.
     """
     distances = hellinger_distances(affinity)
-    # symmetric with a zero diagonal
+    # symmetric with a zero diagonal: the sums over the matrix hold each pair twice, as the count
     count = max(distances.shape[-1] * (distances.shape[-1] - 1), 1)
     mean = distances.sum((-2, -1)) / count
+    # the mean square less the squared mean is negative where rounding exceeds the variance
     return mean, (distances.square().sum((-2, -1)) / count - mean.square()).clamp_(min=0).sqrt_()
 
 

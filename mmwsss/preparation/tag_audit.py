@@ -205,8 +205,10 @@ def uncertain_photos(scores: NDArray[np.float64]) -> list[tuple[int, float]]:
     Args:
         scores: (M,C) of :func:`fitted_scores`.
     """
+    # the logarithm of 0 is infinite, although its product with 0 is 0
     values = np.clip(scores, 1e-9, 1 - 1e-9)
     entropy = -(values * np.log2(values) + (1 - values) * np.log2(1 - values))
+    # a photo without any score is left out; of the others the scores that exist are averaged
     rows = np.flatnonzero(~np.isnan(entropy).all(1))
     means = {int(row): float(np.nanmean(entropy[row])) for row in rows}
     return sorted(means.items(), key=lambda entry: (-entry[1], entry[0]))

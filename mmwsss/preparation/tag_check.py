@@ -54,6 +54,7 @@ def near_duplicates(names: Sequence[str]) -> list[tuple[str, str]]:
 def _similar(one: str, two: str) -> bool:
     if min(len(one), len(two)) < SHORTEST or abs(len(one) - len(two)) > 2:
         return False
+    # cheap bounds first: all pairs of names are compared
     matcher = difflib.SequenceMatcher(None, one, two, False)
     return matcher.quick_ratio() >= SIMILAR and matcher.ratio() >= SIMILAR
 

@@ -93,6 +93,7 @@ def _without_worker_trace(text: str) -> str:
 def _images(error: BaseException, message: str) -> str:
     """The images of the batch in hand that a message does not name."""
     images = [str(name) for name in getattr(error, 'images', None) or []]
+    # another process may have failed on images of its own
     if not images or _num_processes() == 1 or any(name in message for name in images):
         return ''
     more = f' and {len(images) - MOST_IMAGES} more' if len(images) > MOST_IMAGES else ''

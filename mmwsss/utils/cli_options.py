@@ -101,11 +101,13 @@ def parse_value(text: str) -> Any:
         ValueError: Brackets or quotes inside a list do not match.
     """
     text = text.strip()
+    # one pair of quotes around everything; 'a', 'b' is a list
     if len(text) > 1 and text[0] in QUOTES and text[-1] == text[0] and text.count(text[0]) == 2:
         return text[1:-1]
     if len(text) > 1 and PAIRS.get(text[0]) == text[-1]:
         items = [parse_value(item) for item in _split(text[1:-1])]
         return tuple(items) if text[0] == '(' else items
+    # a comma in a path is part of the path
     if ',' in text and '/' not in text and '\\' not in text:
         return CommaList([parse_value(item) for item in _split(text)], text)
     return _plain(text)

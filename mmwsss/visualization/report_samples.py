@@ -121,6 +121,7 @@ def _count(pred: NDArray[Any], gt: NDArray[Any], num_classes: int) -> NDArray[np
 
 def _mean_iou(counts: NDArray[np.int64]) -> float | None:
     """Mean IoU in percent of the classes that the image or the prediction shows."""
+    # the diagonal, pixels that agree, is in both sums
     union = counts.sum(0) + counts.sum(1) - np.diag(counts)
     if not union.any():
         return None

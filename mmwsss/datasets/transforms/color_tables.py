@@ -67,6 +67,7 @@ def equalize(image: np.ndarray) -> np.ndarray:
     """``mmcv.imequalize``."""
 
     def spread(counts: np.ndarray) -> np.ndarray:
+        # integers, and without the brightest value, as mmcv computes it
         step = (counts.sum() - counts[counts.nonzero()[0][-1]]) // 255
         if not step:
             return np.arange(256)

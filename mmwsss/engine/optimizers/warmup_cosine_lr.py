@@ -75,11 +75,13 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         )
 
     def _get_value(self) -> list[float]:
+        # the rate of the released code is `lag` updates late
         step = max(self.last_step - self.lag, 0)
         if step < self.warmup:
             return [
                 self.warmup_lr + step * (base - self.warmup_lr) / self.warmup
                 for base in self.base_values
             ]
+        # over the whole training, warm-up included
         cosine = (1 + math.cos(math.pi * step / (self.end - self.begin))) / 2
         return [self.min_lr + (base - self.min_lr) * cosine for base in self.base_values]

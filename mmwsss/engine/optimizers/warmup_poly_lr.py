@@ -53,7 +53,9 @@ class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
     def _get_value(self) -> list[float]:
         step = self.last_step
         if step < self.warmup:
+            # from warmup_ratio to 1; the polynomial goes on from the step that it has reached
             factor = 1 - (1 - step / self.warmup) * (1 - self.warmup_ratio)
         else:
+            # training may go on after the end, where a fractional power of less than 0 is complex
             factor = max(0.0, 1 - step / (self.end - self.begin)) ** self.power
         return [base * factor for base in self.base_values]

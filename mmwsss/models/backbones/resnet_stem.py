@@ -22,6 +22,7 @@ def pad_same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
     """Pad (B,D,H,W) so that a convolution gives ceil(H/stride) x ceil(W/stride) cells, the smaller
     half in front (TensorFlow's SAME).
     """
+    # what the last of ceil(side / stride) windows reaches beyond the image
     total = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[-2:]]
     if not any(total):
         return x
