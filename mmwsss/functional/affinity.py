@@ -232,6 +232,7 @@ def block_average_first(maps: Tensor, stride: int) -> Tensor:
     if below or right:
         maps = F.pad(maps, (0, 0) * len(others) + (0, right, 0, below))
     rows, columns = maps.shape[0] // stride, maps.shape[1] // stride
+    # two means over one axis each read memory in order, which one over both axes does not
     strips = maps.reshape(rows, stride, -1).mean(1)
     return strips.view(rows, columns, stride, *others).mean(2)
 

@@ -283,6 +283,7 @@ def _quantile(values: Tensor, share: float, counts: Tensor | None = None) -> Ten
     into).
     """
     if counts is None:
+        # a selection and two passes in place of a sort
         position = share * (len(values) - 1)
         rank = math.floor(position) + 1
         low = values.kthvalue(rank).values

@@ -168,6 +168,7 @@ def confounded_pairs(
     pairs = []
     for tag in range(tags.shape[1]):
         for other in range(tags.shape[1]):
+            # the rarer tag is first: it is the one that hardly occurs without the other
             both = int((tags[:, tag] & tags[:, other]).sum())
             if other == tag or both < FEWEST or counts[tag] > counts[other]:
                 continue
@@ -190,6 +191,7 @@ def disagreement(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> float:
     left out.
     """
     known = one != 255
+    # classes that only pixels left out show do not count
     labels = np.union1d(one[known], two[known])
     ious = [
         ((one == label) & (two == label) & known).sum()

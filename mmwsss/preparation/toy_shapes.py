@@ -284,9 +284,11 @@ def _background_pattern(
         return 0.5 + 0.5 * _noise(rng, height, width, 6)
     if kind == 'stripes':
         frequency = rng.uniform(0.3, 0.9)
+        # noise in the phase bends the stripes
         return 0.5 + 0.5 * np.sin(along * frequency + 1.5 * _noise(rng, height, width, 4))
     if kind == 'tiles':
         side = rng.uniform(5, 14)
+        # turned by the same angle, so that the squares stay squares
         across = y * np.cos(angle) - x * np.sin(angle)
         return ((np.floor(along / side) + np.floor(across / side)) % 2).astype(np.float32)
     if kind == 'gradient':

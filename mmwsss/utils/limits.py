@@ -90,6 +90,7 @@ def check_pixels(
     """
     allowed = limit('MMWSSS_MAX_MEGAPIXELS') * 1e6 if max_pixels is None else max_pixels
     if width * height > allowed:
+        # rounded up, so that the advice suffices
         needed = -(-width * height // 1_000_000)
         raise ValueError(
             f'{path}: {what} of {width}x{height} (width x height), {width * height / 1e6:.0f} '

@@ -49,6 +49,7 @@ def fill_runs(runs: Any, size: tuple[int, int], *, columns: bool = False) -> NDA
         ValueError: The runs are no whole numbers, or do not add up to the size.
     """
     lengths = np.asarray(runs)
+    # each length is limited before they are added, since the sum of huge ones could overflow
     if (
         lengths.ndim != 1
         or (lengths.size and lengths.dtype.kind not in 'iu')

@@ -326,6 +326,7 @@ def _inner_border(mask: NDArray[Any], thickness: int) -> NDArray[np.bool_]:
     border = np.zeros(mask.shape, bool)
     for step in range(1, thickness + 1):
         down, right = mask[step:] != mask[:-step], mask[:, step:] != mask[:, :-step]
+        # a change marks the pixels on both sides of it
         border[step:] |= down
         border[:-step] |= down
         border[:, step:] |= right

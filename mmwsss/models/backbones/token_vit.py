@@ -430,6 +430,7 @@ class TokenViT(VisionTransformer):
         query, key, value = self._query_key_value(
             layer, layer.ln1(x) if normed is None else normed, self._rotation(grid, x)
         )
+        # the queries are scaled, which are fewer numbers than the products
         weights = ((query[:, :, rows] * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)).softmax(
             -1
         )

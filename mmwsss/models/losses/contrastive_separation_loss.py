@@ -117,12 +117,14 @@ class ContrastiveSeparationLoss(nn.Module):
         similarity = vectors[anchors] @ vectors.t() / self.temperature
         same = labels[anchors, None] == labels
         positive, negative = same & sure, ~same & sure
+        # an anchor is not its own positive
         positive[torch.arange(len(anchors), device=anchors.device), anchors] = False
         valid = sure[anchors] & positive.any(1) & negative.any(1)
         # rows that do not count keep finite entries: the gradient of log 0 would be NaN
         others = similarity.masked_fill(~(negative | ~valid[:, None]), -torch.inf).logsumexp(
             1, keepdim=True
         )
+        # -log(e^s / (e^s + sum of the others)) = log(1 + e^(log of the sum - s))
         terms = F.softplus(others - similarity)
         return torch.where(positive, terms, 0).sum(1) / positive.sum(1).clamp(min=1), valid
 
