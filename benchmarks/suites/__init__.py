@@ -31,11 +31,15 @@ ITEMS = {
     'par': 'refinement',
     'par_labels': 'refinement',
     'crf': 'refinement',
+    'crf_batch': 'refinement',
     'energy': 'refinement',
 }
 
 TABLES = {
     'loaders': 'loaders',
+    'steps': 'device',
+    'cams': 'device',
+    'feed': 'device',
 }
 
 LONG_ITEMS = ('sweep200',)  # run on request only

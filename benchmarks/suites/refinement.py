@@ -85,6 +85,20 @@ def crf(device, quick):
     return Case(ours, plainly)
 
 
+def crf_batch(device, quick):
+    """Maps of four 375 x 500 images with two tags each, refined on the device by one lattice,
+    against one image after the other: the gain of a batch alone.
+    """
+    size = (24, 32) if quick else (375, 500)
+    images = (_smooth(4, 3, size) * 255).to(torch.uint8).permute(0, 2, 3, 1).to(device)
+    probs = _smooth(4, 3, size).softmax(1).to(device)
+    crf = DenseCRF('psa', backend='torch')
+    return Case(
+        lambda: crf.refine_batch(images, [probs], [3] * 4)[0],
+        lambda: torch.stack([crf(image, maps) for image, maps in zip(images, probs)]),
+    )
+
+
 def _refined(job):
     """Marginals of background and two classes for each background score, as arrays."""
     image, cams = job

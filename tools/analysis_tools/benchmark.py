@@ -1,8 +1,10 @@
 """Ours against a plain textbook version of the same computation: seconds, ratio, peak memory,
 largest difference of the results. Other items only measure (loaders: CPU milliseconds per image of
-every training pipeline).
+every training pipeline; steps, cams, feed: training steps, maps and loading on a device).
 
-Both run in turn, and the medians are compared. Peak memory is what one run needs above its inputs
+Both run in turn, and the medians are compared; on a GPU events measure the time, after everything
+before them has ended. Shares are those of the machine: operations of a large product of matrices in
+float32, bytes of a large copy. Peak memory is what one run needs above its inputs
 and weights, each in its own process: resident memory on a CPU, allocated memory on a GPU. Items:
 suites/__init__.py; textbook versions: textbook/.
 """
@@ -26,6 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import mmwsss.evaluation
 import mmwsss.models  # noqa: F401  imported once here, not in every process
+from benchmarks.counters import shares_of_peaks
 from benchmarks.suites import ITEMS, LONG_ITEMS, TABLES, make_case, make_table
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import write_json
@@ -33,7 +36,16 @@ from mmwsss.utils.memory import peak_memory, reset_peak_memory
 from mmwsss.utils.tables import text_table
 
 SIDES = ('ours', 'textbook')
-COLUMNS = ('ours_s', 'textbook_s', 'ratio', 'ours_mib', 'textbook_mib', 'max_abs_diff')
+COLUMNS = (
+    'ours_s',
+    'textbook_s',
+    'ratio',
+    'ours_mib',
+    'textbook_mib',
+    'max_abs_diff',
+    'matmul_share',
+    'bandwidth_share',
+)
 LONG_ROUND_S = 40.0  # a round that takes longer needs no warm-up and no repetition
 ROUND_S = 0.05  # calls that are shorter are repeated
 M_MMAP_THRESHOLD = -3  # of glibc's mallopt
@@ -154,6 +166,7 @@ def table(results):
             *(f'{value:.0f}' for value in (result['ours_mib'], result['textbook_mib'])),
             f'{result["ours_mib"] / result["textbook_mib"]:.2f}x',
             f'{result["max_abs_diff"]:.1e}',
+            *(f'{100 * result[share]:.0f} %' for share in ('matmul_share', 'bandwidth_share')),
         )
         for item, result in results.items()
     ]
@@ -167,6 +180,8 @@ def table(results):
             'textbook MiB',
             'memory',
             'difference',
+            'of matmul peak',
+            'of bandwidth',
         ),
         rows,
     )
@@ -215,6 +230,8 @@ def _run(sender, device, threads, function, *args):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
     if threads is not None:
         torch.set_num_threads(threads)
+    if device.type == 'cuda' and device.index is not None:
+        torch.cuda.set_device(device)  # events are recorded on the current one
     try:
         sender.send(
             ('result', function(*args, device, lambda text: sender.send(('message', text))))
@@ -238,12 +255,8 @@ def measure_time(item, quick, repeats, device, tell):
     for number in range(repeats + 1):
         tell(f'round {number} of {repeats}')
         for side in SIDES:
-            _synchronize(device)
-            began = time.perf_counter()
-            for _ in range(calls[side]):
-                result = getattr(case, side)()
-            _synchronize(device)
-            seconds[side].append((time.perf_counter() - began) / calls[side])
+            result, passed = timed(getattr(case, side), calls[side], device)
+            seconds[side].append(passed / calls[side])
             if number == 0:
                 calls[side] = max(1, int(ROUND_S / seconds[side][0]))
                 results[side] = [
@@ -253,12 +266,37 @@ def measure_time(item, quick, repeats, device, tell):
         if number == 0 and sum(sum(values) for values in seconds.values()) > LONG_ROUND_S:
             break
     ours, textbook = (statistics.median(seconds[side][1:] or seconds[side]) for side in SIDES)
+    tell('shares of the peaks')
     return dict(
         ours_s=ours,
         textbook_s=textbook,
         ratio=textbook / ours,
         max_abs_diff=largest_difference(*results.values()),
+        **shares_of_peaks(case.ours, ours, device),
     )
+
+
+def timed(function, calls, device):
+    """Result of the last of some calls, and the seconds of all of them.
+
+    On a GPU the time between two events in its queue: from when it has nothing else to do until it
+    has done the last of them, whatever the host does afterwards.
+    """
+    _synchronize(device)
+    events = (
+        [torch.cuda.Event(enable_timing=True) for _ in range(2)] if device.type == 'cuda' else []
+    )
+    began = time.perf_counter()
+    for event in events[:1]:
+        event.record()
+    for _ in range(calls):
+        result = function()
+    for event in events[1:]:
+        event.record()
+    _synchronize(device)
+    if events:
+        return result, events[0].elapsed_time(events[1]) / 1e3
+    return result, time.perf_counter() - began
 
 
 def measure_table(item, quick, device, tell):

@@ -44,7 +44,18 @@ CONFIGS = (
     'upernet_swin-b_voc_pseudo',
 )
 PRECISIONS = ('fp32', 'bf16', 'fp16')
-BENCHMARKS = ('train', 'cam', 'cam_batch8', 'par', 'energy', 'walk', 'sweep')
+BENCHMARKS = (
+    'train',
+    'cam',
+    'cam_batch8',
+    'par',
+    'crf_batch',
+    'energy',
+    'walk',
+    'sweep',
+    'cams',
+    'feed',
+)
 AGREEMENT = 1e-4  # of CAMs on GPU and CPU in fp32
 SECONDS = 480
 

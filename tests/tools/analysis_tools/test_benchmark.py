@@ -59,7 +59,10 @@ def test_as_a_program(tmp_path):
             'ours_mib',
             'textbook_mib',
             'max_abs_diff',
+            'matmul_share',
+            'bandwidth_share',
         ]
+        assert values['bandwidth_share'] > 0
         assert values['ratio'] == pytest.approx(values['textbook_s'] / values['ours_s'])
         assert min(values['ours_mib'], values['textbook_mib']) > 0 and values['max_abs_diff'] < 1e-4
 
@@ -71,6 +74,14 @@ def test_pipelines_are_measured():
         assert row['cpu_ms'] > 0 and row['dearest'].count(', ') == 2
     text = benchmark.measured_table('loaders', rows)
     assert 'cpu_ms' in text and 'mcc_voc' in text
+
+
+@pytest.mark.parametrize(
+    'item, column', [('steps', 'step_ms'), ('cams', 'matmul_share'), ('feed', 'images_per_s')]
+)
+def test_a_device_is_measured(item, column):
+    rows = benchmark.make_table(item, torch.device('cpu'), quick=True)
+    assert len(rows) >= 3 and all(row[column] > 0 for row in rows.values())
 
 
 def test_results_that_cannot_be_compared():
