@@ -38,6 +38,31 @@ def segment_shares(labels: Tensor, segments: Tensor, num_labels: int) -> Tensor:
     return shares[:, ids].view(num_labels, *labels.shape)
 
 
+def segment_means(maps: Tensor, segments: Tensor) -> Tensor:
+    """Mean of each map over every segment of a partition, written back to its pixels.
+
+    Args:
+        maps (Tensor): (K,H,W) float32.
+        segments (Tensor): (H,W) integers 0..S-1, one id per segment.
+
+    Returns:
+        Tensor: (K,H,W) float32, constant inside every segment.
+
+    Raises:
+        ValueError: The sizes differ.
+    """
+    if maps.shape[-2:] != segments.shape:
+        raise ValueError(
+            f'maps of {tuple(maps.shape[-2:])} do not fit segments of {tuple(segments.shape)}'
+        )
+    ids = segments.flatten().long()
+    areas = torch.bincount(ids)
+    # sums over large segments lose digits in float32
+    sums = maps.new_zeros(len(maps), len(areas), dtype=torch.float64)
+    sums.index_add_(1, ids, maps.flatten(1).double())
+    return (sums / areas.clamp(min=1)).float()[:, ids].view(maps.shape)
+
+
 def merge_proposals(
     labels: Tensor,
     proposals: Iterable[Tensor],

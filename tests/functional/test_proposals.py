@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmwsss.functional.proposals import merge_proposals, segment_shares
+from mmwsss.functional.proposals import merge_proposals, segment_means, segment_shares
 
 
 def test_segment_shares():
@@ -21,6 +21,21 @@ def test_segment_shares():
     assert segment_shares(empty, empty, 2).shape == (2, 0, 4)
     with pytest.raises(ValueError, match='do not fit'):
         segment_shares(labels, segments[:6], 3)
+
+
+def test_segment_means():
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.rand(2, 7, 9, generator=generator)
+    segments = torch.randint(0, 5, (7, 9), generator=generator)
+    segments[segments == 2] = 3  # an id without pixels
+    expected = torch.empty(2, 7, 9)
+    for segment in segments.unique():
+        inside = segments == segment
+        expected[:, inside] = maps[:, inside].mean(1, keepdim=True)
+    torch.testing.assert_close(segment_means(maps, segments), expected)
+    assert segment_means(maps[:0], segments).shape == (0, 7, 9)
+    with pytest.raises(ValueError, match='do not fit'):
+        segment_means(maps, segments[:6])
 
 
 def box(top, bottom, left, right, size=(10, 12)):

@@ -1,6 +1,6 @@
 """A composition of published parts in one single-stage network, ours: class tokens and their
 contrast (MCTformer+), layers supervised by their flatness (AReAM), consistency of two views (ACR)
-and swapped assignments with separation (CoSA).
+and swapped assignments with separation (CoSA), on signed maps that are averaged over superpixels.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,12 @@ from torch import Tensor
 
 from mmwsss.functional.attention import AttentionRequest, DeferredAttention
 from mmwsss.functional.cam import resize_maps
+from mmwsss.functional.proposals import segment_means
 from mmwsss.functional.pseudo_labels import class_labels
 from mmwsss.functional.reactivation import layer_entropy, layer_weights, refine_by_layer
 from mmwsss.models.algorithms.single_stage import MultiScaleMaps
 from mmwsss.models.backbones.token_vit import TokenFeatures
+from mmwsss.models.modules import Superpixels
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
 
@@ -36,6 +38,10 @@ class Composed(CoSA):
       mirror image is classified too (ACR Eq. 1-2). It costs a second pass of the online network,
       and none is made where its weight is 0.
 
+    Maps may keep their sign until they are normalised, as those of TS-CAM do, so that a pixel
+    without evidence differs from one with evidence against a class. Their means over superpixels
+    then follow the outlines of the image; the maximum of a voted map is below 1.
+
     Args:
         backbone (dict): :class:`TokenViT`; ``num_class_tokens`` is set to ``num_classes`` where it
             is not given.
@@ -44,12 +50,20 @@ class Composed(CoSA):
         contrast_loss (dict, optional): Options of :class:`ClassTokenContrastLoss`.
         attention_loss (dict, optional): Options of :class:`AttentionAffinityLoss`.
         consistency (dict, optional): Options of :class:`ViewConsistency`.
+        signed (bool): Negative scores are kept until the maps are normalised.
+        pseudo_label (dict, optional): As :class:`CoSA`, and ``superpixels``: options of
+            :class:`Superpixels`, over which the maps that label a batch are averaged. None: they
+            are not. The partition runs on the CPU.
+        test_cfg (dict, optional): As :class:`CoSA`, and ``superpixels``: the same for predicted
+            maps.
         options: Everything else is of :class:`CoSA`.
     """
 
     default_loss_weights: dict[str, float] = dict(
         CoSA.default_loss_weights, token=1.0, contrast=1.0, attention=0.2, consistency=1.0
     )
+    default_pseudo_label: dict[str, Any] = dict(CoSA.default_pseudo_label, superpixels=None)
+    default_test_cfg: dict[str, Any] = dict(CoSA.default_test_cfg, superpixels=None)
     uses_cams = (*CoSA.uses_cams, 'attention')
 
     def __init__(
@@ -61,6 +75,7 @@ class Composed(CoSA):
         contrast_loss: dict[str, Any] | None = None,
         attention_loss: dict[str, Any] | None = None,
         consistency: dict[str, Any] | None = None,
+        signed: bool = False,
         **options: Any,
     ) -> None:
         backbone = dict(backbone)
@@ -71,6 +86,9 @@ class Composed(CoSA):
                 f'Composed needs a class token per class: {self.backbone.num_class_tokens} '
                 f'tokens, {num_classes} classes'
             )
+        self.rectify_cams = self.assignment.rectify_cams = not signed
+        self._label_superpixels = _partition(self.pseudo_label['superpixels'])
+        self._test_superpixels = _partition(self.test_cfg['superpixels'])
         parts = dict(
             class_head=('ClassTokenHead', class_head),
             contrast_loss=('ClassTokenContrastLoss', contrast_loss),
@@ -116,6 +134,33 @@ class Composed(CoSA):
             losses['loss_consistency'] = self._inconsistency(features, mirrored)
         return losses
 
+    def assign(self, weak: Tensor, tags: Tensor) -> MultiScaleMaps:
+        """Those of :class:`CoSA`, averaged over the superpixels of the weak view where
+        ``pseudo_label.superpixels`` is given.
+        """
+        return self._voted(super().assign(weak, tags), weak, self._label_superpixels)
+
+    def _predict_maps(
+        self, image: Tensor, data_samples: list[WSSSDataSample], outputs: Sequence[str]
+    ) -> tuple[Tensor, list[list[int]], MultiScaleMaps]:
+        scores, keys, maps = super()._predict_maps(image, data_samples, outputs)
+        return scores, keys, self._voted(maps, image, self._test_superpixels)
+
+    def _voted(
+        self, maps: MultiScaleMaps, images: Tensor, partition: Superpixels | None
+    ) -> MultiScaleMaps:
+        """Maps averaged over the superpixels of normalised images (B,3,H,W)."""
+        if partition is None or not len(maps.classes):
+            return maps
+        pixels = resize_maps(self.pixels(images), maps.cams.shape[-2:])
+        pixels = pixels.round().clamp(0, 255).to(torch.uint8)
+        segments = [partition(image) for image in pixels]
+        cams, aux_cams = (
+            torch.stack([segment_means(*pair) for pair in zip(kind, segments)])
+            for kind in (maps.cams, maps.aux_cams)
+        )
+        return maps._replace(cams=cams, aux_cams=aux_cams)
+
     def _inconsistency(self, features: TokenFeatures, mirrored: TokenFeatures) -> Tensor:
         """Weighted sum of the terms of :class:`ViewConsistency`."""
         grid = features.patch_map.shape[-2:]
@@ -157,6 +202,10 @@ class Composed(CoSA):
         present = tags[:, maps.classes].to(maps.cams)[:, :, None, None]
         refined = refine_by_layer(layers, resize_maps(maps.cams, grid) * present)
         return layer_weights(layer_entropy(refined))[0]
+
+
+def _partition(options: dict[str, Any] | None) -> Superpixels | None:
+    return None if options is None else Superpixels(**options)
 
 
 def _part(features: TokenFeatures, images: slice) -> TokenFeatures:

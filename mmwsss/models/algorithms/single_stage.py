@@ -121,6 +121,7 @@ class SingleStage(TagClassifier):
     )
     uses_cams: tuple[str, ...] = ('affinity', 'seg', 'energy')
     aux_scales = 'all'
+    rectify_cams = True  # negative scores of each scale count as 0
     # segmentation scores are fused at the size of the image, not of the input
     fuse_at_input_size = False
 
@@ -261,9 +262,9 @@ class SingleStage(TagClassifier):
         """Class activation maps, and if asked segmentation scores, of an image pyramid (MCC Eq. 5,
         CoSA section 3.2).
 
-        Of each scale and its flip the larger value counts, rectified; scales add up; each map is
-        normalised to [0,1). Everything that follows reads tagged classes only, so the maps of
-        others are not needed.
+        Of each scale and its flip the larger value counts, rectified (the attribute
+        ``rectify_cams``); scales add up; each map is normalised to [0,1). Everything that follows
+        reads tagged classes only, so the maps of others are not needed.
 
         Args:
             inputs (Tensor): (B,3,H,W); scales have int(s H) x int(s W) pixels (bilinear).
@@ -304,9 +305,11 @@ class SingleStage(TagClassifier):
             if len(classes) and scale in scales:
                 raw = [self.raw_cams(view, classes) for view in views[: 1 + flip]]
                 main, aux = (
-                    torch.stack(self._upsample_views(maps, view_size, size)).amax(0).relu_()
+                    torch.stack(self._upsample_views(maps, view_size, size)).amax(0)
                     for maps in zip(*raw)
                 )
+                if self.rectify_cams:
+                    main, aux = main.relu_(), aux.relu_()
                 cams = cams + main
                 aux_cams = aux if aux_scales == 'last' else aux_cams + aux
             if fusion is not None and scale in seg_scales:

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from mmwsss.functional.cam import minmax_normalize
+from mmwsss.functional.proposals import segment_means
 from mmwsss.models.losses import ClassTokenContrastLoss
-from mmwsss.models.modules import ViewConsistency
+from mmwsss.models.modules import Superpixels, ViewConsistency
 from tests.single_stage_models import BACKBONE, build, pictures, samples
 
 TAGS = torch.tensor([[1, 0, 0, 1, 0], [0, 1, 0, 0, 0]])
@@ -109,6 +111,55 @@ def test_prediction_reads_the_assignment_network():
     (sample,) = model(pictures(1), samples(TAGS[:1]), mode='predict')
     assert sample.pred_cams.data.amax() > 0
     assert sample.pred_sem_seg.data.shape == (1, 64, 64)
+
+
+def test_signed_maps_keep_evidence_against_a_class():
+    images, keys = pictures(2), torch.tensor([0, 3])
+    signed, rectified = composed(signed=True), composed()
+    for model in (signed, rectified):
+        maps = model.assignment.multi_scale_maps(images, keys, scales=(1.0,), flip=False)
+        features = model.assignment.features(images)
+        raw = torch.nn.functional.interpolate(
+            model.assignment.raw_cams(features, keys)[0],
+            size=images.shape[-2:],
+            mode='bilinear',
+            align_corners=False,
+        )
+        raw = raw if model is signed else raw.relu()
+        torch.testing.assert_close(maps.cams, minmax_normalize(raw, eps=1e-5))
+
+
+def test_labels_and_predictions_follow_superpixels(monkeypatch):
+    pytest.importorskip('skimage')
+    halves = (torch.arange(64) >= 40).long().expand(64, 64)
+    seen = []
+
+    def two_halves(self, image):
+        seen.append(image)
+        return halves
+
+    monkeypatch.setattr(Superpixels, '__call__', two_halves)
+    options = dict(superpixels=dict(size=50))
+    model = composed(
+        pseudo_label=dict(low=0.2, high=0.4, scales=(1.0,), **options),
+        test_cfg=dict(size=None, scales=(1.0,), seg_scales=(1.0,), **options),
+    )
+    plain = composed(test_cfg=dict(size=None, scales=(1.0,), seg_scales=(1.0,)))
+    images = pictures(2)
+    maps, expected = model.assign(images, TAGS), plain.assign(images, TAGS)
+    for voted, raw in ((maps.cams, expected.cams), (maps.aux_cams, expected.aux_cams)):
+        torch.testing.assert_close(voted, torch.stack([segment_means(m, halves) for m in raw]))
+    assert all(image.dtype == torch.uint8 and image.shape == (3, 64, 64) for image in seen)
+    torch.testing.assert_close(
+        seen[1].float(), model.pixels(images)[1].clamp(0, 255), atol=0.51, rtol=0
+    )
+    (sample,) = model.eval()(images[:1], samples(TAGS[:1]), mode='predict')
+    (raw,) = plain.eval()(images[:1], samples(TAGS[:1]), mode='predict')
+    torch.testing.assert_close(
+        sample.pred_cams.data, segment_means(raw.pred_cams.data, halves), atol=1e-5, rtol=0
+    )
+    (untagged,) = model(images[:1], samples(0 * TAGS[:1]), mode='predict')
+    assert untagged.pred_cams.data.shape == (0, 64, 64)
 
 
 def test_needs_a_token_per_class():

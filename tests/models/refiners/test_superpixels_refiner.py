@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mmwsss.apis.refine import build_refiner
+from mmwsss.models.modules import Superpixels
 from mmwsss.models.refiners import SuperpixelsRefiner
 
 pytest.importorskip('skimage')
@@ -34,25 +35,24 @@ def test_borders_move_to_the_edge(method, sizes):
     assert scores.shape == (2, 24, 32) and scores.dtype == torch.float32
 
 
-def test_partitions():
-    image = two_halves()[0]
-    ids = SuperpixelsRefiner('slic').partition(image, 100)
-    assert ids.shape == (48, 64) and ids.min() == 0 and 12 <= int(ids.max()) + 1 <= 60
-    ids = SuperpixelsRefiner().partition(image, 100)
-    assert len(ids.unique()) < 16 and ids[0, 30] != ids[0, 50]
-
-
-def test_every_superpixel_votes(monkeypatch):
+@pytest.mark.parametrize(
+    'vote, left, right',
+    [
+        # left of the edge 10 of 40 columns show the first class, the rest the second
+        ('share', [0.0, 0.25, 0.75], [0.0, 1.0, 0.0]),
+        ('mean', [0.5, 0.225, 0.6], [0.5, 0.9, 0.6]),
+    ],
+)
+def test_every_superpixel_votes(monkeypatch, vote, left, right):
     image, cam = two_halves()
     halves = (torch.arange(64) >= 40).long().expand(48, 64)
-    monkeypatch.setattr(SuperpixelsRefiner, 'partition', lambda self, image, size: halves)
+    monkeypatch.setattr(Superpixels, '__call__', lambda self, image: halves)
     maps = torch.cat([cam, torch.full_like(cam, 0.6)])
-    (scores,) = SuperpixelsRefiner(background=0.5).refine(
+    (scores,) = SuperpixelsRefiner(background=0.5, vote=vote).refine(
         [image], [maps], [torch.tensor([1, 4])], [(48, 64)]
     )
-    # left of the edge 10 of 40 columns show the first class, the rest the second
-    torch.testing.assert_close(scores[:, 0, 0], torch.tensor([0.0, 0.25, 0.75]))
-    torch.testing.assert_close(scores[:, 0, 63], torch.tensor([0.0, 1.0, 0.0]))
+    torch.testing.assert_close(scores[:, 0, 0], torch.tensor(left))
+    torch.testing.assert_close(scores[:, 0, 63], torch.tensor(right))
 
 
 def test_untagged_images_and_the_crf():
@@ -67,8 +67,10 @@ def test_untagged_images_and_the_crf():
 def test_bad_options(monkeypatch):
     with pytest.raises(ValueError, match='method of superpixels must be one of'):
         SuperpixelsRefiner('seeds')
-    with pytest.raises(ValueError, match='at least 1 pixel'):
+    with pytest.raises(ValueError, match='at least one size'):
         SuperpixelsRefiner(sizes=())
+    with pytest.raises(ValueError, match="vote of superpixels must be one of .* got 'median'"):
+        SuperpixelsRefiner(vote='median')
     with pytest.raises(ValueError, match='has no option colour'):
         build_refiner(dict(type='superpixels', colour=3))
     monkeypatch.setitem(sys.modules, 'skimage', None)
