@@ -2,11 +2,12 @@
 
 import ast
 import os
-import runpy
 import sys
 import textwrap
 from collections.abc import Sequence
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.package_files import package_root
@@ -99,6 +100,20 @@ def usage(commands: dict[str, Path]) -> str:
     )
 
 
+def load_tool(path: Path) -> ModuleType:
+    """Module of a tool. Worker processes import its functions by its name, so it is registered and
+    its folder is on the path, as if the file had been started.
+    """
+    sys.path.insert(0, str(path.parent))
+    spec = spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f'{path}: not a module')
+    module = module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one of the tools, by its command or the name of its file.
 
@@ -129,10 +144,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f'did you mean {close[0]}?' if close else f'choose from {", ".join(commands)}'
         sys.stderr.write(f'error: mmwsss has no command {name!r}; {hint}\n')
         return 2
-    tool = runpy.run_path(str(tools[name]), run_name=f'mmwsss_{name}')
     sys.argv[:] = [f'mmwsss {name}', *arguments]
     try:
-        return run_main(tool['main'])
+        return run_main(load_tool(tools[name]).main)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
 

@@ -4,10 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mmwsss import __version__
 from mmwsss.__main__ import COMMANDS, available, main, others, summary
+from mmwsss.utils.io import write_mask
+from tests.tools.program import environment
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,6 +28,7 @@ def test_help(capsys):
 
 def test_a_tool_runs(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['mmwsss'])
+    monkeypatch.setattr(sys, 'path', [*sys.path])
     missing = ['--images', str(tmp_path), '--format', 'coco', '--out', str(tmp_path / 'out')]
     assert main(['export', str(tmp_path / 'masks'), *missing]) == 1
     assert capsys.readouterr().err.startswith('error: ')
@@ -32,6 +36,26 @@ def test_a_tool_runs(tmp_path, capsys, monkeypatch):
     assert 'usage: mmwsss export' in capsys.readouterr().err
     assert main(['export_onnx', '--nothing']) == 2  # by the name of its file
     assert 'usage: mmwsss export_onnx' in capsys.readouterr().err
+
+
+@pytest.mark.tools
+def test_worker_processes_know_the_functions_of_a_tool(tmp_path):
+    ids = [f'image_{number}' for number in range(40)]  # several chunks
+    for name in ids:
+        write_mask(tmp_path / 'masks' / f'{name}.png', np.ones((4, 4), np.uint8))
+    (tmp_path / 'list.txt').write_text('\n'.join(ids))
+    (tmp_path / 'classes.txt').write_text('background\ncat\n')
+    words = ['--gt', 'masks', '--masks', 'masks', '--list', 'list.txt', '--classes', 'classes.txt']
+    result = subprocess.run(
+        [sys.executable, '-m', 'mmwsss', 'evaluate', *words, '--workers', '2'],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment(),
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    assert '100.0' in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ die.
 
 import multiprocessing
 import os
+import pickle
 import queue
 import signal
 import sys
@@ -107,8 +108,9 @@ def forked_map(
 
     Raises:
         OSError: A worker process was killed.
-        Exception: What ``function`` raised.
+        Exception: What ``function`` raised; or it cannot be passed to a process.
     """
+    pickle.dumps(function)  # a failure inside the pool would let Python 3.11 wait for ever at exit
     chunks = -(-len(jobs) // chunk)
     if workers < 2 or chunks < 2:
         return map(function, jobs)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import pickle
 import time
 
 import pytest
@@ -140,3 +141,8 @@ def test_errors_of_forked_workers():
         list(forked_map(fail_on_two, range(4), 2))
     with pytest.raises(OSError, match='killed .out of memory.*; use fewer workers'):
         list(forked_map(die_on_three, range(6), 2))
+
+
+def test_functions_that_no_process_knows_are_refused_at_once():
+    with pytest.raises((AttributeError, pickle.PicklingError), match='lambda'):
+        forked_map(lambda job: job, range(4), 2)
