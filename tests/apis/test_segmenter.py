@@ -1,33 +1,15 @@
 """Photos and tags to a network, and new photos to masks, without a config."""
 
-import subprocess
-from pathlib import Path
-from unittest.mock import patch
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from mmwsss.apis import Segmenter, init_model
-from mmwsss.apis.pipeline import Pipeline
+from mmwsss.apis import Segmenter, init_model, pipeline
 from mmwsss.utils.io import read_json, read_mask
-from tests.tools.program import CONFIGS, TOOLS, run_tool
+from tests.tools import program
+from tests.tools.program import CONFIGS, Result, tools_in_process
 
 SIZE = (72, 64)
-POPEN = subprocess.Popen
-
-
-class InProcess:
-    """A stage inside the process of the test: starting one anew costs seconds of imports."""
-
-    def __init__(self, command, **_):
-        tool = Path(command[1]).resolve().relative_to(TOOLS)
-        with patch.object(subprocess, 'Popen', POPEN):  # for what the tool itself starts
-            result = run_tool(str(tool), *command[2:])
-        self.code, self.stdout = result.code, (result.out + result.err).encode().splitlines(True)
-
-    def wait(self):
-        return self.code
 
 
 @pytest.fixture
@@ -74,7 +56,7 @@ def photos(tmp_path):
 
 @pytest.mark.slow
 def test_two_verbs(config, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(subprocess, 'Popen', InProcess)
+    tools_in_process(monkeypatch, pipeline)
     folder, tags = photos
     segmenter = Segmenter(tmp_path / 'run', device='cpu', max_side=64, config=config, epochs=1)
     assert segmenter.fit(folder, tags) is segmenter
@@ -93,8 +75,7 @@ def test_two_verbs(config, photos, tmp_path, monkeypatch):
     assert init_model(file).class_names == segmenter.classes
 
     # a second call finds it done
-    monkeypatch.setattr(subprocess, 'Popen', POPEN)
-    monkeypatch.setattr(Pipeline, '_run_stage', None)
+    monkeypatch.setattr(pipeline.Pipeline, '_run_stage', None)
     again = Segmenter(tmp_path / 'run', device='cpu', max_side=64, config=config, epochs=1)
     np.testing.assert_array_equal(again.fit(folder, tags).predict(folder / 'p0.jpg'), mask)
 
@@ -113,11 +94,9 @@ def test_mistakes(photos, config, tmp_path):
 
 
 def test_a_failed_stage_is_one_line(photos, config, tmp_path, monkeypatch):
-    class Fails(InProcess):
-        def __init__(self, command, **_):
-            self.code, self.stdout = 1, [b'error: no\n']
-
-    monkeypatch.setattr(subprocess, 'Popen', Fails)
+    tools_in_process(monkeypatch, pipeline)
+    failure = Result(1, '', 'error: no\n')
+    monkeypatch.setattr(program, 'run_tool', lambda *_: failure)
     segmenter = Segmenter(tmp_path / 'run', config=config, epochs=1)
     with pytest.raises(ValueError, match='stage classifier failed with exit code 1; log: '):
         segmenter.fit(*photos)

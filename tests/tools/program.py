@@ -5,10 +5,12 @@ imports.
 import io
 import os
 import runpy
+import subprocess
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -74,6 +76,33 @@ def run_tool(name, *args, options=None):
         except SystemExit as stop:
             code = stop.code
     return Result(code, out.getvalue(), err.getvalue())
+
+
+class InProcess:
+    """Stands in for :class:`subprocess.Popen` of a tool, which runs to its end when it is started."""
+
+    def __init__(self, command, *, stdout=None, env=None, **_):
+        tool = Path(command[1]).resolve().relative_to(TOOLS)
+        with patch.dict(os.environ, env or {}):
+            result = run_tool(str(tool), *command[2:])
+        text = (result.out + result.err).encode()
+        if hasattr(stdout, 'write'):
+            stdout.write(text)
+        self.returncode, self.stdout = result.code or 0, text.splitlines(keepends=True)
+
+    def poll(self):
+        return self.returncode
+
+    def wait(self):
+        return self.returncode
+
+
+def tools_in_process(monkeypatch, *modules):
+    """Let modules that start tools run them in this process; other processes are left alone."""
+    for module in modules:
+        stand_in = SimpleNamespace(**vars(subprocess))
+        stand_in.Popen = InProcess
+        monkeypatch.setattr(module, 'subprocess', stand_in)
 
 
 def environment():

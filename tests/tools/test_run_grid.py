@@ -2,8 +2,9 @@
 
 import pytest
 
+from mmwsss.apis import grid_runner, pipeline
 from mmwsss.utils.io import read_json
-from tests.tools.program import CONFIGS, TINY, one_line, run_tool
+from tests.tools.program import CONFIGS, TINY, one_line, run_tool, tools_in_process
 
 GRID = """
 grid = dict(
@@ -40,7 +41,7 @@ def study(toy_root, tmp_path):
 @pytest.mark.tools
 def test_one_training_two_tests(study, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    tools_in_process(monkeypatch, grid_runner, pipeline)
     result = run_tool('run_grid.py', study, '--work-dir', tmp_path / 'work')
     assert result.code == 0, result
     (folder,) = (tmp_path / 'work' / 'runs').iterdir()

@@ -11,8 +11,17 @@ import time
 
 import pytest
 
+from mmwsss.apis import pipeline
 from mmwsss.utils.io import read_json
-from tests.tools.program import CONFIGS, TOOLS, environment, one_line, run_tool, words
+from tests.tools.program import (
+    CONFIGS,
+    TOOLS,
+    environment,
+    one_line,
+    run_tool,
+    tools_in_process,
+    words,
+)
 
 EPOCHS = 9
 CONFIG = """
@@ -89,7 +98,8 @@ def is_running(pid):
 
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='looks at processes in /proc')
-def test_stopped_and_started_again(classifier, segmentor, tmp_path):
+def test_stopped_and_started_again(classifier, segmentor, tmp_path, monkeypatch):
+    """The first stage runs in a process of its own until it is stopped; what is left runs here."""
     config, work = tiny_pipeline(tmp_path, classifier, segmentor), tmp_path / 'work'
     command = words(sys.executable, TOOLS / 'run_pipeline.py', config, '--work-dir', work)
     process = subprocess.Popen(
@@ -112,6 +122,7 @@ def test_stopped_and_started_again(classifier, segmentor, tmp_path):
         not (work / 'classifier' / f'epoch_{EPOCHS}.pth').exists() and not (work / 'cams').exists()
     )
 
+    tools_in_process(monkeypatch, pipeline)
     result = run_tool('run_pipeline.py', config, '--work-dir', work)
     assert result.code == 0, result
     log = (work / 'classifier' / 'stage.log').read_text()
