@@ -2,7 +2,9 @@
 implies.
 """
 
+import gc
 import random
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 
 torch.set_num_threads(1)
 TOOL_TESTS = Path(__file__).parent / 'tools'
+SHARED_IMPORTS = ('mmwsss.apis', 'mmwsss.engine.loops', 'mmwsss.models', 'mmwsss.datasets')
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -22,6 +25,37 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.tools)
         if item.get_closest_marker('gpu') and not torch.cuda.is_available():
             item.add_marker(without_gpu)
+
+
+def pytest_collection_finish():
+    """Leave what the imports made to itself: MMEngine's data sets collect garbage when they are
+    built, which would look through all of it each time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def imported_once():
+    """Let the process that all workers are copies of import what they need, once for all tests."""
+    set_preload = ForkServerContext.set_forkserver_preload
+
+    def preload(context, names):
+        set_preload(context, [*SHARED_IMPORTS, *names])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ForkServerContext, 'set_forkserver_preload', preload)
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def plain_configs():
+    """Write configs without line breaks: every run writes its config several times, and laying it
+    out takes longer than training a tiny network.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import torch
 from torch import distributed, multiprocessing
 
 
-def run_distributed(fn, world_size, tmp_path, *args, start_method='spawn'):
+def run_distributed(fn, world_size, tmp_path, *args, start_method='forkserver'):
     """Run ``fn(rank, world_size, *args)`` in ``world_size`` processes.
 
     Args:
@@ -17,13 +17,15 @@ def run_distributed(fn, world_size, tmp_path, *args, start_method='spawn'):
         world_size (int): Number of processes.
         tmp_path (Path): Folder for the rendezvous and the results.
         *args: Picklable arguments.
-        start_method (str): ``'fork'`` saves the imports (seconds) but breaks autograd in the
-            processes if this one has used it.
+        start_method (str): ``'fork'`` is ready at once, but breaks autograd in the processes if
+            this one has used it.
 
     Returns:
         list: Results in the order of ranks. An exception of any process is raised here.
     """
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    # of no effect where the server runs already
+    multiprocessing.get_context('forkserver').set_forkserver_preload([])
     multiprocessing.start_processes(
         _run_rank, (fn, world_size, folder, args), nprocs=world_size, start_method=start_method
     )

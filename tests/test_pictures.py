@@ -37,7 +37,7 @@ def demo(toy_root, tmp_path):
                     '--uncertain',
                     '0.2',
                     '--workers',
-                    '1',
+                    '0',
                     '--classes',
                     str(toy_root / 'classes.txt'),
                 ],

@@ -97,24 +97,35 @@ def test_report_of_a_half_finished_pipeline(unfinished, tmp_path, monkeypatch, c
 
 @pytest.mark.slow
 def test_size_of_a_report_of_300_photos(unfinished, tmp_path, monkeypatch):
-    """Photos of 500x375 with the noise of a camera, maps of two classes and masks."""
+    """Photos of 500x375 with the noise of a camera, maps of two classes and masks; ten of them
+    under 300 names.
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'photos').mkdir()
-    rng = np.random.default_rng(0)
-    rows, columns = np.mgrid[:375, :500] / 40
-    for index in range(300):
-        name = f'p{index:03d}'
-        waves = np.sin(rows + index)[..., None] * np.cos(
-            columns * rng.random(3)[:, None, None]
-        ).transpose(1, 2, 0)
-        pixels = 128 + 90 * waves + rng.normal(0, 8, (375, 500, 3))
-        photo = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-        photo.save(tmp_path / 'photos' / f'{name}.jpg', quality=90)
-        maps = np.abs(waves[..., :2]).transpose(2, 0, 1).astype(np.float32)
-        write_cam(unfinished.work_dir / 'cams' / f'{name}.npz', [2, 5], maps)
-        mask = np.where(maps[0] > 0.4, 3, np.where(maps[1] > 0.4, 6, 0)).astype(np.uint8)
-        write_mask(unfinished.work_dir / 'masks' / f'{name}.png', mask)
-    (tmp_path / 'list.txt').write_text('\n'.join(f'p{index:03d}' for index in range(300)))
+    work_dir, names = unfinished.work_dir, [f'p{index:03d}' for index in range(300)]
+    for name in names[:10]:
+        write_photo(name, tmp_path / 'photos', work_dir)
+    for index, name in enumerate(names[10:]):
+        first = names[index % 10]
+        (tmp_path / 'photos' / f'{name}.jpg').hardlink_to(tmp_path / 'photos' / f'{first}.jpg')
+        (work_dir / 'cams' / f'{name}.npz').hardlink_to(work_dir / 'cams' / f'{first}.npz')
+        (work_dir / 'masks' / f'{name}.png').hardlink_to(work_dir / 'masks' / f'{first}.png')
+    (tmp_path / 'list.txt').write_text('\n'.join(names))
     path = report_unfinished(unfinished)
     assert path.read_text(encoding='utf-8').count('p299') >= 1
     assert path.stat().st_size < 20e6
+
+
+def write_photo(name, folder, work_dir):
+    """A photo, maps of two classes, and the mask that they give."""
+    rng = np.random.default_rng(int(name[1:]))
+    rows, columns = np.mgrid[:375, :500] / 40
+    phases = columns * rng.random(3)[:, None, None]
+    waves = np.sin(rows + int(name[1:]))[..., None] * np.cos(phases).transpose(1, 2, 0)
+    pixels = 128 + 90 * waves + rng.normal(0, 8, (375, 500, 3))
+    photo = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    photo.save(folder / f'{name}.jpg', quality=90)
+    maps = np.abs(waves[..., :2]).transpose(2, 0, 1).astype(np.float32)
+    write_cam(work_dir / 'cams' / f'{name}.npz', [2, 5], maps)
+    mask = np.where(maps[0] > 0.4, 3, np.where(maps[1] > 0.4, 6, 0)).astype(np.uint8)
+    write_mask(work_dir / 'masks' / f'{name}.png', mask)

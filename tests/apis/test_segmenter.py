@@ -36,6 +36,7 @@ def config(tmp_path):
     (folder / 'tiny.py').write_text(
         f'_base_ = {str(CONFIGS / "pipelines" / "own_photos_small.py")!r}\n'
         'epochs, iterations, threshold = 1, 2, 0.3\n'
+        'stage_args = dict(masks=["--workers", "0"])\n'
         f'recipe = dict(classifier={str(folder / "classifier.py")!r},\n'
         f'    segmentor={str(folder / "network.py")!r})\n'
     )

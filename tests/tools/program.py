@@ -79,7 +79,7 @@ def run_tool(name, *args, options=None):
 
 
 class InProcess:
-    """Stands in for :class:`subprocess.Popen` of a tool, which runs to its end when it is started."""
+    """Stands in for :class:`subprocess.Popen` of a tool, which runs here when it is started."""
 
     def __init__(self, command, *, stdout=None, env=None, **_):
         tool = Path(command[1]).resolve().relative_to(TOOLS)

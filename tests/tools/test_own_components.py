@@ -128,6 +128,7 @@ def test_refiner_of_a_pipeline(own, cams, toy_root, tmp_path):
     config.write_text(
         "custom_imports = dict(imports=['own_parts'], allow_failed_imports=False)\n"
         "dataset = dict(root=None)\nrecipe = dict(type='own_masks', cams=None, width=None)\n"
+        "stage_args = dict(masks=['--workers', '0'])\n"
     )
     options = {'dataset.root': str(toy_root), 'recipe.cams': str(cams), 'recipe.width': 5}
     pipeline = Pipeline(config, work_dir=tmp_path, options=options)

@@ -24,6 +24,15 @@ from tests.tools.program import (
 )
 
 EPOCHS = 9
+# a program that writes configs as this process does (conftest.py): a config of another text would
+# start its stage anew
+PLAIN_CONFIGS = """
+import runpy, sys
+from yapf.yapflib import yapf_api
+yapf_api.FormatCode = lambda text, **_: (text, True)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
 CONFIG = """
 classes = ('background', 'kite', 'boat', 'lamp', 'tree', 'robot', 'fish', 'car', 'house')
 data = '{data}'
@@ -101,7 +110,8 @@ def is_running(pid):
 def test_stopped_and_started_again(classifier, segmentor, tmp_path, monkeypatch):
     """The first stage runs in a process of its own until it is stopped; what is left runs here."""
     config, work = tiny_pipeline(tmp_path, classifier, segmentor), tmp_path / 'work'
-    command = words(sys.executable, TOOLS / 'run_pipeline.py', config, '--work-dir', work)
+    arguments = TOOLS / 'run_pipeline.py', config, '--work-dir', work
+    command = words(sys.executable, '-c', PLAIN_CONFIGS, *arguments)
     process = subprocess.Popen(
         command,
         env=environment(),

@@ -15,6 +15,20 @@ from tests.engine.toy_runs import toy_config, train
 WITHOUT_VALIDATION = dict(val_evaluator=None, val_dataloader=None, val_cfg=None)
 
 
+def segmentation_options(toy_root):
+    """A narrow network, trained on true masks."""
+    return {
+        'train_dataloader.dataset.data_prefix.pseudo_mask_path': str(
+            toy_root / 'SegmentationClass'
+        ),
+        'model.backbone.base_channels': 8,
+        'model.backbone.stem_channels': 8,
+        'model.decode_head.in_channels': 64,
+        'model.decode_head.c1_in_channels': 8,
+        'model.decode_head.channels': 16,
+    }
+
+
 @pytest.mark.parametrize('workers', [0, 1])
 def test_resume_equals_an_uninterrupted_run(toy_root, tmp_path, workers):
     def run(folder, epochs, resume=False):
@@ -55,15 +69,7 @@ def test_resume_equals_an_uninterrupted_run(toy_root, tmp_path, workers):
     ('name', 'workers'), [('mcc_toy', 0), ('mcc_toy', 1), ('deeplabv3plus_r18_toy_pseudo', 1)]
 )
 def test_resume_by_iteration_equals_an_uninterrupted_run(toy_root, tmp_path, name, workers):
-    masks = (
-        {
-            'train_dataloader.dataset.data_prefix.pseudo_mask_path': str(
-                toy_root / 'SegmentationClass'
-            )
-        }
-        if 'pseudo' in name
-        else {}
-    )
+    segmentation = segmentation_options(toy_root) if 'pseudo' in name else {}
 
     def run(folder, iterations, resume=False):
         config = toy_config(
@@ -71,7 +77,7 @@ def test_resume_by_iteration_equals_an_uninterrupted_run(toy_root, tmp_path, nam
             tmp_path / folder,
             config=f'{name}.py',
             workers=workers,
-            **masks,
+            **segmentation,
             **{
                 'train_cfg.max_iters': iterations,
                 'default_hooks.checkpoint.interval': iterations,
@@ -80,7 +86,9 @@ def test_resume_by_iteration_equals_an_uninterrupted_run(toy_root, tmp_path, nam
             },
         )
         runner = train(config)
-        del runner.train_loop.dataloader_iterator  # ends its processes
+        # ends its processes; a garbage collector would wait five seconds for each
+        restart_workers(runner.train_loop.dataloader)
+        del runner.train_loop.dataloader_iterator
         return runner
 
     whole, first = run('whole', 4), run('parts', 2)
@@ -134,15 +142,7 @@ def test_loops_by_iteration_are_left_alone():
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['mctformer_plus_toy', 'mcc_toy', 'deeplabv3plus_r18_toy_pseudo'])
 def test_the_result_does_not_depend_on_the_number_of_workers(toy_root, tmp_path, name):
-    masks = (
-        {
-            'train_dataloader.dataset.data_prefix.pseudo_mask_path': str(
-                toy_root / 'SegmentationClass'
-            )
-        }
-        if 'pseudo' in name
-        else {}
-    )
+    segmentation = segmentation_options(toy_root) if 'pseudo' in name else {}
     by_epoch = name.startswith('mct')
     length = (
         dict(epochs=2, hooks=[dict(type='mmwsss.EpochSeedHook')])
@@ -156,7 +156,7 @@ def test_the_result_does_not_depend_on_the_number_of_workers(toy_root, tmp_path,
             tmp_path / str(workers),
             config=f'{name}.py',
             workers=workers,
-            **masks,
+            **segmentation,
             **length,
             **WITHOUT_VALIDATION,
         )
