@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmwsss.functional.gaussian_filter import gaussian_filter
+from tests.device.emulated_device import DeviceTensor, emulated_device  # noqa: F401
 
 
 @pytest.mark.parametrize('block', [1, 7, 40, 1000, None])
@@ -26,6 +27,32 @@ def test_large_features_keep_their_digits():
     torch.testing.assert_close(
         gaussian_filter(features, torch.ones(50, 1)).double(), expected, rtol=1e-5, atol=0
     )
+
+
+@pytest.mark.parametrize('block', [16, None])
+def test_cells_that_are_far_apart(block):
+    """Clusters of colours, as in photos: what is left out is lost in rounding anyway."""
+    generator = torch.Generator().manual_seed(0)
+    centres = 15 * torch.rand(8, 5, generator=generator)
+    features = (centres[:, None] + 0.5 * torch.randn(8, 100, 5, generator=generator)).flatten(0, 1)
+    values = torch.rand(800, 2, generator=generator)
+    distance = torch.cdist(features.double(), features.double()).square()
+    expected = (-distance / 2).exp() @ values.double()
+    result = gaussian_filter(features, values, block)
+    torch.testing.assert_close(result.double(), expected, rtol=1e-5, atol=0)
+
+
+def test_points_that_are_not_numbers_stay_visible():
+    features = torch.zeros(40, 2)
+    features[3, 1] = torch.nan
+    assert gaussian_filter(features, torch.ones(40, 1), 8)[3].isnan().all()
+
+
+def test_blocks_of_an_accelerator(emulated_device):  # noqa: F811
+    features, values = torch.randn(50, 5), torch.rand(50, 3)
+    result = gaussian_filter(DeviceTensor(features), DeviceTensor(values), 16)
+    torch.testing.assert_close(result.host, gaussian_filter(features, values), rtol=1e-5, atol=1e-6)
+    assert not emulated_device.of('wait'), emulated_device.report('wait')
 
 
 def test_edges():
