@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mmwsss.apis.photo_options import add_photo_arguments, set_photos
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction, unit_number
+from mmwsss.utils.processes import require_one_process
 
 if TYPE_CHECKING:
     from mmwsss.apis.photo_inputs import Photo
@@ -70,6 +71,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    require_one_process()
     if args.checkpoint is None:
         raise ValueError(f'name a trained model with --checkpoint; or {LEARN}')
     # after the arguments: --help and a mistyped option answer at once

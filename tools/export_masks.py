@@ -19,6 +19,7 @@ from mmwsss.preparation.exports import FORMATS, MaskItem
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files, list_image_ids
 from mmwsss.utils.io import read_id_list, read_mask
+from mmwsss.utils.processes import require_one_process
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -65,6 +66,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    require_one_process()
     # after the arguments: --help and a mistyped option answer at once
     from mmwsss.datasets.class_names import load_class_names
 

@@ -14,6 +14,7 @@ from mmwsss.preparation.exports import FORMATS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import write_mask
 from mmwsss.utils.names import output_path
+from mmwsss.utils.processes import require_one_process
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -40,6 +41,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    require_one_process()
     # after the arguments: --help and a mistyped option answer at once
     from mmwsss.datasets.class_names import load_class_names
 

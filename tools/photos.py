@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import unit_number
+from mmwsss.utils.processes import require_one_process
 from mmwsss.utils.tool_options import add_tag_name_arguments
 
 
@@ -86,6 +87,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
+    require_one_process()
     # after the arguments: --help and a mistyped option answer at once
     from mmwsss.apis import own_photos
     from mmwsss.apis.pipeline import StageFailed

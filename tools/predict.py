@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import unit_number
+from mmwsss.utils.processes import require_one_process
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -53,6 +54,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    require_one_process()
     # after the arguments: --help and a mistyped option answer at once
     from mmwsss.apis.own_photos import trained_network
 

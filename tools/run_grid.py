@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.processes import require_one_process
 
 if TYPE_CHECKING:
     from mmwsss.apis.grid import Grid
@@ -62,6 +63,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    require_one_process()
     # after the arguments: --help and a mistyped option answer at once
     from rich.console import Console
 

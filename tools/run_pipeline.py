@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
+from mmwsss.utils.processes import require_one_process
 
 if TYPE_CHECKING:
     from mmwsss.apis.pipeline import Pipeline
@@ -82,6 +83,7 @@ def parse_args():
 
 def main():
     args = parse_args()
+    require_one_process()
     # after the arguments: --help and a mistyped option answer at once
     from mmwsss.apis.pipeline import Pipeline, StageFailed
     from mmwsss.apis.setup_check import pipeline_weights

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import choice_of
+from mmwsss.utils.processes import require_one_process
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -47,6 +48,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    require_one_process()
     # after the arguments: --help and a mistyped option answer at once
     from rich.progress import track
 

@@ -110,10 +110,10 @@ def forked_map(
         OSError: A worker process was killed.
         Exception: What ``function`` raised; or it cannot be passed to a process.
     """
-    pickle.dumps(function)  # a failure inside the pool would let Python 3.11 wait for ever at exit
     chunks = -(-len(jobs) // chunk)
     if workers < 2 or chunks < 2:
         return map(function, jobs)
+    pickle.dumps(function)  # a failure inside the pool would let Python 3.11 wait for ever at exit
     context = multiprocessing.get_context('fork' if sys.platform == 'linux' else None)
     # the parent handles Ctrl-C
     ignore = (signal.SIGINT, signal.SIG_IGN)

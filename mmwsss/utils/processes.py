@@ -92,6 +92,24 @@ def add_launcher_argument(parser: ArgumentParser) -> None:
     )
 
 
+def require_one_process() -> None:
+    """Refuse a launcher that has started several copies of a tool that does not divide its work.
+
+    Raises:
+        ValueError: In the first process; the others end without a line of their own.
+    """
+    size = os.environ.get('WORLD_SIZE', '1')
+    if not size.isdigit() or int(size) < 2:
+        return
+    if os.environ.get('RANK', '0') != '0':
+        sys.exit(1)
+    name = os.path.basename(sys.argv[0])
+    raise ValueError(
+        f'{name} works in one process, and a launcher has started {size}: start it without the '
+        f'launcher'
+    )
+
+
 @contextmanager
 def joined_processes(launcher: str) -> Iterator[Processes]:
     """Join the processes that a launcher started.

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from mmwsss.apis import init_model
 from mmwsss.utils.io import read_cam, read_id_list, read_mask, write_cam
 from mmwsss.utils.processes import (
     Processes,
     _slurm_variables,
     add_launcher_argument,
     joined_processes,
+    require_one_process,
 )
 from tests.distributed import run_distributed
+from tests.tools.program import run_tool
 
 
 def test_a_process_of_its_own():
@@ -71,14 +74,15 @@ def test_tasks_of_slurm(monkeypatch, tmp_path):
 
 def work(rank, size, toy, cams, out):
     """The tools that work on many files, one after the other, as each of two processes."""
-    from tests.tools.program import run_tool
-
     images = ('--images', f'{toy}/JPEGImages')
     truth = ('--gt', f'{toy}/SegmentationClass', '--classes', f'{toy}/classes.txt')
     split = ('--list', f'{toy}/ImageSets/Segmentation/train.txt')
     common = ('--launcher', 'pytorch' if size > 1 else 'none', '--workers', 0)
     calls = [
         ('refine_cams.py', '--method', 'crf', '--cams', cams, *images, '--out', f'{out}/masks'),
+        ('refine_cams.py', '--method', 'psa', '--cams', cams, *images, '--out', f'{out}/walks')
+        + ('--config', cams.parent / 'psa.py', '--checkpoint', cams.parent / 'psa.pth')
+        + ('--beta', 2, '--device', 'cpu'),
         (
             'make_affinity_labels.py',
             '--method',
@@ -105,6 +109,20 @@ def work(rank, size, toy, cams, out):
     return dict(failed=failed, said=torch.tensor([bool(text.strip()) for text in texts]))
 
 
+def save_affinity_network(folder):
+    """Config and random weights of a small affinity network of PSA."""
+    (folder / 'psa.py').write_text("""
+model = dict(
+    type='mmwsss.AffinityNet', data_preprocessor=dict(type='mmwsss.ViewsDataPreprocessor'),
+    backbone=dict(type='mmwsss.PyramidResNet', depth=18, base_channels=4, stem_channels=4,
+                  frozen_stages=-1), out_indices=(2, 3, 4), embed_channels=(4, 6, 8))
+""")
+    torch.manual_seed(0)
+    model = init_model(folder / 'psa.py')
+    model.init_weights()
+    torch.save(dict(state_dict=model.state_dict()), folder / 'psa.pth')
+
+
 @pytest.mark.dist
 def test_two_processes_write_what_one_writes(toy_root, tmp_path):
     rng = np.random.default_rng(0)
@@ -114,6 +132,7 @@ def test_two_processes_write_what_one_writes(toy_root, tmp_path):
         maps = [0.5 * (gt == key) + 0.5 * rng.random(gt.shape) for key in keys]
         maps = np.reshape(maps, (len(keys), *gt.shape)).astype(np.float16)
         write_cam(tmp_path / 'cams' / f'{name}.npz', [key - 1 for key in keys], maps, gt.shape)
+    save_affinity_network(tmp_path)
     assert len(read_cam(tmp_path / 'cams' / f'{name}.npz').keys)
     one = work(0, 1, toy_root, tmp_path / 'cams', tmp_path / 'one')
     two = run_distributed(
@@ -122,7 +141,7 @@ def test_two_processes_write_what_one_writes(toy_root, tmp_path):
     assert one['said'].all() and two[0]['said'].all() and not two[1]['said'].any()
     assert [part['failed'].tolist() for part in (one, *two)] == [[1, 1], [1, 1], [1, 0]]
     files = sorted(path.relative_to(tmp_path / 'one') for path in (tmp_path / 'one').rglob('*.*'))
-    assert len(files) > 24
+    assert len(files) > 32
     for file in files:
         ours, theirs = (tmp_path / folder / file for folder in ('one', 'two'))
         if file.suffix == '.json':
@@ -132,3 +151,16 @@ def test_two_processes_write_what_one_writes(toy_root, tmp_path):
                 np.testing.assert_array_equal(a['counts'], b['counts'])
         else:
             assert ours.read_bytes() == theirs.read_bytes(), file
+
+
+@pytest.mark.parametrize('rank', ['0', '1'])
+def test_tools_that_work_in_one_process(rank, monkeypatch, capsys):
+    monkeypatch.setenv('RANK', rank)
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    result = run_tool(
+        'export_masks.py', 'masks', '--images', 'i', '--format', 'png', '--out', 'nowhere'
+    )
+    expected = 'works in one process, and a launcher has started 2: start it without the launcher'
+    assert result.code == 1 and (expected in result.err) == (rank == '0')
+    monkeypatch.setenv('WORLD_SIZE', '1')
+    require_one_process()

@@ -29,6 +29,7 @@ from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.env import write_environment
 from mmwsss.utils.io import atomic_open, read_rgb, write_json
+from mmwsss.utils.processes import require_one_process
 from mmwsss.utils.tables import text_table
 from mmwsss.visualization import (
     draw_cam_grid,
@@ -149,6 +150,7 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
+    require_one_process()
     others = read_others(args.compare)  # whatever is wrong ends the run before the network is built
     model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
     if model.cfg.get('test_dataloader') is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.processes import require_one_process
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -57,6 +58,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    require_one_process()
     # after the arguments: --help and a mistyped option answer at once
     from mmwsss.apis.tag_findings import contact_sheet, finding_sentences
     from mmwsss.datasets.class_names import load_class_names

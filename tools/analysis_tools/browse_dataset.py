@@ -25,6 +25,7 @@ from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.io import atomic_open
+from mmwsss.utils.processes import require_one_process
 from mmwsss.visualization import draw_cam_grid, encode_image
 
 
@@ -101,6 +102,7 @@ def rows_of(item, classes, name):
 
 def main():
     args = parse_args()
+    require_one_process()
     config = load_config(args.config, cfg_options=args.cfg_options)
     loader = config.get(f'{args.phase}_dataloader')
     if not loader:

@@ -24,6 +24,7 @@ from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.io import atomic_open, read_rgb, write_json
 from mmwsss.utils.memory import peak_memory, reset_peak_memory
+from mmwsss.utils.processes import require_one_process
 from mmwsss.utils.tables import text_table
 from mmwsss.visualization import draw_cam_grid, encode_image
 
@@ -98,6 +99,7 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
+    require_one_process()
     config = load_config(args.config, cfg_options=args.cfg_options)
     # the config may import CAM methods of its own
     methods = {name: method_of(name) for name in dict.fromkeys(args.methods)}

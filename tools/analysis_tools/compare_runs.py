@@ -23,6 +23,7 @@ from mmwsss.datasets.class_names import load_class_names
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files
 from mmwsss.utils.io import read_id_list, read_image, read_json, read_mask
+from mmwsss.utils.processes import require_one_process
 from mmwsss.utils.tables import text_table
 from mmwsss.visualization import plot_class_iou, write_report
 
@@ -57,6 +58,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    require_one_process()
     runs = read_runs(args.runs)
     metrics = {name: read_json(folder / 'metrics.json') for name, folder in runs.items()}
     console = Console(highlight=False, width=200)

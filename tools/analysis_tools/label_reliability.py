@@ -24,6 +24,7 @@ from mmwsss.functional.reliability import reliability
 from mmwsss.utils.class_lists import VOC_CLASSES
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open, read_cam, read_id_list, read_mask, write_json
+from mmwsss.utils.processes import require_one_process
 from mmwsss.utils.tables import text_table
 from mmwsss.visualization import figure_to_png, plot_boxes, plot_curve_families
 
@@ -74,6 +75,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    require_one_process()
     classes = load_class_names(args.classes) if args.classes else tuple(VOC_CLASSES)
     ids = read_id_list(args.list)
     folders: dict[str, Path] = {}

@@ -28,6 +28,7 @@ from mmwsss.utils.io import (
     read_image,
     read_mask,
 )
+from mmwsss.utils.processes import require_one_process
 from mmwsss.visualization import draw_picture_grid, encode_image, overlay_cam, overlay_mask
 
 CLASSES = dict(voc=VOC_CLASSES, coco=COCO_CLASSES)
@@ -72,6 +73,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    require_one_process()
     if args.out.suffix != '.png':
         raise ValueError(f'--out {args.out}: the picture is a .png')
     columns = read_columns(args.column)

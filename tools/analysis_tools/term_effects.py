@@ -24,6 +24,7 @@ from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction, positive_integer
 from mmwsss.utils.io import write_json
+from mmwsss.utils.processes import require_one_process
 from mmwsss.utils.tables import text_table
 
 
@@ -48,6 +49,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    require_one_process()
     torch.manual_seed(args.seed)
     model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
     effects = TermEffects(model)

@@ -50,6 +50,7 @@ from mmwsss.utils.output_folder import claim_output_folder
 from mmwsss.preparation.chunks import map_chunks
 from mmwsss.utils.tables import text_table
 from mmwsss.utils.tool_options import add_check_arguments
+from mmwsss.utils.processes import require_one_process
 
 # images, images with an annotation
 COCO_SPLIT_SIZES = {'train': (82_783, 82_081), 'val': (40_504, 40_137)}
@@ -173,6 +174,7 @@ def find_images(args, split, images, report):
 
 def main(argv=None):
     args = parse_args(argv)
+    require_one_process()
     if not args.tags_only:
         rle_module()
     report = CheckReport(f'COCO 2014 for {args.root}')

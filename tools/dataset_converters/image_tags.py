@@ -27,6 +27,7 @@ from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import format_option
 from mmwsss.utils.tables import text_table
 from mmwsss.utils.tool_options import add_check_arguments, add_tag_name_arguments
+from mmwsss.utils.processes import require_one_process
 
 
 def parse_args(argv=None):
@@ -81,6 +82,7 @@ def summary(photos, kind):
 
 def main(argv=None):
     args = parse_args(argv)
+    require_one_process()
     out = args.out or (args.source if args.source.is_dir() else args.source.parent)
     report = CheckReport(f'tags of {args.source}')
     listed = args.classes or (out / 'classes.txt' if (out / 'classes.txt').is_file() else None)

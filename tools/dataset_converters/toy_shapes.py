@@ -6,6 +6,7 @@ import sys
 
 from mmwsss.preparation.toy_shapes import ToyDifficulty, write_toy_shapes
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.processes import require_one_process
 
 
 def parse_args(argv=None):
@@ -42,6 +43,7 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
+    require_one_process()
     difficulty = ToyDifficulty(**{name: getattr(args, name) for name in ToyDifficulty._fields})
     written = write_toy_shapes(
         args.out,

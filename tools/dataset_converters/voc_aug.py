@@ -39,6 +39,7 @@ from mmwsss.utils.io import atomic_open, write_tags
 from mmwsss.preparation.chunks import map_chunks
 from mmwsss.utils.tables import text_table
 from mmwsss.utils.tool_options import add_check_arguments
+from mmwsss.utils.processes import require_one_process
 
 LISTS = Path('ImageSets', 'Segmentation')
 
@@ -360,6 +361,7 @@ def summary(lists, tags, different):
 
 def main(argv=None):
     args = parse_args(argv)
+    require_one_process()
     if not args.root.is_dir():
         raise FileNotFoundError(f'{args.root}: folder not found. {voc_setup_hint(args.root)}')
     masks = args.root / 'SegmentationClassAug' if args.masks is None else args.masks

@@ -12,6 +12,7 @@ import sys
 from mmwsss.checkpoints.conversion import convert_checkpoint
 from mmwsss.checkpoints.formats import FORMATS
 from mmwsss.utils.cli import run_main
+from mmwsss.utils.processes import require_one_process
 
 
 def parse_args():
@@ -30,6 +31,7 @@ def parse_args():
 
 def main():
     args = parse_args()
+    require_one_process()
     result = convert_checkpoint(args.checkpoint, args.out, to=args.to, name=args.format)
     values = sum(value.numel() for value in result.state.values())
     classes = '' if result.num_classes is None else f', {result.num_classes} classes'

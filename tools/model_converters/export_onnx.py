@@ -12,6 +12,7 @@ from mmwsss.apis import init_model
 from mmwsss.apis.onnx_export import export_onnx
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
+from mmwsss.utils.processes import require_one_process
 
 
 def parse_args():
@@ -42,6 +43,7 @@ def parse_args():
 
 def main():
     args = parse_args()
+    require_one_process()
     model = init_model(args.config, args.checkpoint, cfg_options=args.cfg_options)
     size = args.size or getattr(model.backbone, 'img_size', None) or model.cfg.get('crop_size')
     if size is None:
