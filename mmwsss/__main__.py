@@ -61,9 +61,14 @@ compdef _mmwsss mmwsss
 
 
 def available() -> dict[str, Path]:
-    """Commands and their tools."""
-    folder = package_root() / 'tools'
-    return {name: folder / tool for name, tool in COMMANDS.items() if (folder / tool).is_file()}
+    """Commands and their tools; some need a checkout."""
+    root = package_root()
+    files = {name: root / 'tools' / tool for name, tool in COMMANDS.items()}
+    return {
+        name: file
+        for name, file in files.items()
+        if file.is_file() and (name != 'benchmark' or (root / 'benchmarks').is_dir())
+    }
 
 
 def others() -> dict[str, Path]:
@@ -142,6 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         close = difflib.get_close_matches(name, tools, n=1)
         hint = f'did you mean {close[0]}?' if close else f'choose from {", ".join(commands)}'
+        if name in COMMANDS:
+            hint = 'it needs a checkout of the repository'
         sys.stderr.write(f'error: mmwsss has no command {name!r}; {hint}\n')
         return 2
     sys.argv[:] = [f'mmwsss {name}', *arguments]

@@ -58,6 +58,14 @@ def test_worker_processes_know_the_functions_of_a_tool(tmp_path):
     assert '100.0' in result.stdout
 
 
+def test_what_a_wheel_lacks(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'tools').symlink_to(ROOT / 'tools')
+    monkeypatch.setattr('mmwsss.__main__.package_root', lambda: tmp_path)
+    assert 'benchmark' not in available() and 'train' in available()
+    assert main(['benchmark']) == 2
+    assert 'needs a checkout of the repository' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     'words, parts', [(['trian'], ['did you mean train?']), (['zzz'], ['choose from train'])]
 )

@@ -91,7 +91,8 @@ def main(argv: list[str] | None = None) -> None:
     set_photos(model.cfg, args)
     console = Console(highlight=False)
     device = next(model.parameters()).device
-    console.print(f'{len(photos)} pictures, {device}, one at a time', markup=False)
+    number = '1 picture' if len(photos) == 1 else f'{len(photos)} pictures'
+    console.print(f'{number}, {device}, one at a time', markup=False)
     summary = args.out / 'results.json'
     with lock_folders(args.out, tool='demo.py'):
         claim(args, model, photos)
@@ -104,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
                 continue
             results[photo.name] = look(model, photo, tags, args)
             write_json(summary, results)
-    console.print(f'{args.out}: overlays, masks and maps of {len(photos)} pictures', markup=False)
+    console.print(f'{args.out}: overlays, masks and maps of {number}', markup=False)
 
 
 def claim(args: argparse.Namespace, model: Any, photos: list['Photo']) -> None:

@@ -155,7 +155,7 @@ def make_pipeline(args, photos, data):
         name = own_photos.pipeline_name(small)
         small = 'small' in name
         config = package_root() / 'configs' / 'pipelines' / name
-        if small:
+        if small and not args.small:
             print(own_photos.SMALL)
     options = own_photos.pipeline_options(photos, epochs=args.epochs, small=bool(small))
     for name in ('iterations', 'threshold'):

@@ -122,7 +122,7 @@ def estimate_stages(pipeline: Pipeline, photos: PhotoSet, max_side: int) -> list
     costs, device = [], torch.device(get_device())
     logger = MMLogger.get_current_instance()
     level = logger.level
-    logger.setLevel(logging.WARNING)  # else every optimizer lists its parameters
+    logger.setLevel(logging.ERROR)  # else every optimizer lists its parameters
     try:
         for stage in pipeline.stages:
             if pipeline.is_done(stage):

@@ -7,7 +7,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmwsss.utils.cli import run_main
-from mmwsss.utils.tables import text_table
 
 
 def parse_args(argv=None):
@@ -25,7 +24,11 @@ def main(argv=None):
     found = collect_environment(compilers=True)
     if args.json is not None:
         write_json(args.json, found)
-    print(text_table(('', ''), list(rows(found))))
+    lines = list(rows(found))
+    width = max(len(name) for name, _ in lines)
+    # the last column is not padded: a path of libraries is long
+    for name, text in [('', ''), ('-' * width, '---'), *lines]:
+        print(f'| {name:<{width}} | {text} |')
 
 
 def rows(found, prefix=''):

@@ -197,7 +197,9 @@ def _windows_lines(
             f'table as UTF-8 CSV'
         ) from error
     plain = re.sub('[,;\t"|]', ' ', text)
-    shown = list(dict.fromkeys(re.findall(r'\S*[^\x00-\x7f]\S*', plain)))
+    words = list(dict.fromkeys(re.findall(r'\S*[^\x00-\x7f]\S*', plain)))
+    # names of photos have to fit those of the files, tags have not
+    shown = [word for word in words if not word.lower().endswith(IMAGE_SUFFIXES)] or words
     more = ', ...' if len(shown) > WORDS_SHOWN else ''
     report.note(WINDOWS, path, ', '.join(shown[:WORDS_SHOWN]) + more)
     return text.splitlines()

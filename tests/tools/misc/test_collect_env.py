@@ -15,3 +15,4 @@ def test_collect_env(tmp_path):
     assert stored['versions']['mmwsss'] == __version__
     for line in ('versions mmwsss', 'cpu_count', 'git', 'build GCC'):
         assert line in result.out
+    assert min(map(len, result.out.splitlines())) < 60, 'padded to the longest entry'
