@@ -36,7 +36,7 @@ class Viewer:
 
     def __init__(self, model: Any, *, max_side: int = 1024, folder: str | Path = '') -> None:
         if not hasattr(model, 'predict_cams'):
-            raise ValueError(f'{type(model).__name__} makes no maps: name a classifier')
+            raise ValueError(f'{type(model).__name__} computes no maps: use a classifier')
         self.model = model
         self.max_side = max_side
         self.folder = Path(folder or tempfile.mkdtemp(prefix='mmwsss_masks_'))

@@ -34,7 +34,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('photos', nargs='+', help='files, folders, patterns or videos')
-    parser.add_argument('--tags', metavar='A,B', help='what the photos show (default: predicted)')
+    parser.add_argument('--tags', metavar='A,B', help='tags of the photos (default: predicted)')
     parser.add_argument(
         '--config', metavar='C', help='config of the model (default: the one its weights record)'
     )
@@ -51,7 +51,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         type=int,
         default=1024,
         metavar='PX',
-        help='larger photos are made smaller for the network (default %(default)s)',
+        help='larger photos are downscaled for the network (default %(default)s)',
     )
     add_photo_arguments(parser)
     parser.add_argument(
@@ -174,14 +174,14 @@ def find_photos(words: list[str], every: int) -> list['Photo']:
             )
         found, single = gather_photos(word)
         if single and not Path(word).is_file():
-            raise FileNotFoundError(f'{word}: no such photo, folder, pattern or video')
+            raise FileNotFoundError(f'{word}: no photo, folder, pattern or video of this name')
         photos += found
     seen: dict[str, str] = {}
     for photo in photos:
         if photo.name in seen:
             raise ValueError(
-                f'{photo.source} and {seen[photo.name]} have one name: look at them in two calls '
-                f'with an --out each'
+                f'{photo.source} and {seen[photo.name]} have the same name; run the tool '
+                f'twice with different --out'
             )
         seen[photo.name] = photo.source
     return photos

@@ -75,7 +75,7 @@ def parse_args(argv=None):
     parser.add_argument(
         '--map-ignore-to',
         choices=('background', 'drop'),
-        help='for --masks: what a predicted 255 is (default background)',
+        help='for --masks: meaning of 255 in predictions (default background)',
     )
     parser.add_argument(
         '--protocol',
@@ -87,8 +87,8 @@ def parse_args(argv=None):
     parser.add_argument(
         '--white',
         metavar='CLASS',
-        help='what 255 is in the ground truth: a class, as in black-and-white masks of one object; '
-        'or ignore (default, with a question where nothing else could be the object)',
+        help='meaning of 255 in the ground truth: a class, as in black-and-white masks of one '
+        'object; or ignore (default, with a question where nothing else could be the object)',
     )
     parser.add_argument('--workers', type=int, help='worker processes (default: one per core)')
     add_launcher_argument(parser)
@@ -96,7 +96,9 @@ def parse_args(argv=None):
     if args.protocol is not None and any(
         (args.thresholds, args.rule, args.mean, args.rates, args.map_ignore_to)
     ):
-        parser.error('--protocol sets thresholds, rule, mean, rates and what a predicted 255 is')
+        parser.error(
+            '--protocol sets thresholds, rule, mean, rates and the meaning of 255 in predictions'
+        )
     for name, needed, given in (
         ('thresholds', 'cams', args.cams),
         ('rule', 'cams', args.cams),

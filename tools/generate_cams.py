@@ -35,7 +35,7 @@ def parse_args():
         '--refine',
         action=argparse.BooleanOptionalAction,
         default=None,
-        help='refine the maps with the patch affinity (default: as the config says)',
+        help='refine the maps with the patch affinity (default: that of the config)',
     )
     parser.add_argument(
         '--dtype',
@@ -46,7 +46,7 @@ def parse_args():
         '--max-side',
         type=int,
         metavar='N',
-        help='photos with a longer side are made smaller for the network; maps are scaled back',
+        help='photos with a longer side are downscaled for the network; maps are scaled back',
     )
     add_photo_arguments(parser)
     parser.add_argument('--half', action='store_true', help='float16 CAM files')

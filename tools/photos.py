@@ -38,7 +38,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--max-side',
         type=int,
         metavar='PX',
-        help='larger photos are made smaller for the networks, masks are scaled back (default 320, '
+        help='larger photos are downscaled for the networks, masks are scaled back (default 320, '
         'which the small networks were measured with)',
     )
     parser.add_argument(

@@ -27,7 +27,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--out', type=Path, required=True, metavar='D', help='folder to write to')
     parser.add_argument(
-        '--tags', metavar='A,B', help='what the photos show: maps and masks of the classifier'
+        '--tags', metavar='A,B', help='tags of the photos: maps and masks of the classifier'
     )
     parser.add_argument(
         '--maps', action='store_true', help='maps and masks of the classifier, of predicted tags'
@@ -42,10 +42,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--max-side',
         type=int,
         metavar='PX',
-        help='larger photos are made smaller for the network, results are scaled back (default: '
+        help='larger photos are downscaled for the network, results are scaled back (default: '
         'that of the run)',
     )
-    parser.add_argument('--device', help='e.g. cpu or cuda:1 (default: the GPU if there is one)')
+    parser.add_argument('--device', help='e.g. cpu or cuda:1 (default: the GPU, if available)')
     args = parser.parse_args(argv)
     if args.threshold is not None and not (args.tags or args.maps):
         parser.error('--threshold belongs to --tags and --maps: the network has none')

@@ -44,7 +44,7 @@ def parse_args(argv=None):
     parser.add_argument(
         '--method',
         metavar='M',
-        help='registered name of a refiner: threshold, crf, par, psa, irn, or one of your own '
+        help='registered name of a refiner: threshold, crf, par, psa, irn, or a custom one '
         '(default: refiner.type of --config)',
     )
     parser.add_argument(

@@ -56,7 +56,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--dry-run', action='store_true', help='only print the runs')
     parser.add_argument(
-        '--table', action='store_true', help='run nothing, write the table of what there is'
+        '--table', action='store_true', help='write the table of the results so far, without a run'
     )
     return parser.parse_args(argv)
 

@@ -62,7 +62,7 @@ def parse_args():
         '--launcher',
         choices=('none', 'slurm', 'sbatch'),
         default='none',
-        help='slurm: run each stage by srun with resources of its own: GPUs for networks, cores '
+        help='slurm: run each stage by srun with its own resources: GPUs for networks, cores '
         'for dense CRFs and evaluation; sbatch: submit each stage as a job that waits for the one '
         'before',
     )

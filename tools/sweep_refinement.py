@@ -69,7 +69,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--config', type=Path, metavar='F', help='psa, irn: config of the network')
     parser.add_argument('--checkpoint', type=Path, metavar='F', help='psa, irn: its weights')
-    parser.add_argument('--device', help='of the network (default: the GPU if there is one)')
+    parser.add_argument('--device', help='of the network (default: the GPU, if available)')
     parser.add_argument(
         '--workers',
         type=int,

@@ -157,7 +157,7 @@ def import_custom(config: Config, options: dict[str, Any]) -> None:
             if not optional:
                 raise ValueError(
                     f'{config.filename or "--cfg-options"}: custom_imports: {name} cannot be '
-                    f'imported ({error}); it is looked for on the Python path, in '
+                    f'imported ({error}); it is searched on the Python path, in '
                     f'{" and in ".join(map(str, folders))}'
                 ) from error
 

@@ -303,7 +303,7 @@ class Grid:
 
     def _check_tool(self, tool: Any, where: str) -> None:
         if not tool or not (self.tools / str(tool)).is_file():
-            raise ValueError(f'{self.path}: {where}: no such tool: {self.tools / str(tool)}')
+            raise ValueError(f'{self.path}: {where}: unknown tool: {self.tools / str(tool)}')
 
     # runs ------------------------------------------------------------------------------------
 
@@ -335,7 +335,7 @@ class Grid:
             wrong = sorted(tests - known - {''})
             if wrong:
                 raise ValueError(
-                    f'{self.path}: column {column.name!r}: no such test: {wrong[0]!r}'
+                    f'{self.path}: column {column.name!r}: unknown test: {wrong[0]!r}'
                     f'{nearest(wrong[0], known)}'
                 )
 

@@ -205,7 +205,10 @@ def infer_cams(
             more memory than there is.
     """
     if not hasattr(model, 'predict_cams'):
-        raise ValueError(f'{type(model).__name__} segments and makes no maps; use infer_masks')
+        raise ValueError(
+            f'{type(model).__name__} is a segmentation network without class activation maps; use '
+            f'infer_masks'
+        )
     photos, single = gather_photos(image, rgb=rgb)
     threshold = check_threshold(
         model.cfg.get('cam_threshold', 0.4) if threshold is None else threshold

@@ -84,7 +84,9 @@ class LabelMap(np.ndarray):
             ValueError: The array was computed from others and has none.
         """
         if self.photo is None:
-            raise ValueError('this label map has no photo: infer_masks makes those that have one')
+            raise ValueError(
+                'this label map has no photo; only those that infer_masks returns have one'
+            )
         return self.photo
 
 

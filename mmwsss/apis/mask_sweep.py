@@ -107,7 +107,7 @@ def _values(word: str, part: str) -> list[Any]:
         raise ValueError(f'--values {word}: {part!r} is neither a value nor START:STOP:STEP')
     value = parse_value(part)
     if isinstance(value, str) != word.startswith('preset='):
-        raise ValueError(f'--values {word}: {part!r} is no value of this option')
+        raise ValueError(f'--values {word}: {part!r} is not a valid value of this option')
     if word.startswith('log2_steps=') and not isinstance(value, int):
         raise ValueError(f'--values {word}: a walk has 2^N steps, N is a whole number')
     return [value]

@@ -96,7 +96,7 @@ def tags_of_photos(tags: Any, photos: Sequence[Photo], single: bool) -> list[lis
     entries = _listed(tags)
     if single or not entries or not all(_is_listing(entry) for entry in entries):
         if any(entry is None or _is_listing(entry) for entry in entries):
-            raise ValueError('tags: give those of every photo, or one list for all of them')
+            raise ValueError('tags: pass one list for all photos, or a list for each of them')
         return [entries] * len(photos)
     if len(entries) != len(photos):
         raise ValueError(f'tags: lists of {len(entries)} photos for {len(photos)} photos')
@@ -125,7 +125,7 @@ def _photos_of(photo: Any, rgb: bool | None) -> Iterator[Photo]:
 
 def _named_photos(word: str) -> Iterator[Photo]:
     if '://' in word:
-        raise ValueError(f'{word}: photos are not downloaded; save it and give the file')
+        raise ValueError(f'{word}: photos are not downloaded; save the photo and pass its file')
     path = Path(word)
     if path.is_dir():
         names = list(walk_files(path, IMAGE_SUFFIXES))

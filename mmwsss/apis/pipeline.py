@@ -102,7 +102,7 @@ class Pipeline:
         for stage in self.stages:
             if not (self.tools / stage['tool']).is_file():
                 raise ValueError(
-                    f'{config}: stage {stage["name"]}: no such tool: {self.tools / stage["tool"]}'
+                    f'{config}: stage {stage["name"]}: unknown tool: {self.tools / stage["tool"]}'
                 )
         self.notes = StageNotes(self.work_dir, self.configs)
         self.console = Console(highlight=False)
@@ -136,7 +136,9 @@ class Pipeline:
         names = [stage['name'] for stage in self.stages]
         for option, name in (('from', start), ('until', until)):
             if name is not None and name not in names:
-                raise ValueError(f'--{option} {name}: no such stage; stages are {", ".join(names)}')
+                raise ValueError(
+                    f'--{option} {name} is not a stage; the stages are {", ".join(names)}'
+                )
         last = len(names) if until is None else names.index(until) + 1
         if dry_run:
             for number, stage in enumerate(self.stages, 1):

@@ -241,7 +241,7 @@ def _check_keys(config: Config, options: Mapping[str, Any], path: str | Path) ->
     for key in options:
         if key.partition('.')[0] not in known:
             raise ValueError(
-                f'{path}: the override {key} changes nothing: the config has no such key'
+                f'{path}: the override {key} changes nothing: the config does not contain this key'
                 f'{nearest(key.partition(".")[0], known)}'
             )
 

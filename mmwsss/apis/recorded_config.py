@@ -53,7 +53,7 @@ def recorded_config(checkpoint: str | Path) -> Config:
         )
     if values.get('custom_imports'):
         raise ValueError(
-            f'{checkpoint}: its config imports modules of its own '
+            f'{checkpoint}: its config imports custom modules '
             f'({values["custom_imports"]}), which are not run for a checkpoint alone; name the '
             f'config file'
         )

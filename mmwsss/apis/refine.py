@@ -118,7 +118,7 @@ def refiner_class(name: str) -> type[Refiner]:
     if found is None:
         raise ValueError(
             f'{name!r} is not a known refiner; known: {", ".join(sorted(REFINERS.module_dict))}. '
-            f'One of your own needs custom_imports in --config or --cfg-options'
+            f'A custom refiner needs custom_imports in --config or --cfg-options'
         )
     return found
 

@@ -27,7 +27,7 @@ class Results(list):
         if repeated:
             raise ValueError(
                 f'{len(repeated)} names belong to several photos, first {repeated[0]!r}: save them '
-                f'into folders of their own'
+                f'into separate folders'
             )
         files: list[Path] = []
         for result in self:

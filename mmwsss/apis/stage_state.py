@@ -140,7 +140,7 @@ class StageNotes:
         """Remove the folder of a stage; a kill on the way leaves it whole, or out of the way.
 
         Raises:
-            ValueError: It holds files that no pipeline has made.
+            ValueError: It holds files that do not come from a pipeline.
         """
         folder = self.work_dir / name
         if not folder.exists():
@@ -149,7 +149,7 @@ class StageNotes:
         owned = name in self._owned() or any((folder / file).is_file() for file in known)
         if any(folder.iterdir()) and not owned:
             raise ValueError(
-                f'{folder}: holds files that no pipeline has made; choose another --work-dir'
+                f'{folder}: holds files that do not come from a pipeline; choose another --work-dir'
             )
         folder.rename(self.work_dir / f'{REMOVED}{name}-{secrets.token_hex(4)}')
         self._digests.clear()

@@ -134,7 +134,7 @@ class TermEffects:
             ValueError: No image was added.
         """
         if not self.values:
-            raise ValueError('no image has been looked at')
+            raise ValueError('no image has been added')
         means = {name: sum(values) / len(values) for name, values in self.values.items()}
         if {'cosine/one_label', 'cosine/two_labels'} <= set(means):
             means['cosine/gap'] = means['cosine/one_label'] - means['cosine/two_labels']

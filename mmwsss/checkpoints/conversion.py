@@ -137,7 +137,7 @@ def _to_released(
         raise ValueError(f'{source}: {error}') from error
     if recognise(released) != name:
         raise ValueError(
-            f'{source}: these weights do not make a checkpoint of {name} ({_first_names(weights)})'
+            f'{source}: these weights do not form a checkpoint of {name} ({_first_names(weights)})'
         )
     return name, released, left_out, weights
 

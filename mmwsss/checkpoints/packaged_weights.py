@@ -89,7 +89,7 @@ class PackagedWeights:
         if len(missing) == len(own):
             raise ValueError(
                 f'{path}: none of its {len(state)} weights fits {type(module).__name__} (first '
-                f'{next(iter(state), "none")}); give init_cfg to the part that they belong to'
+                f'{next(iter(state), "none")}); set init_cfg of the part that they belong to'
             )
         for names, text in ((missing, 'not in the file, left as they were'), (unused, 'not used')):
             if names:

@@ -86,7 +86,7 @@ class AffinityDataset(SeededItems, BaseDataset):
             ids,
             self.affinity_suffix,
             what='affinity label',
-            hint='Make them first with tools/make_affinity_labels.py',
+            hint='Write them first with tools/make_affinity_labels.py',
         )
         return [
             {'img_id': key, 'img_path': image, 'affinity_path': file}

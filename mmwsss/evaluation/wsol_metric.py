@@ -67,7 +67,7 @@ class WSOLMetric(CounterMetric):
         hint = 'WSOLMetric evaluates the map of the class of the image'
         tags = sample_field(sample, 'gt_tags', hint).nonzero().flatten().tolist()
         if len(tags) != 1:
-            raise ValueError(f'WSOLMetric takes images of one class, this one has {len(tags)}')
+            raise ValueError(f'WSOLMetric expects images of one class, this image has {len(tags)}')
         places = [place for place, key in enumerate(keys) if int(key) == tags[0]]
         if places:
             scores = score_map(cams[places[0]], target.shape)

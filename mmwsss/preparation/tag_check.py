@@ -95,7 +95,7 @@ def _note_share(name: str, count: int, total: int, report: CheckReport) -> None:
     elif count < FEW:
         report.note(f'class of fewer than {FEW} photos', name, count)
     if total and count == total:
-        report.note('class that every photo shows: there is nothing to tell it from', name)
+        report.note('class that every photo shows: no photo without it to learn from', name)
     elif total and count > NEARLY_ALL * total:
         kind = f'class that more than {NEARLY_ALL:.0%} of the photos show'
         report.note(kind, name, f'{count} of {total}')

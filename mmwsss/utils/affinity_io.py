@@ -60,7 +60,7 @@ def read_crf_maps(path: str | Path) -> CRFMaps:
         path,
         CRFMaps._fields,
         'file of CRF maps',
-        'delete it and make it again with tools/make_affinity_labels.py',
+        'delete it and write it again with tools/make_affinity_labels.py',
     )
     maps = CRFMaps(**data)
     _check_shapes(path, maps)

@@ -104,4 +104,4 @@ def memory_errors_named(subject: str, remedy: str) -> Iterator[None]:
         )
         if not about_memory:
             raise
-        raise ValueError(f'{subject}: there is not enough memory; {remedy}') from error
+        raise ValueError(f'{subject}: not enough memory; {remedy}') from error

@@ -32,4 +32,4 @@ def find_config(name: str) -> Path:
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob('*.py'))]
     close = difflib.get_close_matches(wanted, names, n=3)
     hint = f'; did you mean {PREFIX}{f" or {PREFIX}".join(close)}?' if close else ''
-    raise FileNotFoundError(f'{name}: mmwsss has no such config{hint}')
+    raise FileNotFoundError(f'{name}: mmwsss does not contain this config{hint}')

@@ -78,7 +78,9 @@ def bounded_map(
             'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
         )
     if start_method == 'fork':
-        raise ValueError("start_method 'fork' may hang beside threads, use 'forkserver' or 'spawn'")
+        raise ValueError(
+            "start_method 'fork' may hang in the presence of threads, use 'forkserver' or 'spawn'"
+        )
     context = multiprocessing.get_context(start_method)
     if start_method == 'forkserver':
         # the server imports PyTorch and the code of the function once, for all workers

@@ -17,7 +17,7 @@ import numpy as np
 from mmwsss.utils.arrays import read_arrays
 from mmwsss.utils.io import atomic_open
 
-REMEDY = 'make it again with tools/misc/make_text_cache.py'
+REMEDY = 'write it again with tools/misc/make_text_cache.py'
 
 
 class TextEmbeddings(NamedTuple):
@@ -111,8 +111,8 @@ def read_text_embeddings(
         )
     if prompt_hash not in (None, str(content.prompt_hash)):
         raise ValueError(
-            f'{path}: made of other sentences, such as {str(content.sentences[0])!r}: their hash '
-            f'is {content.prompt_hash}, the config has {prompt_hash}; {REMEDY}'
+            f'{path}: computed from other sentences, such as {str(content.sentences[0])!r}: their '
+            f'hash is {content.prompt_hash}, the config has {prompt_hash}; {REMEDY}'
         )
     return content
 

@@ -233,7 +233,7 @@ def test_prepare_runs_once_before_everything(home):
             "env_cfg has no option 'cudnn_bench'",
         ),
         ("'train_cfg.max_iters': 2}, x=2", "'custom_hooks.1.a': 2}, x=2", 'custom_hooks.1.a'),
-        ("test='val'", "test='vall'", "column 'seg': no such test: 'vall'; the nearest is 'val'"),
+        ("test='val'", "test='vall'", "column 'seg': unknown test: 'vall'; the nearest is 'val'"),
         ('seeds=[0, 1]', 'seeds=[0, 0]', 'different integers'),
         ('seeds=[0, 1]', "seeds=[0, 'a']", 'different integers'),
         ('seeds=[0, 1]', 'seeds=[-1]', 'of at least 0'),
@@ -241,7 +241,7 @@ def test_prepare_runs_once_before_everything(home):
         ("name='with tta'", "name='plain'", "two rows have the name 'plain'"),
         ('published=dict(seg', 'published=dict(segg', "unknown entry 'segg'; the nearest is 'seg'"),
         ('/base.py', '/bose.py', 'config not found'),
-        ("name='val'", "name='val', tool='tast.py'", 'no such tool'),
+        ("name='val'", "name='val', tool='tast.py'", 'unknown tool'),
         ('x=1', "checkpoint='weights_{seed}.pth'", 'seed 0: checkpoint not found'),
         ('x=1', 'train=False', 'needs a checkpoint, but nothing is trained'),
     ],
@@ -381,7 +381,7 @@ def test_reference_rows_and_numbers_from_elsewhere(home):
     rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in text.splitlines()[6:8]]
     assert rows == [['authors', '-', '-', '70.1'], ['whole', '1/1', '7.0', '-']]
     change(home, "':total'", "'vall:total'")
-    with pytest.raises(ValueError, match="no such test: 'vall'; the nearest is 'val'"):
+    with pytest.raises(ValueError, match="unknown test: 'vall'; the nearest is 'val'"):
         Grid('configs/study.py')
 
 

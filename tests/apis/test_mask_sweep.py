@@ -139,7 +139,7 @@ def test_values():
         ('beta=1:2', "'1:2' is neither a value nor START:STOP:STEP"),
         ('beta=1:2:0', 'neither a value nor START'),
         ('beta=', "'' is neither"),
-        ('beta=x', "'x' is no value"),
+        ('beta=x', "'x' is not a valid value"),
         ('log2_steps=1.5', 'a whole number'),
     ):
         with pytest.raises(ValueError, match=message):

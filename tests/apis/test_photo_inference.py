@@ -136,5 +136,5 @@ def test_a_label_map_is_an_array():
 
 def test_no_photos_and_wrong_models(model):
     assert infer_cams(model, []) == [] and infer_masks(model, []) == []
-    with pytest.raises(ValueError, match='Identity segments and makes no maps'):
+    with pytest.raises(ValueError, match='Identity is a segmentation network without class'):
         infer_cams(torch.nn.Identity(), photos()[0])

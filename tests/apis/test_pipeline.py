@@ -153,7 +153,7 @@ def test_start_from_a_stage(home):
     assert len(runs(home, 'masks')) == 1 and not (home / 'work' / 'masks' / 'old.txt').exists()
     with pytest.raises(
         ValueError,
-        match='--from mask: no such stage; stages are data, classifier, masks, evaluation',
+        match='--from mask: is not a stage; the stages are data, classifier, masks, evaluation',
     ):
         pipeline(home).run(start='mask')
 
@@ -329,7 +329,7 @@ def test_folders_of_others_are_not_deleted(home):
     (home / 'work' / 'masks' / 'photo.jpg').touch()
     with pytest.raises(
         ValueError,
-        match='work/masks: holds files that no pipeline has made; choose another --work-dir',
+        match='work/masks: holds files that do not come from a pipeline; choose another --work-dir',
     ):
         pipeline(home).run()
     assert (home / 'work' / 'masks' / 'photo.jpg').exists()
@@ -358,7 +358,7 @@ def test_a_config_outside_of_the_checkout(home, tmp_path_factory):
         ("'--out', '{data}'|'--out', '{masks}'", r'stage data: \{masks\} names neither'),
         ("name='masks'|name='data'", 'two stages have the name data'),
         ("name='masks'|name='configs'", 'configs cannot be the name of a stage'),
-        ("tool='train.py'|tool='teach.py'", r'stage classifier: no such tool: .*tools/teach\.py'),
+        ("tool='train.py'|tool='teach.py'", r'stage classifier: unknown tool: .*tools/teach\.py'),
         ("name='masks', |", 'a stage needs name, tool and args'),
         ("name='masks'|name='../masks'", r"'\.\./masks' cannot be the name of a stage"),
         ("name='masks'|name='a b'", "'a b' cannot be the name of a stage"),

@@ -36,7 +36,7 @@ def test_damaged_notes(notes):
 
 def test_only_folders_of_a_pipeline_are_removed(notes):
     (notes.work_dir / 'one' / 'thesis.txt').write_text('mine')
-    with pytest.raises(ValueError, match='one: holds files that no pipeline has made'):
+    with pytest.raises(ValueError, match='one: holds files that do not come from a pipeline'):
         notes.remove('one')
     notes.own('one')
     notes.remove('one')

@@ -75,5 +75,5 @@ def test_masked_views_of_mcc():
 def test_other_models_are_refused():
     with pytest.raises(ValueError, match='is not a classifier on a vision transformer'):
         TermEffects(MSCSegmentor.__new__(MSCSegmentor))
-    with pytest.raises(ValueError, match='no image has been looked at'):
+    with pytest.raises(ValueError, match='no image has been added'):
         TermEffects(build('SingleStage')).results()

@@ -47,10 +47,12 @@ def test_what_is_missing_is_named(labelled):
     (labelled / 'psa' / 'c.npz').unlink()
     with pytest.raises(
         FileNotFoundError,
-        match='1 of 4 affinity label files not found.*: c. Make them first with tools/make_aff',
+        match='1 of 4 affinity label files not found.*: c. Write them first with tools/make_aff',
     ):
         build(labelled)
-    with pytest.raises(FileNotFoundError, match='affinity label folder not found.*Make them first'):
+    with pytest.raises(
+        FileNotFoundError, match='affinity label folder not found.*Write them first'
+    ):
         build(labelled, 'none')
     with pytest.raises(FileNotFoundError, match='4 of 4 affinity label files'):
         build(labelled, 'irn', affinity_suffix='.npz')

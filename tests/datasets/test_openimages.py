@@ -109,7 +109,7 @@ def test_mask_of_the_protocol(root):
     assert sorted(np.unique(data[1]['data_samples'].gt_sem_seg.data)) == [0, 8]
     item = dict(img_path='x.jpg', gt_tags=[0, 1], mask_paths=[])
     with pytest.raises(
-        ValueError, match='x.jpg: LoadWSOLMask takes images of one class, this one has 2'
+        ValueError, match='x.jpg: LoadWSOLMask expects images of one class, this image has 2'
     ):
         LoadWSOLMask()(item)
     assert LoadWSOLMask()(dict(gt_tags=[0])) == dict(gt_tags=[0])

@@ -64,7 +64,7 @@ def test_without_gradio_and_without_maps(app, viewer, monkeypatch):
     monkeypatch.setitem(sys.modules, 'gradio', SimpleNamespace(__version__='3.18.0'))
     with pytest.raises(ValueError, match='needs Gradio 6, found 3.18.0: pip install --upgrade'):
         app.build_page(viewer)
-    with pytest.raises(ValueError, match='Identity makes no maps'):
+    with pytest.raises(ValueError, match='Identity computes no maps'):
         app.Viewer(torch.nn.Identity())
 
 

@@ -69,7 +69,7 @@ def test_other_sizes_and_missing_maps():
 def test_bad_samples():
     sample = samples_of([torch.rand(4, 4)], [torch.zeros(4, 4)])[0]
     with pytest.raises(
-        ValueError, match='0.jpg: WSOLMetric takes images of one class, this one has 6'
+        ValueError, match='0.jpg: WSOLMetric expects images of one class, this image has 6'
     ):
         evaluate(WSOLMetric(), [sample.set_gt_tags(torch.ones(6))])
     with pytest.raises(ValueError, match='needs a model that predicts class activation maps'):

@@ -86,14 +86,14 @@ def test_weights_alone(photos, classifier):
 def test_bad_input(demo, photos):
     one_line(run_tool('demo.py', photos / 'one.jpg', '--out', photos / 'out'), '--checkpoint')
     one_line(demo('https://example.org/a.jpg'), 'not downloaded')
-    one_line(demo(photos / 'nothing.jpg'), 'nothing.jpg: no such photo')
+    one_line(demo(photos / 'nothing.jpg'), 'nothing.jpg: no photo, folder')
     one_line(demo(photos / 'one.jpg', '--tags', 'kite,cat'), "'cat' is not a known class")
     (photos / 'notes.txt').write_text('x')
     one_line(demo(photos / 'notes.txt'), 'neither a photo')
     (photos / 'bad.avi').write_text('x')
     one_line(demo(photos / 'bad.avi'), 'bad.avi: not a video')
     shutil.copy(photos / 'one.jpg', photos / 'folder')
-    one_line(demo(photos / 'one.jpg', photos / 'folder'), 'have one name')
+    one_line(demo(photos / 'one.jpg', photos / 'folder'), 'have the same name')
     assert demo(photos / 'one.jpg', '--threshold', 2).code == 2
     assert not (photos / 'out').exists()
 

@@ -198,7 +198,7 @@ def test_bad_input(tmp_path):
     toy = CONFIGS / 'pipelines' / 'mctformer_plus_toy.py'
     one_line(
         run_tool('run_pipeline.py', toy, '--from', 'last', '--work-dir', tmp_path / 'work'),
-        '--from last: no such stage',
+        '--from last is not a stage',
         'classifier',
     )
     assert not (tmp_path / 'work').exists()

@@ -36,7 +36,7 @@ def test_errors_about_memory_become_one_line():
         torch.OutOfMemoryError('CUDA out of memory'),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 18 GB"),
     ):
-        with pytest.raises(ValueError, match='a.jpg: there is not enough memory; less'):
+        with pytest.raises(ValueError, match='a.jpg: not enough memory; less'):
             with memory_errors_named('a.jpg', 'less'):
                 raise error
     with pytest.raises(RuntimeError, match='shapes'):

@@ -29,7 +29,7 @@ def test_names(name, file):
 
 @pytest.mark.parametrize('name', ['mmwsss::mctformer_plus_vok.py', 'mmwsss::../setup.py'])
 def test_unknown_names(name):
-    with pytest.raises(FileNotFoundError, match='mmwsss has no such config'):
+    with pytest.raises(FileNotFoundError, match='mmwsss does not contain this config'):
         find_config(name)
     with pytest.raises(FileNotFoundError, match='did you mean mmwsss::mctformer_plus_voc.py'):
         find_config('mmwsss::mctformer_plus_vok.py')

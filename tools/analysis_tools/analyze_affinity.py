@@ -138,7 +138,7 @@ def parse_args(argv=None):
         help='default %(default)s',
     )
     parser.add_argument(
-        '--workers', type=int, help='processes that load images (default: as the config says)'
+        '--workers', type=int, help='processes that load images (default: that of the config)'
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     args = parser.parse_args(argv)
@@ -155,7 +155,7 @@ def main(argv=None):
     model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
     if model.cfg.get('test_dataloader') is None:
         raise ValueError(
-            f'{args.config}: has no test_dataloader, whose data set the attention is looked at on'
+            f'{args.config}: has no test_dataloader, on whose data set the attention is analysed'
         )
     template = model.cfg.test_dataloader.dataset
     dataset = DATASETS.build(

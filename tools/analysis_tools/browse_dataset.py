@@ -41,7 +41,7 @@ def parse_args():
         '--phase',
         choices=('train', 'val', 'test'),
         default='train',
-        help='data loader to look at (default %(default)s)',
+        help='data loader to inspect (default %(default)s)',
     )
     parser.add_argument(
         '--num',

@@ -105,7 +105,7 @@ def main(argv=None):
     methods = {name: method_of(name) for name in dict.fromkeys(args.methods)}
     model = init_model(config, args.checkpoint, args.device)
     if not hasattr(model, 'set_cam'):
-        raise ValueError(f'{args.config}: {type(model).__name__} makes no class activation maps')
+        raise ValueError(f'{args.config}: {type(model).__name__} computes no class activation maps')
     dataset = DATASETS.build(
         dataset_of_split(config, args.split, masks=True)
         if args.split

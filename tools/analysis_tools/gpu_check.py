@@ -91,7 +91,7 @@ class Record(dict):
 def main() -> int:
     args = parse_args()
     if args.device == 'cuda' and not torch.cuda.is_available():
-        raise ValueError('there is no GPU here; --device cpu only rehearses')
+        raise ValueError('no GPU is available; --device cpu is only a rehearsal')
     record = Record(args.out, args.seconds)
     device = torch.device(args.device)
     card = torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU (a rehearsal)'

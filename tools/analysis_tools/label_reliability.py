@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> None:
         name, _, folder = word.rpartition('=')
         name = name or Path(folder).name
         if name in folders:
-            raise ValueError(f'{word}: a second folder of the name {name!r}; give names')
+            raise ValueError(f'{word}: two folders are named {name!r}; give them different names')
         if not Path(folder).is_dir():
             raise FileNotFoundError(f'{folder}: folder of CAM files not found')
         folders[name] = Path(folder)

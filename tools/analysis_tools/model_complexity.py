@@ -56,7 +56,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     if min(args.size) < 1 or args.repeats < 0:
         parser.error('--size must be positive, --repeats must not be negative')
     if args.crf and not args.repeats:
-        parser.error('--crf is timed: give --repeats')
+        parser.error('--crf is timed and needs --repeats')
     return args
 
 

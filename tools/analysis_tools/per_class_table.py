@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
         name, _, path = word.rpartition('=')
         name = name or Path(path).resolve().parent.name
         if name in results:
-            raise ValueError(f'{word}: a second result of the name {name!r}; give names')
+            raise ValueError(f'{word}: two results are named {name!r}; give them different names')
         results[name] = read_ious(Path(path), args.metric)
     header = ['class', *results]
     rows = make_rows(results, args.coexist)

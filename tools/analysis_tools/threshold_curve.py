@@ -63,7 +63,7 @@ def main():
         )
         if name in curves:
             raise ValueError(
-                f'{word}: a second curve of the name {name!r}; give names, as in first={path}'
+                f'{word}: two curves are named {name!r}; give names, as in first={path}'
             )
         curves[name] = read_curve(path, args.metric)
     figure = (

@@ -58,7 +58,7 @@ def parse_args(argv=None):
     parser.add_argument(
         '--upright',
         action='store_true',
-        help='store photos with an EXIF orientation anew, turned as viewers show them, for tools '
+        help='store rotated copies of photos with an EXIF orientation, for tools '
         'that ignore the orientation; the others are linked or copied',
     )
     parser.add_argument(

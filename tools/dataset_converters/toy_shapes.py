@@ -37,7 +37,7 @@ def parse_args(argv=None):
         group.add_argument(f'--{name.replace("_", "-")}', type=type(default), default=default)
     args = parser.parse_args(argv)
     if len(args.size) > 2:
-        parser.error(f'--size takes one or two numbers, got {args.size}')
+        parser.error(f'--size expects one or two numbers, got {args.size}')
     return args
 
 

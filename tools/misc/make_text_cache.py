@@ -28,7 +28,7 @@ def parse_args():
         '--backgrounds',
         type=Path,
         metavar='F',
-        help='what surrounds the objects, one name a line (default: the 25 names of CLIP-ES)',
+        help='file of background names, one per line (default: the 25 names of CLIP-ES)',
     )
     parser.add_argument(
         '--prompts',

@@ -47,7 +47,7 @@ def main():
     model = init_model(args.config, args.checkpoint, cfg_options=args.cfg_options)
     size = args.size or getattr(model.backbone, 'img_size', None) or model.cfg.get('crop_size')
     if size is None:
-        raise ValueError(f'{args.config}: tells no image size; give --size H W')
+        raise ValueError(f'{args.config}: does not define an image size; pass --size H W')
     result = export_onnx(
         model,
         args.out,

@@ -42,5 +42,5 @@ def check_size(results: dict[str, Any], size: Sequence[int]) -> None:
         raise ValueError(
             f'{results["affinity_path"]}: holds {size[1]}x{size[0]} (width x height), but '
             f'{results["img_path"]} is '
-            f'{expected[1]}x{expected[0]}; make it again with tools/make_affinity_labels.py'
+            f'{expected[1]}x{expected[0]}; write it again with tools/make_affinity_labels.py'
         )

@@ -38,7 +38,7 @@ class LoadWSOLMask(BaseTransform):
             return results
         if len(results['gt_tags']) != 1:
             raise ValueError(
-                f'{results["img_path"]}: LoadWSOLMask takes images of one class, this one has '
+                f'{results["img_path"]}: LoadWSOLMask expects images of one class, this image has '
                 f'{len(results["gt_tags"])}'
             )
         target = np.zeros((self.size, self.size), np.uint8)

@@ -32,7 +32,7 @@ class MultiViews(BaseTransform):
 
     def __init__(self, views: Sequence[Any], *, base: Sequence[dict[str, Any]] = ()) -> None:
         if not views:
-            raise ValueError('MultiViews: give the transforms of one or more views')
+            raise ValueError('MultiViews needs the transforms of at least one view')
         self.base = Compose([TRANSFORMS.build(step) for step in base])
         self.views = []
         for view in views:

@@ -40,7 +40,7 @@ class RandomScale(BaseTransform):
         truncate: bool = False,
     ) -> None:
         if (ratio_range is None) == (ratios is None):
-            raise ValueError('RandomScale: give either ratio_range or ratios')
+            raise ValueError('RandomScale needs either ratio_range or ratios')
         if ratios is not None and (not ratios or min(ratios) <= 0):
             raise ValueError(f'RandomScale: ratios must be positive numbers, got {ratios}')
         self.ratios, self.backend, self.truncate = ratios, backend, truncate

@@ -41,7 +41,7 @@ class TwoViews(BaseTransform):
     ) -> None:
         self.transforms = [view_steps(view) for view in transforms]
         if not self.transforms:
-            raise ValueError('TwoViews: give one transform or more')
+            raise ValueError('TwoViews needs at least one transform')
         if not 0 < ratio_range[0] <= ratio_range[1]:
             raise ValueError(
                 f'TwoViews: ratio_range must satisfy 0 < low <= high, got {ratio_range}'

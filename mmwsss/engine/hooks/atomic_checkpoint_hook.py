@@ -66,7 +66,7 @@ class AtomicCheckpointHook(CheckpointHook):
         if len(states) != runner.world_size:
             runner.logger.warning(
                 f'the checkpoint was saved by {len(states)} processes inside a group of '
-                f'accumulated iterations; {runner.world_size} start that group anew'
+                f'accumulated iterations; {runner.world_size} start that group again'
             )
             return
         for name, parameter in _model(runner).named_parameters():

@@ -61,8 +61,8 @@ class ACRClassifier(TagClassifier):
             )
         if self.cam is None:
             raise ValueError(
-                'ACRClassifier has no maps of its own: test_cfg.cam must be the config of a CAM '
-                "method, e.g. dict(type='mmwsss.GradientAttention')"
+                'ACRClassifier computes no maps without a CAM method: test_cfg.cam must be the '
+                "config of one, e.g. dict(type='mmwsss.GradientAttention')"
             )
         self.class_head = nn.Linear(self.backbone.embed_dims, num_classes)
         self.consistency = MODELS.build(

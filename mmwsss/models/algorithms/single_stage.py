@@ -203,7 +203,7 @@ class SingleStage(TagClassifier):
         """
         if cam is not None:
             raise ValueError(
-                f'{type(self).__name__} makes maps from its own classifiers only, no other CAM '
+                f'{type(self).__name__} computes maps from its own classifiers and supports no other CAM '
                 f'method'
             )
 

@@ -38,7 +38,7 @@ class PromptedSAM:
             ) from error
         if type(config) not in transformers.MODEL_FOR_MASK_GENERATION_MAPPING:
             raise ValueError(
-                f'{self.source}: a {config.model_type}, which makes no masks from prompts; give '
+                f'{self.source}: a {config.model_type}, which predicts no masks from prompts; use '
                 f'a SAM, SAM 2 or SAM 3'
             )
 

@@ -90,7 +90,7 @@ class MaskFormat(ABC):
                 raise
             reason = f'has no {error}' if isinstance(error, KeyError) else str(error)
             raise ValueError(
-                f'{source}: damaged annotations ({reason}); export them anew'
+                f'{source}: damaged annotations ({reason}); export them again'
             ) from error
 
     @abstractmethod

@@ -74,7 +74,8 @@ def _split_folders(path: Path, report: CheckReport) -> list[Path]:
     others = [folder for folder in folders if folder not in splits and not is_hidden(folder.name)]
     if splits and others:
         report.problem(
-            'folder beside those of a split: move it into one, or out of here', others[0]
+            'folder next to those of the splits: move it into one of them, or out of this folder',
+            others[0],
         )
     return splits
 
@@ -94,7 +95,7 @@ def _read_splits(folders: list[Path], report: CheckReport) -> TagSource:
     classes: list[str] = []
     for folder in folders:
         for photo in _photos(folder):
-            report.problem('photo beside the folders of tags', photo)
+            report.problem('photo outside the folders of tags', photo)
         part = _read_folders(folder, report)
         table.update({f'{folder.name}/{name}': tags for name, tags in part.table.items()})
         found = {f'{folder.name}/{name}': file for name, file in (part.files or {}).items()}

@@ -262,7 +262,7 @@ def _note_blanks(table: dict[str, list[str]], report: CheckReport) -> None:
         other = next(iter(followers)) if len(followers) == 1 else None
         if other is not None and counts[tag] > 1 and before[other] == {tag}:
             report.note(
-                'words that always stand together: if they are one tag, put it in quotes or write '
+                'words that always occur together: if they are one tag, put it in quotes or write '
                 'a ";" behind it',
                 f'{tag} {other}',
                 f'{counts[tag]} photos',

@@ -437,7 +437,7 @@ def test_photo_of_any_shape_through_the_config():
     'make, message',
     [
         (lambda: network(backbone=dict(num_class_tokens=4)), 'needs one class token, got 4'),
-        (lambda: network(test_cfg=dict(cam=None)), 'has no maps of its own'),
+        (lambda: network(test_cfg=dict(cam=None)), 'computes no maps without a CAM method'),
         (lambda: network(consistency=dict(view='resize')), 'made by mmwsss.TwoViews'),
         (lambda: network(consistency=dict(view='mirror')), "unknown step 'mirror'"),
         (

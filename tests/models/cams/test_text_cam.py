@@ -159,9 +159,7 @@ def test_file_of_other_classes_is_refused(tmp_path):
     assert 'make_text_cache.py' in str(error.value) and '\n' not in str(error.value)
     with pytest.raises(ValueError, match=r"3 instead of 4, .* \(none instead of 'car'\)"):
         TextCAM(file, [*CLASSES, 'car'])
-    message = (
-        "texts.npz: made of other sentences, such as 'cat': their hash is .*, the config has 1a"
-    )
+    message = "texts.npz: computed from other sentences, such as 'cat': their hash is .* has 1a"
     with pytest.raises(ValueError, match=message):
         TextCAM(file, CLASSES, prompt_hash='1a')
     known = str(read_text_embeddings(file, CLASSES).prompt_hash)

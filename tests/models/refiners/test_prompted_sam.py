@@ -63,5 +63,5 @@ def test_bad_input(tmp_path):
         PromptedSAM(str(tmp_path / 'none'))
     assert '\n' not in str(error.value)
     transformers.ViTConfig().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match='a vit, which makes no masks from prompts; give a SAM'):
+    with pytest.raises(ValueError, match='a vit, which predicts no masks from prompts; use a SAM'):
         PromptedSAM(tmp_path)

@@ -233,7 +233,7 @@ def test_a_tag_without_its_quotes(tmp_path):
         'image,tags\na,traffic light dog\nb,dog traffic light\nc,dog cat\n'
     )
     text = read(tmp_path / 'tags.csv')[1]
-    assert 'words that always stand together' in text and 'traffic light: 2 photos' in text
+    assert 'words that always occur together' in text and 'traffic light: 2 photos' in text
     assert 'dog cat' not in text
 
 
@@ -401,7 +401,9 @@ def test_splits_of_class_folders(tmp_path):
     save(tmp_path / 'train' / 'loose.png')
     save(tmp_path / 'bird' / '4.png')
     text = read(tmp_path)[1]
-    assert 'photo beside the folders of tags' in text and 'folder beside those of a split' in text
+    assert (
+        'photo outside the folders of tags' in text and 'folder next to those of the splits' in text
+    )
 
 
 def test_train_is_a_tag_where_it_holds_photos(tmp_path):

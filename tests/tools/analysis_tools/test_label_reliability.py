@@ -57,6 +57,6 @@ def test_counts(folders):
 def test_mistakes(folders):
     cams = folders / 'cams'
     assert one_line(run(folders, folders / 'none'), 'folder of CAM files not found')
-    assert one_line(run(folders, f'x={cams}', f'x={cams}'), 'a second folder of the name')
+    assert one_line(run(folders, f'x={cams}', f'x={cams}'), 'two folders are named')
     (folders / 'more.txt').write_text('a\nc\n')
     assert run(folders, cams, lists='more.txt').code == 1

@@ -33,6 +33,6 @@ def test_mistakes(tmp_path):
     assert one_line(run_tool(TOOL, path, '--metric', 'cam'), "of 'cam'; it has seg")
     assert one_line(run_tool(TOOL, path, '--coexist', 'brid'), "'brid' is not among background")
     assert one_line(run_tool(TOOL, tmp_path / 'x.json'), 'metrics file not found')
-    assert one_line(run_tool(TOOL, path, path), 'a second result of the name')
+    assert one_line(run_tool(TOOL, path, path), 'two results are named')
     write_json(tmp_path / 'c.json', {'seg/IoU': {'other': 1.0}})
     assert one_line(run_tool(TOOL, path, f'c={tmp_path / "c.json"}'), 'of different classes')

@@ -38,7 +38,7 @@ def test_bad_files(tmp_path):
     write_json(path, {'cam/mIoU': 30.5})
     one_line(run_tool(TOOL, path, '--out', out), path, "only 'cam/mIoU'")
     write_json(path, {'curve': CURVE})
-    one_line(run_tool(TOOL, path, path, '--out', out), "a second curve of the name 'sweep'")
+    one_line(run_tool(TOOL, path, path, '--out', out), "two curves are named 'sweep'")
     one_line(run_tool(TOOL, path, '--out', tmp_path / 'curve.txt'), 'curve.txt')
     one_line(run_tool(TOOL, tmp_path / 'none.json', '--out', out), 'none.json')
     write_json(path, {'curve': dict(CURVE, mIoU=[1.0])})

@@ -193,7 +193,7 @@ def test_notes(photos, tmp_path):
         'byte-order mark',
         'Windows line ends',
         f'photos without a row (they are not used)\n  {photos}/c.jpg',
-        'class that every photo shows: there is nothing to tell it from\n  car',
+        'class that every photo shows: no photo without it to learn from\n  car',
         'class of fewer than 10 photos',
         'classes that always occur together cannot be distinguished',
     ):
