@@ -203,8 +203,8 @@ class SingleStage(TagClassifier):
         """
         if cam is not None:
             raise ValueError(
-                f'{type(self).__name__} computes maps from its own classifiers and supports no other CAM '
-                f'method'
+                f'{type(self).__name__} computes maps from its own classifiers and supports '
+                f'no other CAM method'
             )
 
     def tag_logits(self, features: TokenFeatures) -> tuple[Tensor, Tensor]:
