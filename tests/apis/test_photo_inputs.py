@@ -132,11 +132,11 @@ def test_tags():
     assert tags_of_photos(np.int64(2), one, True) == [[2]]
     for tags, message in (
         ([['a']], '1 photos for 2'),
-        ([['a'], None], 'every photo'),
-        ([['a'], 'b'], 'every photo'),
+        ([['a'], None], 'one list for all photos'),
+        ([['a'], 'b'], 'one list for all photos'),
         (dict(image_0='a'), '1 of 2 photos have no entry'),
     ):
         with pytest.raises(ValueError, match=message):
             tags_of_photos(tags, photos, False)
-    with pytest.raises(ValueError, match='every photo'):
+    with pytest.raises(ValueError, match='one list for all photos'):
         tags_of_photos([['a']], one, True)

@@ -153,7 +153,7 @@ def test_start_from_a_stage(home):
     assert len(runs(home, 'masks')) == 1 and not (home / 'work' / 'masks' / 'old.txt').exists()
     with pytest.raises(
         ValueError,
-        match='--from mask: is not a stage; the stages are data, classifier, masks, evaluation',
+        match='--from mask is not a stage; the stages are data, classifier, masks, evaluation',
     ):
         pipeline(home).run(start='mask')
 
