@@ -1,11 +1,13 @@
 """Segmentation data with pseudo masks instead of human ones."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmseg.datasets import BaseSegDataset
+from mmseg.datasets.transforms import PackSegInputs
 
 from mmwsss.datasets.class_names import class_metainfo
 from mmwsss.datasets.seeded_items import SeededItems
@@ -19,6 +21,7 @@ from mmwsss.utils.file_lookup import (
 )
 from mmwsss.utils.io import read_mask
 
+PACKED = (*inspect.signature(PackSegInputs).parameters['meta_keys'].default, 'img_id')
 MOST_SAMPLED = 32  # masks that are looked at for black and white
 
 
@@ -95,7 +98,7 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
             metainfo=metainfo,
             data_root=data_root or '',
             data_prefix={key: folder for key, folder in prefix.items() if folder is not None},
-            pipeline=list(pipeline),
+            pipeline=[_with_id(step) for step in pipeline],
             test_mode=test_mode,
             max_refetch=0,
             **loading,
@@ -155,3 +158,16 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
                 f'and 255 means "ignore": no {self._metainfo["classes"][1]} would be learnt. If '
                 f'white is the object, write class ids 0 and 1 or set white=1 of mmwsss.LoadMask'
             )
+
+
+def _with_id(step: Any) -> Any:
+    """A transform; MMSegmentation's packing keeps ``img_id``, by which results are named: of photos
+    in subfolders the file names alone may be the same.
+    """
+    if isinstance(step, list | tuple):
+        return [_with_id(part) for part in step]
+    if not isinstance(step, dict):
+        return step
+    if step.get('type') in ('PackSegInputs', 'mmseg.PackSegInputs', PackSegInputs):
+        return {'meta_keys': PACKED, **step}
+    return {**step, 'transforms': _with_id(step['transforms'])} if 'transforms' in step else step

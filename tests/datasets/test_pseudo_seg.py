@@ -162,3 +162,26 @@ def test_training_refuses_the_masks_that_evaluation_refuses(pseudo, kind):
     with pytest.raises(ValueError, match='a.png: '):
         data[0]
     assert data[1]['data_samples'].gt_sem_seg.data.unique().tolist() in ([2], [2, 255])
+
+
+def test_photos_in_subfolders_keep_their_ids(tmp_path):
+    for name in ('a/1', 'b/1'):
+        file = tmp_path / 'JPEGImages' / f'{name}.png'
+        file.parent.mkdir(parents=True)
+        Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(file)
+    pack = dict(type='mmseg.PackSegInputs')
+    tta = dict(
+        type='mmseg.TestTimeAug', transforms=[[dict(type='mmseg.RandomFlip', prob=1.0)], [pack]]
+    )
+    for steps in ([pack], [tta]):
+        pipeline = [dict(type='mmwsss.LoadImage'), *steps]
+        dataset = PseudoSegDataset(
+            data_root=str(tmp_path),
+            classes=['background', 'cat'],
+            pipeline=pipeline,
+            test_mode=True,
+        )
+        samples = [dataset[index]['data_samples'] for index in range(2)]
+        samples = [entry[0] if isinstance(entry, list) else entry for entry in samples]
+        assert [sample.img_id for sample in samples] == ['a/1', 'b/1']
+    assert 'meta_keys' not in pack

@@ -19,13 +19,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from mmwsss.datasets.class_names import load_class_names
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files
 from mmwsss.utils.io import read_id_list, read_image, read_json, read_mask
 from mmwsss.utils.processes import require_one_process
 from mmwsss.utils.tables import text_table
-from mmwsss.visualization import plot_class_iou, write_report
 
 PICTURES = ('images', 'gt', 'classes', 'list')
 
@@ -76,6 +74,10 @@ def main() -> None:
         console.print(text_table((f'{prefix}/IoU', *runs), class_rows(tables)), markup=False)
     if not args.out:
         return
+    # PyTorch is imported for the page alone
+    from mmwsss.datasets.class_names import load_class_names
+    from mmwsss.visualization import plot_class_iou, write_report
+
     figures = {
         f'IoU of every class, {prefix}': plot_class_iou(
             list(metrics[next(iter(runs))][f'{prefix}/IoU']),

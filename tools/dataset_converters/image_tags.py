@@ -19,7 +19,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from mmwsss.datasets.class_names import load_class_names
 from mmwsss.preparation.check_report import CheckReport
 from mmwsss.preparation.class_map import renamed_tags
 from mmwsss.preparation.photo_set import read_photo_set, write_photo_set
@@ -80,6 +79,13 @@ def summary(photos, kind):
     return text_table(('class', 'photos', 'share'), rows, kind)
 
 
+def class_names(path):
+    """Names of a file without background."""
+    from mmwsss.datasets.class_names import load_class_names  # its package imports PyTorch
+
+    return load_class_names(path)[1:]
+
+
 def main(argv=None):
     args = parse_args(argv)
     require_one_process()
@@ -91,7 +97,7 @@ def main(argv=None):
         args.images or out / 'JPEGImages',
         out,
         report,
-        listed=None if listed is None else load_class_names(listed)[1:],
+        listed=None if listed is None else class_names(listed),
         origin=listed or '',
         renamed=renamed_tags(args.rename, args.class_map, args.level),
         separator=args.separator,
