@@ -5,6 +5,7 @@ them.
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from mmengine.config import Config
@@ -16,6 +17,7 @@ from torch import Tensor
 import mmwsss.engine.hooks  # noqa: F401  registers the components
 import mmwsss.models  # noqa: F401
 from mmwsss.apis import load_config
+from mmwsss.models.backbones import wide_resnet38
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
 
@@ -48,6 +50,21 @@ SEG_CONFIGS = (
 )
 
 
+def _narrow(value: Any) -> Any:
+    """Widths of ResNet-38 by 16, but for those of its first and last layer."""
+    if isinstance(value, dict):
+        return {key: _narrow(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(_narrow, value))
+    return value // 16 if isinstance(value, int) and 64 < value < 4096 else value
+
+
+NARROW = {
+    name: _narrow(getattr(wide_resnet38, name))
+    for name in ('BASIC_BLOCKS', 'BOTTLENECKS', 'FEATURE_MAPS')
+}
+
+
 def small_config(name: str) -> Config:
     """A config with random weights and narrow networks; what it computes stays."""
     config = load_config(CONFIGS / f'{name}.py')
@@ -77,7 +94,8 @@ def small_config(name: str) -> Config:
 def small_model(name: str) -> BaseModel:
     """The model of :func:`small_config`, random weights."""
     torch.manual_seed(0)
-    model = MODELS.build(small_config(name).model)
+    with patch.multiple(wide_resnet38, **NARROW):
+        model = MODELS.build(small_config(name).model)
     model.init_weights()
     return model
 

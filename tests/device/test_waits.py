@@ -14,13 +14,7 @@ from .small_models import (
 )
 
 
-def configs(*names: str) -> list:
-    """Names as parameters; those with a wide ResNet-38, which has no narrow form, are slow."""
-    wide = ('psa_voc', 'deeplabv1_r38_voc_pseudo')
-    return [pytest.param(name, marks=pytest.mark.slow if name in wide else ()) for name in names]
-
-
-@pytest.mark.parametrize('name', configs(*TAG_CONFIGS, *AFFINITY_CONFIGS, *SEG_CONFIGS))
+@pytest.mark.parametrize('name', [*TAG_CONFIGS, *AFFINITY_CONFIGS, *SEG_CONFIGS])
 def test_training_step_does_not_wait(name: str, emulated_device: EmulatedDevice) -> None:  # noqa: F811
     model = emulated_device.put(small_model(name)).train()
     batch = training_batch(name)
@@ -42,7 +36,7 @@ def test_training_step_does_not_wait(name: str, emulated_device: EmulatedDevice)
     assert any(value != 0 for value in values.values())
 
 
-@pytest.mark.parametrize('name', configs(*TAG_CONFIGS, *SEG_CONFIGS))
+@pytest.mark.parametrize('name', [*TAG_CONFIGS, *SEG_CONFIGS])
 def test_prediction_waits_once_per_batch(name: str, emulated_device: EmulatedDevice) -> None:  # noqa: F811
     model = emulated_device.put(small_model(name)).eval()
     for _ in range(2):
