@@ -37,7 +37,7 @@ demo: $(STAMP)
 	$(PY) tools/run_pipeline.py configs/pipelines/mctformer_plus_toy_demo.py --work-dir work_dirs/demo
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(PY) -m pytest tests -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-fast: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) -m pytest $(FAST_TESTS) $(FAST) -n $(JOBS) --dist worksteal $(PYTEST_ARGS)

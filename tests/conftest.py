@@ -13,12 +13,35 @@ import torch
 
 torch.set_num_threads(1)
 TOOL_TESTS = Path(__file__).parent / 'tools'
+LONG_FILES = (
+    'test_ranks.py',
+    'test_train.py',
+    'test_run_pipeline.py',
+    'test_readme.py',
+    'test_hostile_inputs.py',
+    'test_waits.py',
+    'test_graphs.py',
+    'test_worker_batches.py',
+    'test_onnx_export.py',
+    'test_corpus.py',
+    'test_benchmark.py',
+    'test_distributed_training.py',
+    'test_epoch_seed_hook.py',
+    'test_atomic_checkpoint_hook.py',
+    'test_own_components.py',
+    'test_photos.py',
+    'test_packaging.py',
+)
+LONGEST = {name: place for place, name in enumerate(LONG_FILES)}
 SHARED_IMPORTS = ('mmwsss.apis', 'mmwsss.engine.loops', 'mmwsss.models', 'mmwsss.datasets')
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark the tests of command line tools; skip those of a GPU where there is none."""
+    """Mark the tests of command line tools; skip those of a GPU where there is none. The longest
+    files come first, so that no process of ``make test`` waits for another at the end.
+    """
+    items.sort(key=lambda item: LONGEST.get(item.path.name, len(LONGEST)))
     without_gpu = pytest.mark.skip(reason='needs a CUDA device')
     for item in items:
         if TOOL_TESTS in item.path.parents:

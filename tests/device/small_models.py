@@ -77,7 +77,7 @@ def small_config(name: str) -> Config:
         model.backbone.update(depth=18, base_channels=8, stem_channels=8, style='pytorch')
         model.decode_head.update(in_channels=64)
     if name.startswith('irn'):
-        model.backbone.update(depth=50)
+        model.backbone.update(depth=50, base_channels=8, stem_channels=8)
     if name.startswith('toco'):
         model.update(crop_size=32, num_crops=2)
     if name.startswith('mcc'):
