@@ -28,6 +28,9 @@ from mmwsss.utils.tables import text_table
 from mmwsss.utils.tool_options import add_check_arguments, add_tag_name_arguments
 from mmwsss.utils.processes import require_one_process
 
+CHECKOUT = ('python', 'tools/train.py', 'configs/mctformer_plus_tags.py')
+INSTALLED = ('mmwsss', 'train', 'mmwsss::mctformer_plus_tags.py')
+
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
@@ -121,7 +124,8 @@ def main(argv=None):
         options.append(('train_dataloader.dataset.ann_file', 'train.txt'))
     command = shlex.join(
         [
-            *('python', 'tools/train.py', 'configs/mctformer_plus_tags.py', '--cfg-options'),
+            *(CHECKOUT if Path(CHECKOUT[1]).is_file() else INSTALLED),
+            '--cfg-options',
             *(format_option(key, value) for key, value in options),
         ]
     )

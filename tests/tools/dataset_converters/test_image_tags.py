@@ -1,6 +1,7 @@
 """The tool that makes a data set of own photos and tags."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -461,3 +462,13 @@ def test_photos_are_stored_upright(photos, tmp_path):
     turned.write_bytes((photos / 'b.jpg').read_bytes())
     result = image_tags(tmp_path / 'tags.csv', photos, '--upright')
     assert result.code == 1 and 'another photo of that name is there already' in result.err
+
+
+def test_the_next_command_exists_where_one_is(photos, tmp_path, monkeypatch):
+    (tmp_path / 'tags.csv').write_text('image,tags\na,dog\nb,cat\n')
+    for place, command in (
+        (Path(__file__).parents[3], 'train: python tools/train.py configs/mctformer_plus_tags.py'),
+        (tmp_path, 'train: mmwsss train mmwsss::mctformer_plus_tags.py --cfg-options data_root='),
+    ):
+        monkeypatch.chdir(place)
+        assert command in image_tags(tmp_path / 'tags.csv', photos).out
