@@ -1,11 +1,11 @@
-"""Look at what a trained model sees in photos: overlays, masks and maps.
+"""Draw the predictions of a trained model for photos: overlays, masks and maps.
 
     python tools/demo.py photo.jpg my_folder 'trip/*.png' clip.mp4 --tags dog,sofa \\
         --config configs/mctformer_plus_tags_cpu.py --checkpoint epoch_20.pth --out work_dirs/look
 
-For every photo the folder holds <name>_overlay.png (photo, map of each class, mask, with a legend),
-<name>.png (mask), <name>.npz (maps) and an entry of results.json: classes, scores, share of the
-photo. Without --tags the predicted ones are shown. Photos that are there already are left out.
+For every photo the folder contains <name>_overlay.png (photo, map of each class, mask, with a
+legend), <name>.png (mask), <name>.npz (maps) and an entry of results.json: classes, scores, share
+of the photo. Without --tags the predicted tags are used. Photos whose results exist are skipped.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""mIoU of mask files, or the background threshold sweep of CAM files, against ground-truth masks.
+"""Compute the mIoU of mask files, or the background threshold sweep of CAM files, against
+ground-truth masks.
 
     python tools/evaluate_masks.py --gt SegmentationClassAug --list train.txt \\
         --masks pseudo_masks --json metrics.json

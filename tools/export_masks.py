@@ -1,4 +1,4 @@
-"""Masks to the formats of annotation tools, so that people can correct them there.
+"""Export masks to the formats of annotation tools, where people can correct them.
 
     python tools/export_masks.py work_dirs/masks --images data/my_photos/JPEGImages \\
         --classes data/my_photos/classes.txt --format cvat --out work_dirs/for_cvat

@@ -60,7 +60,7 @@ def parse_args():
         '--batch-size',
         type=int,
         metavar='N',
-        help='images of one size that the network sees together; results stay the same (default: '
+        help='images of one size in a batch; the results do not depend on it (default: '
         'what the memory of a GPU holds, 1 on a CPU)',
     )
     parser.add_argument('--workers', type=int, help='processes that load images')

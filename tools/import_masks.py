@@ -1,4 +1,4 @@
-"""Corrected annotations back to masks, for training a segmentation network or for evaluation.
+"""Convert corrected annotations to masks, for training a segmentation network or for evaluation.
 
     python tools/import_masks.py for_cvat/annotations.xml --format cvat \\
         --classes data/my_photos/classes.txt --out data/my_photos/SegmentationClass

@@ -1,5 +1,5 @@
-"""CAM files to what affinity networks are trained on; a rerun continues where an interrupted one
-stopped.
+"""Compute the labels of affinity networks from CAM files; a rerun continues where an interrupted
+one stopped.
 
     python tools/make_affinity_labels.py --cams cams --images JPEGImages \\
         --out affinity_labels --method psa

@@ -1,9 +1,9 @@
-"""From your own photos and their tags to masks and a segmentation network, without drawing any.
+"""Compute masks of your own photos from their tags, and train a segmentation network.
 
     mmwsss photos my_pictures --tags my_tags.csv --out work_dirs/mine
 
-Checks photos and tags, trains a classifier, makes maps and masks of them, trains a network that
-needs no tags, and writes report.html with an audit of the tags. Time and memory are estimated
+The command checks photos and tags, trains a classifier, computes maps and masks, trains a network
+that needs no tags, and writes report.html with an audit of the tags. It estimates time and memory
 before the start; a rerun continues where an interrupted one stopped.
 """
 
@@ -27,8 +27,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--tags',
         type=Path,
         metavar='F',
-        help='table or annotations, see docs/user_guides/own_data.md (default: the folder has a '
-        'folder of photos for each tag)',
+        help='table or annotations, see docs/user_guides/own_data.md (default: the folder '
+        'contains a folder of photos for each tag)',
     )
     parser.add_argument(
         '--out', type=Path, required=True, metavar='D', help='folder of the results'
@@ -45,10 +45,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--epochs',
         type=int,
         metavar='N',
-        help='of the classifier (default: by the number of photos)',
+        help='epochs of the classifier (default: chosen by the number of photos)',
     )
     parser.add_argument(
-        '--iterations', type=int, metavar='N', help='of the segmentation network (default 800)'
+        '--iterations',
+        type=int,
+        metavar='N',
+        help='iterations of the segmentation network (default 800)',
     )
     parser.add_argument(
         '--threshold',
@@ -59,7 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--small',
         action='store_true',
-        help='networks from random weights, although the package of ImageNet weights is there',
+        help='start from random weights even if the package of ImageNet weights is installed',
     )
     parser.add_argument(
         '--config', metavar='C', help='another pipeline config with the recipe own_photos'

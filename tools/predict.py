@@ -1,10 +1,10 @@
-"""Masks, overlays and numbers of new photos by the networks that `mmwsss photos` has trained.
+"""Predict masks of new photos with the networks that `mmwsss photos` has trained.
 
     mmwsss predict new_pictures --model work_dirs/mine --out predictions
 
-The folder gets <name>.png (mask), <name>_overlay.png (photo and mask with a legend) and
+The tool writes <name>.png (mask), <name>_overlay.png (photo and mask with a legend) and
 results.json (share of the photo of each class). The segmentation network needs no tags; with
---tags, or --maps, the classifier shows where it sees them.
+--tags, or --maps, the classifier computes maps and masks of the tags.
 """
 
 import argparse

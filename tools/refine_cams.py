@@ -1,6 +1,6 @@
-"""CAM files to pseudo masks; a rerun continues where an interrupted one stopped.
+"""Refine CAM files to pseudo masks; a rerun continues where an interrupted one stopped.
 
-``--method`` is the name of a registered refiner. One of your own is imported by ``custom_imports``
+``--method`` is the name of a registered refiner. A custom one is imported by ``custom_imports``
 of a ``--config`` file, or by ``--cfg-options custom_imports=my_module``; options of a refiner that
 have no flag are given as ``--cfg-options refiner.<option>=<value>``.
 """
@@ -104,7 +104,7 @@ def parse_args(argv=None):
     )
     parser.add_argument(
         '--device',
-        help='where networks, PAR and the CRF run, e.g. cpu or cuda:1 (default: the GPU if there '
+        help='where networks, PAR and the CRF run, e.g. cpu or cuda:1 (default: the GPU, if '
         'is one)',
     )
     parser.add_argument(
@@ -117,7 +117,7 @@ def parse_args(argv=None):
         '--batch-size',
         type=int,
         metavar='N',
-        help='images of one size that are refined together; masks stay the same (default: what the '
+        help='images of one size in a batch; the masks do not depend on it (default: what the '
         'memory of a GPU holds; 1 on a CPU, where processes are faster)',
     )
     parser.add_argument(

@@ -3,8 +3,8 @@
     python tools/run_grid.py configs/ablations/mcc_table3_toy.py
     python tools/run_grid.py configs/ablations/mcc_table3.py --seeds 0 1 2 --jobs 4
 
-What has ended is not run again, what was interrupted continues. The entries of a grid config are
-described in mmwsss/apis/grid.py and docs/reproduction.md.
+Finished runs are skipped and interrupted ones are resumed. mmwsss/apis/grid.py and
+docs/reproduction.md describe the entries of a grid config.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python tools/suggest_threshold.py --cams work_dirs/my_cams --images data/my_photos/JPEGImages
 
-Rules: contrast (default), the threshold whose cut separates the colours of the photos best;
-mixture, the point between two Gaussians that are fitted to the scores; area, the threshold at which
-the share of the photos that you say is foreground.
+The rules are contrast (default), the threshold that best separates the colours of the photos;
+mixture, the crossing of two Gaussians that are fitted to the scores; and area, the threshold at
+which a given share of the pixels is foreground.
 """
 
 import argparse

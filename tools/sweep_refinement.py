@@ -1,4 +1,4 @@
-"""Settings of a refiner compared on images with masks, all of them in one pass over the files; a
+"""Compare settings of a refiner on images with masks, all of them in one pass over the files; a
 rerun continues where an interrupted one stopped.
 
     python tools/sweep_refinement.py --method psa --cams cams --images JPEGImages \\
@@ -69,7 +69,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--config', type=Path, metavar='F', help='psa, irn: config of the network')
     parser.add_argument('--checkpoint', type=Path, metavar='F', help='psa, irn: its weights')
-    parser.add_argument('--device', help='of the network (default: the GPU, if available)')
+    parser.add_argument('--device', help='device of the network (default: the GPU, if available)')
     parser.add_argument(
         '--workers',
         type=int,

@@ -48,7 +48,7 @@ def parse_args():
         '--batch-size',
         type=int,
         metavar='N',
-        help='images of one size that the network sees together; results stay the same (default: '
+        help='images of one size in a batch; the results do not depend on it (default: '
         'as the config loads them)',
     )
     parser.add_argument(

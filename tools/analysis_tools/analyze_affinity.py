@@ -1,12 +1,12 @@
-"""Over-smoothing of a classifier's attention, layer by layer: tables, plots and a page (Figures 1,
-3, 6, 7 and Table III of AReAM).
+"""Analyse the over-smoothing of a classifier's attention layer by layer, as in Figures 1, 3, 6, 7
+and Table III of AReAM.
 
     python tools/analysis_tools/analyze_affinity.py CONFIG CHECKPOINT --out D
     python tools/analysis_tools/analyze_affinity.py CONFIG2 CHECKPOINT2 --out D2 --compare before=D
 
-Writes layers.csv, maps.csv, metrics.json, layer_weights.json (for model.weighting of AReAM), PNG
-plots and report.html. Maps come from one view of each image without flip; mIoU is that of the best
-background threshold.
+The tool writes layers.csv, maps.csv, metrics.json, layer_weights.json (for model.weighting of
+AReAM), PNG plots and report.html. Maps come from one view of each image without flip; mIoU is that
+of the best background threshold.
 """
 
 import argparse
@@ -105,8 +105,8 @@ def parse_args(argv=None):
         '--size',
         type=int,
         metavar='PX',
-        help='resize images to PX x PX without keeping the aspect ratio (default: the size that '
-        'the config gives them)',
+        help='resize images to PX x PX without keeping the aspect ratio (default: the size in '
+        'the config)',
     )
     parser.add_argument(
         '--samples',
@@ -130,7 +130,7 @@ def parse_args(argv=None):
         help='results of other checkpoints for the same plots',
     )
     parser.add_argument(
-        '--name', help='of this checkpoint in the plots (default: name of the config)'
+        '--name', help='name of this checkpoint in the plots (default: name of the config)'
     )
     parser.add_argument(
         '--device',

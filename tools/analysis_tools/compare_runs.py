@@ -1,13 +1,14 @@
-"""Several runs beside each other: their numbers with differences, and a page with paired pictures.
+"""Compare several runs: print their numbers with differences, and write a page with paired
+pictures.
 
     python tools/analysis_tools/compare_runs.py plain=work_dirs/a longer=work_dirs/b \\
         --out work_dirs/compare.html --images data/toy_shapes/JPEGImages \\
         --gt data/toy_shapes/SegmentationClass --classes data/toy_shapes/classes.txt \\
         --list data/toy_shapes/ImageSets/Segmentation/test.txt
 
-A run is a folder with the metrics.json of a pipeline, of tools/test.py or of a training; the first
-one is what the others are compared with. With --images, --gt, --classes and --list the page pairs
-the masks of the runs image by image.
+A run is a folder with the metrics.json of a pipeline, of tools/test.py or of a training; the others
+are compared with the first one. With --images, --gt, --classes and --list the page pairs the masks
+of the runs image by image.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""Reliability of labels made from class activation maps (CoSA, Figures 3, 5 and 9): accuracy by
-confidence and by perplexity, mIoU of confident pixels, and mIoU, perplexity and error of images.
+"""Measure the reliability of labels from class activation maps (CoSA, Figures 3, 5 and 9): accuracy
+by confidence and by perplexity, mIoU of confident pixels, and mIoU, perplexity and error of images.
 
     python tools/analysis_tools/label_reliability.py step_8k=cams_8k step_32k=cams_32k \\
         --gt SegmentationClassAug --list val.txt --out work_dirs/reliability

@@ -1,4 +1,4 @@
-"""Parameters, multiply-adds and images per second of networks, side by side.
+"""Print parameters, multiply-adds and images per second of networks in one table.
 
     python tools/analysis_tools/model_complexity.py configs/mctformer_plus_voc.py --size 224 224
     python tools/analysis_tools/model_complexity.py configs/cosa_voc.py --repeats 20 --crf cosa_test
@@ -35,7 +35,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs=2,
         default=(448, 448),
         metavar=('H', 'W'),
-        help='of the image (default: 448 448)',
+        help='size of the image (default: 448 448)',
     )
     parser.add_argument(
         '--repeats',

@@ -1,13 +1,13 @@
-"""IoU of every class, several results side by side, and the mean over classes that occur together.
+"""Print the IoU of every class for several results, and the mean over classes that occur together.
 
     python tools/analysis_tools/per_class_table.py before=work_dirs/a/metrics.json \\
         after=work_dirs/b/metrics.json --metric seg --out per_class
     python tools/analysis_tools/per_class_table.py work_dirs/cosa/metrics.json --metric cam \\
         --coexist bird train aeroplane boat car
 
-Prints Markdown and writes, with --out, <out>.md, <out>.csv and <out>.tex. Table 4 of MCTformer+
-and the supplements of ACR and CoSA are of this kind; C-mIoU (CoSA, Table 4b) is the mean over
---coexist, whose classes the paper does not list.
+The tool prints Markdown and, with --out, writes <out>.md, <out>.csv and <out>.tex. Table 4 of
+MCTformer+ and the supplements of ACR and CoSA have this form; C-mIoU (CoSA, Table 4b) is the mean
+over --coexist, whose classes the paper does not list.
 """
 
 import argparse

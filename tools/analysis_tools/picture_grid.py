@@ -1,4 +1,4 @@
-"""Results of several methods side by side: a row per image, a column per folder.
+"""Draw results of several methods in a grid with a row per image and a column per folder.
 
     python tools/analysis_tools/picture_grid.py --images data/toy_shapes/JPEGImages \\
         --column "ground truth=data/toy_shapes/SegmentationClass" \\
@@ -49,7 +49,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--ids', nargs='+', metavar='ID', help='images by id, in this order')
     parser.add_argument('--list', type=Path, metavar='F', help='or those of a list')
     parser.add_argument(
-        '--num', type=int, default=6, metavar='N', help='of them, evenly spread (default 6)'
+        '--num',
+        type=int,
+        default=6,
+        metavar='N',
+        help='number of images, evenly spread over the list (default 6)',
     )
     parser.add_argument(
         '--per-class',

@@ -1,8 +1,8 @@
 """Find out what a training step of a config waits for: loader, host or device.
 
-Prints the CPU time of every transform of the loader, the time of a step, how long the host needs to
-queue it, at which lines it waits for the device, and which part of the machine's measured matmul
-peak the step reaches.
+The tool prints the CPU time of every transform of the loader, the time of a step, how long the host
+needs to queue it, at which lines it waits for the device, and which part of the machine's measured
+matmul peak the step reaches.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""Numbers that tell a fault of a loss from a weak effect: similarity of tokens, consistency of the
-attention under a flip, share of negative masked views.
+"""Measure whether a loss can have an effect: similarity of tokens, consistency of the attention
+under a flip, and share of negative masked views.
 
     python tools/analysis_tools/term_effects.py configs/acr_toy.py CHECKPOINT --json F
     python tools/analysis_tools/term_effects.py configs/mcc_toy.py            # random weights
@@ -34,9 +34,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('config', help='config of a classifier on a vision transformer')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint file (default: random weights)')
-    parser.add_argument('--split', default='val', help='with masks (default %(default)s)')
+    parser.add_argument('--split', default='val', help='split with masks (default %(default)s)')
     parser.add_argument('--num', type=positive_integer, metavar='N', help='only the first N images')
-    parser.add_argument('--seed', type=int, default=0, help='of random weights and masks')
+    parser.add_argument('--seed', type=int, default=0, help='seed of random weights and masks')
     parser.add_argument('--json', type=Path, metavar='F', help='write the numbers there')
     parser.add_argument(
         '--device',

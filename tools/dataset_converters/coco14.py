@@ -1,13 +1,14 @@
-"""Image tags, id lists and palette masks of MS COCO 2014, from its instance annotations.
+"""Write image tags, id lists and palette masks of MS COCO 2014 from its instance annotations.
 
     python tools/dataset_converters/coco14.py data/coco14
 
-The folder holds annotations, train2014 and val2014. Every problem is listed in one report with the
-file it is about; then the exit code is 1 and nothing is written. Otherwise it writes
+The folder contains annotations, train2014 and val2014. One report lists every problem with the file
+that it concerns; if there are any, the exit code is 1 and nothing is written. Otherwise the tool
+writes
 
     SegmentationClass/<id>.png      palette PNG: 0 background, 1..80 the categories in the order of
-                                    their ids; settings.json beside them says which of two
-                                    overlapping instances wins
+                                    their ids; settings.json in this folder records which of
+                                    two overlapping instances a pixel belongs to
     JPEGImages/<id>.jpg             links to the images
     ImageSets/Segmentation/{train,val}.txt
                                     images with an annotation: 82,081 and 40,137
@@ -18,7 +19,7 @@ file it is about; then the exit code is 1 and nothing is written. Otherwise it w
                                     validate during training
     image_tags.csv                  all images, an empty field where nothing is annotated
 
-It can be interrupted: masks that exist are kept.
+The tool can be interrupted; existing masks are kept.
 """
 
 import mmwsss  # noqa: F401, I001  first: checks the installation
@@ -84,14 +85,14 @@ def parse_args(argv=None):
         choices=tuple(COCO_SPLIT_SIZES),
         default=list(COCO_SPLIT_SIZES),
         metavar='S',
-        help='of train val (default: both)',
+        help='splits, of train and val (default: both)',
     )
     parser.add_argument(
         '--overlap',
         choices=OVERLAPS,
         default='first',
-        help='who wins a pixel of several instances: the first of the file, or the smallest '
-        '(default %(default)s)',
+        help='instance that a pixel of several ones belongs to: the first of the file, or the '
+        'smallest (default %(default)s)',
     )
     parser.add_argument(
         '--crowd',
@@ -101,15 +102,13 @@ def parse_args(argv=None):
         'either way',
     )
     parser.add_argument(
-        '--tags-only', action='store_true', help='no masks, which only evaluation needs'
+        '--tags-only', action='store_true', help='write no masks, which only evaluation needs'
     )
-    parser.add_argument(
-        '--without-images', action='store_true', help='neither check nor link images'
-    )
+    parser.add_argument('--without-images', action='store_true', help='do not check or link images')
     parser.add_argument(
         '--any-size',
         action='store_true',
-        help='a part of the data set: the numbers of images may differ',
+        help='accept a part of the data set, whose numbers of images differ',
     )
     add_check_arguments(parser)
     return parser.parse_args(argv)

@@ -1,15 +1,15 @@
-"""Make a data set of your own photos and tags, whatever format the tags have, and check it.
+"""Convert your own photos and their tags to a data set, and check it.
 
     python tools/dataset_converters/image_tags.py tags.csv --images photos --out data/my_photos
 
-The tags: a CSV or Excel workbook (image and tags, a row per image and tag, or a column of 0 and 1
-per tag), JSON (image -> tags, records, MMPretrain, COCO, Label Studio, labelme, VIA), XML of CVAT
-or PASCAL VOC, a folder of labelme, PASCAL VOC or YOLO files, a folder with a folder of photos per
-tag (below train, val and test, whose lists are written too), or photos that hold keywords. The
-format is found out by the content. Every problem is listed in one report with the file it is
-about; then the exit code is 1 and nothing is written. Otherwise it writes image_tags.csv,
-classes.txt, all.txt (ids) and, unless the photos lie there already, JPEGImages with links to them;
-HEIC and GIF photos become JPEG and PNG copies.
+The tags can be a CSV or Excel workbook (image and tags, a row per image and tag, or a column of 0
+and 1 per tag), JSON (image -> tags, records, MMPretrain, COCO, Label Studio, labelme, VIA), XML of
+CVAT or PASCAL VOC, a folder of labelme, PASCAL VOC or YOLO files, a folder with a folder of photos
+per tag (below train, val and test, whose lists are written too), or photos that hold keywords. The
+format is detected from the content. One report lists every problem with the file that it concerns;
+if there are any, the exit code is 1 and nothing is written. Otherwise the tool writes
+image_tags.csv, classes.txt, all.txt (ids) and, unless the photos are there already, JPEGImages with
+links to them; HEIC and GIF photos become JPEG and PNG copies.
 """
 
 import mmwsss  # noqa: F401, I001  first: checks the installation
@@ -50,8 +50,8 @@ def parse_args(argv=None):
         '--classes',
         type=Path,
         metavar='F',
-        help='the tags to expect, one per line after "background" (default: classes.txt in --out, '
-        'else all)',
+        help='list of the expected tags, one per line after "background" (default: classes.txt in '
+        '--out, else all)',
     )
     add_tag_name_arguments(parser)
     parser.add_argument(

@@ -3,13 +3,13 @@
     python tools/dataset_converters/voc_aug.py data/VOCdevkit/VOC2012 \\
         --sbd data/benchmark_RELEASE/dataset
 
-Every problem is listed in one report with the file it is about; then the exit code is 1 and nothing
-is written. Otherwise it writes
+One report lists every problem with the file that it concerns; if there are any, the exit code is 1
+and nothing is written. Otherwise the tool writes
 
     SegmentationClassAug/<id>.png        with --sbd: VOC's own masks, and those of SBD for all
                                          other images
-    ImageSets/Segmentation/<split>.txt   bare ids; train_aug is made from the lists of VOC and SBD,
-                                         or from the masks, if there is none
+    ImageSets/Segmentation/<split>.txt   bare ids; train_aug is derived from the lists of VOC and
+                                         SBD, or from the masks, if there is none
     image_tags.csv                       tags of the object annotations, or of the masks
                                          (--source mask)
     tag_differences.csv                  images whose annotation and mask show different classes
@@ -60,7 +60,8 @@ def parse_args(argv=None):
         nargs='+',
         choices=tuple(VOC_SPLIT_SIZES),
         metavar='S',
-        help=f'of {" ".join(VOC_SPLIT_SIZES)} (default: those that have a list, and train_aug)',
+        help=f'splits, of {" ".join(VOC_SPLIT_SIZES)} (default: those that have a list, and '
+        f'train_aug)',
     )
     parser.add_argument(
         '--sbd',
@@ -78,7 +79,7 @@ def parse_args(argv=None):
     parser.add_argument(
         '--source',
         choices=('xml', 'mask', 'none'),
-        help='where tags come from (default: xml if there is a folder Annotations, else mask)',
+        help='source of the tags (default: xml if the folder Annotations exists, else mask)',
     )
     parser.add_argument(
         '--out', type=Path, metavar='D', help='folder for lists and tables (default: the root)'
@@ -86,9 +87,9 @@ def parse_args(argv=None):
     parser.add_argument(
         '--any-size',
         action='store_true',
-        help='a part of the data set: lists need not have the official lengths',
+        help='accept a part of the data set, whose lists have other lengths than the official ones',
     )
-    parser.add_argument('--without-images', action='store_true', help='there are only masks')
+    parser.add_argument('--without-images', action='store_true', help='check masks only')
     parser.add_argument(
         '--decode',
         action='store_true',
@@ -97,7 +98,7 @@ def parse_args(argv=None):
     parser.add_argument(
         '--fix',
         action='store_true',
-        help='mend lists and colour-encoded masks instead of reporting them',
+        help='correct lists and colour-encoded masks instead of reporting them',
     )
     add_check_arguments(parser)
     return parser.parse_args(argv)

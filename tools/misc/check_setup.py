@@ -1,5 +1,5 @@
-"""List every data folder and file of weights that a config or a pipeline needs: there or missing,
-and where it comes from.
+"""List every data folder and weight file that a config or a pipeline needs, whether it exists, and
+where it can be obtained.
 """
 
 import argparse

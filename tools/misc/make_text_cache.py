@@ -1,5 +1,5 @@
 """Write the text embeddings of class names that TextCAM reads, with a CLIP of transformers. Only
-this step needs transformers, and a network or a folder with the weights.
+this step needs transformers, and network access or a folder with the weights.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Print a config with everything that it inherits and the overrides.
 
-Mixed precision and SyncBN stand as in the file; the tools replace them where a machine lacks them.
+Mixed precision and SyncBN are printed as in the file; the tools replace them where a machine lacks
+them.
 """
 
 import argparse

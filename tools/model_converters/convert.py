@@ -1,9 +1,9 @@
-"""Convert a checkpoint between the format that its authors released and ours, either way, into a
-file of tensors alone.
+"""Convert a checkpoint between the format that its authors released and ours, in either direction,
+to a file that contains only tensors.
 
-Released checkpoints load without conversion wherever a checkpoint is asked for. This tool is for a
-file to pass on: cleaned of everything that is not a weight, or, with ``--to released``, a model
-trained here for the authors' code.
+Released checkpoints load without conversion wherever a checkpoint is expected. Use this tool to
+share a file: without everything that is not a weight, or, with ``--to released``, for the code of
+the authors.
 """
 
 import argparse

@@ -25,7 +25,7 @@ def parse_args():
         type=int,
         nargs=2,
         metavar=('H', 'W'),
-        help='of the images (default: what the network was trained on)',
+        help='size of the images (default: that of the training)',
     )
     parser.add_argument('--batch-size', type=int, default=1, help='images a call (default: 1)')
     parser.add_argument(
