@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
     from mmwsss.utils.io import read_json, write_json
     from mmwsss.utils.locks import lock_folders
     from mmwsss.utils.names import output_path
-    from mmwsss.utils.output_folder import is_finished
+    from mmwsss.utils.output_folder import is_finished, release_output_folder
 
     photos = find_photos(args.photos, args.every)
     tags = None if args.tags is None else [tag.strip() for tag in args.tags.split(',')]
@@ -99,12 +99,17 @@ def main(argv: list[str] | None = None) -> None:
         results: Any = read_json(summary) if summary.is_file() else {}
         if not isinstance(results, dict):
             raise ValueError(f'{summary}: holds no results; delete it and run again')
-        for photo in track(photos, description='looking', console=console):
-            picture = output_path(args.out, photo.name, '_overlay.png')
-            if photo.name in results and is_finished(picture):
-                continue
-            results[photo.name] = look(model, photo, tags, args)
-            write_json(summary, results)
+        try:
+            for photo in track(photos, description='looking', console=console):
+                picture = output_path(args.out, photo.name, '_overlay.png')
+                if photo.name in results and is_finished(picture):
+                    continue
+                results[photo.name] = look(model, photo, tags, args)
+                write_json(summary, results)
+        except (ValueError, OSError):
+            if not results:
+                release_output_folder(args.out)
+            raise
     console.print(f'{args.out}: overlays, masks and maps of {number}', markup=False)
 
 

@@ -330,7 +330,7 @@ def dataset_of_split(config: Config, split: str, *, masks: bool = False) -> Conf
         dataset.pop('ann_file', None)
     else:
         dataset.ann_file = (
-            str(Path(split).resolve()) if is_path else f'ImageSets/Segmentation/{split}.txt'
+            str(Path(split).absolute()) if is_path else f'ImageSets/Segmentation/{split}.txt'
         )
     dataset.test_mode = True
     if not masks:

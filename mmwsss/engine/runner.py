@@ -58,6 +58,14 @@ class WSSSRunner(Runner):
 
     resumed_from: str | None = None
     _batch: Any = None
+    _begun = False
+
+    def dump_config(self) -> None:
+        """As the parent, once the first batch is there: a run that a wrong input ends before leaves
+        no config.
+        """
+        if self._begun:
+            super().dump_config()
 
     def build_logger(self, *args: Any, **options: Any) -> MMLogger:
         """As the parent; what is logged waits for :meth:`announce`."""
@@ -87,6 +95,9 @@ class WSSSRunner(Runner):
         """As the parent; remembers the batch in hand."""
         if fn_name in BATCH_HOOKS:
             self._batch = kwargs.get('data_batch')
+            if not self._begun:
+                self._begun = True
+                self.dump_config()
         super().call_hook(fn_name, **kwargs)
 
     def train(self) -> Any:

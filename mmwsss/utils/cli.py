@@ -49,6 +49,9 @@ def run_main(main: Callable[[], int | None]) -> int:
         sys.stderr.flush()
         return 1
     except Exception as error:
+        if isinstance(error, RuntimeError) and str(error).startswith('Symlink loop'):
+            sys.stderr.write(f'error: {_process()}{error}: a link that leads to itself\n')
+            return 1
         if _num_processes() > 1:
             message = f'{type(error).__name__}: {_without_worker_trace(str(error))}'
             line = f'error: {_process()}{message}{_images(error, message)}{_advice(message)}\n'

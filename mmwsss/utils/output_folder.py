@@ -57,6 +57,16 @@ def claim_output_folder(
         write_json(path, settings)
 
 
+def release_output_folder(folder: str | Path) -> None:
+    """Take back :func:`claim_output_folder` where no result was written.
+
+    Args:
+        folder (str | Path): Claimed by this process.
+    """
+    for name in ('settings.json', 'inputs.json'):
+        (Path(folder) / name).unlink(missing_ok=True)
+
+
 def _claim_inputs(folder: Path, inputs: dict[str, str], output: Callable[[str], Path]) -> None:
     path = folder / 'inputs.json'
     before = read_json(path) if path.is_file() else {}

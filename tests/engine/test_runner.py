@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from mmwsss.engine.hooks import AtomicCheckpointHook
@@ -47,6 +48,16 @@ def test_nothing_is_logged_while_a_runner_is_built(toy_root, tmp_path):
     assert log.read_text() == ''
     runner.announce()
     assert 'Config:' in log.read_text() and 'Hooks will be executed' in log.read_text()
+
+
+def test_the_config_is_written_with_the_first_batch(toy_root, tmp_path):
+    runner = WSSSRunner.from_cfg(toy_config(toy_root, tmp_path))
+    runner.register_hook(Fails())
+    assert not list(tmp_path.glob('*.py'))
+    with pytest.raises(RuntimeError, match='stop'):
+        runner.train()
+    (file,) = tmp_path.glob('*.py')
+    assert Config.fromfile(file).model == runner.cfg.model
 
 
 def test_files_that_are_no_checkpoint_of_the_model(toy_root, tmp_path):

@@ -228,7 +228,7 @@ LIST_KINDS: dict[str, Callable[[Good, Path], Any]] = {
 
 
 def _listed(good: Good, victim: Path, out: Path, loader: str) -> dict[str, Any]:
-    return {**good.options, f'{loader}_dataloader.dataset.ann_file': victim.resolve()}
+    return {**good.options, f'{loader}_dataloader.dataset.ann_file': victim.absolute()}
 
 
 LIST_USERS: dict[str, tuple[str, Callable[[Good, Path, Path], tuple[list, dict]]]] = {

@@ -10,7 +10,11 @@ from tests.engine.toy_runs import CONFIGS, train, training_config, write_toy_sta
 from tests.soak.kills import Outcome
 
 WORKERS = (0, 1, 2, 4)
-WITHOUT_VALIDATION = dict(val_evaluator=None, val_dataloader=None, val_cfg=None)
+ONLY_TRAINING = {
+    f'{split}_{part}': None
+    for split in ('val', 'test')
+    for part in ('evaluator', 'dataloader', 'cfg')
+}
 
 
 def compare_workers(folder: Path, report: Callable[[str], None]) -> Outcome:
@@ -45,7 +49,7 @@ def _weights(name: str, folder: Path, workers: int) -> dict[str, torch.Tensor]:
         folder / f'{name}_{workers}',
         iterations=3,
         workers=workers,
-        **WITHOUT_VALIDATION,
+        **ONLY_TRAINING,
     )
     runner = train(config)
     state = {key: value.clone() for key, value in runner.model.state_dict().items()}

@@ -35,6 +35,10 @@ def test_exit_codes(capsys):
             'error: a file of this run: cannot be written, no space left on device; free some '
             'space and run the same command again\n',
         ),
+        (
+            RuntimeError("Symlink loop from '/a/list.txt'"),
+            "error: Symlink loop from '/a/list.txt': a link that leads to itself\n",
+        ),
     ],
 )
 def test_one_line_for_errors_of_the_user(error, line, capsys):

@@ -1,6 +1,7 @@
 """Checkpoints are read without running code; data loaders restart their workers; SyncBN off DDP."""
 
 import argparse
+import io
 import os
 import pickle
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -71,7 +73,14 @@ def test_attributes_of_other_classes_are_refused(tmp_path):
         load_weights_only(tmp_path / 'weights.pth')
 
 
-@pytest.mark.parametrize('content', [b'', b'<html>not found</html>', None])
+def archive_of_numpy():
+    """Bytes of an archive whose members lie in no folder."""
+    file = io.BytesIO()
+    np.savez(file, a=np.zeros(3))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize('content', [b'', b'<html>not found</html>', archive_of_numpy(), None])
 def test_damaged_files(content, tmp_path):
     file = tmp_path / 'weights.pth'
     torch.save(weights(), file)

@@ -7,7 +7,11 @@ from PIL import Image
 
 from mmwsss.utils.fingerprint import digest_settings, fingerprint
 from mmwsss.utils.io import read_json, write_cam, write_mask
-from mmwsss.utils.output_folder import claim_output_folder, is_finished
+from mmwsss.utils.output_folder import (
+    claim_output_folder,
+    is_finished,
+    release_output_folder,
+)
 
 
 def claim(folder, inputs, **settings):
@@ -40,6 +44,14 @@ def test_files_of_unknown_origin_and_damaged_notes(tmp_path):
     (tmp_path / 'settings.json').write_text('[1]')
     with pytest.raises(ValueError, match=r'settings\.json: holds no settings'):
         claim(tmp_path, dict(a='1'))
+
+
+def test_a_folder_without_results_is_released(tmp_path):
+    claim_output_folder(tmp_path, dict(a=1), inputs=dict(x='1'), output=lambda n: tmp_path / n)
+    assert len(list(tmp_path.iterdir())) == 2
+    release_output_folder(tmp_path)
+    assert not list(tmp_path.iterdir())
+    release_output_folder(tmp_path)
 
 
 def test_leftovers_of_a_killed_run_go(tmp_path):
