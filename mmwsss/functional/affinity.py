@@ -83,8 +83,8 @@ def path_offsets(radius: int) -> tuple[tuple[int, int], ...]:
 
 @cache
 def _path_tree(radius: int) -> tuple[tuple[int | None, tuple[tuple, ...]], ...]:
-    """For each path the index of the longest path inside it (or None) and the cells that one lacks:
-    shared parts are visited once.
+    """Index of the longest path inside each path (or None) and the remaining cells, so that shared
+    parts are visited once.
     """
     paths = [frozenset(path) for path in line_paths(radius)]
     tree = []
@@ -167,8 +167,8 @@ def affinity_labels(la: Tensor, ha: Tensor, *, stride: int = 8, min_score: float
     Args:
         la (Tensor): (...,K+1,H,W) probabilities under a low background exponent, background first.
         ha (Tensor): (...,K+1,H,W) under a high background exponent.
-        stride (int): Block size in pixels; sides that are not a multiple of it are filled up with 0
-            at the bottom and the right.
+        stride (int): Block size in pixels; sides that are not a multiple of it are zero-padded at
+            the bottom and the right.
         min_score (float): A cell whose largest mean is below this is ignored.
 
     Returns:
@@ -183,7 +183,7 @@ def affinity_labels(la: Tensor, ha: Tensor, *, stride: int = 8, min_score: float
 
 
 def labels_of_means(la: Tensor, ha: Tensor, min_score: float = 1e-5) -> Tensor:
-    """:func:`affinity_labels` of maps (...,K+1,h,w) that are averaged already."""
+    """:func:`affinity_labels` of maps (...,K+1,h,w) that have already been averaged."""
     label = la.argmax(-3)
     label = label.masked_fill(label == 0, IGNORE).masked_fill(ha.argmax(-3) == 0, 0)
     return label.masked_fill(torch.maximum(la, ha).amax(-3) < min_score, IGNORE)
@@ -205,26 +205,26 @@ def ir_labels(fg: Tensor, bg: Tensor) -> Tensor:
 
 
 def block_average(maps: Tensor, stride: int) -> Tensor:
-    """Means over ``stride`` x ``stride`` blocks of (...,H,W) maps, zeros filled in at the bottom
-    and the right up to full blocks.
+    """Means over ``stride`` x ``stride`` blocks of (...,H,W) maps, zero-padded at the bottom and
+    the right to full blocks.
     """
     height, width = maps.shape[-2:]
     maps = maps if maps.dtype == torch.float64 else maps.float()
-    # -n % stride: what n lacks to the next multiple
+    # -n % stride: padding of n to the next multiple
     maps = F.pad(maps, (0, -width % stride, 0, -height % stride))
     return maps.unflatten(-1, (-1, stride)).unflatten(-3, (-1, stride)).mean((-3, -1))
 
 
 def block_average_first(maps: Tensor, stride: int) -> Tensor:
-    """:func:`block_average` of maps whose first dimensions are rows and columns, in a fifth of the
-    time.
+    """:func:`block_average` of maps whose first dimensions are rows and columns; it takes a fifth
+    of the time.
 
     Args:
         maps (Tensor): (H,W,...), contiguous.
         stride (int): Side of a block in pixels.
 
     Returns:
-        Tensor: (h,w,...) float32, or float64 for such maps.
+        Tensor: (h,w,...) float32, or float64 for float64 maps.
     """
     height, width, *others = maps.shape
     maps = maps if maps.dtype == torch.float64 else maps.float()
@@ -232,7 +232,7 @@ def block_average_first(maps: Tensor, stride: int) -> Tensor:
     if below or right:
         maps = F.pad(maps, (0, 0) * len(others) + (0, right, 0, below))
     rows, columns = maps.shape[0] // stride, maps.shape[1] // stride
-    # two means over one axis each read memory in order, which one over both axes does not
+    # two means over one axis each read memory in order, unlike one mean over both axes
     strips = maps.reshape(rows, stride, -1).mean(1)
     return strips.view(rows, columns, stride, *others).mean(2)
 
@@ -248,7 +248,7 @@ def background_plane(cams: Tensor, background: float | tuple[str, float]) -> Ten
         Tensor: (...,1,H,W).
 
     Raises:
-        ValueError: ``background`` is neither.
+        ValueError: ``background`` has neither form.
     """
     shape = (*cams.shape[:-3], 1, *cams.shape[-2:])
     if isinstance(background, int | float):
@@ -260,8 +260,8 @@ def background_plane(cams: Tensor, background: float | tuple[str, float]) -> Ten
 
 
 class PairLabels(NamedTuple):
-    """Boolean (...,P,M) maps: both cells background; both of one foreground class; of two different
-    classes.
+    """Boolean (...,P,M) maps of the pairs of two background cells, of two cells of the same
+    foreground class, and of cells of different classes.
     """
 
     background: torch.Tensor
@@ -306,7 +306,7 @@ def pair_counts(
 ) -> Tensor:
     """Number of background, foreground and negative pairs in a batch of label maps (...,h,w).
 
-    Under DDP, average these over the ranks and hand them to :func:`affinity_loss`: the averaged
+    Under DDP, average these over the ranks and pass them to :func:`affinity_loss`: the averaged
     gradient is then that of the loss normalised over the whole batch of all ranks.
 
     Returns:
@@ -323,7 +323,7 @@ def _pair_masks(
     label: Tensor, grid: PairGrid, offset: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
     source, target = grid.source(label, offset), grid.target(label, offset)
-    # a pair with an ignored cell says nothing, whatever the other cell is
+    # a pair with an ignored cell has no label, whatever the other cell is
     sure = (source != IGNORE) & (target != IGNORE)
     same = (source == target) & sure
     background = same & (source == 0)
@@ -336,9 +336,9 @@ def _pair_masks(
 def affinity_l1(features: Tensor, radius: int, full_border: bool = False) -> Tensor:
     """Affinity ``exp(-mean_d |f_i,d - f_j,d|)`` of all pairs (PSA).
 
-    The D channels are compared offset by offset on shifted views and compared again in the backward
-    pass, so that memory stays at one offset's difference whatever P is. Half precision is raised to
-    float32.
+    The D channels are compared offset by offset on shifted views and the comparison is recomputed
+    in the backward pass, so that temporary memory does not depend on P. Half precision is converted
+    to float32.
 
     Args:
         features (Tensor): (B,D,h,w).
@@ -439,7 +439,7 @@ class _LineMinimum(torch.autograd.Function):
 
 
 class AffinityLoss(NamedTuple):
-    """Scalars: the weighted sum, and its background, foreground and negative terms."""
+    """Weighted sum (scalar) and its background, foreground and negative terms."""
 
     total: torch.Tensor
     background: torch.Tensor
@@ -512,8 +512,8 @@ def displacement_loss(
     counts: Tensor | None = None,
     eps: float = 1e-5,
 ) -> tuple[Tensor, Tensor]:
-    """IRN's displacement losses: vectors of a foreground pair differ by its offset, those of a
-    background pair not at all.
+    """IRN's displacement losses: the vectors of a foreground pair should differ by its offset,
+    those of a background pair should be equal.
 
     Args:
         displacement (Tensor): (B,2,h,w) vectors (dy, dx) in cells.
@@ -535,7 +535,7 @@ def displacement_loss(
     def sums(vectors: Tensor, offset: tuple[int, int]) -> Tensor:
         difference = grid.source(vectors, offset) - grid.target(vectors, offset)
         background, foreground, _ = _pair_masks(label, grid, offset)
-        # two cells of an object point at its centre: their vectors differ by the offset
+        # two cells of an object both point to its centre, so their vectors differ by the offset
         along = (difference[:, axis] - step for axis, step in enumerate(offset))
         wrong = torch.stack(tuple(along), 1).abs() * foreground.unsqueeze(1)
         return torch.stack([wrong.sum(), (difference.abs() * background.unsqueeze(1)).sum()])

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from .precision import at_least_float32
 
-# Scores of this many bytes are alive at a time when maps are read: on a CPU about a head of an
-# image, enough for products at full speed and few enough to stay in the cache; on an accelerator
-# all heads of an image at once.
+# Bytes of scores that are held at a time when maps are read: on a CPU about one head of an image,
+# which is enough for efficient products and fits in the cache; on an accelerator all heads of an
+# image.
 BLOCK_BYTES = 4 << 20
 ACCELERATOR_BLOCK_BYTES = 256 << 20
 MIN_BLOCK_ROWS = 32
@@ -91,7 +91,7 @@ def attend(
     """Scaled dot-product attention and the requested maps.
 
     Without requests the fused kernel runs. With requests, only one block of query rows of the
-    scores is alive at a time, and no map larger than the ones returned; where gradients are kept,
+    scores is held at a time, and no map is larger than those returned; where gradients are kept,
     the backward pass recomputes the scores block by block.
 
     Args:
@@ -116,13 +116,13 @@ def attend(
             query, key, value, attn_mask=bias, dropout_p=dropout
         ), []
     softmax_wanted = [request for request in dict.fromkeys(requests) if request.kind == 'softmax']
-    # scaled first: the product of half-precision scores could overflow
+    # the query is scaled first because the product could overflow in half precision
     query_scaled = query * query.shape[-1] ** -0.5
     if all(request.part == 'class_to_patch' for request in softmax_wanted):
         output = F.scaled_dot_product_attention(
             query, key, value, attn_mask=bias, dropout_p=dropout
         )
-        # A few class rows are cheaper to recompute than to leave the fused kernel for.
+        # Recomputing a few class rows is cheaper than not using the fused kernel.
         maps: dict[AttentionRequest, Any] = {}
         if softmax_wanted:
             class_scores = query_scaled[:, :, :num_class_tokens] @ key.transpose(-2, -1)
@@ -131,7 +131,7 @@ def attend(
                 request: _read(request, weights, num_class_tokens, num_registers)
                 for request in softmax_wanted
             }
-    # what was dropped must be remembered
+    # the backward pass needs the dropout mask
     elif torch.is_grad_enabled() and dropout > 0 and query.requires_grad:
         weights = _softmax(query_scaled @ key.transpose(-2, -1), bias)
         output = F.dropout(weights, dropout) @ value
@@ -164,7 +164,7 @@ def attend(
 
 
 def map_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Type of maps read from attention of a type: at least float32."""
+    """Data type of the maps that are read from attention of the given type: at least float32."""
     return torch.promote_types(dtype, torch.float32)
 
 
@@ -182,10 +182,11 @@ def _read(
 
 
 def _blocks(query: Tensor) -> Iterator[tuple[int | slice, int | slice, slice]]:
-    """Blocks that the scores of ``query`` (B,H,S,d) are computed in: (images, heads, rows), the
-    first two numbers or slices.
+    """Blocks in which the scores of ``query`` (B,H,S,d) are computed: (images, heads, rows), where
+    the first two are numbers or slices.
 
-    Several images only with all of their heads and rows, several heads only of one image.
+    A block of several images contains all of their heads and rows; a block of several heads belongs
+    to one image.
     """
     batch, num_heads, num_tokens, _ = query.shape
     budget = BLOCK_BYTES if query.device.type == 'cpu' else ACCELERATOR_BLOCK_BYTES
@@ -207,8 +208,8 @@ def _blocks(query: Tensor) -> Iterator[tuple[int | slice, int | slice, slice]]:
 
 
 def _shared_rows(rows: slice, asked: slice, num_tokens: int) -> tuple[slice, slice] | None:
-    """Rows that a block has of a part: their slice in the block and in the part; None without
-    any.
+    """Rows of a part that lie in a block: their slice in the block and in the part; None if there
+    are none.
     """
     part = range(num_tokens)[asked]
     start, stop = max(part.start, rows.start), min(part.stop, rows.stop)
@@ -221,7 +222,7 @@ def _shared_rows(rows: slice, asked: slice, num_tokens: int) -> tuple[slice, sli
 
 
 def _block_bias(bias: Tensor | None, image: int | slice, num_axes: int) -> Tensor | None:
-    """Bias (B,1,1,S) of a block of scores with ``num_axes`` axes: 4 for several images, less for
+    """Bias (B,1,1,S) of a block of scores with ``num_axes`` axes: 4 for several images, fewer for
     rows of heads of one image.
     """
     if bias is None:
@@ -238,8 +239,8 @@ def _attend_in_blocks(
     bias: Tensor | None,
     dropout: float,
 ) -> tuple[Tensor, dict[AttentionRequest, Tensor]]:
-    """Output and maps without gradient: some rows of some heads of one image at a time, or some
-    whole images where they are small. ``num_tokens_apart`` is T and R.
+    """Output and maps without gradient, computed for some rows of some heads of one image at a
+    time, or for several whole images where they are small. ``num_tokens_apart`` is T and R.
     """
     batch, num_heads, num_tokens, width = query_scaled.shape
     # heads side by side, as the projection reads them
@@ -274,8 +275,8 @@ def _attend_in_blocks(
 
 
 class _AttentionWithMaps(torch.autograd.Function):
-    """:func:`_attend_in_blocks` with gradients through output and maps: keeps query, key and value,
-    and no score.
+    """:func:`_attend_in_blocks` with gradients through output and maps. It keeps query, key and
+    value, but no scores.
     """
 
     @staticmethod
@@ -288,7 +289,7 @@ class _AttentionWithMaps(torch.autograd.Function):
         requests: tuple[AttentionRequest, ...],
         num_tokens_apart: tuple[int, int],
     ) -> tuple[Tensor, ...]:
-        # no weights are kept for the gradient: `backward` computes them again, block by block
+        # no weights are kept for the gradient: `backward` recomputes them block by block
         output, maps = _attend_in_blocks(
             query_scaled, key, value, requests, num_tokens_apart, bias, 0.0
         )
@@ -353,8 +354,8 @@ def _logits(
     num_class_tokens: int,
     num_registers: int,
 ) -> Tensor:
-    """Scaled scores; their head mean is one product of the concatenated heads, no per-head matrix
-    exists.
+    """Scaled scores; their head mean is one product of the concatenated heads, so that no per-head
+    matrix is formed.
     """
     rows, columns = request.slices(num_class_tokens, num_registers)
     query, key = query_scaled[:, :, rows], key[:, :, columns]
@@ -372,8 +373,8 @@ class DeferredAttention(NamedTuple):
     """Queries and keys of one layer, from which maps are computed later. The gradient of the layer
     keeps both in any case.
 
-    No matrix per head is held: propagation runs in the fused kernel, logits are one product of the
-    concatenated heads.
+    No per-head matrix is formed: propagation runs in the fused kernel, and logits are one product
+    of the concatenated heads.
 
     Attributes:
         query, key (Tensor): (B,H,S,d), not scaled.
@@ -401,7 +402,7 @@ class DeferredAttention(NamedTuple):
         )
 
     def affinity(self, mode: str = 'softmax_all') -> Tensor:
-        """Patch affinity P (B,N,N) in [0,1], head after head, float32 or better.
+        """Patch affinity P (B,N,N) in [0,1], computed head by head in float32 or better.
 
         Args:
             mode (str): ``'softmax_all'``: softmax over all S keys, head mean, patch block (what
@@ -436,11 +437,11 @@ class DeferredAttention(NamedTuple):
         dtype = torch.promote_types(query.dtype, torch.float32)
         if bias is not None:
             bias = bias.expand(-1, query.shape[1], query.shape[2], -1)
-        # an empty first part, so that no maps give an empty result
+        # the first part is empty, so that zero maps give an empty result
         results = [values.new_empty(len(values), query.shape[2], 0, dtype=dtype)]
         with torch.autocast(query.device.type, enabled=False):
             for part in values.to(query.dtype).transpose(1, 2).split(query.shape[-1], 2):
-                # the fused kernel needs values as wide as the keys; other tokens carry zeros
+                # the fused kernel requires values as wide as the keys; all other tokens are zero
                 padded = F.pad(part, (0, query.shape[-1] - part.shape[-1], *skipped))[
                     :, None
                 ].expand(-1, query.shape[1], -1, -1)
@@ -455,7 +456,7 @@ class DeferredAttention(NamedTuple):
         self, mode: str
     ) -> tuple[Tensor, Tensor, tuple[int, int], Tensor | None, float, slice]:
         """Query and key (B,H',.,.), number of keys before and after the patches, bias, scale, and
-        where the patches are among the keys.
+        position of the patches among the keys.
         """
         patches = slice(self.num_class_tokens, -self.num_registers or None)
         query, key, bias, scale = (
@@ -494,7 +495,7 @@ class AttentionCollector:
         ]
 
     def add(self, layer: int, maps: Sequence[Any]) -> None:
-        """Take the maps of :meth:`wanted`, in order."""
+        """Add the maps of :meth:`wanted`, in order."""
         indices = [
             i
             for i, request in enumerate(self.requests)

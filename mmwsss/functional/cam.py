@@ -1,4 +1,4 @@
-"""From attention and patch class maps to class activation maps (MCTformer+ section III)."""
+"""Class activation maps from attention and patch class maps (MCTformer+ section III)."""
 
 from collections.abc import Sequence
 
@@ -26,8 +26,8 @@ def fuse_cams(
         sqrt (bool): Square root of the fused product (MCTformer+; V2 has none).
 
     Returns:
-        Tensor: (B,K,h,w), >= 0. Products of halves are computed in float32; without the square root
-        they stay so, as they may exceed the largest float16.
+        Tensor: (B,K,h,w), >= 0. Products of half-precision maps are computed in float32; without
+            the square root they remain float32, since they may exceed the largest float16.
     """
     if map_type == 'mct':
         return class_attention
@@ -45,7 +45,7 @@ def fuse_cams(
     fused = class_attention.to(wide) * patch_cams.to(wide)
     if not sqrt:
         return fused
-    # the slope of the root at 0 is infinite; maps that are 0 get no gradient
+    # the derivative of the root is infinite at 0, so zeros receive no gradient
     positive = fused > 0
     return torch.where(positive, torch.where(positive, fused, 1).sqrt(), 0).to(dtype)
 
@@ -73,17 +73,17 @@ def refine_with_affinity(cams: Tensor, affinity: Tensor, *, side: str = 'Am') ->
 def refine_in_boxes(
     cams: Tensor, affinity: Tensor, *, threshold: float = 0.4, rounds: int = 3
 ) -> Tensor:
-    """Propagate maps along a balanced affinity, each from the boxes of its regions only (CLIP-ES,
-    CVPR 2023, Eq. 5 and 6).
+    """Propagate maps along a balanced affinity, each restricted to the boxes of its regions
+    (CLIP-ES, CVPR 2023, Eq. 5 and 6).
 
     The affinity becomes doubly stochastic by Sinkhorn normalisation, symmetric by the mean with its
     transpose, and is squared. The released code ends a box at a border one cell before it.
 
     Args:
         cams (Tensor): (B,K,h,w), their minima 0.
-        affinity (Tensor): (B,N,N) > 0, of any scale.
-        threshold (float): Of the regions, as a share of the maximum.
-        rounds (int): Normalisations of columns and rows.
+        affinity (Tensor): (B,N,N) > 0, at any scale.
+        threshold (float): Threshold of the regions, as a fraction of the maximum.
+        rounds (int): Number of normalisations of columns and rows.
 
     Returns:
         Tensor: (B,K,h,w).
@@ -93,7 +93,7 @@ def refine_in_boxes(
         affinity = affinity / affinity.sum(2, keepdim=True)
     affinity = (affinity + affinity.transpose(1, 2)) / 2
     inside = (cams * box_masks(cams, threshold)).flatten(2)
-    # twice a product with K rows, not once with N
+    # two products with K rows are cheaper than squaring the N x N matrix
     return torch.bmm(torch.bmm(inside, affinity), affinity).view_as(cams)
 
 
@@ -104,7 +104,7 @@ def resize_maps(
     mode: str = 'bilinear',
     align_corners: bool = False,
 ) -> Tensor:
-    """Resize any number of maps, none included.
+    """Resize any number of maps, including zero.
 
     Args:
         maps: (B,K,h,w); K may be 0, which :func:`torch.nn.functional.interpolate` refuses.
@@ -123,8 +123,8 @@ def resize_maps(
 
 
 def minmax_normalize(cams: Tensor, eps: float = 1e-8) -> Tensor:
-    """Min-max per map over its pixels: ``(x-min)/(max-min+eps)``; a constant map becomes 0, also
-    one that is constant up to rounding.
+    """Min-max per map over its pixels: ``(x-min)/(max-min+eps)``; a map that is constant, exactly
+    or up to rounding, becomes 0.
 
     Args:
         cams (Tensor): (...,H,W).
@@ -134,7 +134,7 @@ def minmax_normalize(cams: Tensor, eps: float = 1e-8) -> Tensor:
     """
     low, high = cams.amin((-2, -1), keepdim=True), cams.amax((-2, -1), keepdim=True)
     span = high - low
-    # an interpolated constant differs in its last bits, which a division by its span would blow up
+    # an interpolated constant varies in its last bits, which a division by its range would amplify
     rounding = 8 * torch.finfo(cams.dtype).eps * torch.maximum(low.abs(), high.abs())
     # division by infinity gives 0 without a second pass over the maps
     return (cams - low) / (span + eps).masked_fill(span <= rounding, float('inf'))

@@ -1,5 +1,5 @@
-"""Pixel counts per class and what is derived from them: IoU with its three means, false positives
-and negatives (the conventions of the published evaluation codes).
+"""Pixel counts per class and the metrics derived from them: IoU with its three means, false
+positives and false negatives, following the conventions of the published evaluation code.
 
 Counts stay int64 until the final division, so that any number of pixels is exact.
 """
@@ -11,7 +11,7 @@ from torch import Tensor
 
 MEANS = ('all', 'present', 'union')
 RATES = ('mctformer', 'irn', 'seam')
-LARGEST = 255  # of a label map of bytes
+LARGEST = 255  # largest value of a uint8 label map
 
 
 class ClassAreas(NamedTuple):
@@ -64,8 +64,8 @@ def confusion_matrix(pred: Tensor, gt: Tensor, num_classes: int, ignore_index: i
 
 
 def _confusion_of_bytes(pred: Tensor, gt: Tensor, num_classes: int, ignore_index: int) -> Tensor:
-    """:func:`confusion_matrix` of uint8 maps: all 256 values are counted, so that no pixel needs a
-    look beforehand.
+    """:func:`confusion_matrix` of uint8 maps: all 256 values are counted, so that the pixels need
+    no prior check.
     """
     width = LARGEST + 1
     joint = torch.bincount((gt.int() << 8).add_(pred).flatten(), minlength=width * width).view(
@@ -89,13 +89,14 @@ def _confusion_of_bytes(pred: Tensor, gt: Tensor, num_classes: int, ignore_index
 
 
 def shift_labels(labels: Tensor, num_classes: int, ignore_index: int, name: str) -> Tensor:
-    """Map labels 0..K-1 to 1..K and ``ignore_index`` to 0, so that one histogram takes them all.
+    """Map labels 0..K-1 to 1..K and ``ignore_index`` to 0, so that one histogram covers all of
+    them.
 
     Returns:
         Tensor: Same shape, int64.
 
     Raises:
-        ValueError: A label outside 0..K-1; ``name`` says whose.
+        ValueError: A label is outside 0..K-1; the message starts with ``name``.
     """
     ignored = labels == ignore_index
     labels = labels.long().masked_fill(ignored, 0)
@@ -110,7 +111,7 @@ def shift_labels(labels: Tensor, num_classes: int, ignore_index: int, name: str)
 
 
 def resolve_ignored(confusion: Tensor, how: str = 'background') -> Tensor:
-    """Decide what pixels without a prediction count as.
+    """Assign the pixels without a prediction.
 
     Args:
         confusion (Tensor): (K,K+1) of :func:`confusion_matrix`.
@@ -202,7 +203,7 @@ def false_rates(areas: ClassAreas, rates: str = 'mctformer', mean: str = 'all') 
     ]
     if rates == 'mctformer':
         means = [mean_over_classes(value, areas, mean) for value in false]
-    elif rates == 'irn':  # background is reported apart
+    elif rates == 'irn':  # background is reported separately
         foreground = ClassAreas(*(area[..., 1:] for area in areas))
         means = [mean_over_classes(value[..., 1:], foreground, mean) for value in false]
     else:

@@ -34,8 +34,8 @@ def background_alpha(cams: Tensor, alpha: float) -> Tensor:
 
 
 def label_probabilities(labels: Tensor, num_labels: int, gt_prob: float = 0.7) -> Tensor:
-    """Soft version of a hard label map (IRN): ``gt_prob`` for the label of a pixel, the rest shared
-    by the others.
+    """Soft version of a hard label map (IRN): ``gt_prob`` for the label of a pixel, and the rest is
+    shared equally by the other labels.
 
     Args:
         labels (Tensor): (H,W) integers in 0..num_labels-1.
@@ -93,16 +93,16 @@ def pairwise_kernels(
     *,
     exact: bool = False,
 ) -> list[tuple[int, Callable[..., Any]]]:
-    """The two normalised kernels of an image; they serve any number of unaries.
+    """The two normalised kernels of an image, which can be reused for any number of unaries.
 
     Args:
         image (Tensor): (H,W,3) RGB in 0..255; or (B,H,W,3), for the unaries of B images at once.
         gauss (tuple): (sxy, compat) of the smoothness kernel, pixels and weight.
         bilateral (tuple): (sxy, srgb, compat) of the appearance kernel.
         exact (bool): Sum over all pairs of pixels instead of filtering on the permutohedral
-            lattice. Quadratic: for small images, or on a GPU (375 x 500 pixels: 3.5e10 pairs for
-            each of the iterations); of one image. The lattice is what pydensecrf uses: labels agree
-            to the pixel, while exact sums change about 0.2 % of them.
+            lattice. The cost is quadratic: use it for small images or on a GPU (375 x 500 pixels:
+            3.5e10 pairs for each of the iterations), one image at a time. The lattice is what
+            pydensecrf uses: labels agree to the pixel, while exact sums change about 0.2 % of them.
 
     Returns:
         list[tuple]: Pairs (compat, function (N,K) -> (N,K)), N = H*W, or B*H*W.
@@ -116,7 +116,7 @@ def pairwise_kernels(
 
 
 def _for_each_image(convolve: Callable[..., Any], images: int) -> Callable[..., Any]:
-    """A filter of N points as one of the points of several images: their values are channels."""
+    """Turn a filter of N points into one for several images, whose values become channels."""
 
     def together(values: Tensor) -> Tensor:
         channels = values.shape[1]
@@ -151,8 +151,8 @@ def mean_field(unary: Tensor, kernels: list[tuple], num_iters: int) -> Tensor:
     Args:
         unary (Tensor): (K,H,W) energies; or (B,K,H,W), of B images of one size. The energy of a
             label that an image does not have is infinite.
-        kernels (list[tuple]): Kernels of :func:`pairwise_kernels`.
-        num_iters (int): Iterations.
+        kernels (list[tuple]): Kernels from :func:`pairwise_kernels`.
+        num_iters (int): Number of iterations.
 
     Returns:
         Tensor: Float32 marginals of the shape of ``unary``.

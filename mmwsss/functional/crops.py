@@ -1,5 +1,5 @@
-"""Local crops of a view around places that are not confidently foreground (class token contrast of
-ToCo).
+"""Local crops of a view around positions that are not confidently foreground (class token contrast
+of ToCo).
 """
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 def sample_uncertain_crops(
     roi: Tensor, num_crops: int, size: int, *, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Random places of crops whose centre is not confidently foreground.
+    """Random positions of crops whose centre is not confidently foreground.
 
     Args:
         roi (Tensor): (B,H,W), 0 background, 1 uncertain, 2 object.
@@ -23,7 +23,7 @@ def sample_uncertain_crops(
             drawn without replacement; any pixel where an image has fewer than M of these.
 
     Raises:
-        ValueError: A crop larger than the map.
+        ValueError: A crop is larger than the map.
     """
     height, width = roi.shape[-2:]
     if size > min(height, width):
@@ -32,9 +32,9 @@ def sample_uncertain_crops(
     centres = roi[:, half : height - size + half + 1, half : width - size + half + 1]
     columns = centres.shape[-1]
     candidates = (centres <= 1).flatten(1)
-    # an image with too few uncertain places takes any of its places
+    # an image with too few uncertain positions uses all of its positions
     candidates = candidates | (candidates.sum(1, keepdim=True) < num_crops)
-    if candidates.shape[1] < num_crops:  # fewer places than crops: they repeat
+    if candidates.shape[1] < num_crops:  # fewer positions than crops: positions repeat
         index = torch.randint(
             candidates.shape[1], (len(roi), num_crops), device=roi.device, generator=generator
         )
@@ -51,7 +51,7 @@ def take_crops(images: Tensor, corners: Tensor, size: int) -> Tensor:
     middle = images.shape[1:-2]
     steps = torch.arange(size, device=corners.device)
     rows, columns = (corners[:, :, axis, None] + steps for axis in (0, 1))
-    # positions in the flat image: one gather takes all crops, whatever axes lie in between
+    # positions in the flat image: one gather reads all crops, whatever the axes in between
     index = (rows[..., None] * images.shape[-1] + columns[:, :, None]).flatten(2)
     index = index.view(batch, num_crops, *(1,) * len(middle), -1).expand(-1, -1, *middle, -1)
     # expanded, not copied, for each crop

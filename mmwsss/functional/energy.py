@@ -26,8 +26,8 @@ class _DenseEnergy(torch.autograd.Function):
         kernel: str,
         block: int | None,
     ) -> Tensor:
-        # one lattice for all images needs as many operations as one for each of them, which counts
-        # on an accelerator; on a CPU the lattice of one image stays in the caches
+        # one lattice for all images launches only as many operations as the lattice of one image,
+        # which matters on an accelerator; on a CPU the lattice of a single image fits in the caches
         together = kernel == 'lattice' and scores.device.type != 'cpu'
         gated = torch.empty_like(scores)
         step = max(1, len(scores)) if together else 1

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# rule -> (how the flips of a scale are combined, how the scales are)
+# rule -> (combination of the flips of a scale, combination of the scales)
 RULES = {
     'max_softmax': ('max', 'max'),
     'mean_softmax': ('sum', 'sum'),
@@ -26,12 +26,12 @@ class ScoreFusion:
     Args:
         rule (str): ``'max_softmax'``: largest softmax over scales and flips (MCTformer);
             ``'mean_softmax'``; ``'sum_logits'`` (CoSA); ``'mean_logits'`` (SSC): the same labels,
-            but a softmax that does not sharpen with the number of views, which matters to a dense
+            but the softmax does not sharpen with the number of views, which matters for a dense
             CRF; ``'max_of_flip_sums'``: logits of both flips summed, largest over scales (ToCo and
             MCC on VOC); ``'sum_of_flip_maxima'``: the reverse (ToCo and MCC on COCO).
 
     Raises:
-        ValueError: Unknown rule.
+        ValueError: The rule is unknown.
     """
 
     def __init__(self, rule: str) -> None:
@@ -51,8 +51,8 @@ class ScoreFusion:
         self._count += len(flips)
 
     def result(self) -> Tensor:
-        """Fused scores whose softmax the dense CRF may take: fused logits, or logarithms of fused
-        probabilities (up to a factor per pixel, which leaves the mean field unchanged).
+        """Fused scores whose softmax is suitable for the dense CRF: fused logits, or logarithms of
+        fused probabilities (up to a factor per pixel, which leaves the mean field unchanged).
 
         Raises:
             ValueError: No scores have been added.

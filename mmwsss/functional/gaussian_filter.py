@@ -8,9 +8,9 @@ number, bounded memory.
 import torch
 from torch import Tensor
 
-CELL = 512  # points of a cell: its pairs with another cell stay in the cache of a core
-# exponents below this are left out where all pairs of two cells have them: e^-25 of a value is lost
-# in the rounding of float32, and 10^5 of them still are
+CELL = 512  # points per cell: the pairs with another cell fit in the cache of a core
+# pairs of cells are skipped where all exponents are below this: e^-25 of a value, and even the sum
+# of 10^5 of them, is below the rounding error of float32
 LARGEST_EXPONENT = 25.0
 
 
@@ -18,16 +18,16 @@ LARGEST_EXPONENT = 25.0
 def gaussian_filter(features: Tensor, values: Tensor, block: int | None = None) -> Tensor:
     """Exact Gaussian filter.
 
-    The kernel is symmetric: each block of it is computed once and serves both of its halves. Cost
-    N^2/2 exponentials and 2KN^2 multiplications, less what is too far apart to matter; 50,176
-    points (224 x 224) take seconds on a CPU and milliseconds on a GPU, 187,500 points (375 x 500)
-    are for GPUs.
+    The kernel is symmetric: each block is computed once and used for both halves. The cost is N^2/2
+    exponentials and 2KN^2 multiplications, less the pairs that are too far apart to matter; 50,176
+    points (224 x 224) take seconds on a CPU and milliseconds on a GPU; 187,500 points (375 x 500)
+    need a GPU.
 
     Args:
         features (Tensor): (N,d), divided by the standard deviations of the Gaussian.
         values (Tensor): (N,K).
-        block (int, optional): Points of one side of a block; memory is a few times its square.
-            Default :data:`CELL` on the CPU, 8192 elsewhere.
+        block (int, optional): Number of points along one side of a block; memory is a few times its
+            square. Default :data:`CELL` on the CPU, 8192 elsewhere.
 
     Returns:
         Tensor: (N,K), in the dtype of the features (float32 for half precision).
@@ -43,7 +43,9 @@ def gaussian_filter(features: Tensor, values: Tensor, block: int | None = None) 
 
 
 def _filter_blocks(features: Tensor, values: Tensor, block: int) -> Tensor:
-    """Blocks of points in their order: an accelerator is not asked where they lie."""
+    """Blocks of consecutive points: on an accelerator, their positions are not inspected, which
+    would force a synchronisation.
+    """
     parts, sources = features.split(block), values.split(block)
     sums = [torch.zeros_like(source) for source in sources]
     for i in range(len(parts)):
@@ -56,8 +58,8 @@ def _filter_blocks(features: Tensor, values: Tensor, block: int) -> Tensor:
 
 
 def _kernel(a: Tensor, b: Tensor) -> Tensor:
-    """``exp(-|a_i - b_j|^2 / 2)`` from coordinate differences: the expanded square loses all digits
-    where features are large.
+    """``exp(-|a_i - b_j|^2 / 2)`` from coordinate differences, since the expanded square loses all
+    digits where features are large.
     """
     distance = (a[:, None, 0] - b[:, 0]).square_()
     for dim in range(1, a.shape[1]):
@@ -95,8 +97,8 @@ def _filter_cells(features: Tensor, values: Tensor, size: int) -> Tensor:
 
 
 def _cells(features: Tensor, size: int) -> list[Tensor]:
-    """Indices of at most ``size`` points each: halves along the widest dimension, again and
-    again.
+    """Indices of at most ``size`` points each: the points are halved repeatedly along the widest
+    dimension.
     """
     finished, pending = [], [torch.arange(len(features))]
     while pending:

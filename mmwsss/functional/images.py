@@ -17,8 +17,8 @@ def denormalize(
 
     Args:
         images (Tensor): (B,3,H,W) or (3,H,W), ``(pixel - mean) / std``.
-        mean, std (sequence[float] | Tensor): Per channel, in grey levels 0..255; tensors of the
-            images' device save a copy to it.
+        mean, std (sequence[float] | Tensor): Per channel, in grey levels 0..255; tensors on the
+            device of the images avoid a copy.
         rounding (str, optional): ``'round'`` to whole grey levels in 0..255, ``'floor'`` truncates
             as the released MCC and CoSA codes do (some values come out one grey level low), None
             keeps fractions.

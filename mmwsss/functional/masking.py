@@ -21,7 +21,7 @@ def sample_key_masks(
     device: torch.device | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Random masks of square cells; every cell is hidden independently of the others.
+    """Random masks of square cells, each of which is hidden independently of the others.
 
     Args:
         batch (int): B.
@@ -37,7 +37,7 @@ def sample_key_masks(
         Tensor: (B,M,h,w) bool, True is hidden. A mask may hide everything or nothing.
 
     Raises:
-        ValueError: The cells do not fit the grid. The message names the sizes that do.
+        ValueError: The cells do not fit the grid. The message lists the sizes that do.
     """
     h, w = grid
     if scale < 1 or h % scale or w % scale:
@@ -57,7 +57,7 @@ def sample_key_masks(
 
 
 def object_roi(cams: Tensor, tags: Tensor, low: float = 0.25, high: float = 0.7) -> Tensor:
-    """Certainty with which a place belongs to a tagged object: 0 background, 1 uncertain, 2 object.
+    """Certainty that a position belongs to a tagged object: 0 background, 1 uncertain, 2 object.
 
     Args:
         cams (Tensor): (B,C,h,w) in about [0,1].
@@ -77,8 +77,8 @@ def visible_object_flags(roi: Tensor, key_masks: Tensor, min_object: float = 0.2
     Args:
         roi (Tensor): (B,h,w) from :func:`object_roi`.
         key_masks (Tensor): (B,M,h,w) bool, True is hidden.
-        min_object (float): Mean ``roi`` of the visible places, in [0,2], that a positive view
-            exceeds.
+        min_object (float): Threshold in [0,2] on the mean ``roi`` of the visible positions, which a
+            positive view exceeds.
 
     Returns:
         Tensor: (B,M) bool; a view that shows nothing is negative.

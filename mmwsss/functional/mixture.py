@@ -40,18 +40,18 @@ def fit_threshold(
 
     - ``'kmeans2'``: two Gaussians from an exact two-means split, EM to 1e-3, threshold where both
       are equally likely. The published histograms fit this best.
-    - ``'mle2'``: the same run to convergence (1e-8) from the 10th and 95th percentile.
+    - ``'mle2'``: the same fit, run to convergence (1e-8) from the 10th and the 95th percentile.
     - ``'released'``: three Gaussians of unit variance at minimum, median and maximum, EM to 1e-3,
       which then usually stops at the third iteration; thresholds are the largest value of the first
-      component and the smallest of the third. Never warm-started: what it returns depends on its
-      start.
+      component and the smallest of the third. It is never warm-started, because its result depends
+      on the start.
 
     Args:
         values (Tensor): Scores in [0,1], any shape; those at most ``floor`` are left out.
         mode (str): See above.
         counts (Tensor, optional): Number of occurrences of each value, for ascending values such as
-            :func:`bin_centres`: a histogram of 1024 bins gives thresholds within 1e-3, at a small
-            part of the cost.
+            :func:`bin_centres`: a histogram of 1024 bins gives thresholds within 1e-3 at a fraction
+            of the cost.
         floor (float): Scores up to this value are background anyway.
         components (int, optional): ``'released'`` with 2 returns one threshold, the largest value
             of the first component.
@@ -59,7 +59,7 @@ def fit_threshold(
 
     Returns:
         tuple[float] | None: One threshold; two (low, high) for ``'released'``. None where the fit
-        fails: no or constant values, EM that does not converge, a component that owns no value.
+        fails: no or constant values, EM that does not converge, or a component without values.
 
     Raises:
         ValueError: Unknown mode.
@@ -110,7 +110,7 @@ def histogram(values: Tensor, bins: int) -> Tensor:
     index = bin_of(values.flatten(), bins)
     if index.device.type == 'cpu':
         return torch.bincount(index, minlength=bins)
-    # bincount would ask an accelerator for the largest value
+    # bincount would read the largest value from an accelerator
     return index.new_zeros(bins).scatter_add_(0, index, torch.ones_like(index))
 
 
@@ -145,8 +145,8 @@ def fit_mixture(
         max_iters (int): Maximum number of iterations.
 
     Returns:
-        Mixture: With the number of iterations and whether they converged; components stay in the
-            order of the start.
+        Mixture: The result includes the number of iterations and whether they converged; components
+            stay in the order of the start.
     """
     # sufficient statistics are inner products with (1, x, x^2)
     powers = _powers(values)
@@ -187,7 +187,9 @@ def _as_mixture(
 
 
 def _expect_all(table: Tensor, values: Tensor) -> tuple[Tensor, float]:
-    """Shares (M,N) of the components in every value, and the log-likelihood of all values."""
+    """Responsibilities (M,N) of the components for every value, and the log-likelihood of all
+    values.
+    """
     logs = _log_densities(table, values)
     peak = logs.amax(0)
     share = logs.sub_(peak).exp_()
@@ -202,7 +204,7 @@ def _expect_all(table: Tensor, values: Tensor) -> tuple[Tensor, float]:
 
 
 def _expect_binned(table: Tensor, powers: Tensor, counts: Tensor) -> tuple[Tensor, float]:
-    """The same for a histogram, in as few operations as possible."""
+    """Responsibilities and log-likelihood for a histogram, in as few operations as possible."""
     logs = table @ powers
     peak = logs.amax(0)
     share = logs.sub_(peak).exp_()
@@ -254,7 +256,7 @@ def start_two_means(values: Tensor, counts: Tensor | None = None) -> Mixture:
     """
     values, order = values.sort()
     counts = torch.ones_like(values) if counts is None else counts[order]
-    # number, sum and sum of squares of the smallest values: all that a cluster needs
+    # number, sum and sum of squares of the smallest values determine the clusters
     mass, first, second = (torch.cumsum(counts * values**power, 0) for power in range(3))
     below, above = (mass[:-1], first[:-1]), (mass[-1] - mass[:-1], first[-1] - first[:-1])
     # least squares within the clusters = most squares between them; equal values stay together
@@ -283,7 +285,7 @@ def _quantile(values: Tensor, share: float, counts: Tensor | None = None) -> Ten
     into).
     """
     if counts is None:
-        # a selection and two passes in place of a sort
+        # a selection and two passes instead of a sort
         position = share * (len(values) - 1)
         rank = math.floor(position) + 1
         low = values.kthvalue(rank).values
@@ -305,8 +307,8 @@ def crossing(fit: Mixture) -> tuple[float, bool]:
         fit (Mixture): Two components, in any order.
 
     Returns:
-        tuple: threshold (float), and whether there is such a crossing; else the threshold is the
-            middle of the means.
+        tuple: Threshold (float), and whether such a crossing exists; otherwise the threshold is the
+            midpoint of the means.
     """
     low, high = sorted(range(2), key=fit.means.tolist().__getitem__)
     left, right = float(fit.means[low]), float(fit.means[high])
@@ -318,7 +320,7 @@ def crossing(fit: Mixture) -> tuple[float, bool]:
         roots = [] if b == 0 else [-c / b]
     else:
         inside = b * b - 4 * a * c
-        # the pair that does not subtract nearly equal numbers
+        # the form of the roots that does not subtract nearly equal numbers
         q = -0.5 * (b + math.copysign(math.sqrt(max(inside, 0.0)), b))
         # q is 0 only where both roots are
         pair = [q / a, c / q] if q else [q / a]
@@ -332,15 +334,15 @@ def released_thresholds(fit: Mixture, values: Tensor) -> tuple[float, ...] | Non
 
     Args:
         fit (Mixture): In the order of :func:`start_spread`.
-        values (Tensor): (N,) float64 that it was fitted to.
+        values (Tensor): (N,) float64 values of the fit.
 
     Returns:
-        tuple[float] | None: (low,) or (low, high); None where a component owns no value.
+        tuple[float] | None: (low,) or (low, high); None if a component has no values.
     """
     logs = values.new_tensor(_polynomials(*(column.tolist() for column in fit[:3]))) @ _powers(
         values
     )
-    # as `logs.argmax(0)`, which takes the first of equals, but much faster
+    # equivalent to `logs.argmax(0)`, which also picks the first of equal values, but much faster
     low = float(values.masked_fill(logs[0] < logs[1:].amax(0), -math.inf).amax())
     high = float(values.masked_fill(logs[-1] <= logs[:-1].amax(0), math.inf).amin())
     if math.isinf(low) or math.isinf(high):

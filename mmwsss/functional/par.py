@@ -23,9 +23,9 @@ from mmwsss.utils.transfer import send
 
 DILATIONS = (1, 2, 4, 8, 12, 24)
 _EPS = 1e-8
-# elements of one block of rows: in the cache; bounded memory
+# elements of one block of rows: they fit in the cache and bound the memory
 _CPU_BLOCK, _GPU_BLOCK = 1 << 19, 1 << 28
-_GPU_WEIGHT_BYTES = 1 << 30  # images whose weights are held at once on an accelerator
+_GPU_WEIGHT_BYTES = 1 << 30  # bytes of the weights that are held at once on an accelerator
 
 
 def neighbour_offsets(dilations: Sequence[int] = DILATIONS) -> list[tuple[int, int]]:
@@ -137,7 +137,7 @@ def par_propagate(
         weights (Tensor): (B,S,H,W) from :func:`par_weights`.
         masks (Tensor): (B,K,H,W); K may be 0.
         dilations (tuple[int]): As for the weights.
-        num_iters (int): Iterations; 0 returns the masks.
+        num_iters (int): Number of iterations; 0 returns the masks.
 
     Returns:
         Tensor: (B,K,H,W), new, dtype of the weights. No gradient flows.
@@ -161,7 +161,8 @@ def par_propagate(
 def _neighbour_table(height: int, width: int, dilations: Sequence[int]) -> Tensor:
     """Flat indices of the neighbours of every pixel, clamped to the border: (H*W,S) int32."""
     offsets = torch.tensor(neighbour_offsets(dilations), dtype=torch.int32)
-    # clamping repeats the border, as PAR pads; 32 bits, as the table is as large as S images
+    # clamping repeats the border, as the padding of PAR does; 32 bits, since the table is as large
+    # as S images
     y = (torch.arange(height, dtype=torch.int32)[:, None] + offsets[:, 0]).clamp_(0, height - 1)
     x = (torch.arange(width, dtype=torch.int32)[:, None] + offsets[:, 1]).clamp_(0, width - 1)
     return (y[:, None] * width + x).view(height * width, -1)
@@ -170,8 +171,8 @@ def _neighbour_table(height: int, width: int, dilations: Sequence[int]) -> Tenso
 def _propagate_gather(weights: Tensor, masks: Tensor, table: Tensor, num_iters: int) -> Tensor:
     """One fused gather-and-sum for an iteration of an image, for CPUs.
 
-    Next to 48 short additions per iteration it is faster, and far less disturbed on a shared
-    machine: threads meet once, not 48 times.
+    It is faster than 48 short additions per iteration, and far less sensitive to other load on a
+    shared machine, because the threads synchronise once instead of 48 times.
     """
     batch, channels, height, width = masks.shape
     refined = []
@@ -218,7 +219,7 @@ def pixel_adaptive_refinement(
         masks (Tensor): (B,K,h,w); resized to (H,W) first (bilinear, align_corners True) when the
             sizes differ.
         dilations (tuple[int]): Distances of the rings of 8 neighbours.
-        num_iters (int): Iterations (10; AFA on COCO 15).
+        num_iters (int): Number of iterations (10; AFA on COCO uses 15).
         **kernel: Keyword arguments of :func:`par_weights`.
 
     Returns:
@@ -237,12 +238,12 @@ def pixel_adaptive_refinement(
         masks = F.interpolate(masks, size=images.shape[-2:], mode='bilinear', align_corners=True)
     if num_iters == 0:
         return masks.clone()
-    # image after image: the weights of one are in memory, and close to the caches
+    # image by image: only the weights of one are held, close to the caches
     height, width = images.shape[-2:]
     table, step = None, 1
     if images.device.type == 'cpu':
         table = _neighbour_table(height, width, dilations)
-    else:  # as many images as fit: fewer launches
+    else:  # as many images as fit, for fewer launches
         image_bytes = 8 * len(dilations) * height * width * images.element_size()
         step = max(1, _GPU_WEIGHT_BYTES // image_bytes)
     refined = []

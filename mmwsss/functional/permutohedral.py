@@ -19,8 +19,8 @@ NO_VERTEX = (1 << 63) - 1  # key of a row that no vertex occupies
 
 
 class Lattice(NamedTuple):
-    """Positions of N points of d features on the lattice; M rows for vertices: as many as are
-    occupied on a CPU, as many as there can be, N (d+1), elsewhere.
+    """Positions of N points of d features on the lattice. M is the number of rows for vertices: the
+    occupied vertices on a CPU, the maximum number N (d+1) elsewhere.
 
     Attributes:
         vertex: (N,d+1) int32, row of each of the d+1 vertices around a point; 0 is the empty
@@ -47,15 +47,16 @@ def build_lattice(features: Tensor) -> Lattice:
 
     Args:
         features (Tensor): (N,d), divided by the standard deviations of the Gaussian; or (B,N,d),
-            the points of B images: those of one never meet those of another, and the lattice is
-            that of (B*N,d) points.
+            the points of B images: points of different images never interact, and the lattice has
+            (B*N,d) points.
 
     Returns:
-        Lattice: For :func:`filter_lattice`; serves any number of filterings.
+        Lattice: Input of :func:`filter_lattice`, which can be reused for any number of filterings.
 
     Raises:
         ValueError: The features span too many standard deviations for 63-bit vertex keys. On an
-            accelerator, which would have to be waited for, filtering gives NaN instead.
+            accelerator, where this check would force a synchronisation, filtering gives NaN
+            instead.
     """
     features = features if features.dtype == torch.float64 else features.float()
     images = len(features) if features.dim() == 3 else 1
@@ -112,14 +113,14 @@ def build_lattice(features: Tensor) -> Lattice:
     keys.add_(torch.arange(axes, device=device) * stride.sum()).add_(
         ((base - low) * stride).sum(1, keepdim=True)
     )
-    if images > 1:  # each image has a range of keys of its own
+    if images > 1:  # each image has a separate range of keys
         image = torch.arange(images, device=device).repeat_interleave(num_points // images)
         keys.add_((image * span.prod())[:, None])
     keys, order = torch.sort(keys.flatten(), stable=True)
     first = torch.ones_like(keys, dtype=torch.bool)
     first[1:] = keys[1:] != keys[:-1]
     row = first.cumsum(0)
-    # an accelerator is not asked how many vertices there are: rows for as many as there can be
+    # on an accelerator, the number of vertices is not read back: rows are allocated for the maximum
     count = int(row[-1]) if device.type == 'cpu' else len(keys)
     unique = keys.new_full((count,), NO_VERTEX).scatter_(0, row - 1, keys)
     vertex = torch.empty_like(row).scatter_(0, order, row).view(num_points, axes)
@@ -127,7 +128,7 @@ def build_lattice(features: Tensor) -> Lattice:
     start = torch.searchsorted(row, rows[1:].to(row.dtype))
     offset = F.pad(start, (1, 0))
     splat_point = order // axes
-    if device.type != 'cpu':  # nor whether keys overflow: the result then is NaN
+    if device.type != 'cpu':  # nor is the overflow of keys read back: the result is then NaN
         fits = images * span.double().prod() < 2.0**62
         barycentric = torch.where(fits, barycentric, torch.nan)
 
@@ -141,7 +142,7 @@ def build_lattice(features: Tensor) -> Lattice:
         position = torch.searchsorted(unique, wanted).clamp_(max=count - 1)
         neighbour = torch.where(unique[position] == wanted, position + 1, 0)
         blur[axis, 1:, 1] = neighbour
-        # rows without a neighbour write to the empty vertex, which has none
+        # rows without a neighbour write to the empty vertex, which has no neighbours
         blur[axis, :, 2].scatter_(0, neighbour, rows[1:])
         blur[axis, 0, 2] = 0
     return Lattice(

@@ -1,4 +1,6 @@
-"""Label regions as polygons and back: outlines of pixels, holes joined to their outer ring."""
+"""Conversion between label regions and polygons: outlines of pixels, with holes joined to their
+outer ring.
+"""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -46,7 +48,8 @@ def connected_regions(mask: NDArray[np.uint8], min_area: int = 1) -> Iterator[Re
 
 
 def region_to_polygon(region: Region, tolerance: float = 0.0) -> NDArray[np.float64]:
-    """Outline of a region as one polygon; holes are joined to the outer ring by a cut of no width.
+    """Outline of a region as one polygon; holes are joined to the outer ring by a cut of zero
+    width.
 
     Without simplification the pixels whose centres lie inside the polygon are exactly those of the
     region.
@@ -66,14 +69,14 @@ def region_to_polygon(region: Region, tolerance: float = 0.0) -> NDArray[np.floa
     parents = hierarchy[0][:, 3]
     outer = rings[int(np.flatnonzero(parents < 0)[0])]
     holes = [ring for ring, parent in zip(rings, parents) if parent >= 0 and len(ring) > 2]
-    # from the left, so that the cut of a hole cannot cross one that is joined later
+    # holes are joined from the left, so that a cut cannot cross a hole that is joined later
     for hole in sorted(holes, key=lambda ring: ring[:, 0].min()):
         outer = _join(outer, hole)
     return (outer + 0.5) / _SCALE + (region.left, region.top)
 
 
 def _simplified(ring: Any, tolerance: float) -> NDArray[np.float64]:
-    """(P,2) points of a ring of cv2, with fewer points where that stays within ``tolerance``."""
+    """(P,2) points of a ring of OpenCV, simplified within ``tolerance``."""
     if tolerance > 0:
         shorter = cv2.approxPolyDP(ring, tolerance, True)
         ring = shorter if len(shorter) > 2 else ring
@@ -93,11 +96,12 @@ def fill_polygon(
 ) -> NDArray[np.uint8]:
     """Write ``label`` to the pixels of ``mask`` (H,W) whose centres lie inside a polygon.
 
-    Even-odd rule, so that a hole joined to its ring stays open. Changed in place and returned.
+    The even-odd rule keeps a hole that is joined to its ring open. The mask is changed in place and
+    returned.
 
     Args:
         mask (array): (H,W) uint8.
-        polygon (array): (P,2) x and y in pixels; points outside of the image are allowed.
+        polygon (array): (P,2) x and y in pixels; points outside the image are allowed.
         label (int): 0..255.
     """
     height, width = mask.shape

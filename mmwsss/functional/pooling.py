@@ -41,7 +41,7 @@ def global_weighted_ranking_pool(maps: Tensor, decay: float = 0.996) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _ranking_weights(num_values: int, decay: float, device: torch.device) -> Tensor:
-    # kept for training too, whatever mode the first call ran in
+    # usable in training even if the first call ran in inference mode
     with torch.inference_mode(False):
         weights = decay ** torch.arange(num_values, dtype=torch.float64)
         return send((weights / weights.sum()).float(), device)

@@ -1,14 +1,14 @@
-"""Precision of what is computed outside of mixed precision."""
+"""Precision of computations that run outside of mixed precision."""
 
 import torch
 from torch import Tensor
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """Half precision becomes float32; float64, as of ``model.double()``, stays.
+    """Convert half precision to float32; float64, as after ``model.double()``, is kept.
 
     Args:
-        values (Tensor): Of any floating type.
+        values (Tensor): Values of any floating-point type.
 
     Returns:
         Tensor: The same values in float32 or float64.

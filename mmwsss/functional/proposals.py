@@ -1,5 +1,5 @@
-"""Score maps and label maps made to follow the outlines of regions: superpixels, or the masks of a
-generator such as SAM.
+"""Alignment of score maps and label maps with the outlines of regions: superpixels, or the masks of
+a generator such as SAM.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ def segment_shares(labels: Tensor, segments: Tensor, num_labels: int) -> Tensor:
         )
     ids = segments.flatten().long()
     count = int(ids.max()) + 1 if ids.numel() else 0
-    # one entry for each pair of segment and label: floating point sums would take ten times as long
+    # one entry for each pair of segment and label: floating-point sums take ten times as long
     pairs = ids * num_labels + labels.flatten()
     counts = torch.bincount(pairs, minlength=count * num_labels).view(count, num_labels).T.float()
     shares = counts / counts.sum(0).clamp(min=1)

@@ -1,7 +1,7 @@
-"""From activation maps to label maps: 0 background, 255 ignore, class c (0-based) is label c+1.
+"""Label maps from activation maps: 0 background, 255 ignore, class c (0-based) is label c+1.
 
-Boxes are (B,4) integers y0, y1, x0, x1 in pixels of the map: the part of a padded crop that is
-image. Labels outside are 255.
+Boxes are (B,4) integers y0, y1, x0, x1 in pixels of the map: the part of a padded crop that the
+image covers. Labels outside are 255.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,10 +29,10 @@ def class_labels(classes: Tensor) -> Tensor:
 
 
 def to_class_ids(slots: Tensor, classes: Tensor) -> Tensor:
-    """Labels that count the maps of a stack (0, 1..K, 255) as labels of the data set.
+    """Convert labels that index the maps of a stack (0, 1..K, 255) to labels of the data set.
 
     Args:
-        slots: Integers: of any shape, or (B,...) where every image has classes of its own.
+        slots: Integers of any shape, or (B,...) if the classes differ between images.
         classes: 0-based class of each map: (K,), or (B,K).
 
     Returns:
@@ -57,7 +57,7 @@ def box_mask(boxes: Tensor, size: Sequence[int]) -> Tensor:
         Tensor: (B,H,W) bool.
     """
     y0, y1, x0, x1 = boxes.long().view(-1, 4, 1, 1).unbind(1)
-    # coordinates of pixels on axes of their own broadcast against the B corners
+    # pixel coordinates on separate axes broadcast against the B corners
     y = torch.arange(size[0], device=boxes.device).view(1, -1, 1)
     x = torch.arange(size[1], device=boxes.device).view(1, 1, -1)
     return (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
@@ -68,7 +68,7 @@ def boxes_on_grid(boxes: Tensor, size: Sequence[int], grid: Sequence[int]) -> Te
     touch.
     """
     height, width = size
-    # starts are rounded down and ends up (-(-a // b)), so that a cell that is touched counts
+    # starts are rounded down and ends up (-(-a // b)), so that every cell that is touched counts
     rows = torch.stack([boxes[:, 0] * grid[0] // height, -(-boxes[:, 1] * grid[0] // height)], 1)
     columns = torch.stack([boxes[:, 2] * grid[1] // width, -(-boxes[:, 3] * grid[1] // width)], 1)
     return torch.cat([rows, columns], 1)
@@ -97,8 +97,8 @@ def cam_to_label(
     """Labels by thresholds (MCC Eq. 11, CoSA Eq. 3; ToCo).
 
     Mode A (no ``high`` and ``low``): the best present class, background where its value is at most
-    ``background``. Mode B: besides, ignore where the value is at most ``high`` and background where
-    it is at most ``low``.
+    ``background``. Mode B: in addition, ignore where the value is at most ``high`` and background
+    where it is at most ``low``.
 
     Args:
         cams (Tensor): (B,C,H,W) in [0,1].
@@ -129,7 +129,7 @@ def labels_eq16(
         refined (Tensor): (B,C,H,W), for example from PAR; only present classes count.
         tags (Tensor): (B,C) multi-hot; an image without tags becomes background.
         low, high (float): alpha_1 and alpha_2. PAR with its literal kernel scales maps by 1.105
-            before they come here.
+            before this function.
         boxes (Tensor, optional): (B,4), see the module.
 
     Returns:
@@ -164,7 +164,7 @@ def present_slots(tags: Tensor, num_slots: int | None = None) -> tuple[Tensor, T
 
 
 def most_tags(tags: Tensor) -> int:
-    """The largest number of tags of an image, of tags (B,C) on the host."""
+    """Largest number of tags of an image, from tags (B,C) on the host."""
     return int((tags > 0).sum(1).max()) if tags.numel() else 0
 
 
@@ -187,7 +187,7 @@ def labels_two_pass(
     For each threshold: softmax over [threshold, present classes], refinement, argmax. Class where
     the high run predicts one, background where both runs do, else ignore. The weights of PAR depend
     on the image only and it treats all channels equally, so that both runs of all images are one
-    call; channels of absent classes are left out, shorter images are filled up with zeros.
+    call; channels of absent classes are left out, and images with fewer classes are zero-padded.
 
     Args:
         images (Tensor | None): (B,3,H,W), any linear scale; only ``par`` reads them.

@@ -69,8 +69,8 @@ def random_walks(
     full_border: bool = False,
     offsets: Sequence[Offset] | None = None,
 ) -> list[Tensor]:
-    """:func:`random_walk` with several numbers of steps: one transition matrix, one walk that is
-    looked at on its way.
+    """:func:`random_walk` with several numbers of steps: one walk with one transition matrix, whose
+    intermediate states are returned.
 
     Args:
         affinity, x, radius, beta, full_border, offsets: See :func:`random_walk`.
@@ -96,9 +96,10 @@ def random_walks(
         return [x.clone() for _ in num_steps]
     maps = x if x.dim() == 4 else x[None]
     batch, classes, height, width = maps.shape
-    # other devices lack the sparse product
+    # other devices do not implement the sparse product
     device = x.device if x.device.type in ('cpu', 'cuda') else torch.device('cpu')
-    # float32 drifts by 2e-4 in 256 steps; on a CPU float64 costs nothing beside the indices
+    # float32 drifts by 2e-4 in 256 steps; on a CPU the cost of float64 is negligible next to the
+    # indices
     dtype = torch.float64 if x.dtype == torch.float64 or device.type == 'cpu' else torch.float32
     affinity = affinity.reshape(batch, len(offsets), affinity.shape[-1]).to(device, dtype)
     transition = _transition_matrix(affinity, (height, width), radius, beta, full_border, offsets)

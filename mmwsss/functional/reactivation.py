@@ -132,7 +132,7 @@ def token_labels(
         filled (Tensor): (B,K) bool, maps that count.
         grid (tuple[int]): (h',w') patches.
         par (Callable, optional): ``(images, maps) -> maps``; None: no refinement.
-        mode (str): ``'eq16'``: class above ``high``, background below ``low``, ignored between;
+        mode (str): ``'eq16'``: class above ``high``, background below ``low``, ignored in between;
             ``'two_pass'``: both thresholds compete with the maps in a softmax before the refinement
             (AFA and version 1; see :func:`labels_two_pass`).
         low, high (float): alpha_1 and alpha_2.
@@ -140,7 +140,7 @@ def token_labels(
 
     Returns:
         Tensor: (B,h',w') int64, map k is label k + 1, 0 background, 255 ignored. An image without
-            any map is ignored, because nothing is known about its pairs.
+            any map is ignored, because its pairs are unlabelled.
     """
     if mode not in ('eq16', 'two_pass'):
         raise ValueError(f"label mode must be 'eq16' or 'two_pass', got {mode!r}")
@@ -183,8 +183,8 @@ def _sample(maps: Tensor, rows: Tensor, columns: Tensor, size: Sequence[int]) ->
 
 
 class PairCounts(NamedTuple):
-    """One-hot labels (B,N,Y) of the Y labels that can occur, valid patches (B,N,1), and numbers of
-    pairs (B,).
+    """One-hot labels (B,N,Y) of the Y labels that can occur, valid patches (B,N,1), and the number
+    of pairs (B,).
     """
 
     one_hot: torch.Tensor
@@ -205,8 +205,8 @@ def pair_counts(
     Args:
         labels (Tensor): (B,h,w) integers, 255 ignored; compared within an image only.
         dtype (torch.dtype): Data type of the result.
-        names (Tensor, optional): (Y,) labels that can occur, without 255; by default the device is
-            asked which do.
+        names (Tensor, optional): (Y,) labels that can occur, without 255; by default they are read
+            from the device.
 
     Returns:
         PairCounts
@@ -269,7 +269,8 @@ def hellinger_statistics(affinity: Tensor) -> tuple[Tensor, Tensor]:
     single row.
     """
     distances = hellinger_distances(affinity)
-    # symmetric with a zero diagonal: the sums over the matrix hold each pair twice, as the count
+    # symmetric with a zero diagonal: the sums over the matrix count each pair twice, and so does
+    # the count
     count = max(distances.shape[-1] * (distances.shape[-1] - 1), 1)
     mean = distances.sum((-2, -1)) / count
     # the mean square less the squared mean is negative where rounding exceeds the variance

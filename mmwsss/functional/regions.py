@@ -11,7 +11,8 @@ class Region(NamedTuple):
     """A connected region (8 neighbours) of a map.
 
     Attributes:
-        box (tuple[int, int, int, int]): First and, exclusive, last row; the same of the columns.
+        box (tuple[int, int, int, int]): First and (exclusive) last row, then the same for the
+            columns.
         peak (tuple[int, int]): Row and column of the largest value.
     """
 
@@ -26,7 +27,7 @@ class Region(NamedTuple):
 
 
 def find_regions(plane: Tensor, threshold: float) -> list[Region]:
-    """Regions where a map exceeds a share of its maximum, from the top left.
+    """Regions where a map exceeds a fraction of its maximum, ordered from the top left.
 
     Args:
         plane (Tensor): (H,W), its minimum 0.

@@ -7,21 +7,21 @@ background threshold: foreground from xi on.
 import torch
 from torch import Tensor
 
-XI_RANGE = (0.05, 0.95)  # at 0 and 1 one side has no width
+XI_RANGE = (0.05, 0.95)  # at 0 and 1 one side has zero width
 
 
 def reliability(
     confidence: Tensor, threshold: float | Tensor, *, alpha: float = 0.8, beta: float = 1.0
 ) -> Tensor:
-    """Reciprocal of the perplexity ``(-log(alpha d))^beta``, where d is how far nu is from xi, as a
-    share of what is possible on its side.
+    """Reciprocal of the perplexity ``(-log(alpha d))^beta``, where d is the distance of nu from xi,
+    as a fraction of the largest distance on its side.
 
-    Work with this, not with the perplexity: it is 0, not infinite, at nu = xi.
+    Use this instead of the perplexity: it is 0, not infinite, at nu = xi.
 
     Args:
         confidence (Tensor): nu, any shape, in [0,1].
         threshold (float | Tensor): xi, clipped to [0.05, 0.95].
-        alpha (float): In (0,1). From 1 on perplexities would be 0 or negative.
+        alpha (float): In (0,1). With 1 or more, perplexities would be 0 or negative.
         beta (float): Positive.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Less memory in training: an activation that is computed again when the gradient needs it."""
+"""Memory saving in training: an activation that is recomputed in the backward pass."""
 
 from typing import Any
 
@@ -39,17 +39,18 @@ class _GeluLinear(torch.autograd.Function):
 def gelu_linear(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, *, approximate: str = 'none'
 ) -> Tensor:
-    """``linear(gelu(x))``, where the backward pass computes the GELU again instead of keeping it.
+    """``linear(gelu(x))``, where the backward pass recomputes the GELU instead of keeping it.
 
-    The GELU keeps ``x`` for its own gradient and its output is as large as ``x``: half of the
-    memory of a feed-forward network, for one elementwise operation more. Value and gradients are
-    those of the plain calls, under autocast too. Compiles without a graph break.
+    The GELU keeps ``x`` for its own gradient and its output is as large as ``x``: this saves half
+    of the memory of a feed-forward network at the cost of one additional elementwise operation.
+    Value and gradients are those of the plain calls, under autocast too. Compiles without a graph
+    break.
 
     Args:
         x (Tensor): (...,D).
         weight (Tensor): (E,D).
         bias (Tensor, optional): (E,).
-        approximate (str): Of :func:`torch.nn.functional.gelu`.
+        approximate (str): Approximation of :func:`torch.nn.functional.gelu`.
 
     Returns:
         Tensor: (...,E).

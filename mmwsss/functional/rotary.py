@@ -42,10 +42,11 @@ def rotary_table(
     Args:
         grid (Sequence[int]): (h,w).
         width (int): d, width of a head, a multiple of 4.
-        rule (RotaryRule): Of the network.
-        others (tuple[int, int]): Numbers of tokens before and after the patches, which stay as they
-            are.
-        like (Tensor, optional): Gives device and type, at least float32.
+        rule (RotaryRule): Rule of the network.
+        others (tuple[int, int]): Numbers of tokens before and after the patches, which are not
+            rotated.
+        like (Tensor, optional): Tensor that determines the device and the data type, at least
+            float32.
 
     Returns:
         Tensor: (2,T+h*w+R,d).
@@ -82,7 +83,7 @@ def rotate(x: Tensor, table: Tensor, rule: RotaryRule) -> Tensor:
     Args:
         x (Tensor): (...,S,d).
         table (Tensor): (2,S,d), or with axes that broadcast to those of ``x`` in between.
-        rule (RotaryRule): That of the table.
+        rule (RotaryRule): Rule of the table.
 
     Returns:
         Tensor: (...,S,d) in the type of ``x``.

@@ -1,8 +1,8 @@
-"""What maps and photos say about the background threshold without any mask.
+"""Statistics of maps and photos for choosing the background threshold without masks.
 
-For every threshold of a grid: the share of the pixels that are foreground, the share of the tags
-that keep an area, and how well the cut separates the colours of the photo (the between-class
-variance of Otsu, 1979, of colours where Otsu has grey values).
+The statistics at every threshold of a grid are the share of the pixels that are foreground, the
+share of the tags that keep an area, and the separation of the colours of the photo (the
+between-class variance of Otsu, 1979, of colours where Otsu has grey values).
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class SurveyCurves(NamedTuple):
 
 
 class ThresholdSurvey:
-    """Adds up photos one by one.
+    """Accumulates the statistics photo by photo.
 
     Args:
         thresholds: Ascending, in (0,1).
@@ -48,7 +48,7 @@ class ThresholdSurvey:
         """Add a photo with tags.
 
         Args:
-            cams: (K,H,W) maps in [0,1] of its tags, K >= 1.
+            cams: (K,H,W) maps of its tags in [0,1], K >= 1.
             image: (H,W,3) uint8.
         """
         winner, score = cams.argmax(0), cams.max(0).astype(np.float64)
@@ -65,10 +65,10 @@ class ThresholdSurvey:
         self.num_tags += len(cams)
 
     def curves(self) -> SurveyCurves:
-        """Means of everything that was added.
+        """Means over all photos that were added.
 
         Raises:
-            ValueError: Nothing was.
+            ValueError: No photo has been added.
         """
         if not self.num_photos:
             raise ValueError('no photo has a map: a threshold needs photos with tags')
@@ -97,6 +97,6 @@ def _contrast(bins: NDArray[np.int64], image: NDArray[np.uint8], count: int) -> 
     between = np.zeros(count)
     for channel in range(3):
         between += _above(bins, count, pixels[:, channel]) ** 2
-    # the sums of both sides are opposite, for the mean is zero
+    # the sums of the two sides are opposite, because the mean is zero
     weight = np.where((front > 0) & (back > 0), front * back, np.inf) / bins.size
     return between / weight / total

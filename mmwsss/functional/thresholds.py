@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .confusion import ClassAreas, class_iou, false_rates, mean_over_classes, shift_labels
 
-OFFICIAL_THRESHOLDS = tuple(step / 100 for step in range(60))  # MCTformer; ACR goes on to 0.99
+OFFICIAL_THRESHOLDS = tuple(step / 100 for step in range(60))  # MCTformer; ACR continues to 0.99
 
 
 class SweepCurves(NamedTuple):
@@ -34,7 +34,8 @@ def make_thresholds(thresholds: Sequence[float]) -> Tensor:
     """Check thresholds and round them to float32, the precision in which CAMs are compared.
 
     Raises:
-        ValueError: None given, a negative or non-finite one, or not ascending.
+        ValueError: There are no thresholds, one is negative or not finite, or they are not
+            ascending.
     """
     result = torch.as_tensor(thresholds, dtype=torch.float32)
     if result.ndim != 1 or not len(result):
@@ -60,8 +61,8 @@ def sweep_counts(
         cams (Tensor): (K,H,W) of the K present classes, >= 0, compared as float32; K may be 0.
         keys (Sequence[int]): K different class ids, 0-based without background.
         gt (Tensor): (H,W) integer labels, 0 background.
-        thresholds (Tensor | Sequence[float]): n ascending values >= 0; a tensor is taken as checked
-            by :func:`make_thresholds`.
+        thresholds (Tensor | Sequence[float]): n ascending values >= 0; a tensor is assumed to be
+            checked by :func:`make_thresholds`.
         num_classes (int): C+1, background included.
         ignore_index (int): Label of pixels that are left out.
 
@@ -150,12 +151,12 @@ def select_threshold(
     Args:
         miou (Tensor): (n,) mIoU at each threshold.
         rule (str | float): ``'best'`` of the sweep, the lowest of equals; ``'greedy'`` stops at the
-            first threshold that does not improve, as MCTformer's script (a plateau ends it); a
-            number: that threshold.
+            first threshold that does not improve, as in MCTformer's script (a plateau ends the
+            search); a number selects that threshold.
         thresholds (Tensor, optional): (n,) float32, needed for a number.
 
     Raises:
-        ValueError: Unknown rule, or a number that is not a threshold of the sweep.
+        ValueError: The rule is unknown, or the number is not a threshold of the sweep.
     """
     if rule == 'best':
         return int(torch.nonzero(miou == miou.max())[0])

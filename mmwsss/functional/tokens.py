@@ -1,5 +1,5 @@
-"""Class tokens and position embeddings: from one image token to C class tokens, from one grid to
-another.
+"""Conversion of class tokens and position embeddings: from one image token to C class tokens, and
+from one grid to another.
 """
 
 import torch
@@ -25,9 +25,9 @@ def resize_grid(
         mode (str): ``'bicubic'`` (a=-0.75) or ``'bilinear'``, both with align_corners=False; or
             ``'nearest'``, which copies each cell to a block and needs an exact integer multiple.
         offset (float): Sampling scale becomes ``(new + offset) / old`` instead of ``new / old``:
-            the rule that the released weights of MCTformer V1 and V2 were trained with (0.1).
-        antialias (bool): Low-pass filter of timm and of DINOv2 with registers; it has its own cubic
-            coefficient, so that enlarged grids differ too.
+            the rule with which the released weights of MCTformer V1 and V2 were trained (0.1).
+        antialias (bool): Low-pass filter of timm and of DINOv2 with registers; it uses a different
+            cubic coefficient, so that enlarged grids differ too.
 
     Returns:
         Tensor: (1,new_h*new_w,D) in the dtype of ``grid``.
@@ -78,7 +78,7 @@ def resize_position_embedding(
 
 
 def repeat_class_token(token: Tensor, num_tokens: int) -> Tensor:
-    """Repeat a pre-trained class token or its position (1,1,D) to (1,num_tokens,D); all copies
-    start out identical.
+    """Repeat a pre-trained class token or its position (1,1,D) to (1,num_tokens,D); all copies are
+    initially identical.
     """
     return token.repeat(1, num_tokens, 1)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-View = str | Sequence[str]  # a step, or steps in the order in which they are applied
+View = str | Sequence[str]  # a step, or several in the order of their application
 
 VIEW_STEPS = ('hflip', 'vflip', 'rot90', 'rot180', 'rot270', 'transpose', 'resize')
 SWAPPING_STEPS = ('rot90', 'rot270', 'transpose')  # an h x w grid becomes w x h
@@ -47,8 +47,8 @@ def view_steps(view: View) -> tuple[str, ...]:
 
 
 def view_grid(grid: Sequence[int], view: View) -> tuple[int, int]:
-    """Grid (h',w') of a view of an image with ``grid`` (h,w); ``'resize'`` is not known here and
-    leaves it as it is.
+    """Grid (h',w') of a view of an image with ``grid`` (h,w); ``'resize'`` has no effect here,
+    because its size is unknown.
     """
     swaps = sum(step in SWAPPING_STEPS for step in view_steps(view))
     h, w = grid
@@ -195,8 +195,8 @@ def undo_on_keys(
             of ``attention``.
         grid_of_view (tuple[int], optional): (h',w'); needed with ``'resize'``, else it follows from
             ``grid``.
-        mass_preserving (bool): Multiply by N'/N: a row then keeps its sum, about, where the view
-            has more or fewer keys.
+        mass_preserving (bool): Multiply by N'/N: a row then approximately keeps its sum where the
+            view has more or fewer keys.
 
     Returns:
         Tensor: (...,N).
@@ -269,8 +269,8 @@ def undo_on_attention(
 ) -> Tensor:
     """Undo a view on a whole attention matrix, class tokens first: f^-1 of ACR.
 
-    Class tokens have no place in the image: among themselves they stay, their rows are undone on
-    the keys, their columns on the queries.
+    Class tokens have no position in the image: their block is unchanged, their rows are undone on
+    the keys, and their columns on the queries.
 
     Args:
         attention (Tensor): (...,T+N',T+N').
@@ -308,8 +308,8 @@ def _undo_each(
     grid_of_view: Sequence[int] | None,
     mass_preserving: bool,
 ) -> Tensor:
-    """Undo the view of each sample: at once where all are the same or permutations, else one by
-    one.
+    """Undo the view of each sample, in one operation where all views are the same or permutations,
+    otherwise one by one.
     """
     if len(views) != len(attention):
         raise ValueError(f'{len(attention)} samples need as many views, got {len(views)}')

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LAST_EDGES = (1.0, 2.0, 3.0)  # a score of exactly 1 gets a bin of its own
+LAST_EDGES = (1.0, 2.0, 3.0)  # a score of exactly 1 has a separate bin
 
 
 class WSOLScores(NamedTuple):
@@ -16,7 +16,7 @@ class WSOLScores(NamedTuple):
 
     pxap: float
     piou: float  # at the best threshold
-    threshold: float  # where pIoU is reached; a pixel is object from it on
+    threshold: float  # threshold of pIoU; a pixel at or above it is object
     precision: torch.Tensor  # (n,), 0 where nothing is predicted; thresholds ascend
     recall: torch.Tensor  # (n,)
     iou: torch.Tensor  # (n,)
@@ -26,7 +26,7 @@ def wsol_edges(interval: float = 0.001) -> Tensor:
     """Edges of the histogram, float64: 0, ``interval``, ... below 1, then 1, 2, 3.
 
     Raises:
-        ValueError: An interval outside (0,1).
+        ValueError: The interval is outside (0,1).
     """
     if not 0 < interval < 1:
         raise ValueError(f'the interval of thresholds is between 0 and 1, got {interval}')
@@ -34,18 +34,17 @@ def wsol_edges(interval: float = 0.001) -> Tensor:
 
 
 def score_map(cam: Tensor, size: Sequence[int]) -> Tensor:
-    """A class activation map as the protocol takes it.
+    """Convert a class activation map to the form that the protocol expects.
 
     Args:
         cam (Tensor): (h,w).
         size (tuple): (H,W) to resize to, with the bicubic kernel of OpenCV.
 
     Returns:
-        Tensor: (H,W) float64 in [0,1], stretched to it; 0 everywhere if the map is constant or not
-            finite.
+        Tensor: (H,W) float64, scaled to [0,1]; 0 everywhere if the map is constant or not finite.
     """
     cam = cam.double()
-    # before the resize, whose rounding would be stretched
+    # checked before the resize, whose rounding errors would be amplified
     if not bool(cam.isfinite().all()) or bool(cam.amin() == cam.amax()):
         return cam.new_zeros(size)
     if tuple(cam.shape) != tuple(size):

@@ -1,4 +1,4 @@
-"""Everything that holds parameters."""
+"""Networks, losses and all other modules with parameters."""
 
 from mmwsss.utils.compat import count_accuracy_on_device
 

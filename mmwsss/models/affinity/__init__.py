@@ -1,4 +1,4 @@
-"""Networks that learn which neighbouring cells belong together: PSA and IRN."""
+"""Networks that predict the affinity of neighbouring cells: PSA and IRN."""
 
 from .base import AffinityPropagator
 from .irn import IRNet

@@ -1,5 +1,5 @@
-"""Base of the networks that learn which neighbouring cells belong together, and spread class
-activation maps accordingly.
+"""Base class of the networks that learn the affinity of neighbouring cells and propagate class
+activation maps with it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from mmwsss.utils.transfer import send
 
 
 class AffinityPropagator(BaseModel):
-    """Common part of PSA and IRN: the trunk and the three forward modes. A subclass implements
+    """Common part of PSA and IRN: the trunk and the three forward modes. Subclasses implement
     ``features``, ``loss`` and ``propagate``.
 
     Args:
@@ -34,7 +34,7 @@ class AffinityPropagator(BaseModel):
         init_cfg (dict, optional): Initialisation.
 
     Raises:
-        ValueError: Channels or strides are not known.
+        ValueError: Channels or strides are unknown.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class AffinityPropagator(BaseModel):
             dict of losses, list of samples, or what ``features`` returns.
 
         Raises:
-            ValueError: Unknown mode.
+            ValueError: The mode is unknown.
         """
         if mode == 'loss':
             return self.loss(inputs, data_samples or [])
@@ -167,7 +167,7 @@ class AffinityPropagator(BaseModel):
         network.
 
         Raises:
-            ValueError: They differ in size.
+            ValueError: Image and maps differ in size.
         """
         fits = image.dim() in (3, 4) and (
             (*image.shape[:-3], *image.shape[-2:]) == (*cams.shape[:-3], *cams.shape[-2:])
@@ -182,7 +182,7 @@ class AffinityPropagator(BaseModel):
 
     @contextmanager
     def inference(self) -> Iterator[Any]:
-        """Evaluation mode without gradients; every module has its mode back afterwards."""
+        """Evaluation mode without gradients; the mode of every module is restored afterwards."""
         training = [module for module in self.modules() if module.training]
         for module in training:
             module.training = False

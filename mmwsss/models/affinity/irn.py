@@ -31,8 +31,9 @@ class IRNet(AffinityPropagator):
 
     The trunk is frozen, in evaluation mode and without gradients, unless ``freeze_trunk=False``;
     only the heads train. The affinity of two cells is 1 - the largest boundary probability on the
-    line between them. Semantic masks need the boundary head alone: the displacement head shares
-    nothing trainable with it. Released weights (``res50_irn.pth``) load by their own names.
+    line between them. Semantic masks need the boundary head alone: the displacement head shares no
+    trainable parameters with it. Released weights (``res50_irn.pth``) load under their original
+    names.
 
     Args:
         backbone (dict, optional): Config of any backbone that returns a tuple of maps; default
@@ -40,16 +41,16 @@ class IRNet(AffinityPropagator):
         with_displacement (bool): Also train displacement vectors (instance masks).
         edge_channels (int): Width of the boundary head per feature map.
         radius (int): Neighbourhood in cells during training.
-        freeze_trunk (bool): False trains the trunk too, for one that starts from random weights.
+        freeze_trunk (bool): False trains the trunk too, for training from random weights.
         dtype (str): ``'fp32'``, ``'bf16'`` or ``'fp16'``: autocast of the trunk.
         min_test_size (int): Test images are padded to a multiple of the largest stride and to this
-            side at least, the training crop of the released code. The padding is not neutral: group
-            normalisation of the boundary head counts it.
+            side at least, the training crop of the released code. The padding affects the result,
+            because the group normalisation of the boundary head includes it.
         options: Keyword options of the base class: feature maps, ``test_cfg`` (options of
             :meth:`propagate`), ``data_preprocessor``, ``init_cfg``.
 
     Raises:
-        ValueError: Strides that are not multiples of the smallest one, or an unknown ``dtype``.
+        ValueError: A stride is not a multiple of the smallest one, or ``dtype`` is unknown.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class IRNet(AffinityPropagator):
         accept_released_weights(self)
 
     def train(self, mode: bool = True) -> 'IRNet':
-        """As usual, but a frozen trunk stays in evaluation mode."""
+        """Set the mode; a frozen trunk stays in evaluation mode."""
         super().train(mode)
         if self.freeze_trunk:
             self.backbone.eval()
@@ -258,16 +259,17 @@ class IRNet(AffinityPropagator):
 
 
 class DisplacementHead(nn.Module):
-    """Vectors (dy, dx) from each cell towards the middle of its instance; their mean over the data
-    set is removed when evaluating.
+    """Vectors (dy, dx) from each cell towards the centre of its instance; their mean over the data
+    set is subtracted in evaluation.
 
-    Maps on the finest grid are embedded there (64 channels, then 128); the others (256) meet on the
-    coarse grid of the first of them, are fused (256), enlarged, and all together make the vectors.
+    Maps on the finest grid are embedded there (64 channels, then 128); the others (256) are resized
+    to the coarse grid of the first of them, fused (256) and upsampled; the vectors are computed
+    from all of them.
 
     Args:
         feature_channels (Sequence[int]): Channels of the feature maps, fine to coarse.
-        factors (Sequence[int]): Their strides over the smallest one, not decreasing; at least one
-            is above 1.
+        factors (Sequence[int]): Their strides divided by the smallest one, not decreasing; at least
+            one is above 1.
     """
 
     def __init__(self, feature_channels: Sequence[int], factors: Sequence[int]) -> None:
@@ -328,7 +330,9 @@ def _embedding(channels_in: int, channels_out: int, groups: int) -> nn.Sequentia
 
 
 def _enlarge(x: Tensor, factor: int, size: Sequence[int]) -> Tensor:
-    """Bilinear by a whole factor, then ReLU, then cut to ``size``: strides round sizes up."""
+    """Upsample by an integer factor (bilinear), apply ReLU and crop to ``size``, because strides
+    round sizes up.
+    """
     if factor > 1:
         x = F.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False)
     return F.relu(x)[..., : size[0], : size[1]]

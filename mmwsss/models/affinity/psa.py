@@ -25,21 +25,21 @@ class AffinityNet(AffinityPropagator):
     Trunk maps are embedded by 1x1 convolutions and ELU, concatenated and fused by another. The
     affinity of two cells within ``radius`` is ``exp(-mean |difference|)`` of their features. It is
     trained on label maps made by :func:`mmwsss.functional.affinity.affinity_labels`. Released
-    weights (``resnet38_aff.pth``) load by their own names.
+    weights (``resnet38_aff.pth``) load under their original names.
 
     Args:
         backbone (dict, optional): Config of any backbone that returns a tuple of maps; default
             ``WideResNet38``, first stage frozen.
-        embed_channels (Sequence[int]): Embedding of each feature map.
+        embed_channels (Sequence[int]): Embedding channels of each feature map.
         radius (int): Neighbourhood in cells of the grid.
-        stride (int): Grid in pixels; maps of another size are resized to it.
+        stride (int): Stride of the grid in pixels; maps of another size are resized to the grid.
         full_border (bool): Also use pairs whose from cell lies near the border, which the original
             leaves out.
         options: Keyword options of the base class: feature maps, ``test_cfg`` (options of
             :meth:`propagate`), ``data_preprocessor``.
 
     Raises:
-        ValueError: Numbers of feature maps and embeddings differ.
+        ValueError: The numbers of feature maps and of embeddings differ.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class AffinityNet(AffinityPropagator):
                 first.
         """
         height, width = image.shape[-2:]
-        # zeros beyond the border, background too
+        # zero padding beyond the border, also for the background
         seeds = block_average(seeds, self.stride)
         padded = F.pad(image, (0, -width % self.stride, 0, -height % self.stride))
         single = image.dim() == 3

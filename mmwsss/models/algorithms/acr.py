@@ -34,7 +34,7 @@ class ACRClassifier(TagClassifier):
             ``affinity_weight``, ``view``, ``reference_patches``.
         test_cfg (dict): Options of :class:`TagClassifier`; ``cam`` is ``GradientAttention``, maps
             are resized with ``align_corners`` and normalised with 1e-6, as released.
-        options: Everything else is of :class:`TagClassifier`.
+        options: Further options of :class:`TagClassifier`.
     """
 
     default_test_cfg: dict[str, Any] = dict(
@@ -94,7 +94,7 @@ class ACRClassifier(TagClassifier):
         return self.class_head(patch_map.movedim(1, -1)).movedim(-1, 1)
 
     def extract(self, inputs: Tensor) -> Any:
-        """Features with what the CAM method needs."""
+        """Features with the inputs that the CAM method needs."""
         return self.cam.extract(self, inputs)
 
     def scores_of(self, extracted: TokenFeatures) -> Tensor:

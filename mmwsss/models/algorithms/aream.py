@@ -42,15 +42,16 @@ class AReAM(MCTformerPlus):
     """Multi-class token transformer whose deep layers learn the patch affinity of shallow layers.
 
     ``L = L_cls + L_patch + contrast_weight * L_cct + affinity_weight * L_aff``. In a training step
-    the class maps are refined by each layer's attention; the entropy of the result weighs the
-    layers, sharp ones make the labels, flat ones are supervised with them. Maps are computed at
-    test as by :class:`MCTformer`: with the plain mean of the affinities of all layers (Eq. 4-5).
+    the class maps are refined by each layer's attention; the entropy of the result weights the
+    layers: sharp layers produce the labels, with which flat layers are supervised. At test time
+    maps are computed as by :class:`MCTformer`, with the plain mean of the affinities of all layers
+    (Eq. 4-5).
 
     Args:
         backbone (dict): :class:`TokenViT`.
         num_classes (int): C.
         contrast_weight (float): Weight of MCTformer+'s contrast between class tokens; 0 (default)
-            leaves it out.
+            switches it off.
         affinity_loss (dict, optional): Options of :class:`AttentionAffinityLoss`.
         affinity_weight (float): lambda of Eq. 20.
         affinity_start (int): First epoch with the affinity loss, counted from 0.
@@ -59,18 +60,18 @@ class AReAM(MCTformerPlus):
             = w_hat = 1; or a JSON file with ``w_hat`` of every layer (version 1), as
             ``tools/analysis_tools/analyze_affinity.py`` writes it; only training reads it.
         entropy_form (str): Form of the entropy of ``'adaptive'``, see :func:`layer_entropy`.
-        split_layer (int, optional): Refine with the layers before it and supervise it and the later
-            ones (version 1); None: all do both.
-        par (dict | bool): Options of :class:`PAR`; False labels without refinement.
+        split_layer (int, optional): Layers before this one refine the maps, and this one and later
+            layers are supervised (version 1); None: all layers do both.
+        par (dict | bool): Options of :class:`PAR`; False switches the refinement of the labels off.
         labels (dict, optional): Options of :func:`token_labels`: ``mode``, ``low``, ``high``,
             ``downscale``.
         cam_flip (bool): Take the maps from an extra pass of image and mirror image in evaluation
             mode (version 1, which stays in training mode); by default they come from the training
             pass at no cost.
         test_cfg (dict): As :class:`MCTformer`; ``attention_layers`` and ``fuse_sqrt`` also define
-            the maps of the training step. By default 3 layers and no root, as MCTformer V2.
-        options: Everything else (``patch_head``, ``contrast_loss`` ...) is of
-            :class:`MCTformerPlus`.
+            the maps of the training step. By default 3 layers and no square root, as in MCTformer
+            V2.
+        options: Further options of :class:`MCTformerPlus` (``patch_head``, ``contrast_loss`` ...).
     """
 
     default_test_cfg: dict[str, Any] = dict(
@@ -126,16 +127,16 @@ class AReAM(MCTformerPlus):
         self.fixed_weights: Tensor | None = None
 
     def init_weights(self) -> None:
-        """As :class:`MCTformer`; layer weights of a file are read too, so that a missing one ends
-        the run before it starts.
+        """Extends :class:`MCTformer`: layer weights are read from their file here, so that a
+        missing file stops the run before training.
         """
         super().init_weights()
         if self.weighting not in ('adaptive', 'uniform'):
             self.fixed_weights = _read_layer_weights(self.weighting, self.backbone.num_layers)
 
     def update_schedule(self, *, epoch: int, iteration: int) -> None:
-        """Start the affinity loss in its epoch (:class:`LossScheduleHook` calls this); without
-        the hook it is always on.
+        """Start the affinity loss in its first epoch (called by :class:`LossScheduleHook`); without
+        the hook the loss is always on.
         """
         self.has_started = epoch >= self.affinity_start
 
@@ -174,15 +175,15 @@ class AReAM(MCTformerPlus):
         *,
         num_slots: int | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Labels of the patches and weights of the layers (Eq. 7-16); nothing here has a gradient.
+        """Labels of the patches and weights of the layers (Eq. 7-16); computed without gradients.
 
         Args:
             inputs (Tensor): (B,3,H,W).
             features (TokenFeatures): Features of ``inputs``, with the attention of the training
                 step.
             tags (Tensor): (B,C).
-            boxes (Tensor, optional): (B,4) y0, y1, x0, x1, the part of each crop that is image;
-                patches outside are ignored.
+            boxes (Tensor, optional): (B,4) y0, y1, x0, x1, the part of each crop that the image
+                covers; patches outside are ignored.
             num_slots (int, optional): See :func:`present_slots`.
 
         Returns:
@@ -197,7 +198,8 @@ class AReAM(MCTformerPlus):
         with torch.autocast(inputs.device.type, enabled=False):
             refined = refine_by_layer(layers, cams, self.affinity_mode)
             if self.cam_flip:
-                # the affinities of both passes refine; their maps are averaged in one orientation
+                # the maps are refined by the affinities of both passes and averaged in one
+                # orientation
                 image, mirrored = refined.chunk(2)
                 refined = (image + mirrored.flip(-1)) / 2
             w_hat, weights = self._layer_weights(refined)
@@ -244,8 +246,8 @@ class AReAM(MCTformerPlus):
     def _flipped_maps(
         self, inputs: Tensor, classes: Tensor, filled: Tensor
     ) -> tuple[Tensor, Sequence[DeferredAttention]]:
-        """Maps of image and mirror image (2B,K,h,w), each made from both, and the layers of a pass
-        in evaluation mode.
+        """Maps of image and mirror image (2B,K,h,w), each computed from both, and the layers of a
+        pass in evaluation mode.
         """
         training = self.backbone.training
         self.backbone.eval()

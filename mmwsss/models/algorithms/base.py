@@ -23,21 +23,21 @@ DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 
 
 class TagClassifier(BaseModel):
-    """Learns from image tags; predicts tag scores and, for tagged (or predicted) classes, class
-    activation maps.
+    """Classifier trained on image tags; it predicts tag scores and, for tagged (or predicted)
+    classes, class activation maps.
 
-    Subclasses implement :meth:`loss`, :meth:`extract`, :meth:`scores_of` and :meth:`maps_of`. What
-    is common is here: views at several scales, each batched with its horizontal flip, summed,
-    normalised.
+    Subclasses implement :meth:`loss`, :meth:`extract`, :meth:`scores_of` and :meth:`maps_of`. This
+    class implements the common part: views at several scales are each batched with their horizontal
+    flip, and the maps are summed and normalised.
 
     Args:
         backbone (dict): Config of the backbone.
         num_classes (int): C, foreground classes.
         test_cfg (dict): ``flip`` (bool), ``refine`` (bool), ``dtype`` (``'fp32'``, ``'bf16'``,
             ``'fp16'``: autocast of the network, maps stay float32), ``score_threshold`` (a class is
-            predicted above it where no tags are given; the best class always is), ``tags``
-            (``'gt'`` the sample's tags, ``'predicted'`` or ``'all'`` classes), ``cam`` (config of a
-            CAM method of :mod:`mmwsss.models.cams` instead of the method's own maps),
+            predicted above it where no tags are given; the best class is always predicted),
+            ``tags`` (``'gt'`` the sample's tags, ``'predicted'`` or ``'all'`` classes), ``cam``
+            (config of a CAM method of :mod:`mmwsss.models.cams` instead of the method's own maps),
             ``align_corners`` (how maps are resized to the image), ``eps`` (of the min-max
             normalisation), and the options of the subclass.
         tag_loss (dict, optional): Config of the loss of tag scores, ``(logits (B,C), tags (B,C)) ->
@@ -45,7 +45,7 @@ class TagClassifier(BaseModel):
         data_preprocessor (dict, optional): Config.
     """
 
-    # supervision of a training; metrics.json records it where it differs from image tags
+    # supervision of the training; metrics.json records it where it is not image tags
     supervision = 'image tags'
     default_test_cfg = dict(
         flip=True,
@@ -95,7 +95,7 @@ class TagClassifier(BaseModel):
 
     @abstractmethod
     def extract(self, inputs: Tensor) -> Any:
-        """Everything that scores and maps are computed from, for (B,3,h,w); without gradients."""
+        """Features of (B,3,h,w) from which scores and maps are computed; without gradients."""
 
     @abstractmethod
     def scores_of(self, extracted: Any) -> Tensor:
@@ -142,7 +142,9 @@ class TagClassifier(BaseModel):
         return depth
 
     def set_cam(self, cam: dict[str, Any] | None) -> None:
-        """Choose the CAM method of the maps: its config, or None for the method's own."""
+        """Select the CAM method of the maps by its config; None selects the maps of this
+        classifier.
+        """
         self.test_cfg['cam'] = cam
         self.cam = None if cam is None else MODELS.build(cam)
 
@@ -170,7 +172,7 @@ class TagClassifier(BaseModel):
         return send(self.host_tags(data_samples), inputs.device)
 
     def host_tags(self, data_samples: list[WSSSDataSample]) -> Any:
-        """Tags (B,C) of a batch on the host, where data samples are."""
+        """Tags (B,C) of a batch on the host, where the data samples are stored."""
         without = next((sample for sample in data_samples if 'gt_tags' not in sample), None)
         if without is not None:
             raise ValueError(
@@ -187,16 +189,16 @@ class TagClassifier(BaseModel):
 
     @staticmethod
     def boxes(data_samples: list[WSSSDataSample], inputs: Tensor) -> Tensor:
-        """Boxes (B,4) y0, y1, x0, x1 of the part of the crops that is image: the metainfo
-        ``img_box``, by default all.
+        """Boxes (B,4) y0, y1, x0, x1 of the part of each crop that the image covers: the metainfo
+        ``img_box``, by default the whole crop.
         """
         whole = (0, inputs.shape[-2], 0, inputs.shape[-1])
         boxes = torch.tensor([sample.metainfo.get('img_box', whole) for sample in data_samples])
         return send(boxes, inputs.device)
 
     def whole_patches(self, inputs: Tensor) -> Tensor:
-        """Images (B,3,H,W) as the backbone receives them: sides are padded (``pad_to_patch``) or
-        cut to whole patches, bottom and right.
+        """Images (B,3,H,W) as the backbone receives them: the bottom and right sides are padded
+        (``pad_to_patch``) or cropped to whole patches.
         """
         patch, pad = self.backbone.patch_size, getattr(self.backbone, 'pad_to_patch', False)
         rows, columns = (-side % patch if pad else -(side % patch) for side in inputs.shape[-2:])
@@ -268,7 +270,7 @@ class TagClassifier(BaseModel):
                 if self.cam is None
                 else self.cam.maps_of(self, extracted, union)
             )
-            if slots is not None:  # of each image only its own maps are enlarged
+            if slots is not None:  # only the maps of the classes of an image are upsampled
                 index = slots.repeat(len(maps) // len(slots), 1)[:, :, None, None]
                 maps = maps.gather(1, index.expand(-1, -1, *maps.shape[-2:]))
             maps = self.to_image_size(at_least_float32(maps), view.shape[-2:], size)
@@ -285,7 +287,7 @@ class TagClassifier(BaseModel):
     def _cams_one_by_one(
         self, views: list[Tensor], data_samples: list[WSSSDataSample]
     ) -> tuple[Tensor, list[list[int]], list[Tensor]]:
-        """:meth:`predict_cams` of each image alone."""
+        """:meth:`predict_cams` for each image separately."""
         results = []
         for index, sample in enumerate(data_samples):
             own_views = [view[index, None] for view in views]
@@ -296,15 +298,16 @@ class TagClassifier(BaseModel):
     def large_enough(
         self, scales: Sequence[Any], sizes: Sequence[Sequence[int]], data_samples: Sequence[Any]
     ) -> list[Any]:
-        """Scales at which an image has a patch at least; a note names the image of the others.
+        """Scales at which an image has at least one patch; a log message names the image where
+        scales are skipped.
 
         Args:
             scales: Factors, or views.
             sizes: (h,w) of the image at each.
-            data_samples: Of images of one size.
+            data_samples: Samples of images of one size.
 
         Raises:
-            ValueError: None is large enough; names the image.
+            ValueError: No scale is large enough. The message names the image.
         """
         patch = getattr(self.backbone, 'patch_size', 1)
         side = 1 if getattr(self.backbone, 'pad_to_patch', False) else patch
@@ -366,7 +369,7 @@ class TagClassifier(BaseModel):
         if self.test_cfg['tags'] == 'gt':
             present = self.host_tags(data_samples) > 0
         else:
-            scores = scores.cpu()  # the one value of a prediction that the host waits for
+            scores = scores.cpu()  # the only synchronisation of a prediction
             best = F.one_hot(scores.argmax(1), scores.shape[1]).bool()
             present = (scores > self.test_cfg['score_threshold']) | best
         return [row.nonzero().flatten().tolist() for row in present]
@@ -384,8 +387,8 @@ def _equal_sizes(
 
 
 def _slots(keys: list[list[int]], union: list[int], device: torch.device) -> Tensor | None:
-    """For each image the places (B,K) of its classes in ``union``, filled up with 0; None where
-    every image has all of them.
+    """Positions (B,K) in ``union`` of the classes of each image, padded with 0; None where every
+    image has all of them.
     """
     if all(image_keys == union for image_keys in keys):
         return None

@@ -1,4 +1,4 @@
-"""CLIP-ES: maps of class names by a CLIP, without training (Lin et al., CVPR 2023)."""
+"""CLIP-ES: maps of class names from a CLIP model, without training (Lin et al., CVPR 2023)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,22 +15,22 @@ from .base import TagClassifier
 
 @MODELS.register_module()
 class CLIPES(TagClassifier):
-    """The image tower of a CLIP, whose maps and tag scores come from texts.
+    """The image encoder of a CLIP model, whose maps and tag scores are computed from texts.
 
-    It has no weights but those of the backbone: the checkpoint of ``tools/generate_cams.py`` is the
-    file of the CLIP itself, by the names of transformers, open_clip or timm. Its pseudo masks train
-    a segmentation network, as those of every other classifier.
+    All of its weights belong to the backbone: the checkpoint of ``tools/generate_cams.py`` is the
+    file of the CLIP model, with the parameter names of transformers, open_clip or timm. Its pseudo
+    masks train a segmentation network, like those of every other classifier.
 
     Args:
-        backbone (dict): :class:`TokenViT` as for that CLIP, with ``final_norm`` and one class
-            token.
+        backbone (dict): :class:`TokenViT` with the options of that CLIP model, ``final_norm`` and
+            one class token.
         num_classes (int): C.
         test_cfg (dict): Options of :class:`TagClassifier`; ``cam`` is a
             :class:`mmwsss.models.cams.TextCAM`.
-        options: Everything else is of :class:`TagClassifier`.
+        options: Further options of :class:`TagClassifier`.
 
     Raises:
-        ValueError: No ``test_cfg.cam``.
+        ValueError: ``test_cfg.cam`` is missing.
     """
 
     default_test_cfg: dict[str, Any] = dict(TagClassifier.default_test_cfg, flip=False)
@@ -45,7 +45,7 @@ class CLIPES(TagClassifier):
         accept_released_weights(self)
 
     def loss(self, inputs: Any, data_samples: list[WSSSDataSample]) -> dict[str, Tensor]:
-        """Nothing is trained.
+        """Raise an error, because this model is not trained.
 
         Raises:
             ValueError: Always.
@@ -55,11 +55,11 @@ class CLIPES(TagClassifier):
         )
 
     def extract(self, inputs: Tensor) -> Any:
-        """Features with what the maps need."""
+        """Features with the inputs that the maps need."""
         return self.cam.extract(self, inputs)
 
     def scores_of(self, extracted: TokenFeatures) -> Tensor:
-        """Probabilities of all classes among each other and the backgrounds."""
+        """Probabilities of all classes, normalised over the classes and the backgrounds."""
         keys = range(self.num_classes)
         return self.cam.probabilities(self, extracted.class_tokens, keys)[:, : self.num_classes]
 

@@ -1,6 +1,7 @@
-"""A composition of published parts in one single-stage network, ours: class tokens and their
-contrast (MCTformer+), layers supervised by their flatness (AReAM), consistency of two views (ACR)
-and swapped assignments with separation (CoSA), on signed maps that are averaged over superpixels.
+"""A composition of published parts in one single-stage network (a design of this project): class
+tokens and their contrast (MCTformer+), layers supervised by their flatness (AReAM), consistency of
+two views (ACR) and swapped assignments with separation (CoSA), on signed maps that are averaged
+over superpixels.
 """
 
 from collections.abc import Sequence
@@ -27,20 +28,20 @@ from .cosa import CoSA
 class Composed(CoSA):
     """:class:`CoSA` on a transformer with a class token per class.
 
-    Added to the losses of CoSA, weighted as returned:
+    The following losses, weighted as returned, are added to those of CoSA:
 
     - ``loss_token`` and ``loss_contrast``: tag scores of the class tokens and their contrast
       (MCTformer+ Eq. 5, 10-12). The tokens are those of the residual stream, not normalised.
-    - ``loss_attention``: pairs of patches in every layer, by the labels that the maps of the
-      assignment network give; a layer counts the more, the flatter the maps that its attention
-      refines (AReAM Eq. 7-10, 17-20).
+    - ``loss_attention``: pairs of patches in every layer, by the labels from the maps of the
+      assignment network; layers whose refined maps are flatter get a larger weight (AReAM Eq. 7-10,
+      17-20).
     - ``loss_consistency``: the attention of the strong view and that of its mirror image agree; the
       mirror image is classified too (ACR Eq. 1-2). It costs a second pass of the online network,
-      and none is made where its weight is 0.
+      which is skipped where its weight is 0.
 
-    Maps may keep their sign until they are normalised, as those of TS-CAM do, so that a pixel
-    without evidence differs from one with evidence against a class. Their means over superpixels
-    then follow the outlines of the image; the maximum of a voted map is below 1.
+    Maps may keep their sign until they are normalised, as in TS-CAM, so that a pixel without
+    evidence differs from one with evidence against a class. Their means over superpixels then
+    follow the outlines of the image; the maximum of a voted map is below 1.
 
     Args:
         backbone (dict): :class:`TokenViT`; ``num_class_tokens`` is set to ``num_classes`` where it
@@ -53,10 +54,10 @@ class Composed(CoSA):
         signed (bool): Negative scores are kept until the maps are normalised.
         pseudo_label (dict, optional): As :class:`CoSA`, and ``superpixels``: options of
             :class:`Superpixels`, over which the maps that label a batch are averaged. None: they
-            are not. The partition runs on the CPU.
-        test_cfg (dict, optional): As :class:`CoSA`, and ``superpixels``: the same for predicted
-            maps.
-        options: Everything else is of :class:`CoSA`.
+            are not averaged. The partition runs on the CPU.
+        test_cfg (dict, optional): As :class:`CoSA`, and ``superpixels``: the same options for
+            predicted maps.
+        options: Further options of :class:`CoSA`.
     """
 
     default_loss_weights: dict[str, float] = dict(
@@ -99,9 +100,9 @@ class Composed(CoSA):
             self.add_module(name, MODELS.build(dict(type=f'mmwsss.{kind}') | dict(given or {})))
 
     def features(self, inputs: Tensor) -> TokenFeatures:
-        """Features of (B,3,H,W). In training mode with the class tokens of every layer, with what
-        the active losses read of the attention and, as the entry ``'mirrored'`` of the attention,
-        those of the mirror image.
+        """Features of (B,3,H,W). In training mode they include the class tokens of every layer, the
+        attention that the active losses read and, as the entry ``'mirrored'`` of the attention, the
+        features of the mirror image.
         """
         if not self.training:
             return super().features(inputs)
@@ -118,8 +119,8 @@ class Composed(CoSA):
         return image._replace(attention={**image.attention, 'mirrored': mirrored})
 
     def classification_losses(self, features: TokenFeatures, tags: Tensor) -> dict[str, Tensor]:
-        """Those of :class:`CoSA`, ``loss_token``, ``loss_contrast`` and, of features with a mirror
-        image, ``loss_consistency`` and the mean of the others over both.
+        """Losses of :class:`CoSA`, ``loss_token`` and ``loss_contrast``; for features with a mirror
+        image, also ``loss_consistency`` and the mean of the other losses over both images.
         """
         losses = super().classification_losses(features, tags)
         tokens = features.class_embeddings
@@ -135,7 +136,7 @@ class Composed(CoSA):
         return losses
 
     def assign(self, weak: Tensor, tags: Tensor) -> MultiScaleMaps:
-        """Those of :class:`CoSA`, averaged over the superpixels of the weak view where
+        """Maps of :class:`CoSA`, averaged over the superpixels of the weak view where
         ``pseudo_label.superpixels`` is given.
         """
         return self._voted(super().assign(weak, tags), weak, self._label_superpixels)
@@ -181,7 +182,7 @@ class Composed(CoSA):
         boxes: Tensor,
         data_samples: Sequence[WSSSDataSample] = (),
     ) -> dict[str, Tensor]:
-        """Those of :class:`CoSA` and ``loss_attention``."""
+        """Losses of :class:`CoSA` and ``loss_attention``."""
         losses = super().guidance_losses(features, maps, tags, boxes, data_samples)
         if self.active('attention'):
             layers = features.attention['layers']
@@ -198,7 +199,7 @@ class Composed(CoSA):
     def _flatness(
         self, layers: Sequence[Any], maps: MultiScaleMaps, tags: Tensor, grid: Sequence[int]
     ) -> Tensor:
-        """Weight (B,L) in [0,1] of each layer, 1 for the one whose refined maps are flattest."""
+        """Weight (B,L) in [0,1] of each layer, 1 for the layer with the flattest refined maps."""
         present = tags[:, maps.classes].to(maps.cams)[:, :, None, None]
         refined = refine_by_layer(layers, resize_maps(maps.cams, grid) * present)
         return layer_weights(layer_entropy(refined))[0]

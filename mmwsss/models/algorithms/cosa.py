@@ -41,15 +41,14 @@ AVERAGED = ('backbone', 'classifier', 'aux_classifier', 'decode_head')
 
 @MODELS.register_module()
 class CoSA(SingleStage):
-    """An online network that learns and an assignment network, its moving average, that makes the
+    """A trained online network and an assignment network, its moving average, which produces the
     labels.
 
     The assignment network processes the weak view of an image at several scales. Its class maps
-    label the segmentation of the online network (CPL), its segmentation labels the class maps of
-    the
-    online network (SPL): the assignments are swapped. The online network processes the strong view,
-    which has the same geometry. Losses (weighted as returned): ``loss_cls``, ``loss_aux_cls``,
-    ``loss_seg`` (both CPL), ``loss_cam`` (and ``loss_aux_cam``), ``loss_energy``,
+    supervise the segmentation of the online network (CPL) and its segmentation supervises the class
+    maps of the online network (SPL): the assignments are swapped. The online network processes the
+    strong view, which has the same geometry. Losses (weighted as returned): ``loss_cls``,
+    ``loss_aux_cls``, ``loss_seg`` (both CPL), ``loss_cam`` (and ``loss_aux_cam``), ``loss_energy``,
     ``loss_separation``.
 
     The defaults are the configuration of the released logs. The profile of the paper is
@@ -57,27 +56,28 @@ class CoSA(SingleStage):
     ``c2s_weights=(1, 1)`` and loss weights ``energy=0`` and ``separation=0.1``.
 
     ``update_teacher()`` averages the online network into the assignment network, and
-    ``update_thresholds()`` takes over the dynamic thresholds of the last batch;
+    ``update_thresholds()`` applies the dynamic thresholds of the last batch;
     :class:`TeacherEMAHook` calls both after every step.
 
     Args:
         momentum (float): m of the moving average, ``assignment = m assignment + (1 - m) online``
             over all parameters.
-        detach (str): What the guided maps do not train: ``'none'``, ``'feat'`` (the features),
-            ``'cls'`` (the classifier), ``'all'``.
-        guidance (str): What guides the class maps: ``'spl'``; in the experiment of Figure 1 and
-            Table 4a ``'noise'``, a random class among background and the tags at every place, or
-            ``'ground_truth'``, the masks of the training images. The last is no weak supervision:
-            it needs ``oracle=True`` and a training set with masks, the log and every
-            ``metrics.json`` say so, and its checkpoints load into no other model.
+        detach (str): Part of the network that gets no gradient from the guided maps: ``'none'``,
+            ``'feat'`` (the features), ``'cls'`` (the classifier), ``'all'``.
+        guidance (str): Labels that guide the class maps: ``'spl'``; in the experiment of Figure 1
+            and Table 4a ``'noise'``, a random class among background and the tags at every
+            position, or ``'ground_truth'``, the masks of the training images. The last is not weak
+            supervision: it requires ``oracle=True`` and a training set with masks, it is recorded
+            in the log and in every ``metrics.json``, and its checkpoints do not load into any other
+            model.
         oracle (bool): Confirms ``guidance='ground_truth'``.
         c2s_weights (Sequence[float]): Weights of the segmentation losses against the labels of the
             main and the auxiliary maps.
         cam_loss (dict, optional): Options of :class:`SegToCAMLoss`.
         reliability_loss (dict, optional): Options of :class:`ReliabilityWeightedLoss`, which then
             replaces :class:`BalancedSegLoss`.
-        aux_reliability (str): Whose confidences weigh the labels of the auxiliary maps: ``'aux'``
-            or ``'main'``.
+        aux_reliability (str): Source of the confidences that weight the labels of the auxiliary
+            maps: ``'aux'`` or ``'main'``.
         separation_loss (dict, optional): Options of :class:`ContrastiveSeparationLoss`, used where
             its loss weight is not 0.
         dynamic_threshold (dict, optional): Options of :class:`DynamicThreshold`, one for the main
@@ -85,20 +85,20 @@ class CoSA(SingleStage):
         seg_loss (dict, optional): As :class:`SingleStage`; means over the pixels of a batch, as
             released.
         pseudo_label (dict, optional): ``labels``: ``'two'``, thresholds ``high`` and ``low``
-            (``aux_high``, ``aux_low``) with ignored pixels between, or ``'single'``, threshold
-            ``xi`` (``aux_xi``) and no pixel ignored; ``xi`` also is where reliability is 0;
-            ``aux_scales``: ``'last'``, only the last scale makes the auxiliary maps (as released,
-            by mistake), or ``'all'``; ``temperature`` of SPL; ``after_softmax``: SPL removes
-            untagged classes after the softmax, not before; ``scales``, ``flip`` and ``downscale``
-            as :class:`SingleStage`. PAR is not used.
+            (``aux_high``, ``aux_low``) with ignored pixels in between, or ``'single'``, threshold
+            ``xi`` (``aux_xi``) and no pixel ignored; reliability is 0 at ``xi``; ``aux_scales``:
+            ``'last'``, only the last scale makes the auxiliary maps (as released, by mistake), or
+            ``'all'``; ``temperature`` of SPL; ``after_softmax``: SPL removes untagged classes after
+            the softmax, not before; ``scales``, ``flip`` and ``downscale`` as :class:`SingleStage`.
+            PAR is not used.
         test_cfg (dict, optional): As :class:`SingleStage`, and ``network``: ``'assignment'`` or
             ``'online'``; ``export``: which maps are ``pred_cams``, ``'main'``, ``'aux'`` or their
             mean ``'ensemble'``.
         options: All other options are those of :class:`SingleStage`.
 
     Raises:
-        ValueError: An unknown option; options that contradict each other; a crop whose scales are
-            no multiple of the patch.
+        ValueError: An unknown option; options that contradict each other; a crop whose scaled sizes
+            are not multiples of the patch size.
     """
 
     default_loss_weights: dict[str, float] = dict(
@@ -171,7 +171,7 @@ class CoSA(SingleStage):
         )
         self.threshold: Any = None
         self.aux_threshold: Any = None
-        # of the batch that was labelled last, until `update_thresholds`
+        # update of the last labelled batch, kept until `update_thresholds`
         self.proposed: tuple[ThresholdUpdate, ...] | None = None
         if dynamic_threshold is not None:
             self.threshold, self.aux_threshold = self._build_thresholds(dynamic_threshold)
@@ -192,7 +192,7 @@ class CoSA(SingleStage):
         self.register_load_state_dict_pre_hook(_refuse_oracle_weights)
 
     def _set_guidance(self, guidance: str, oracle: bool) -> None:
-        """Set what guides the maps; masks only where that is asked for twice."""
+        """Set the labels that guide the maps; masks require a second option as confirmation."""
         if guidance not in GUIDANCES:
             raise ValueError(f'guidance must be one of {GUIDANCES}, got {guidance!r}')
         if oracle != (guidance == 'ground_truth'):
@@ -234,7 +234,7 @@ class CoSA(SingleStage):
             )
 
     def _build_thresholds(self, options: dict[str, Any]) -> tuple[Any, ...]:
-        """Dynamic thresholds of the main and of the auxiliary maps, which begin at the fixed
+        """Dynamic thresholds of the main and of the auxiliary maps, which start at the fixed
         ones.
         """
         options, labels = dict(type='mmwsss.DynamicThreshold') | dict(options), self.pseudo_label
@@ -258,12 +258,14 @@ class CoSA(SingleStage):
         self.average.update(momentum)
 
     def init_weights(self) -> None:
-        """As every module; then both networks start from the same weights."""
+        """Initialise all modules, then copy the online network, so that both start from the same
+        weights.
+        """
         super().init_weights()
         self.average.reset()
 
     def train(self, mode: bool = True) -> 'CoSA':
-        """The assignment network never trains."""
+        """Set the mode; the assignment network stays in evaluation mode."""
         super().train(mode)
         self.assignment.eval()
         return self
@@ -276,7 +278,8 @@ class CoSA(SingleStage):
         """Losses of a batch.
 
         Args:
-            inputs (Tensor | list[Tensor]): Weak and strong view, (B,3,H,W) each, or one for both.
+            inputs (Tensor | list[Tensor]): Weak and strong view, (B,3,H,W) each, or one tensor for
+                both.
             data_samples (list[WSSSDataSample]): With ``gt_tags``, and the metainfo ``img_box`` (y0,
                 y1, x0, x1) of the crop.
 
@@ -310,7 +313,7 @@ class CoSA(SingleStage):
         of the batch, from its tags (B,C) on the host, at the size of the crop.
 
         Only the tagged classes are computed, segmentation included, unless ``after_softmax`` needs
-        all.
+        all classes.
         """
         options = self.pseudo_label
         patch = self.backbone.patch_size
@@ -372,7 +375,7 @@ class CoSA(SingleStage):
         Args:
             maps (MultiScaleMaps): Maps of the weak view, with segmentation.
             tags (Tensor): (B,C).
-            size (tuple[int], optional): Resized to it (bilinear); that of the crop by default.
+            size (tuple[int], optional): Size of the result (bilinear); that of the crop by default.
 
         Returns:
             Tensor: (B,C+1,h,w) float32.
@@ -445,7 +448,7 @@ class CoSA(SingleStage):
         """Soft labels of the class maps: SPL or, in experiments, masks or noise.
 
         Args:
-            maps: Of the weak view.
+            maps: Maps of the weak view.
             tags: (B,C).
             size: (h,w) of the labels; that of the crop by default.
             data_samples: With ``gt_sem_seg`` where the guidance is the ground truth; ignored
@@ -534,8 +537,8 @@ class CoSA(SingleStage):
     # Thresholds -----------------------------------------------------------------------------------
 
     def current_thresholds(self) -> tuple[dict[str, float], dict[str, float]]:
-        """``low``, ``high`` and ``xi`` of the main and of the auxiliary maps: those that the batch
-        being labelled leads to, else the state.
+        """``low``, ``high`` and ``xi`` of the main and of the auxiliary maps: those updated by the
+        batch that is being labelled, otherwise the stored ones.
         """
         options = self.pseudo_label
         result: list[dict[str, float]] = []
@@ -547,14 +550,14 @@ class CoSA(SingleStage):
             if dynamic is not None:
                 names = ('low', 'high') if self.threshold.mode == 'released' else ('xi',)
                 values.update(zip(names, dynamic.thresholds.tolist()))
-            # labels at the threshold that weighs them
+            # labels use the same threshold as their weights
             values['xi'] = min(max(values['xi'], XI_RANGE[0]), XI_RANGE[1])
             result.append(values)
         return result[0], result[1]
 
     def propose_thresholds(self, maps: MultiScaleMaps, tags: Tensor) -> tuple[ThresholdUpdate, ...]:
-        """What the maps of a batch do to the dynamic thresholds, in warm-up too: a
-        :class:`ThresholdUpdate` of the main and of the auxiliary maps.
+        """Effect of the maps of a batch on the dynamic thresholds, also during warm-up: a
+        :class:`ThresholdUpdate` each for the main and the auxiliary maps.
         """
         tags = tags[:, maps.classes]
         pairs = ((self.threshold, maps.cams), (self.aux_threshold, maps.aux_cams))
@@ -564,7 +567,7 @@ class CoSA(SingleStage):
         )
 
     def update_thresholds(self) -> None:
-        """Take over the thresholds that the last batch led to."""
+        """Apply the threshold updates of the last batch."""
         if self.proposed is None:
             return
         for dynamic, update in zip((self.threshold, self.aux_threshold), self.proposed):
@@ -574,7 +577,7 @@ class CoSA(SingleStage):
     # Prediction -----------------------------------------------------------------------------------
 
     def predictor(self) -> SingleStage:
-        """The network that ``test_cfg.network`` names."""
+        """The network selected by ``test_cfg.network``."""
         return self.assignment if self.test_cfg['network'] == 'assignment' else self
 
     def _predict_maps(
@@ -596,7 +599,7 @@ def _refuse_oracle_weights(
     unexpected_keys: list[str],
     error_msgs: list[str],
 ) -> None:
-    """Weights that were trained with masks do not pass for weakly supervised ones."""
+    """Reject weights that were trained with masks, which are not weakly supervised."""
     if f'{prefix}oracle_guidance' in state_dict and model.guidance != 'ground_truth':
         error_msgs.append(
             f'these weights were trained with {ORACLE}; test them with the config that trained them'

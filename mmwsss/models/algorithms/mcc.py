@@ -15,24 +15,24 @@ from .token_contrast import TokenContrast
 
 @MODELS.register_module()
 class MCC(TokenContrast):
-    """:class:`TokenContrast` whose local tokens are those of masked views.
+    """:class:`TokenContrast` whose local tokens come from masked views.
 
-    The third view has the geometry of the first and is seen through random masks. A masked view is
-    positive if what it leaves visible shows tagged objects.
+    The third view has the geometry of the first and is hidden by random masks. A masked view is
+    positive if its visible part shows tagged objects.
 
     Args:
-        num_masks (int): Masked views of an image.
+        num_masks (int): Number of masked views of an image.
         mask_scale (int): Side in tokens of the cells that are hidden; the token grid must be a
             multiple of it.
         mask_ratio (float): Probability in [0,1] that a cell is hidden (0.75 in the paper, 0.95 in
             the released code and logs).
         token_dropping (bool): Leave hidden tokens out (default); False runs all tokens with a key
-            mask, for reference: equal and slow.
-        options: Everything else is of :class:`TokenContrast` and :class:`SingleStage`.
+            mask, as a reference: the result is equal, but slower.
+        options: Further options of :class:`TokenContrast` and :class:`SingleStage`.
 
     Raises:
-        ValueError: A momentum outside [0,1]; training without three views; a grid that cannot be
-            cut into cells.
+        ValueError: The momentum is outside [0,1], training does not have three views, or the grid
+            cannot be divided into cells.
     """
 
     def __init__(

@@ -21,7 +21,8 @@ from .base import TagClassifier
 
 @MODELS.register_module()
 class MCTformer(TagClassifier):
-    """A class token per class whose attention to the patches is the map of its class.
+    """Transformer with one class token per class, whose attention to the patches is the map of the
+    class.
 
     V1 has no patch head; V2 multiplies the attention by the class maps of a convolutional patch
     head.
@@ -38,7 +39,7 @@ class MCTformer(TagClassifier):
             ``'mct'``, ``'patchcam'``), ``attention_layers`` (class attention is averaged over the
             last K layers; None for all), ``affinity_layers`` (patch affinity is summed over the
             last layers; None for all), ``fuse_sqrt``.
-        options: Everything else is of :class:`TagClassifier`.
+        options: Further options of :class:`TagClassifier`.
     """
 
     default_test_cfg: dict[str, Any] = dict(
@@ -118,7 +119,7 @@ class MCTformer(TagClassifier):
         return self.gather(self.backbone(inputs, attention=requests))
 
     def class_requests(self) -> dict[str, AttentionRequest]:
-        """The attention ``'class'`` of the class tokens, where maps are made from it."""
+        """The attention ``'class'`` of the class tokens, where the maps are computed from it."""
         if self.test_cfg['map_type'] == 'patchcam':
             return {}
         layers = self.test_cfg['attention_layers']
@@ -144,7 +145,7 @@ class MCTformer(TagClassifier):
         return logits.sigmoid()
 
     def combine_logits(self, class_logits: Tensor, patch_logits: Tensor) -> Tensor:
-        """V1 and V2 score with the class tokens alone."""
+        """Scores of the class tokens alone (V1 and V2)."""
         return class_logits
 
     def maps_of(

@@ -18,8 +18,8 @@ from .mctformer import MCTformer
 class MCTformerPlus(MCTformer):
     """Multi-class token transformer with GWRP patch scores and the class-token contrastive loss.
 
-    ``L = L_cls + L_patch + contrast_weight * L_cct``. Every point where paper and released code
-    differ is an option, the released code's behaviour is the default.
+    ``L = L_cls + L_patch + contrast_weight * L_cct``. Every difference between the paper and the
+    released code is an option, with the behaviour of the released code as the default.
 
     Args:
         backbone (dict): :class:`TokenViT`.
@@ -27,10 +27,10 @@ class MCTformerPlus(MCTformer):
         patch_head (dict, optional): Options of :class:`PatchCAMHead`; GWRP with decay 0.996 by
             default.
         contrast_loss (dict, optional): Options of :class:`ClassTokenContrastLoss`.
-        contrast_weight (float): 0 switches the contrast off.
+        contrast_weight (float): Weight of the contrast; 0 switches it off.
         test_cfg (dict): As :class:`MCTformer`; all layers' class attention, square root of the
             fused maps.
-        options: Everything else (``class_head``, ``consistency`` ...) is of :class:`MCTformer`.
+        options: Further options of :class:`MCTformer` (``class_head``, ``consistency`` ...).
     """
 
     default_test_cfg = dict(MCTformer.default_test_cfg, attention_layers=None, fuse_sqrt=True)
@@ -54,13 +54,13 @@ class MCTformerPlus(MCTformer):
     def training_features(
         self, inputs: Tensor, attention: Mapping[str, AttentionRequest] | None = None
     ) -> TokenFeatures:
-        """As V2, with the class tokens of every layer for their contrast (Eq. 12)."""
+        """Features as in V2, with the class tokens of every layer for their contrast (Eq. 12)."""
         return self.backbone(
             inputs, attention=attention, class_embeddings=self.contrast_weight != 0
         )
 
     def classification_losses(self, features: TokenFeatures, tags: Tensor) -> dict[str, Tensor]:
-        """``loss_cls``, ``loss_patch`` and, of features with class embeddings,
+        """``loss_cls``, ``loss_patch`` and, if the features include class embeddings,
         ``loss_contrast``.
         """
         losses = super().classification_losses(features, tags)

@@ -1,5 +1,5 @@
-"""The single-stage baseline: one network that turns its own class activation maps into the labels
-of its segmentation branch.
+"""The single-stage baseline: one network whose class activation maps supervise its segmentation
+branch.
 
 The common part of AFA, ToCo (CVPR 2023), MCC (WACV 2024) and CoSA (ECCV 2024).
 """
@@ -41,7 +41,7 @@ class MultiScaleMaps(NamedTuple):
     Attributes:
         classes (Tensor): (U,) int64, 0-based class of each map.
         cams (Tensor): (B,U,H,W) float32 in [0,1), maps of the main classifier.
-        aux_cams (Tensor): (B,U,H,W), of the auxiliary classifier.
+        aux_cams (Tensor): (B,U,H,W), maps of the auxiliary classifier.
         seg_logits (Tensor | None): (B,C+1,H,W), fused.
         num_slots (int | None): Largest number of tags of an image, if it is known on the host.
     """
@@ -59,10 +59,10 @@ class SingleStage(TagClassifier):
     together from image tags.
 
     A training step computes multi-scale CAMs with the current weights and, from them, token labels
-    for the affinity loss and pixel labels for the decoder; the features of the image serve for
-    both. A backbone with dropout or stochastic depth would label with them too: use one without, as
-    the papers do. Losses (weighted as returned): ``loss_cls``, ``loss_aux_cls``, ``loss_affinity``,
-    ``loss_seg``, ``loss_energy``.
+    for the affinity loss and pixel labels for the decoder; both use the same features of the image.
+    Dropout and stochastic depth of the backbone would affect the labels too: use a backbone without
+    them, as the papers do. Losses (weighted as returned): ``loss_cls``, ``loss_aux_cls``,
+    ``loss_affinity``, ``loss_seg``, ``loss_energy``.
 
     Args:
         backbone (dict): :class:`TokenViT` with ``final_norm=True`` and an ``aux_layer``.
@@ -75,21 +75,21 @@ class SingleStage(TagClassifier):
             :class:`TokenAffinityLoss` and :class:`DenseEnergyLoss`.
         loss_weights (dict, optional): Overrides of ``default_loss_weights``; a loss of weight 0 is
             never computed.
-        loss_starts (dict, optional): First iteration (0-based) at which a loss acts, by its name; 0
-            where none is given.
+        loss_starts (dict, optional): First iteration (0-based) at which a loss is active, by its
+            name; 0 by default.
         pseudo_label (dict, optional): Overrides of ``default_pseudo_label``: ``high`` and ``low``
             thresholds; ``scales`` and ``flip`` of the CAMs; ``par``, options of :class:`PAR` or
             None; ``downscale`` of its images; ``seg_cam`` and ``affinity_cam``, the classifier
             whose maps give the pixel and the token labels: ``'main'``, ``'aux'``, or a schedule
-            ``[(first iteration, source), ...]``; ``legacy_box``: cut the token labels with the box
-            in pixels, as the released code does (a third of its crops had no affinity pair).
+            ``[(first iteration, source), ...]``; ``legacy_box``: apply the box in pixels to the
+            token labels, as the released code does (a third of its crops had no affinity pair).
         test_cfg (dict, optional): As :class:`TagClassifier` without ``refine``, and ``size`` (H,W)
             that images are resized to without keeping the aspect ratio, or None; ``scales`` of the
             CAMs; ``seg_scales``, ``seg_flip`` and ``seg_fusion`` (rule of :class:`ScoreFusion`) of
             the segmentation; ``outputs``, which of ``'cam'``, ``'aux_cam'``, ``'seg'`` to predict.
 
     Raises:
-        ValueError: An unknown option or name of a loss. The message names those that exist.
+        ValueError: An option or the name of a loss is unknown. The message lists the known ones.
     """
 
     segments = True
@@ -198,8 +198,8 @@ class SingleStage(TagClassifier):
         return self.backbone(inputs)
 
     def set_cam(self, cam: dict[str, Any] | None) -> None:
-        """Single-stage methods make their maps from an image pyramid of their own; only None, those
-        maps, is possible.
+        """Reject CAM methods: single-stage methods compute their maps from an image pyramid, so
+        that only None is valid.
         """
         if cam is not None:
             raise ValueError(
@@ -208,8 +208,8 @@ class SingleStage(TagClassifier):
             )
 
     def tag_logits(self, features: TokenFeatures) -> tuple[Tensor, Tensor]:
-        """Logits (B,C) of the main and of the auxiliary classifier: global maximum of each feature,
-        then the classifier; or class maps, then their weighted ranking.
+        """Logits (B,C) of the main and of the auxiliary classifier: the classifier on the global
+        maximum of each feature, or weighted ranking of the class maps.
         """
         main, aux = features.patch_map, features.aux_map
         if self.ranking_decay is not None:
@@ -259,27 +259,27 @@ class SingleStage(TagClassifier):
         seg_size: Sequence[int] | None = None,
         aux_scales: str | None = None,
     ) -> MultiScaleMaps:
-        """Class activation maps, and if asked segmentation scores, of an image pyramid (MCC Eq. 5,
-        CoSA section 3.2).
+        """Class activation maps, and on request segmentation scores, of an image pyramid (MCC Eq.
+        5, CoSA section 3.2).
 
-        Of each scale and its flip the larger value counts, rectified (the attribute
-        ``rectify_cams``); scales add up; each map is normalised to [0,1). Everything that follows
-        reads tagged classes only, so the maps of others are not needed.
+        The maximum over a scale and its flip is rectified (the attribute ``rectify_cams``), the
+        scales are summed, and each map is normalised to [0,1). All later steps read tagged classes
+        only, so the maps of other classes are not needed.
 
         Args:
             inputs (Tensor): (B,3,H,W); scales have int(s H) x int(s W) pixels (bilinear).
             classes (Tensor, optional): (U,) class ids; all C by default.
             scales (Sequence[float]): Distinct scales of the pyramid.
             flip (bool): Add the horizontal flip of each scale.
-            features (TokenFeatures, optional): Features of ``inputs``, if they have been computed:
-                saves a pass.
+            features (TokenFeatures, optional): Features of ``inputs``, if they have been computed,
+                which saves a pass.
             size (tuple[int], optional): Size of the maps; (H,W) by default.
             seg_fusion (str, optional): Rule of :class:`ScoreFusion` for the segmentation logits;
                 None: none are computed.
             seg_labels (Tensor, optional): Labels (0 background) whose segmentation logits are
                 computed, in this order; all C+1 by default.
-            seg_scales, seg_flip, seg_size (optional): Options of the segmentation, where they are
-                not those of the maps. A scale that both need is computed once.
+            seg_scales, seg_flip, seg_size (optional): Options of the segmentation, where they
+                differ from those of the maps. A scale that both need is computed once.
             aux_scales (str, optional): ``'last'`` keeps the auxiliary maps of the last scale only
                 (CoSA as released), ``'all'`` adds all. Default: the attribute ``aux_scales``.
 
@@ -322,8 +322,8 @@ class SingleStage(TagClassifier):
     def _pyramid(
         self, inputs: Tensor, flips: dict[float, bool], features: TokenFeatures | None
     ) -> Iterator[tuple[float, tuple[int, ...], list[TokenFeatures]]]:
-        """Each scale of ``{scale: flip}``, its size (h,w) and its features: [of the image, of its
-        flip].
+        """Each scale of ``{scale: flip}``, its size (h,w) and its features: a list of those of the
+        image and of its flip.
         """
         for scale, flip in flips.items():
             if scale == 1 and features is not None:
@@ -361,7 +361,7 @@ class SingleStage(TagClassifier):
         self, maps: Sequence[Tensor], view_size: Sequence[int], size: Sequence[int]
     ) -> list[Tensor]:
         """Maps (B,K,h,w) of a view of ``view_size`` and, if there is a second one, of its flip,
-        float32 at ``size``, the flip undone.
+        float32 at ``size``, with the flip undone.
         """
         resized = [self.to_image_size(part.float(), view_size, size) for part in maps]
         return [part.flip(-1) if flipped else part for flipped, part in enumerate(resized)]
@@ -371,13 +371,13 @@ class SingleStage(TagClassifier):
     def loss(
         self, inputs: Tensor | list[Tensor], data_samples: list[WSSSDataSample]
     ) -> dict[str, Tensor]:
-        """Losses of a batch, each a mean over images of what one image alone would give.
+        """Losses of a batch, each the mean of the losses of its images.
 
         Args:
-            inputs (Tensor | list[Tensor]): (B,3,H,W), or views of such a shape, of which the first
-                is the image that is labelled.
+            inputs (Tensor | list[Tensor]): (B,3,H,W), or views of this shape, of which the first is
+                the labelled image.
             data_samples (list[WSSSDataSample]): With ``gt_tags``; the metainfo ``img_box`` (y0, y1,
-                x0, x1) is the part of the crop that is image, everything where it is absent.
+                x0, x1) is the part of the crop that the image covers, by default the whole crop.
 
         Returns:
             dict[str, Tensor]
@@ -490,19 +490,19 @@ class SingleStage(TagClassifier):
         return to_class_ids(labels, maps.classes)
 
     def cam_of(self, schedule: list[tuple[int, str]], maps: MultiScaleMaps) -> Tensor:
-        """Maps (B,U,H,W) that a schedule (:func:`cam_schedule`) asks for at the present
+        """Maps (B,U,H,W) that a schedule (see :func:`cam_schedule`) selects at the current
         iteration.
         """
         source = [source for start, source in schedule if start <= self.iteration][-1]
         return maps.cams if source == 'main' else maps.aux_cams
 
     def active(self, name: str) -> bool:
-        """Whether a loss acts at the present iteration."""
+        """Whether a loss is active at the current iteration."""
         return self.loss_weights[name] != 0 and self.iteration >= self.loss_starts[name]
 
     def update_schedule(self, *, epoch: int, iteration: int) -> None:
-        """Set the training iteration, from 0; :class:`LossScheduleHook` does so before each, and
-        nothing else does.
+        """Set the training iteration, from 0; only :class:`LossScheduleHook` calls this, before
+        each iteration.
         """
         self.iteration = iteration
 
@@ -553,7 +553,7 @@ class SingleStage(TagClassifier):
     # Prediction -----------------------------------------------------------------------------------
 
     def predictor(self) -> 'SingleStage':
-        """The :class:`SingleStage` whose predictions count: this one, or a teacher of it."""
+        """The :class:`SingleStage` that predicts: this one or its teacher."""
         return self
 
     def extract(self, inputs: Tensor) -> TokenFeatures:
@@ -569,7 +569,7 @@ class SingleStage(TagClassifier):
     def predict_cams(
         self, views: list[Tensor], data_samples: list[WSSSDataSample]
     ) -> tuple[Tensor, list[list[int]], list[Tensor]]:
-        """CAMs of images of one size; the scales are those of ``test_cfg``, made from the first
+        """CAMs of images of one size; the scales are those of ``test_cfg``, computed from the first
         view.
 
         Returns:
@@ -652,10 +652,11 @@ class SingleStage(TagClassifier):
 
 
 def cam_schedule(name: str, value: Any) -> list[tuple[int, str]]:
-    """``[(first iteration, 'main' | 'aux'), ...]`` from such a list or from one of the names alone.
+    """``[(first iteration, 'main' | 'aux'), ...]`` from such a list or from a single name.
 
     Raises:
-        ValueError: Another source, or no source for iteration 0. The message names the option.
+        ValueError: A source is unknown, or there is none for iteration 0. The message names the
+            option.
     """
     schedule = (
         [(0, value)]
@@ -686,7 +687,7 @@ def _union(keys: Any) -> Any:
 
 
 def _maps_of_images(cams: Tensor, keys: list[list[int]]) -> list[Tensor]:
-    """Maps (K,H,W) of the classes of each image, from those (B,U,H,W) of all of them."""
+    """Maps (K,H,W) of the classes of each image, from the maps (B,U,H,W) of all classes."""
     column = {key: index for index, key in enumerate(_union(keys))}
     maps = []
     for image, image_keys in zip(cams, keys):

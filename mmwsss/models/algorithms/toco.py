@@ -1,4 +1,4 @@
-"""ToCo: class-token contrast with local crops (CVPR 2023), the sister baseline of MCC."""
+"""ToCo: class-token contrast with local crops (CVPR 2023), a baseline closely related to MCC."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from .token_contrast import TokenContrast
 
 @MODELS.register_module()
 class ToCo(TokenContrast):
-    """:class:`TokenContrast` whose local tokens are those of small crops of the third view, around
+    """:class:`TokenContrast` whose local tokens come from small crops of the third view, around
     pixels that are not confidently foreground.
 
     A crop is negative if its mean region of interest (0 background, 1 uncertain, 2 object, by the
@@ -22,7 +22,7 @@ class ToCo(TokenContrast):
     resized to its grid.
 
     Args:
-        num_crops (int): Crops of an image.
+        num_crops (int): Number of crops of an image.
         crop_size (int): Side of a crop in pixels.
         options: All other options are those of :class:`TokenContrast` and :class:`SingleStage`.
     """

@@ -21,8 +21,8 @@ from .single_stage import MultiScaleMaps, SingleStage, cam_schedule
 class TokenContrast(SingleStage):
     """:class:`SingleStage` and a contrast between class tokens of whole views and of local ones.
 
-    Three views: the image that is labelled, a second crop of its photo, and a view that
-    :meth:`local_tokens` of the subclass takes local tokens from. A local token is positive if its
+    There are three views: the labelled image, a second crop of its photo, and a view from which
+    :meth:`local_tokens` of the subclass computes local tokens. A local token is positive if its
     part of the image shows tagged objects, by the CAMs of the first view. The projections of the
     two whole views by the averaged projector are the anchors; the backbone is shared.
 
@@ -36,10 +36,10 @@ class TokenContrast(SingleStage):
         min_object (float): See :func:`visible_object_flags`.
         flag_cam (str | list): Classifier whose maps define the positive views: ``'main'``,
             ``'aux'`` or a schedule, as in ``pseudo_label``.
-        options: Everything else is of :class:`SingleStage`.
+        options: Further options of :class:`SingleStage`.
 
     Raises:
-        ValueError: A momentum outside [0,1]; training without three views.
+        ValueError: The momentum is outside [0,1], or training does not have three views.
     """
 
     default_loss_weights = dict(SingleStage.default_loss_weights, contrast=0.5)
@@ -73,20 +73,20 @@ class TokenContrast(SingleStage):
         self.flag_cam = cam_schedule('flag_cam', flag_cam)
 
     def init_weights(self) -> None:
-        """As every module; then the teacher is a copy of the projector."""
+        """Initialise all modules, then copy the projector into the teacher."""
         super().init_weights()
         self.average.reset()
 
     def update_teacher(self) -> None:
-        """Average the projector of the finished step into the teacher. Before the contrast starts
-        the projector does not learn, and both are equal.
+        """Average the projector of the finished step into the teacher. Before the contrast starts,
+        the projector is not trained and both are equal.
         """
         self.average.update()
 
     def extra_losses(
         self, views: list[Tensor], features: TokenFeatures, maps: MultiScaleMaps, tags: Tensor
     ) -> dict[str, Tensor]:
-        """``loss_contrast``: two whole views by student and teacher, M local ones by the
+        """``loss_contrast``: two whole views of student and teacher, and M local views of the
         student.
         """
         if not self.active('contrast'):
@@ -119,7 +119,7 @@ class TokenContrast(SingleStage):
         Args:
             local (Tensor): (B,3,H,W), the third view.
             grid (tuple[int]): (h,w) tokens.
-            maps (MultiScaleMaps): Of the first view.
+            maps (MultiScaleMaps): Maps of the first view.
             tags (Tensor): (B,C).
 
         Returns:
@@ -127,7 +127,7 @@ class TokenContrast(SingleStage):
         """
 
     def roi(self, grid: Sequence[int], maps: MultiScaleMaps, tags: Tensor) -> Tensor:
-        """Where the objects are, (B,h,w) of 0, 1 or 2, on a grid of that size (bicubic)."""
+        """Region of interest (B,h,w) with values 0, 1 or 2 on a grid of that size (bicubic)."""
         cams = resize_maps(self.cam_of(self.flag_cam, maps), grid, mode='bicubic')
         return object_roi(
             cams, tags[:, maps.classes], self.pseudo_label['low'], self.pseudo_label['high']
@@ -137,5 +137,5 @@ class TokenContrast(SingleStage):
 def _drop_steps(
     model: nn.Module, state_dict: dict[str, Tensor], prefix: str, *arguments: Any
 ) -> None:
-    """Older checkpoints count the updates of the teacher, which nothing reads any more."""
+    """Drop the number of teacher updates from older checkpoints, which is no longer used."""
     state_dict.pop(f'{prefix}teacher.steps', None)
