@@ -16,9 +16,9 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
     """Normalisation for images of one size (training) or of several scales per image (CAM
     inference).
 
-    The bytes of a view are stacked on the host and sent to the device in one transfer that nobody
-    waits for; what follows happens there. Data samples stay on the host: what is decided by tags
-    and boxes is decided without asking the device.
+    The bytes of a view are stacked on the host and sent to the device in one asynchronous transfer;
+    the normalisation runs on the device. Data samples stay on the host, so that decisions based on
+    tags and boxes need no synchronisation.
 
     Args:
         mean, std (Sequence[float]): Mean and standard deviation per channel, RGB order, 0-255.
@@ -46,14 +46,14 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
                 (:func:`mmwsss.datasets.stack_collate`). ``data_samples``: list of B samples.
 
         Returns:
-            dict: ``inputs`` as (B,3,H,W) where all images have one size and no views, else a list
-                of B lists of (1,3,h,w); in training with views a list of V tensors (B,3,H,W), where
-                views after the first that differ in size are lists of B tensors (3,h,w).
+            dict: ``inputs`` as (B,3,H,W) where all images have the same size and no views, else a
+                list of B lists of (1,3,h,w); in training with views a list of V tensors (B,3,H,W),
+                where views after the first that differ in size are lists of B tensors (3,h,w).
         """
         data = dict(data)
         data.setdefault('data_samples', None)
         inputs = data['inputs']
-        # views that were stacked when they were collated have four dimensions
+        # views that were stacked by the collate function have four dimensions
         views = [inputs] if isinstance(inputs[0], Tensor) and inputs[0].dim() == 3 else inputs
         if views[0] is inputs and len({image.shape for image in inputs}) == 1:
             return dict(data, inputs=self._normalize_batch(inputs))
@@ -70,7 +70,7 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
         return data
 
     def _normalize_batch(self, images: Sequence[Tensor] | Tensor) -> Tensor | list[Tensor]:
-        """(B,3,H,W) of images (3,H,W) of one size, in one transfer; else a list."""
+        """Images (3,H,W) of the same size as (B,3,H,W), in one transfer; otherwise a list."""
         if isinstance(images, Tensor):
             return self._normalize(images)
         if len({image.shape for image in images}) == 1:
@@ -78,7 +78,7 @@ class ViewsDataPreprocessor(ImgDataPreprocessor):
         return [self._normalize(image) for image in images]
 
     def _normalize(self, images: Tensor) -> Tensor:
-        """Bytes (...,3,H,W) of the host, normalised on the device."""
+        """Normalise bytes (...,3,H,W) of the host on the device."""
         images = send(images, self.device)
         images = images.flip(-3) if self._channel_conversion else images
         return (images.float() - self.mean) / self.std

@@ -1,4 +1,4 @@
-"""Batches of segmentation networks, sent to the device without waiting for it."""
+"""Asynchronous transfer of the batches of segmentation networks to the device."""
 
 from typing import Any
 
@@ -14,17 +14,17 @@ from mmwsss.utils.transfer import send
 @MODELS.register_module()
 class SegDataPreprocessor(SegDataPreProcessor):
     """:class:`mmseg.SegDataPreProcessor` with one transfer of bytes for the images of a batch and
-    one for their labels, where they have one size.
+    one for their labels, if they have the same size.
 
-    Labels are sent in training only: metrics bring them to the predictions themselves. Options are
-    those of the parent.
+    Labels are sent in training only, because metrics move them to the device of the predictions.
+    The options are those of the parent.
     """
 
     _channel_conversion: bool
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # the parent would index with a list, for which the host waits
+        # the parent indexes with a list, which synchronises host and device
         self._flip_channels, self._channel_conversion = self._channel_conversion, False
 
     def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class SegDataPreprocessor(SegDataPreProcessor):
         if training and samples is not None:
             samples = self._send_labels(samples)
         inputs = data['inputs']
-        if isinstance(inputs, Tensor):  # stacked when they were collated
+        if isinstance(inputs, Tensor):  # stacked by the collate function
             images = list(send(inputs, self.device).unbind())
         else:
             images = self._send_all(list(inputs))
@@ -51,7 +51,7 @@ class SegDataPreprocessor(SegDataPreProcessor):
         return super().forward(dict(data, inputs=images, data_samples=samples), training)
 
     def cast_data(self, data: Any) -> Any:
-        """Everything is where it is needed already."""
+        """Return the data unchanged, which has already been moved."""
         return data
 
     def _send_all(self, tensors: list[Tensor]) -> list[Tensor]:

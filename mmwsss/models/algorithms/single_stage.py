@@ -154,7 +154,7 @@ class SingleStage(TagClassifier):
             raise ValueError(
                 f'test_cfg.outputs must be some of {OUTPUTS}, got {self.test_cfg["outputs"]}'
             )
-        ScoreFusion(self.test_cfg['seg_fusion'])  # reports a wrong rule at construction
+        ScoreFusion(self.test_cfg['seg_fusion'])  # reports an unknown rule at construction
         if getattr(self.backbone, 'aux_layer', None) is None:
             raise ValueError(
                 f'{type(self).__name__} needs the map of an earlier layer: set aux_layer of the '

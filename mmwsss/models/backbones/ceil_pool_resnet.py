@@ -9,13 +9,14 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class CeilPoolResNet(ResNet):
-    """:class:`mmseg.models.backbones.ResNet` whose max pooling keeps a last, partly filled window.
+    """:class:`mmseg.models.backbones.ResNet` whose max pooling keeps the last, partly filled
+    window.
 
-    The released DeepLab-V2 (deeplab-pytorch) does so. For sides 8k+1 both agree, but the pyramid of
-    a crop of 321 has sides of 240 and 160, where they do not.
+    The released DeepLab-V2 (deeplab-pytorch) does so. Both agree for sides of 8k+1, but the pyramid
+    of a crop of 321 also has sides of 240 and 160, where they differ.
 
     Args:
-        options: Those of the parent.
+        options: Options of the parent class.
     """
 
     def __init__(self, **options: Any) -> None:

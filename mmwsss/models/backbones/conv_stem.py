@@ -14,16 +14,16 @@ class ConvStem(BaseModule):
     """Stride-2 4x4 convolutions with batch norm and ReLU, then a 1x1 projection, in place of the
     linear patch embedding.
 
-    Small transformers that start from random weights localise far better with it than with patches
-    cut blindly. An even kernel with padding 1 is centred between the two pixels it replaces, so
-    that cells lie where resizing of the maps expects them (an odd one would shift every map by half
-    a stride); as with patches, what is left at the right and bottom is ignored.
+    Small transformers that start from random weights localise far better with it than with a linear
+    patch embedding. An even kernel with padding 1 is centred between the two pixels that it
+    replaces, so that the cells are aligned with the resized maps (an odd kernel would shift every
+    map by half a stride). As with patches, the remainder at the right and the bottom is ignored.
 
     Args:
         channels (tuple[int]): Output channels of each stride-2 convolution; the stride of the stem
             is ``2**len(channels)``.
         embed_dims (int): Token width D.
-        input_size (tuple[int]): (H,W) that position embeddings are learnt for.
+        input_size (tuple[int]): (H,W) for which position embeddings are learnt.
         in_channels (int): Image channels.
     """
 

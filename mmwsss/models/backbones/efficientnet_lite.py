@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: a small convolutional trunk with ImageNet weights that a package holds."""
+"""EfficientNet-Lite0: a small convolutional trunk whose ImageNet weights come in a package."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -48,7 +48,7 @@ class SameConv2d(nn.Conv2d):
             out_channels,
             kernel_size,
             stride,
-            padding=self.reach // 2 if stride == 1 else 0,  # where SAME is symmetric
+            padding=self.reach // 2 if stride == 1 else 0,  # SAME padding is symmetric here
             dilation=dilation,
             groups=groups,
             bias=False,
@@ -71,7 +71,7 @@ def conv_norm(
 
 class InvertedResidual(nn.Module):
     """Expansion, depthwise convolution and linear projection, without squeeze-and-excitation; the
-    input is added where the shape stays.
+    input is added where the shape does not change.
     """
 
     def __init__(
@@ -105,35 +105,36 @@ class EfficientNetLite(BaseModule):
     squeeze-and-excitation), as a backbone of feature maps or as the stem of :class:`TokenViT`.
 
     Padding is TensorFlow's SAME. A stage beyond ``output_stride`` keeps its resolution and dilates
-    what follows, so that every second cell of a map at half the stride is a cell of the published
-    one. The published weights load with ``init_cfg=dict(type='mmwsss.PackagedWeights', ...)``; they
-    expect images ``(x - 127) / 128`` in RGB order.
+    the following layers, so that every second cell of a map at half the stride is a cell of the
+    published network. The published weights load with
+    ``init_cfg=dict(type='mmwsss.PackagedWeights', ...)``; they expect images ``(x - 127) / 128`` in
+    RGB order.
 
     The published weights were trained with flips, so that cell i of a map at stride s is centred at
-    ``s (i + 1/2)`` whatever the padding. In a dilated map cell i is then centred too early, at
-    ``s i`` where one stage is dilated, ``s (i - 1)`` where two are. ``centred`` moves the grid of
-    the last map to where resizing of maps expects it; maps of smaller strides stay where they are,
-    one of the same stride that is not dilated comes half a cell late.
+    ``s (i + 1/2)`` whatever the padding. In a dilated map cell i is then centred too early, at ``s
+    i`` where one stage is dilated, ``s (i - 1)`` where two are. ``centred`` aligns the grid of the
+    last map with resized maps; maps of smaller strides are not moved, and a map of the same stride
+    that is not dilated is half a cell late.
 
     Args:
         output_stride (int): 8, 16 or 32.
         out_indices (Sequence[int]): Stages (0 to 6) whose maps are returned; later ones are not
             built. Their channels are 16, 24, 40, 80, 112, 192, 320 and their strides 2, 4, 8, 16,
             16, 32, 32, or ``output_stride`` where that is less.
-        embed_dims (int, optional): D; makes it a stem: the last map, projected to tokens by a 1x1
-            convolution after batch norm.
-        input_size (tuple[int], optional): (H,W) that position embeddings are learnt for; given by
+        embed_dims (int, optional): D; turns the network into a stem, whose last map is projected to
+            tokens by a 1x1 convolution after batch norm.
+        input_size (tuple[int], optional): (H,W) for which position embeddings are learnt; set by
             :class:`TokenViT`.
-        frozen_stages (int): -1 none is frozen; 0 the first convolution; s the first s stages too. A
-            frozen part normalises with the stored statistics and has no gradient; the projection
-            of a stem is always trained.
-        norm_eval (bool): All batch norm of the trunk normalises with the stored statistics.
-        norm_frozen (bool): Its scales and shifts are not trained.
+        frozen_stages (int): -1 freezes nothing; 0 freezes the first convolution; s also freezes the
+            first s stages. A frozen part normalises with the stored statistics and gets no
+            gradient; the projection of a stem is always trained.
+        norm_eval (bool): All batch norm layers of the trunk normalise with the stored statistics.
+        norm_frozen (bool): Scales and shifts of batch norm are not trained.
         centred (bool): See above.
         init_cfg (dict, optional): Initialisation; default Kaiming.
 
     Raises:
-        ValueError: Another output stride or stage.
+        ValueError: The output stride or a stage is not supported.
     """
 
     def __init__(
@@ -188,14 +189,14 @@ class EfficientNetLite(BaseModule):
                 if kept:
                     reached *= stride
                 else:
-                    dilation *= stride  # from the next block on: this one still reads neighbours
+                    dilation *= stride  # from the next block on: this block reads direct neighbours
                 channels = width
             self.stages.append(stage)
             out_strides.append(reached)
         self.out_channels = tuple(STAGES[index][-1] for index in self.out_indices)
         self.out_strides = tuple(out_strides[index] for index in self.out_indices)
         self.stride = self.out_strides[-1]
-        # pixels that the last map is early, see above: dilation is its factor of the resolution
+        # offset of the last map in pixels, see above: the dilation is the factor of its resolution
         self.lag = self.stride * (dilation - 1) // 2 if centred else 0
         if input_size is not None:
             self.init_out_size = tuple(-(-side // self.stride) for side in input_size)
@@ -221,7 +222,7 @@ class EfficientNetLite(BaseModule):
             part.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'EfficientNetLite':
-        """As usual, but what is frozen stays in evaluation mode."""
+        """Set the mode; frozen parts stay in evaluation mode."""
         super().train(mode)
         for part in [*self._frozen_parts(), *(self._norms() if self.norm_eval else ())]:
             part.eval()
@@ -235,12 +236,12 @@ class EfficientNetLite(BaseModule):
         """
         height, width = x.shape[-2:]
         sizes = [[-(-height // stride), -(-width // stride)] for stride in self.out_strides]
-        # the image moves by a fraction of a cell, the map back by whole cells
+        # the image is shifted by a fraction of a cell, and the map is shifted back by whole cells
         ahead = -self.lag % self.stride
         skipped = (self.lag + ahead) // self.stride
         if skipped:
             x = F.pad(x, (ahead, skipped * self.stride - ahead) * 2)
-        # depthwise convolutions on a CPU take two thirds of the time in this layout
+        # in this layout, depthwise convolutions on a CPU take two thirds of the time
         x = F.relu6(self.stem(x.contiguous(memory_format=torch.channels_last)), inplace=True)
         maps: list[Tensor] = []
         for index, stage in enumerate(self.stages):
@@ -268,7 +269,9 @@ class EfficientNetLite(BaseModule):
         return x.flatten(2).transpose(1, 2), tuple(x.shape[-2:])
 
     def _translate_keys(self, state_dict: dict[str, Tensor], prefix: str, *args: object) -> None:
-        """Load-state-dict pre-hook: names of the published weights become ours, in place."""
+        """Load-state-dict pre-hook: rename the published weights to the names of this network, in
+        place.
+        """
         own = {key: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
         translated, _ = translate_efficientnet_lite_keys(
             {key.removeprefix(prefix): value for key, value in own.items()},
@@ -278,7 +281,7 @@ class EfficientNetLite(BaseModule):
             {
                 prefix + key: value
                 for key, value in translated.items()
-                # stages after the last one that is read are not built
+                # stages after the last one that is used are not built
                 if not key.startswith('stages.') or int(key.split('.')[1]) < len(self.stages)
             }
         )

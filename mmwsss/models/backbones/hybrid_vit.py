@@ -12,13 +12,13 @@ class HybridViT(TokenViT):
     """:class:`TokenViT` with :class:`ResNetStem` instead of the patch embedding
     (``vit_base_r50_s16_384``, the backbone of ACR).
 
-    Weights of timm and of the released ACR are translated while they load. The grid is that of
-    whole cells: an image whose sides are not multiples of the stride (16) is padded with zeros at
-    the bottom and the right, and the maps are cut back to the image.
+    Weights of timm and of the released ACR are translated while they load. The grid consists of
+    whole cells: an image whose sides are not multiples of the stride (16) is zero-padded at the
+    bottom and the right, and the maps are cropped to the image.
 
     Args:
         arch (str | dict): As for :class:`TokenViT`.
-        img_size (int | tuple): (H,W) the position embedding is learnt for.
+        img_size (int | tuple): (H,W) for which the position embedding is learnt.
         stem (dict, optional): Options of :class:`ResNetStem`.
         pos_init, pos_interp_mode (str): Bilinear, as the released code resizes positions.
         options: Every other keyword option of :class:`TokenViT`.

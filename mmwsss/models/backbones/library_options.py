@@ -1,4 +1,4 @@
-"""Networks of timm and transformers in the options of :class:`TokenViT`."""
+"""Conversion of networks of timm and transformers to the options of :class:`TokenViT`."""
 
 from typing import Any
 
@@ -11,17 +11,19 @@ QUICK_GELU = dict(act_cfg=dict(type='mmpretrain.QuickGELU'))
 
 
 class NotPlain(ValueError):
-    """A network that :class:`TokenViT` has no options for; the message says why."""
+    """The network cannot be expressed by the options of :class:`TokenViT`; the message gives the
+    reason.
+    """
 
 
 def timm_options(model: Any) -> Options:
     """Options for a vision transformer of timm.
 
     Args:
-        model (nn.Module): What ``timm.create_model`` returns.
+        model (nn.Module): Network returned by ``timm.create_model``.
 
     Raises:
-        NotPlain: Another kind of network, or a layer of another kind.
+        NotPlain: The type of the network or of a layer is not supported.
     """
     if type(model).__name__ not in ('VisionTransformer', 'Eva') or model.cls_token is None:
         raise NotPlain(f'a {type(model).__name__}, not a vision transformer with a class token')
@@ -94,11 +96,11 @@ def transformers_options(config: Any) -> Options:
     """Options for a vision transformer of transformers.
 
     Args:
-        config (PretrainedConfig): Of ViT, ViT-MAE, DINOv2, DINOv3 or CLIP, whose image tower is
-            taken.
+        config (PretrainedConfig): Config of ViT, ViT-MAE, DINOv2, DINOv3 or CLIP, of which the
+            image encoder is used.
 
     Raises:
-        NotPlain: Another kind of network, or a layer of another kind.
+        NotPlain: The type of the network or of a layer is not supported.
     """
     config = getattr(config, 'vision_config', config)
     kind = config.model_type
@@ -136,7 +138,7 @@ def transformers_options(config: Any) -> Options:
     return options
 
 
-# kinds of transformers, and what is common to all networks of a kind
+# types of transformers, with the options that all networks of a type share
 KINDS: dict[str, Options] = dict(
     vit={},
     vit_mae={},

@@ -12,33 +12,34 @@ from mmwsss.utils.extras import import_extra
 from .library_options import NotPlain, timm_options, transformers_options
 from .token_vit import TokenViT
 
-TOLERANCE = 1e-3  # of the class token, relative to its largest value
+TOLERANCE = 1e-3  # tolerance for the class token, relative to its largest value
 
 
 @MODELS.register_module()
 class LibraryViT(TokenViT):
-    """:class:`TokenViT` with the options and the weights of a network that another library names.
+    """:class:`TokenViT` with the options and the weights of a network of another library.
 
-    It is a :class:`TokenViT` in all: class tokens, attention on request, masks, any size of image.
-    Once its weights are loaded, its class token is compared with that of the library on one image,
-    and a network that differs is refused. A checkpoint of a training needs no library's weights,
-    only the library.
+    It has all features of :class:`TokenViT`: class tokens, attention on request, masks and any
+    image size. After its weights are loaded, its class token is compared with that of the library
+    on one image, and a network that differs is rejected. Loading a training checkpoint requires the
+    library, but not its weights.
 
     Args:
         name (str): ``'timm:vit_base_patch14_reg4_dinov2'``, or ``'hf:facebook/dinov2-base'``, or a
             folder of transformers, ``'hf:weights/dinov3'``.
         pretrained (bool): :meth:`init_weights` loads the weights of the library, unless there is an
             ``init_cfg``.
-        img_size (int | tuple, optional): (H,W) of the crops of a training; default: of the library.
-        library_options (dict, optional): More for ``timm.create_model`` or the config of
-            transformers, e.g. ``dict(pretrained_cfg_overlay=dict(file='weights/x.safetensors'))``
-            for timm without network.
-        options: Every other option of :class:`TokenViT`; it takes the place of what the library
-            says.
+        img_size (int | tuple, optional): (H,W) of the training crops; default: the size in the
+            library.
+        library_options (dict, optional): Further options of ``timm.create_model`` or of the config
+            of transformers, e.g.
+            ``dict(pretrained_cfg_overlay=dict(file='weights/x.safetensors'))`` for timm without
+            network.
+        options: Further options of :class:`TokenViT`, which override those of the library.
 
     Raises:
-        ValueError: The library is not installed or does not know the name, the network is of
-            another kind, or its patches do not divide the crop.
+        ValueError: The library is not installed or does not know the name, the type of the network
+            is not supported, or its patches do not divide the crop.
     """
 
     def __init__(
@@ -71,11 +72,11 @@ class LibraryViT(TokenViT):
         self.pretrained = pretrained
 
     def init_weights(self) -> None:
-        """The weights of the library, or ``init_cfg`` where there is one.
+        """Load the weights of the library, or those of ``init_cfg`` if it is given.
 
         Raises:
-            ValueError: They cannot be had, or the network computes something else than the
-                library's.
+            ValueError: The weights are not available, or the output of the network differs from
+                that of the library.
         """
         super().init_weights()
         if self.init_cfg or not self.pretrained:
@@ -101,7 +102,7 @@ class LibraryViT(TokenViT):
         print_log(f'{self.library}:{self.name}: class token equal to {error:.1g}', logger='current')
 
     def _describe(self) -> dict[str, Any]:
-        """Options of the network; only its description is read."""
+        """Options of the network; no weights are read."""
 
         def describe() -> dict[str, Any]:
             if self.library == 'timm':
@@ -111,7 +112,7 @@ class LibraryViT(TokenViT):
         return self._guarded(describe)
 
     def _guarded(self, action: Any) -> Any:
-        """``action()`` with the errors of the libraries in one line."""
+        """Result of ``action()``; errors of the libraries are reported in one line."""
         try:
             return action()
         except NotPlain as error:
@@ -140,16 +141,16 @@ class LibraryViT(TokenViT):
             'transformers', 'foundation', f'the backbone {self.library}:{self.name}'
         )
         config = transformers.AutoConfig.from_pretrained(self.name, **self.library_options)
-        if hasattr(config, 'mask_ratio'):  # MAE hides patches
+        if hasattr(config, 'mask_ratio'):  # MAE masks patches
             config.mask_ratio = 0.0
         return config
 
 
 def _class_token(model: Any, image: Tensor) -> Tensor:
-    """Class token (B,D) of a network of a library, normalised where the network does so."""
+    """Class token (B,D) of a network of a library, normalised if the network normalises it."""
     if hasattr(model, 'forward_features'):
         return model.forward_features(image)[:, 0]
     output = getattr(model, 'vision_model', model)(image)
-    if 'clip' in model.config.model_type:  # only this token is normalised
+    if 'clip' in model.config.model_type:  # CLIP normalises only this token
         return output.pooler_output
     return output.last_hidden_state[:, 0]

@@ -16,14 +16,15 @@ class PyramidResNet(ResNet):
     trunk of IRN).
 
     torchvision weights (``init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')``)
-    load as they are. The defaults are IRN's trunk: five maps of 64, 256, 512, 1024 and 2048
-    channels at strides 4, 4, 8, 16 and 16, all frozen.
+    load unchanged. The defaults are IRN's trunk: five maps of 64, 256, 512, 1024 and 2048 channels
+    at strides 4, 4, 8, 16 and 16, all frozen.
 
     Args:
         depth (int): 18, 34, 50, 101 or 152.
         strides (Sequence[int]): Stride of the first block of each stage.
         dilations (Sequence[int]): Dilation of each stage.
-        frozen_stages (int): Stages that are not trained, the stem with them; -1 none.
+        frozen_stages (int): Number of stages that are not trained, in addition to the stem; -1
+            trains everything.
         norm_eval (bool): Normalise with the stored statistics.
         options: Every other keyword option of the parent, except ``out_indices``: all maps are
             returned.
@@ -58,7 +59,7 @@ class PyramidResNet(ResNet):
         refuse_foreign_weights(self)
 
     def train(self, mode: bool = True) -> 'PyramidResNet':
-        """As the parent, which returns None."""
+        """Set the mode as the parent, whose method returns None."""
         super().train(mode)
         return self
 

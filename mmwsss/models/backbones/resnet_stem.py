@@ -22,7 +22,7 @@ def pad_same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
     """Pad (B,D,H,W) so that a convolution gives ceil(H/stride) x ceil(W/stride) cells, the smaller
     half in front (TensorFlow's SAME).
     """
-    # what the last of ceil(side / stride) windows reaches beyond the image
+    # pixels by which the last of ceil(side / stride) windows exceeds the image
     total = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[-2:]]
     if not any(total):
         return x
@@ -97,12 +97,13 @@ class ResNetStem(BaseModule):
     projected to tokens.
 
     No normalisation depends on the batch. SAME padding is asymmetric at stride 2, so the stem is
-    not exactly flip-equivariant. Names of weights are timm's.
+    not exactly flip-equivariant. Parameter names are those of timm.
 
     Args:
         embed_dims (int): Token width D.
-        input_size (tuple[int]): (H,W) that position embeddings are learnt for.
-        depths (tuple[int]): Blocks of each stage; the first stage has stride 1, the others 2.
+        input_size (tuple[int]): (H,W) for which position embeddings are learnt.
+        depths (tuple[int]): Number of blocks of each stage; the first stage has stride 1, the
+            others 2.
         channels (tuple[int]): Output channels of each stage.
         stem_channels (int): Output channels of the 7x7 convolution.
         in_channels (int): Image channels.

@@ -33,9 +33,9 @@ IN_THE_TRUNK = (
     'pre_norm.',
     'patch_embed.projection.',
     'pos_embed',
-)  # weights that may not be left out
+)  # weights that a checkpoint must contain
 FFNS = ('mlp', 'swiglu', 'swiglu_norm')
-MASK_GROUPS = 4  # sequences of masked images are run in so many groups of similar length
+MASK_GROUPS = 4  # number of groups of similar length that sequences of masked images form
 
 
 class TokenFeatures(NamedTuple):
@@ -49,8 +49,8 @@ class TokenFeatures(NamedTuple):
         aux_map (Tensor | None): (B,D,h,w), patch tokens after layer ``aux_layer``, not normalised.
         attention (dict): The map of each request by its name: a tensor, or a tuple with one entry
             per layer.
-        layer_inputs (tuple[Tensor]): (B,T+N+R,D) each, inputs of the last layers, as many as
-            requested.
+        layer_inputs (tuple[Tensor]): (B,T+N+R,D) each, inputs of the requested number of last
+            layers.
     """
 
     class_tokens: Tensor
@@ -69,72 +69,74 @@ class TokenViT(VisionTransformer):
     Layer names and weights are mmpretrain's. Checkpoints of mmpretrain, facebookresearch (DeiT,
     MAE, DINOv2, DINOv3), BAAI (EVA-02), timm, transformers (ViT, MAE, DINOv2, DINOv3, CLIP) and
     OpenAI / open_clip are translated while they load: a single class token and its position are
-    repeated T times, the position grid is resized. Registers follow the patches here, in front of
-    which those networks have them; only the order of the rows differs.
+    repeated T times, the position grid is resized. Registers follow the patches here, while they
+    precede them in those networks; only the order of the rows differs.
 
     Args:
         arch (str | dict): As in mmpretrain, e.g. ``'deit-small'`` or a dict with ``embed_dims``,
             ``num_layers``, ``num_heads``, ``feedforward_channels``.
-        depth (int, optional): Keep only the first layers of ``arch``; those of a deeper checkpoint
-            are left out.
+        depth (int, optional): Number of layers of ``arch`` to keep; further layers of a checkpoint
+            are ignored.
         num_class_tokens (int): T; C for MCTformer, 1 for single-token models.
-        img_size (int | tuple): (H,W) the position embedding is learnt for; any size >= one patch
-            can be fed.
-        patch_size (int): Side of a patch in pixels (stride of the stem where there is one).
+        img_size (int | tuple): (H,W) for which the position embedding is learnt; the input can have
+            any size of at least one patch.
+        patch_size (int): Side of a patch in pixels (stride of the stem if there is one).
         stem (dict, optional): Config of a convolutional stem, e.g. ``dict(type='mmwsss.ConvStem',
             channels=(32, 64, 128))``.
-        final_norm (bool): Normalise after the last layer. MCTformer does not, and the layer is then
-            not created.
+        final_norm (bool): Normalise after the last layer. MCTformer does not, so the layer is not
+            created.
         aux_layer (int, optional): Layer whose raw patch tokens are returned as ``aux_map``;
             negative counts from the end.
-        pos_init (str): How a checkpoint's position grid becomes the model's at loading:
+        pos_init (str): Interpolation of a checkpoint's position grid to the model's at loading:
             ``'nearest'`` where the ratio is an integer (MCTformer+), else bicubic; or always
             ``'bicubic'`` or ``'bilinear'``.
-        pos_interp_mode (str): How positions are resized to the grid of an image: ``'bicubic'`` or
+        pos_interp_mode (str): Interpolation of positions to the grid of an image: ``'bicubic'`` or
             ``'bilinear'`` (ACR).
         pos_interp_offset (float): 0.1 reproduces the sampling rule of MCTformer V1/V2 at other
             sizes, 0 is exact.
-        token_init (str): ``'repeat'`` the checkpoint's class token, or ``'trunc_normal'`` to leave
-            class tokens and positions at their random start.
+        token_init (str): ``'repeat'`` copies the checkpoint's class token, ``'trunc_normal'`` keeps
+            the random initialisation of class tokens and positions.
         frozen_pos_embed (bool): No gradient for the position embedding (MCC, CoSA).
-        pad_to_patch (bool): Pad bottom and right to whole patches; by default the remainder is
-            ignored, as the papers' code does.
+        pad_to_patch (bool): Pad the bottom and the right to whole patches; by default the remainder
+            is ignored, as in the papers' code.
         pos_interp_antialias (bool): Low-pass filter while positions are resized, at loading and for
             the grid of an image (timm, DINOv2 with registers).
         num_registers (int): R, learnt tokens without position or output (DINOv2 with registers: 4).
         pre_norm (bool): Normalise before the first layer; the patch embedding then has no bias
             (CLIP).
-        layer_scale_init_value (float): First value of the gain of each branch of a layer, 0 for
-            none (DINOv2: 1e-5).
-        norm_cfg (dict, optional): Of every norm; mmpretrain's by default, CLIP has
-            ``dict(type='LN', eps=1e-5)``.
-        layer_cfgs (dict | Sequence[dict], optional): More options of mmpretrain's
-            ``TransformerEncoderLayer``, of all layers or one dict each:
+        layer_scale_init_value (float): Initial value of the layer scale of each branch, 0 for none
+            (DINOv2: 1e-5).
+        norm_cfg (dict, optional): Config of every norm; mmpretrain's by default, ``dict(type='LN',
+            eps=1e-5)`` for CLIP.
+        layer_cfgs (dict | Sequence[dict], optional): Further options of mmpretrain's
+            ``TransformerEncoderLayer``, for all layers or one dict per layer:
             ``dict(act_cfg=dict(type='mmpretrain.QuickGELU'))`` for CLIP,
             ``dict(ffn_type='swiglu_fused')`` for the giant DINOv2.
         rotary (str, optional): Rotary positions of queries and keys: ``'dinov3'`` or ``'eva02'``,
             see :data:`mmwsss.functional.rotary.RULES`.
-        absolute_positions (bool): Learnt positions are added to the patches (not in DINOv3).
+        absolute_positions (bool): Add learnt positions to the patches (not in DINOv3).
         ffn (str): ``'mlp'``; ``'swiglu'``, gated with exactly ``feedforward_channels``; or
             ``'swiglu_norm'``, with a norm before the last layer too (EVA-02).
         qk_norm (bool): Normalise queries and keys of each head.
-        attn_norm (bool): Normalise what the attention has gathered (CLIP of EVA-02).
-        key_bias (bool): Keys have a bias where queries and values have one (not in DINOv3 and
-            EVA-02; it matters with rotary positions only).
-        frozen_stages (int): -1: nothing is frozen; n: the embedding of patches (not a stem, which
-            has its own option), positions, registers and the first n layers are not trained, and
-            are in evaluation mode. Class tokens are always trained.
+        attn_norm (bool): Normalise the output of the attention before its projection (CLIP of
+            EVA-02).
+        key_bias (bool): Keys have a bias if queries and values have one (not in DINOv3 and EVA-02;
+            it only matters with rotary positions).
+        frozen_stages (int): -1: nothing is frozen; n: the patch embedding (except for a stem, which
+            has a separate option), positions, registers and the first n layers are not trained and
+            stay in evaluation mode. Class tokens are always trained.
         in_channels (int): Image channels.
         drop_path_rate (float): Stochastic depth, linear over the layers.
         drop_rate (float): Dropout after position embedding and in the layers.
         init_cfg (dict, optional): e.g. ``dict(type='Pretrained', checkpoint=URL or file)``.
 
     Raises:
-        ValueError: An image smaller than a patch, or a checkpoint of another architecture.
+        ValueError: The image is smaller than a patch, or the checkpoint belongs to another
+            architecture.
     """
 
-    refuses_foreign_weights = True  # by architecture, see _check_architecture
-    key_bias_mask: Tensor | None  # (3D,), what keeps the bias of keys at 0
+    refuses_foreign_weights = True  # checks the architecture, see _check_architecture
+    key_bias_mask: Tensor | None  # (3D,), mask that keeps the bias of keys at 0
 
     def __init__(
         self,
@@ -274,14 +276,14 @@ class TokenViT(VisionTransformer):
         return [*first, self.pre_norm, *self.layers[: self.frozen_stages]]
 
     def init_weights(self) -> None:
-        """Random start of MCTformer (truncated normal 0.02 tokens and linear layers), the stem by
-        its own rule, then ``init_cfg``.
+        """Initialise as MCTformer (tokens and linear layers from a truncated normal of 0.02; a stem
+        by its own rule), then apply ``init_cfg``.
 
         Raises:
-            FileNotFoundError: The checkpoint cannot be downloaded. The message says which file to
-                place where.
-            ValueError: The checkpoint is damaged, or one of another architecture. The message names
-                it.
+            FileNotFoundError: The checkpoint cannot be downloaded. The message names the file and
+                the place for it.
+            ValueError: The checkpoint is damaged or belongs to another architecture. The message
+                names it.
         """
         trunc_normal_(self.cls_token, std=0.02)
         if self.pos_embed is not None:
@@ -300,9 +302,9 @@ class TokenViT(VisionTransformer):
         self._is_init = True
 
     def _initialize_as_configured(self) -> None:
-        """``init_cfg``, with a checkpoint that cannot be read named in the error."""
+        """Apply ``init_cfg``; the error for an unreadable checkpoint names its file."""
         configs = [self.init_cfg] if isinstance(self.init_cfg, dict) else list(self.init_cfg)
-        configs.sort(key=lambda cfg: 'checkpoint' in cfg)  # it has the last word
+        configs.sort(key=lambda cfg: 'checkpoint' in cfg)  # the checkpoint is applied last
         checkpoint = str(configs[-1]['checkpoint']) if 'checkpoint' in configs[-1] else None
         try:
             initialize(self, configs)
@@ -327,11 +329,11 @@ class TokenViT(VisionTransformer):
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Depth of a parameter for a learning rate that decays over the layers, as in mmpretrain:
-        what comes before the first layer has depth 0.
+        parameters before the first layer have depth 0.
 
         Args:
             param_name (str): Name of the parameter.
-            prefix (str): Of the backbone's parameters.
+            prefix (str): Prefix of the backbone's parameters.
 
         Returns:
             tuple[int, int]: Depth, and the number of depths.
@@ -341,8 +343,8 @@ class TokenViT(VisionTransformer):
         return super().get_layer_depth(param_name, prefix)
 
     def train(self, mode: bool = True) -> 'TokenViT':
-        """As in PyTorch, but what is frozen stays in evaluation mode; mmpretrain's returns
-        nothing.
+        """Set the mode as in PyTorch; frozen parts stay in evaluation mode. The method of
+        mmpretrain returns None.
         """
         super().train(mode)
         for part in self._frozen_parts():
@@ -362,12 +364,11 @@ class TokenViT(VisionTransformer):
 
         Args:
             x (Tensor): (B,3,H,W) normalised images of any size >= one patch.
-            attention (Mapping[str, AttentionRequest], optional): Maps to return, by a name that the
-                caller chooses and reads them by; layers that none of them reads
-                run fused.
+            attention (Mapping[str, AttentionRequest], optional): Requested maps by a name that the
+                caller chooses; layers without a request run in the fused kernel.
             class_embeddings (bool): Whether to return the class rows after every layer.
             key_mask (Tensor, optional): (B,N) bool, True for patches that no token may attend to.
-            layer_inputs (int | None): How many of the last layers to keep the input of, for
+            layer_inputs (int | None): Number of last layers whose input is kept for
                 :meth:`explain_layer`; None for all.
 
         Returns:
@@ -410,17 +411,18 @@ class TokenViT(VisionTransformer):
         class_rows: bool = False,
         normed: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """One layer with its attention explicit, per head, for derivatives with respect to it.
+        """One layer with explicit attention per head, for derivatives with respect to the
+        attention.
 
         Args:
             index (int): Layer.
-            x (Tensor): (B,T+N+R,D), what enters it.
+            x (Tensor): (B,T+N+R,D), input of the layer.
             grid (Sequence[int], optional): (h,w) of the patches, the size of ``patch_map``; rotary
                 positions need it.
             class_rows (bool): Compute only the class tokens after the layer, and their rows of the
                 attention.
             normed (Tensor, optional): (B,T+N+R,D), :meth:`first_norm` of ``x``, for derivatives
-                with respect to that.
+                with respect to it.
 
         Returns:
             tuple: (B,Q,D) tokens after the layer, not normalised, and (B,H,Q,T+N+R) softmax
@@ -430,7 +432,7 @@ class TokenViT(VisionTransformer):
         query, key, value = self._query_key_value(
             layer, layer.ln1(x) if normed is None else normed, self._rotation(grid, x)
         )
-        # the queries are scaled, which are fewer numbers than the products
+        # the queries are scaled, because they are fewer numbers than the products
         weights = ((query[:, :, rows] * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)).softmax(
             -1
         )
@@ -441,17 +443,16 @@ class TokenViT(VisionTransformer):
         return self.layers[index].ln1(x)
 
     def encode_visible(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """Class tokens of images of which only a part is shown: hidden patches are left out of the
-        sequence.
+        """Class tokens of partly hidden images; hidden patches are left out of the sequence.
 
-        Equal to :meth:`forward` with ``key_mask`` (a token that nobody attends to changes nothing
-        but itself), for a fraction of the work where most patches are hidden.
+        Equal to :meth:`forward` with ``key_mask`` (a token to which no other token attends affects
+        only itself), at a fraction of the cost where most patches are hidden.
 
         Args:
             x (Tensor): (B,3,H,W) normalised images.
             hidden (Tensor): (B,M,N) or (B,M,h,w) bool, M masks of each image, True for hidden
-                patches. A mask may hide all. On the host: how much is visible decides how much is
-                computed, and a device would have to be asked.
+                patches. A mask may hide all. The masks are on the host, because the number of
+                visible patches determines the size of the computation.
 
         Returns:
             Tensor: (B,M,T,D).
@@ -468,8 +469,8 @@ class TokenViT(VisionTransformer):
         order = hidden.to(torch.uint8).argsort(dim=2, stable=True).flatten(0, 1)
         counts = (num_patches - hidden.sum(2)).flatten()
         owner = torch.arange(batch).repeat_interleave(num_masks)
-        # sequences of about one length together; in a group, shorter ones are filled up with hidden
-        # patches that nobody attends to
+        # sequences of similar length are processed together; within a group, shorter ones are
+        # padded with hidden patches that are masked as keys
         by_length = counts.argsort()
         rotation = self._rotation(grid, x)
         outputs = []
@@ -480,7 +481,7 @@ class TokenViT(VisionTransformer):
             longest = int(lengths.max()) if len(lengths) else 0
             own = torch.arange(kept)  # class tokens, then registers, which are the last rows
             own = torch.where(own < classes, own, own + num_patches).expand(len(group), -1)
-            # of every token of the sequences, its row in its image and among those of the batch
+            # row of every token of the sequences in its image and in the batch
             rows = torch.cat([own, order[group, :longest] + classes], 1)
             tokens = x.flatten(0, 1)[send(rows + owner[group, None] * x.shape[1], x.device)]
             turns = None if rotation is None else rotation[:, send(rows, x.device)][:, :, None]
@@ -525,7 +526,7 @@ class TokenViT(VisionTransformer):
         )
 
     def _rotation(self, grid: Sequence[int] | None, like: Tensor) -> Tensor | None:
-        """Rotary positions (2,T+N+R,d) of all tokens of an image, None without."""
+        """Rotary positions (2,T+N+R,d) of all tokens of an image; None if the network has none."""
         if self.rotary is None:
             return None
         if grid is None:
@@ -584,8 +585,8 @@ class TokenViT(VisionTransformer):
         return self._feed_forward(layer.ffn, layer.ln2(x), x)
 
     def _feed_forward(self, ffn: nn.Module, x: Tensor, identity: Tensor) -> Tensor:
-        """mmcv's, but its widest tensor is not kept for the backward pass; or mmpretrain's
-        SwiGLU.
+        """Feed-forward network of mmcv, except that its widest tensor is not kept for the backward
+        pass; or the SwiGLU of mmpretrain.
         """
         if not isinstance(ffn, FFN):
             return ffn(x, identity=identity)
@@ -646,7 +647,7 @@ class TokenViT(VisionTransformer):
         state_dict.update({prefix + key: value for key, value in own.items()})
 
     def _fit_tokens(self, state: dict[str, Tensor]) -> None:
-        """Repeat a single class token T times and resize the position grid to the model's."""
+        """Repeat a single class token T times and resize the position grid to that of the model."""
         if 'cls_token' not in state:
             return
         extra = state['cls_token'].shape[1]
@@ -738,7 +739,7 @@ def _extend_layer(
     qk_norm: bool,
     attn_norm: bool,
 ) -> None:
-    """What mmpretrain's layer has no option for, in place."""
+    """Apply the options that mmpretrain's layer does not have, in place."""
     attn = layer.attn
     if qk_norm:
         attn.q_norm = build_norm_layer(norm_cfg, attn.head_dims)

@@ -29,7 +29,8 @@ BASIC_BLOCKS = (
 )
 # name, in, mids, out, dilation
 BOTTLENECKS = (('b6', 1024, (512, 1024), 2048, 4), ('b7', 2048, (1024, 2048), 4096, 4))
-# name: (block whose activated input it is, channels, stride); conv6 follows the last normalisation
+# name: (block whose activated input is the map, channels, stride); conv6 follows the last
+# normalisation
 FEATURE_MAPS = dict(
     conv2=('b3', 128, 2),
     conv3=('b4', 256, 4),
@@ -115,7 +116,7 @@ class WideResNet38(BaseModule):
     in any convolution.
 
     Parameter names are those of the released PyTorch weights (``res38_cls.pth`` and its
-    descendants), which load as they are; the ImageNet file in MXNet's format loads through
+    descendants), which load unchanged; the ImageNet file in MXNet's format loads through
     ``init_cfg=dict(type='Pretrained', checkpoint='<file>.params')``. Input: RGB, ImageNet
     statistics.
 
@@ -123,15 +124,15 @@ class WideResNet38(BaseModule):
         out_features (Sequence[str]): Feature maps to return, all after normalisation and ReLU:
             ``conv2`` (128 channels, stride 2), ``conv3`` (256, 4), ``conv4`` (512, 8), ``conv5``
             (1024, 8), ``conv6`` (4096, 8).
-        frozen_stages (int): -1 none; 0 the first convolution; s blocks up to ``b{s+1}`` as well.
-            PSA uses 1, MCTformer's segmentation 0.
+        frozen_stages (int): -1 freezes nothing; 0 freezes the first convolution; s also freezes the
+            blocks up to ``b{s+1}``. PSA uses 1, MCTformer's segmentation 0.
         frozen_bn (bool): Normalise with the stored statistics and do not train scale and shift.
         dropout (Sequence[float]): Channel dropout inside ``b6`` and ``b7``.
         with_cp (bool): Recompute blocks in the backward pass to save memory.
         init_cfg (dict, optional): Initialisation; default Kaiming.
 
     Raises:
-        ValueError: Unknown feature map or stage.
+        ValueError: The feature map or the stage is unknown.
     """
 
     def __init__(
@@ -203,8 +204,8 @@ class WideResNet38(BaseModule):
         return self
 
     def init_weights(self) -> None:
-        """Initialise as ``init_cfg`` says; a checkpoint that ends with ``.params`` is read as an
-        MXNet file.
+        """Initialise according to ``init_cfg``; a checkpoint that ends with ``.params`` is read as
+        an MXNet file.
         """
         source = self.init_cfg.get('checkpoint', '') if isinstance(self.init_cfg, dict) else ''
         if source.endswith('.params'):

@@ -18,7 +18,8 @@ from mmwsss.registry import MODELS
 
 
 class CAMMethod(ABC):
-    """Turns the features of a :class:`TagClassifier` with class tokens into class activation maps.
+    """Computes class activation maps from the features of a :class:`TagClassifier` with class
+    tokens.
 
     A method defines what the network has to return (:attr:`requests`, :attr:`layer_inputs`) and
     computes maps from it (:meth:`maps`). All methods share the refinement with the patch affinity,
@@ -26,18 +27,19 @@ class CAMMethod(ABC):
 
     Args:
         affinity (str): ``'Am'`` or ``'mA'``, see :func:`refine_with_affinity`.
-        affinity_layers (int, optional): The affinity is the sum over the last layers; None for all.
+        affinity_layers (int, optional): Number of last layers over which the affinity is summed;
+            None for all.
     """
 
-    #: Short names in tables and on the command line, and the options that each stands for.
+    #: Short names for tables and the command line, with the options that each of them selects.
     variants: ClassVar[dict[str, dict[str, Any]]] = {}
 
-    #: Attention that the maps are computed from, by the name that :meth:`maps` reads it by.
+    #: Attention from which the maps are computed, by the name that :meth:`maps` uses.
     requests: Mapping[str, AttentionRequest] = {}
-    #: Whether the map of a class depends on which other classes are asked for; each image of a
-    #: batch is then asked for its own classes alone.
+    #: Whether the map of a class depends on the other requested classes; the maps of each image of
+    #: a batch are then computed for its classes only.
     classes_compete: ClassVar[bool] = False
-    # number of last layers whose inputs the maps are computed from; None for all
+    # number of last layers from whose inputs the maps are computed; None for all
     layer_inputs: int | None = 0
 
     def __init__(self, *, affinity: str = 'Am', affinity_layers: int | None = None) -> None:
@@ -53,8 +55,9 @@ class CAMMethod(ABC):
         """Maps before refinement.
 
         Args:
-            model (TagClassifier): Scores class tokens and patches.
-            features (TokenFeatures): With ``attention`` of :attr:`requests` and ``layer_inputs``.
+            model (TagClassifier): Classifier that scores class tokens and patches.
+            features (TokenFeatures): Features with the ``attention`` of :attr:`requests` and
+                ``layer_inputs``.
             keys (list[int]): K class ids.
 
         Returns:
@@ -64,7 +67,9 @@ class CAMMethod(ABC):
     def extract(
         self, model: ACRClassifier | MCTformer | MCTformerPlus, inputs: Tensor
     ) -> TokenFeatures:
-        """:class:`TokenFeatures` of images (B,3,H,W) with what the maps need; without gradients."""
+        """:class:`TokenFeatures` of images (B,3,H,W) with the inputs of the maps; without
+        gradients.
+        """
         backbone = model.backbone
         if not hasattr(backbone, 'explain_layer'):
             raise ValueError(
@@ -97,9 +102,9 @@ class CAMMethod(ABC):
 
 
 def cam_methods() -> dict[str, dict[str, Any]]:
-    """Every registered CAM method: its short names, or its registered name where it has none, and
-    the config that each stands for. Those that a user's modules registered are among them; a method
-    that states no variants of its own, because it needs options, is not.
+    """Configs of all registered CAM methods by short name, or by registered name where a method has
+    no short names. Methods registered by modules of the user are included; a method that defines no
+    variants because it needs options is not.
     """
     MODELS.import_from_location()
     methods = {}
@@ -113,7 +118,9 @@ def cam_methods() -> dict[str, dict[str, Any]]:
 
 
 def token_rows(model: ACRClassifier | MCTformer | MCTformerPlus, keys: Sequence[int]) -> list[int]:
-    """Row of each class's token: its own with one token per class, else that of the only one."""
+    """Row of each class's token: the token of the class with one token per class, otherwise the
+    single token.
+    """
     tokens = model.backbone.num_class_tokens
     if tokens not in (1, model.num_classes):
         raise ValueError(

@@ -18,7 +18,7 @@ class CAM(CAMMethod):
     a transformer; ACR Table 5).
 
     Args:
-        relu (bool): Cut negative scores off.
+        relu (bool): Set negative scores to 0.
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
 

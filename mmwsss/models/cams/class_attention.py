@@ -17,11 +17,11 @@ class ClassAttention(CAMMethod):
     """Attention of the class token to the patches, mean over heads and the last layers (MCTformer
     V1).
 
-    With a token per class the row of the class; with a single token all classes share its row,
-    which no gradient makes class-specific.
+    With a token per class, the row of the class is used; with a single token, all classes share its
+    row, because no gradient makes it class-specific.
 
     Args:
-        layers (int, optional): The last layers; None for all.
+        layers (int, optional): Number of last layers; None for all.
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
 

@@ -32,7 +32,7 @@ class GenericAttention(CAMMethod):
     def maps(self, model: Any, features: TokenFeatures, keys: Sequence[int]) -> Tensor:
         """(B,K,N) >= 0."""
         patches, rows = model.backbone.patch_rows, token_rows(model, keys)
-        relevance: dict[int, Tensor] = {}  # row of the class token, by position in keys
+        relevance: dict[int, Tensor] = {}  # row of the class token by position in keys
         for _, position, weights, gradient in attention_gradients(
             model, features, keys, class_rows=False
         ):

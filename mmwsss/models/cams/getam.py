@@ -20,7 +20,7 @@ class GETAM(LayerGradients):
     ``'grad_s'`` ``(mean_h relu G)^2``, ``'cam_grad_s'`` ``mean_h relu(G A) * mean_h relu G``.
 
     Args:
-        form (str): One of these.
+        form (str): One of these forms.
         grad_layers (int): Number of last layers.
         affinity, affinity_layers: See :class:`CAMMethod`.
     """

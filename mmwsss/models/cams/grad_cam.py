@@ -19,9 +19,9 @@ class GradCAM(CAMMethod):
     tokens, as feature maps.
 
     ``'attention'``: ``w_h = mean_j G_h[0,1+j]``, map ``relu(mean_h w_h A_h[0,1+j])`` (Chefer et
-    al.). ``'token'``: feature maps are what the attention of the last layer reads, after its first
-    norm; a channel weighs the mean of its gradient over the patches. The patch tokens after the
-    last layer have no gradient.
+    al.). ``'token'``: feature maps are the inputs of the attention of the last layer, after its
+    first norm; the weight of a channel is the mean of its gradient over the patches. The patch
+    tokens after the last layer have no gradient.
 
     Args:
         features (str): ``'attention'`` or ``'token'``.

@@ -24,21 +24,23 @@ def attention_gradients(
     """Yield the attention of a layer and the derivative of each class score with respect to it, the
     last layer first.
 
-    The attention of each layer is a free variable; what depends on it later is differentiated
-    through. The layers below are not differentiated, and no weight is: of every layer only its
-    input was kept, and its attention is recomputed when its turn comes. One pass serves all images
-    of the batch, since images do not interact: the score of a class is summed over them.
+    The attention of each layer is a free variable; gradients are propagated through everything that
+    depends on it later. Neither the layers below nor the weights are differentiated: only the input
+    of every layer was kept, and the attention of a layer is recomputed when it is needed. One pass
+    covers all images of the batch, since images do not interact: the score of a class is summed
+    over them.
 
-    After the last layer the scores read class tokens alone, and the first differentiated layer is
-    not followed downwards: where only class rows are requested, both need only these, which
-    leaves a vector-matrix product per head of the usual two layers.
+    After the last layer the scores read class tokens only, and no derivatives are propagated below
+    the first differentiated layer. Where only class rows are requested, both layers therefore
+    compute class rows only, which reduces the usual two layers to a vector-matrix product per head.
 
     Args:
-        model (TagClassifier): Its ``class_logits`` are the scores (logits, not probabilities).
-        features (TokenFeatures): With the inputs of the last ``num_layers`` layers.
+        model (TagClassifier): Classifier whose ``class_logits`` are the scores (logits, not
+            probabilities).
+        features (TokenFeatures): Features with the inputs of the last ``num_layers`` layers.
         keys (list[int]): K class ids.
-        num_layers (int, optional): None for all layers.
-        class_rows (bool): Only the class tokens' rows of the attention are wanted.
+        num_layers (int, optional): Number of last layers; None for all.
+        class_rows (bool): Return only the class tokens' rows of the attention.
 
     Yields:
         tuple: layer; position in ``keys``; attention (B,H,R,T+N); its derivative, of the same
@@ -54,8 +56,8 @@ def attention_gradients(
     for layer in reversed(range(first, backbone.num_layers)):
         with differentiable(inputs[layer - first]) as x:
             x.requires_grad_()
-            # Scores read class tokens alone, and below the first layer nothing is differentiated:
-            # in both layers the class rows are enough.
+            # Scores read class tokens only, and nothing below the first layer is differentiated: in
+            # both layers the class rows are sufficient.
             narrow = layer == last or (class_rows and layer == first)
             tokens, weights = backbone.explain_layer(layer, x, grid=grid, class_rows=narrow)
             scores: Any = class_scores(model, tokens) if layer == last else None
@@ -92,14 +94,14 @@ def differentiable(x: Tensor | None = None) -> Iterator[Any]:
 def channel_maps(
     backbone: TokenViT, features: TokenFeatures, scores_of: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Grad-CAM whose feature maps are the channels that the attention of the last layer reads,
-    after its first norm. A channel weighs the mean of its gradient over the patches: the patch
+    """Grad-CAM whose feature maps are the input channels of the attention of the last layer, after
+    its first norm. The weight of a channel is the mean of its gradient over the patches: the patch
     tokens after the last layer have no gradient.
 
     Args:
-        backbone (TokenViT): Its last layer is recomputed.
-        features (TokenFeatures): With the input of the last layer.
-        scores_of (Callable): Tokens (B,T+N,D) after the last layer -> scores (B,K).
+        backbone (TokenViT): Backbone whose last layer is recomputed.
+        features (TokenFeatures): Features with the input of the last layer.
+        scores_of (Callable): Function from tokens (B,T+N,D) after the last layer to scores (B,K).
 
     Returns:
         Tensor: (B,K,N) >= 0.

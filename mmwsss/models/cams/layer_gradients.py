@@ -1,4 +1,4 @@
-"""What the methods share that sum a map of attention and its gradient over the last layers."""
+"""Base class of the methods that sum a map of attention and its gradient over the last layers."""
 
 from abc import abstractmethod
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Maps of words: softmax Grad-CAM of a CLIP, without training."""
+"""Maps of class names: softmax Grad-CAM of a CLIP model, without training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,33 +21,35 @@ from .gradients import channel_maps
 
 @MODELS.register_module()
 class TextCAM(CAMMethod):
-    """Grad-CAM of the last layer with the probability of a class among the asked classes and the
-    backgrounds as its score (CLIP-ES, CVPR 2023).
+    """Grad-CAM of the last layer, where the score is the probability of a class among the requested
+    classes and the backgrounds (CLIP-ES, CVPR 2023).
 
-    The normalised class token is projected into the space of the texts, the cosines with the texts
-    pass a softmax, so that a class is what tells it from the others and from what is around it.
-    Feature maps are what the attention of the last layer reads, after its first norm; a channel
-    weighs the mean of its gradient over the patches. The class head of the model has no part in it:
-    the backbone is a CLIP with ``final_norm`` and one class token, and nothing need be trained.
+    The normalised class token is projected into the space of the texts and its cosines with the
+    texts pass a softmax, so that the map shows what distinguishes a class from the other classes
+    and from its surroundings. Feature maps are the inputs of the attention of the last layer, after
+    its first norm; the weight of a channel is the mean of its gradient over the patches. The class
+    head of the model is not used: the backbone is a CLIP model with ``final_norm`` and one class
+    token, and no training is needed.
 
     Args:
         embeddings (str): File of ``tools/misc/make_text_cache.py``.
-        classes (Sequence[str] | str): Class names of the data set, which the file has to hold, or
+        classes (Sequence[str] | str): Class names of the data set, which the file must contain, or
             the name of a benchmark (:data:`mmwsss.utils.class_lists.CLASS_LISTS`).
-        prompt_hash (str, optional): Of the sentences that the file has to be made of, as
-            ``make_text_cache.py`` prints it.
+        prompt_hash (str, optional): Expected hash of the sentences in the file, as printed by
+            ``make_text_cache.py``.
         box_threshold (float, optional): Refinement as in CLIP-ES, see
-            :func:`~mmwsss.functional.cam.refine_in_boxes` (0.4 on VOC, 0.7 on COCO); None: as of
-            every other method.
-        affinity: See :class:`CAMMethod`; of the refinement without boxes.
-        affinity_layers (int, optional): The affinity is the sum over the last layers.
+            :func:`~mmwsss.functional.cam.refine_in_boxes` (0.4 on VOC, 0.7 on COCO); None: the
+            refinement of the other methods.
+        affinity: See :class:`CAMMethod`; used by the refinement without boxes.
+        affinity_layers (int, optional): Number of last layers over which the affinity is summed.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: A damaged file, one of other classes or sentences, or one of another network.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is damaged, or contains other classes or sentences, or belongs to
+            another network.
     """
 
-    # it cannot be chosen without a file
+    # no variants: the method requires a file
     variants: ClassVar[dict[str, dict[str, Any]]] = {}
 
     layer_inputs = 1
@@ -90,7 +92,7 @@ class TextCAM(CAMMethod):
         """Softmax over the classes ``keys`` and the backgrounds.
 
         Args:
-            model (TagClassifier): With the backbone of the texts' CLIP.
+            model (TagClassifier): Classifier with the backbone of the CLIP model of the texts.
             class_tokens (Tensor): (B,1,D), normalised.
             keys (Sequence[int]): K class ids.
 

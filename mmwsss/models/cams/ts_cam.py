@@ -21,7 +21,7 @@ class TSCAM(CAMMethod):
     Table 5).
 
     Args:
-        relu (bool): Cut negative scores off; TS-CAM's code does not.
+        relu (bool): Set negative scores to 0; TS-CAM's code does not.
         affinity, affinity_layers: See :class:`CAMMethod`.
     """
 

@@ -14,8 +14,8 @@ class ClassTokenHead(BaseModule):
     """One logit per class token (MCTformer section III-A, Table 9).
 
     Args:
-        pooling (str): ``'mean'`` of the token's entries, ``'max'`` of them, or ``'linear'``: a
-            weight vector per class.
+        pooling (str): ``'mean'`` or ``'max'`` of the token's entries, or ``'linear'`` with a weight
+            vector per class.
         num_classes (int, optional): C, needed by ``'linear'``.
         embed_dims (int, optional): D, needed by ``'linear'``.
     """

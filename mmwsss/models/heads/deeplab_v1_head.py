@@ -30,7 +30,7 @@ class DeepLabV1Head(BaseDecodeHead):
             :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
 
     Raises:
-        ValueError: Unknown variant.
+        ValueError: The variant is unknown.
     """
 
     def __init__(

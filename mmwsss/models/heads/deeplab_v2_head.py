@@ -14,12 +14,13 @@ class DeepLabV2Head(BaseDecodeHead):
     """Atrous spatial pyramid pooling of DeepLab-V2: the sum of dilated 3x3 classifiers (Chen et
     al., TPAMI 2018).
 
-    No normalisation, pooling branch or hidden layer. Weights start from N(0, 0.01), biases from 0.
+    It has no normalisation, pooling branch or hidden layer. Weights are initialised from N(0, 0.01)
+    and biases with 0.
 
     Args:
         in_channels (int): D of the feature map.
         num_classes (int): Classes, background included.
-        dilations (Sequence[int]): One classifier each.
+        dilations (Sequence[int]): Dilation of each classifier.
         options: Every other keyword option of
             :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
     """

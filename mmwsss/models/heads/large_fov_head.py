@@ -10,11 +10,11 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class LargeFOVHead(BaseDecodeHead):
-    """Two dilated 3x3 convolutions and a 1x1 classifier, no bias, ReLU between (decoder of ToCo,
-    MCC and CoSA).
+    """Two dilated 3x3 convolutions and a 1x1 classifier, without bias and with ReLU in between
+    (decoder of ToCo, MCC and CoSA).
 
-    Parameter names ``conv6``, ``conv7``, ``conv8`` are the released ones; PyTorch's default
-    initialisation.
+    The parameter names ``conv6``, ``conv7`` and ``conv8`` are the released ones; the initialisation
+    is PyTorch's default.
 
     Args:
         in_channels (int): D of the feature map.

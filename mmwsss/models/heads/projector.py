@@ -14,14 +14,14 @@ class Projector(nn.Module):
     """Three linear layers and a cosine layer (MCC section III-C, ToCo; the head of DINO without
     temperature).
 
-    ``D -> hidden -> hidden -> bottleneck`` with GELU between, L2 normalisation, then the cosines
+    ``D -> hidden -> hidden -> bottleneck`` with GELU in between, L2 normalisation, then the cosines
     with ``out_channels`` directions. The outputs are not normalised: products of two of them may
     exceed 1.
 
     Args:
         in_channels (int): D.
-        out_channels (int): Directions.
-        hidden_channels, bottleneck_channels (int): Widths.
+        out_channels (int): Number of directions.
+        hidden_channels, bottleneck_channels (int): Widths of the layers.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class Projector(nn.Module):
             if isinstance(module, nn.Linear):
                 trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
-        # the released layer is weight-normalised with a frozen gain of 1: only directions count
+        # the released layer is weight-normalised with a frozen gain of 1: only the directions
+        # matter
         self.last_layer = nn.Linear(bottleneck_channels, out_channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:

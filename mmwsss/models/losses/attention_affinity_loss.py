@@ -13,16 +13,16 @@ from mmwsss.registry import MODELS
 
 @MODELS.register_module()
 class AttentionAffinityLoss(nn.Module):
-    """Loss that makes patches of one label attend to each other and patches of different labels not
-    (AReAM Eq. 18-19).
+    """Loss that makes patches with the same label attend to each other and patches with different
+    labels do not (AReAM Eq. 18-19).
 
     Per layer and image ``mean_{positive} (1 - sigmoid) + mean_{negative} sigmoid`` of the logits,
     summed over the layers with their weights and averaged over the batch; a mean over no pairs is
-    0. One layer's (B,N,N) sigmoid lives at a time, in the backward pass too.
+    0. Only one layer's (B,N,N) sigmoid is held at a time, also in the backward pass.
 
     Args:
-        style (str): ``'paper'``; or ``'afa'``, as version 1 and AFA: pairs are counted over the
-            whole batch, plus one.
+        style (str): ``'paper'``; or ``'afa'`` as in version 1 and AFA, where pairs are counted over
+            the whole batch, plus one.
         layer_reduction (str): ``'sum'`` (Eq. 19), or ``'mean'`` (version 1).
         balance (float, optional): Factor of both terms; default 1 for ``'paper'``, 1/2 for
             ``'afa'``.
@@ -52,7 +52,7 @@ class AttentionAffinityLoss(nn.Module):
 
         Args:
             logits (Tensor | Sequence[DeferredAttention]): (B,L,N,N), head means; or L layers that
-                compute theirs when they are needed, so that no logits are kept between the passes.
+                compute their logits on demand, so that no logits are kept between the passes.
             labels (Tensor): (B,h,w) integers, 255 ignored.
             layer_weights (Tensor): (B,L), no gradient.
             names (Tensor, optional): See :func:`pair_counts`.
@@ -78,7 +78,7 @@ class AttentionAffinityLoss(nn.Module):
         if self.style == 'paper':
             per_layer = (sums / counts.clamp(min=1)).sum(2)
         else:
-            # its mean over the batch is the pooled loss
+            # the mean over the batch is the pooled loss
             per_layer = len(labels) * (sums / (counts.sum(0) + 1)).sum(2)
         per_image = (layer_weights.to(per_layer) * per_layer).sum(1)
         if self.layer_reduction == 'mean':

@@ -15,8 +15,8 @@ class AttentionConsistencyLoss(nn.Module):
 
     ``'activation'``: class rows over patch columns, mean over B*L*T*N; ``'affinity'``: patch rows
     over patch columns, mean over B*L*N*N. Heads are averaged before; the columns and the corner of
-    the class tokens are in neither term. Both views receive gradients. The paper prints plain sums;
-    the mean is the released code's.
+    the class tokens belong to neither term. Both views receive gradients. The paper prints plain
+    sums; the mean is the released code's.
 
     Args:
         term (str): ``'activation'`` or ``'affinity'``.
@@ -45,7 +45,7 @@ class AttentionConsistencyLoss(nn.Module):
         Args:
             attn1 (Tensor): Softmax attention of the image, (B,L,T+N,T+N), or the slice that the
                 term needs: (B,L,T,N) or (B,L,N,N). With heads, (B,L,H,.,.), they are averaged.
-            attn2 (Tensor): The same of the view, tokens in its own order and number N'.
+            attn2 (Tensor): Attention of the view, in the order of its N' tokens.
             grid (tuple[int]): (h,w) of the image, N = h*w.
             transform (str | tuple[str] | list): Steps that made the view
                 (:mod:`mmwsss.functional.views`); a list has those of each of the B images.
@@ -53,7 +53,7 @@ class AttentionConsistencyLoss(nn.Module):
                 steps.
 
         Raises:
-            ValueError: Sizes that do not fit the grid.
+            ValueError: A size does not fit the grid.
         """
         num_patches = grid[0] * grid[1]
         num_class_tokens = attn1.shape[-1] - num_patches
@@ -77,7 +77,7 @@ class AttentionConsistencyLoss(nn.Module):
     def _slice(self, attn: Tensor, num_class_tokens: int) -> Tensor:
         """The part that the term compares, with the heads averaged."""
         attn = attn.mean(2) if attn.dim() == 5 else attn
-        if num_class_tokens == 0:  # a slice already
+        if num_class_tokens == 0:  # already a slice
             return attn
         rows = (
             slice(num_class_tokens) if self.term == 'activation' else slice(num_class_tokens, None)

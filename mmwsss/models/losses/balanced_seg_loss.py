@@ -13,7 +13,7 @@ class BalancedSegLoss(nn.Module):
     fg``.
 
     ``bg`` is the mean cross entropy of the pixels labelled background, ``fg`` that of the pixels
-    labelled with a class; one without pixels is 0 (the released code of MCC returns NaN there).
+    labelled with a class; a term without pixels is 0 (the released code of MCC returns NaN).
     Computed in float32 also under AMP.
 
     Args:
@@ -24,7 +24,7 @@ class BalancedSegLoss(nn.Module):
         ignore_index (int): Label that is left out.
 
     Raises:
-        ValueError: Unknown reduction or weight.
+        ValueError: The reduction is unknown, or the weight is outside [0,1].
     """
 
     def __init__(

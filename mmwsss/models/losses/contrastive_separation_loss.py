@@ -1,5 +1,5 @@
-"""Contrast between the pixels of an image with reliable labels: keeps classes apart that always
-occur together.
+"""Contrast between reliably labelled pixels of an image, which separates classes that always occur
+together.
 """
 
 import torch
@@ -16,25 +16,26 @@ from mmwsss.registry import MODELS
 class ContrastiveSeparationLoss(nn.Module):
     """Contrastive separation of CAM vectors (CSC), CoSA Eq. 9-10.
 
-    Omega holds the pixels whose perplexity is at most ``epsilon``. Of an anchor in it, positives
-    are the other pixels of Omega with the same label in the same image, negatives those with
-    another one (background is a label). Per anchor the mean over positives of ``-log(L_p / (L_p +
-    sum over negatives of L_n))``, ``L = exp(similarity / temperature)``; then the mean over anchors
-    that have both, and over images that have anchors. Without any anchor the loss is 0, connected
-    to the graph. Both ends of a pair get a gradient. Computed in float32, or float64 for such maps,
-    also under AMP.
+    Omega holds the pixels whose perplexity is at most ``epsilon``. The positives of an anchor in
+    Omega are the other pixels of Omega with the same label in the same image, the negatives are
+    those with another label (background is a label). The loss of an anchor is the mean over its
+    positives of ``-log(L_p / (L_p + sum over negatives of L_n))``, ``L = exp(similarity /
+    temperature)``; then the mean over anchors that have both, and over images that have anchors, is
+    taken. Without any anchor the loss is 0, connected to the graph. Both ends of a pair get a
+    gradient. The loss is computed in float32, or in float64 for float64 maps, also under AMP.
 
     The paper leaves similarity, temperature, resolution and form of the maps open: the defaults are
-    ours (raw signed maps of all classes at the resolution of the network, cosine, temperature 0.5).
+    choices of this project (raw signed maps of all classes at the resolution of the network,
+    cosine, temperature 0.5).
 
     Args:
         temperature (float): Temperature of the similarity.
         similarity (str): ``'cosine'`` or ``'dot'``.
         epsilon (float): Largest perplexity of a reliable pixel.
         alpha, beta (float): See :func:`mmwsss.functional.reliability.reliability`.
-        num_anchors (int, optional): At most so many anchors per image, drawn at random: bounds
-            memory on fine grids and is unbiased. All pixels stay positives and negatives. Default:
-            every pixel of Omega is an anchor.
+        num_anchors (int, optional): Largest number of anchors per image, drawn at random, which
+            bounds the memory on fine grids and is unbiased. All pixels remain positives and
+            negatives. Default: every pixel of Omega is an anchor.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class ContrastiveSeparationLoss(nn.Module):
             raise ValueError(f'num_anchors must be at least 1, got {num_anchors}')
         reliability(
             torch.zeros(1), 0.5, alpha=alpha, beta=beta
-        )  # reports a wrong option at construction
+        )  # reports an invalid option at construction
         self.temperature, self.similarity, self.epsilon = temperature, similarity, epsilon
         self.alpha, self.beta, self.num_anchors = alpha, beta, num_anchors
 
@@ -86,10 +87,10 @@ class ContrastiveSeparationLoss(nn.Module):
         Args:
             cams (Tensor): (B,C,h,w) raw maps of the network that is trained.
             labels (Tensor): (B,h,w) integers, 0 background.
-            confidence (Tensor): nu, (B,h,w) in [0,1], that made the labels.
+            confidence (Tensor): nu, (B,h,w) in [0,1], from which the labels were made.
             threshold (float | Tensor): xi.
-            boxes (Tensor, optional): (B,4) y0, y1, x0, x1 of the cells that are image; everything
-                by default.
+            boxes (Tensor, optional): (B,4) y0, y1, x0, x1 of the cells that the image covers; all
+                cells by default.
         """
         labels, sure = labels.flatten(1), self.sure_pixels(confidence, threshold, boxes).flatten(1)
         with torch.autocast(cams.device.type, enabled=False):
@@ -106,7 +107,7 @@ class ContrastiveSeparationLoss(nn.Module):
     def anchor_terms(
         self, vectors: Tensor, labels: Tensor, sure: Tensor, anchors: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Terms (A,) of the anchors of an image, and which of them count.
+        """Terms (A,) of the anchors of an image, and flags of the terms that count.
 
         Args:
             vectors (Tensor): (N,C).
@@ -120,7 +121,7 @@ class ContrastiveSeparationLoss(nn.Module):
         # an anchor is not its own positive
         positive[torch.arange(len(anchors), device=anchors.device), anchors] = False
         valid = sure[anchors] & positive.any(1) & negative.any(1)
-        # rows that do not count keep finite entries: the gradient of log 0 would be NaN
+        # rows that do not count keep finite entries, because the gradient of log 0 would be NaN
         others = similarity.masked_fill(~(negative | ~valid[:, None]), -torch.inf).logsumexp(
             1, keepdim=True
         )
@@ -131,8 +132,8 @@ class ContrastiveSeparationLoss(nn.Module):
     def _image(
         self, vectors: Tensor, labels: Tensor, sure: Tensor, anchors: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Mean over the anchors of an image (0 connected to the graph without any), and whether it
-        has some.
+        """Mean over the anchors of an image (0, connected to the graph, if there are none), and
+        whether there are any.
         """
         terms, valid = self.anchor_terms(vectors, labels, sure, anchors)
         return torch.where(valid, terms, 0).sum() / valid.sum().clamp(
@@ -142,7 +143,7 @@ class ContrastiveSeparationLoss(nn.Module):
     def _anchors(self, sure: Tensor) -> list[Tensor]:
         """Indices of the anchors of each image."""
         if self.num_anchors is None:
-            # all pixels: those that are not sure do not count
+            # all pixels: those without a reliable label do not count
             return [torch.arange(sure.shape[1], device=sure.device)] * len(sure)
         order = torch.rand(sure.shape, device=sure.device).masked_fill(~sure, 2).argsort(1)
         return list(order[:, : self.num_anchors])

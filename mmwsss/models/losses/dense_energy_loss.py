@@ -19,25 +19,26 @@ class DenseEnergyLoss(nn.Module):
     label, elsewhere 1 - the largest probability. Value and gradient: see
     :func:`mmwsss.functional.energy.dense_energy`. Computed in float32 also under AMP.
 
-    Which kernel: the released codes filter on a permutohedral lattice, whose sums are about half of
-    the exact ones.
+    The released implementations filter on a permutohedral lattice, whose sums are about half of the
+    exact ones. The kernels are:
 
-    - ``kernel='lattice'`` is that filter: their values and gradients (to 1e-5) with ``gain=1``, 224
-      x 224 pixels in tenths of a second on a CPU core.
-    - ``kernel='exact'`` sums over all pairs of pixels: for GPUs, 224 x 224 pixels take 10-30
-      seconds per image on a CPU core. To keep the published strength set ``gain`` to the ratio
-      measured on photos, 0.52 (MCC) or 0.6 (CoSA).
+    - ``kernel='lattice'`` is this filter: it reproduces their values and gradients (to 1e-5) with
+      ``gain=1`` and takes tenths of a second for 224 x 224 pixels on a CPU core.
+    - ``kernel='exact'`` sums over all pairs of pixels and is meant for GPUs: 224 x 224 pixels take
+      10-30 seconds per image on a CPU core. To keep the published strength, set ``gain`` to the
+      ratio measured on photos, 0.52 (MCC) or 0.6 (CoSA).
 
     Args:
         weight (float): Factor of the energy (1e-7 as released).
         sigma_rgb (float): Standard deviation of colours in grey levels 0..255.
         sigma_xy (float): Standard deviation of positions in pixels of the input size.
-        scale_factor (float): Resizing before the energy; ``sigma_xy`` is scaled by it too.
+        scale_factor (float): Factor by which the inputs are resized; it also scales ``sigma_xy``.
         gain (float): Factor of the kernel, see above.
         kernel (str): ``'exact'`` or ``'lattice'``.
         loss_weight (float): Outer weight of the loss (0.05 as released).
         ignore_index (int): Label of pixels without a label.
-        block (int, optional): Pixels of one side of a block of the exact kernel; bounds its memory.
+        block (int, optional): Number of pixels along one side of a block of the exact kernel, which
+            bounds its memory.
     """
 
     def __init__(
@@ -80,11 +81,11 @@ class DenseEnergyLoss(nn.Module):
                 the sizes differ.
             images (Tensor): (B,3,H,W) RGB in 0..255, de-normalised.
             labels (Tensor): (B,H,W) pseudo labels, 255 ignore.
-            boxes (Tensor, optional): (B,4) y0, y1, x0, x1 of the part of (H,W) that is image;
-                everything by default.
-            tags (Tensor, optional): (B,C) multi-hot. Leaves the channels of absent classes out of
-                the energy: cheaper with many classes, their share is small but not zero. By default
-                all channels count.
+            boxes (Tensor, optional): (B,4) y0, y1, x0, x1 of the part of (H,W) that the image
+                covers; everything by default.
+            tags (Tensor, optional): (B,C) multi-hot. With tags, the channels of absent classes are
+                left out of the energy, which is cheaper with many classes; their share is small but
+                not zero. By default all channels count.
 
         Returns:
             Tensor: Scalar, mean over images, not positive.

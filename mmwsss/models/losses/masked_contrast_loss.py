@@ -19,8 +19,8 @@ class MaskedContrastLoss(nn.Module):
 
         1 / (2 |P|) sum_t sum_{v in P} log((exp(z_tv) + n_t + eps) / exp(z_tv)),
 
-    here in log-sum-exp form, because the quotient overflows float32 for z > 88; then the mean over
-    images. Computed in float32 also under AMP.
+    here in log-sum-exp form, because the quotient overflows float32 for z > 88. The mean over
+    images is returned. It is computed in float32, also under AMP.
 
     Args:
         temperature (float): Temperature of the products of two outputs, which are not normalised
@@ -31,7 +31,7 @@ class MaskedContrastLoss(nn.Module):
         eps (float): 1e-4 as released.
 
     Raises:
-        ValueError: A temperature that is not positive.
+        ValueError: The temperature is not positive.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class MaskedContrastLoss(nn.Module):
             positive (Tensor): (B,V) flags, nonzero where a view shows the objects of its image.
 
         Raises:
-            ValueError: Shapes that do not fit.
+            ValueError: The shapes do not match.
         """
         if student.shape[1:] != teacher.shape[1:] or positive.shape != student.shape[1::-1]:
             raise ValueError(

@@ -11,14 +11,14 @@ from mmwsss.registry import MODELS
 class PixelCrossEntropyLoss(nn.Module):
     """Mean cross entropy over all pixels with a label, for decode heads of MMSegmentation.
 
-    The value of ``mmseg.CrossEntropyLoss(avg_non_ignore=True)``, which asks the device in every
-    step how many pixels have a label.
+    It has the value of ``mmseg.CrossEntropyLoss(avg_non_ignore=True)``, which synchronises with the
+    device in every step to count the labelled pixels.
 
     Args:
-        loss_weight (float): Factor.
+        loss_weight (float): Factor of the loss.
         loss_name (str): Name among the losses of a head; begins with ``loss_``.
         background_weight (float): Factor of the pixels labelled 0. Where most pixels are
-            background, a short training with 1 predicts nothing else.
+            background, a model trained for a short time with 1 predicts background only.
     """
 
     def __init__(

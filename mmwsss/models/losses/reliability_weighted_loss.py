@@ -15,15 +15,15 @@ class ReliabilityWeightedLoss(nn.Module):
 
     ``sum_R w CE / sum_R w`` over all pixels R of the batch inside the images, with w the reciprocal
     of the perplexity of a pixel's label. (Eq. 5 as printed divides by that reciprocal, which is the
-    opposite of the text.) Where every w is 0 the plain mean is taken. Computed in float32, or
-    float64 for such logits, also under AMP; w has no gradient.
+    opposite of the text.) Where every w is 0 the plain mean is taken. The loss is computed in
+    float32, or in float64 for float64 logits, also under AMP; w has no gradient.
 
     Args:
         alpha (float): In (0,1).
         beta (float): Positive; see :func:`mmwsss.functional.reliability.reliability`.
-        balanced (bool): Background and foreground labels apart, each ``sum w CE / count`` with
-            weights of mean 1 over R, then half of each: the weighted form that the released code
-            defines and does not use.
+        balanced (bool): Average background and foreground labels separately, each ``sum w CE /
+            count`` with weights of mean 1 over R, and take half of each: the weighted form that the
+            released code defines but does not use.
         ignore_index (int): Label that is left out.
     """
 
@@ -38,7 +38,7 @@ class ReliabilityWeightedLoss(nn.Module):
         super().__init__()
         reliability(
             torch.zeros(1), 0.5, alpha=alpha, beta=beta
-        )  # reports a wrong option at construction
+        )  # reports an invalid option at construction
         self.alpha, self.beta = alpha, beta
         self.balanced, self.ignore_index = balanced, ignore_index
 
@@ -66,9 +66,9 @@ class ReliabilityWeightedLoss(nn.Module):
             logits (Tensor): (B,C+1,h,w); resized to (H,W) first (bilinear) when the sizes differ.
             labels (Tensor): (B,H,W) integers, 0 background.
             confidence (Tensor): nu, (B,H,W) in [0,1].
-            threshold (float | Tensor): xi that made the labels.
-            boxes (Tensor, optional): (B,4) y0, y1, x0, x1 of the part of (H,W) that is image;
-                everything by default.
+            threshold (float | Tensor): xi from which the labels were made.
+            boxes (Tensor, optional): (B,4) y0, y1, x0, x1 of the part of (H,W) that the image
+                covers; everything by default.
         """
         with torch.autocast(logits.device.type, enabled=False):
             logits = logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -16,8 +16,8 @@ class SegToCAMLoss(nn.Module):
     released code.
 
     - ``'v1'``: binary cross entropy of the raw maps as logits, after a ReLU unless ``relu=False``.
-      The ReLU lets no logit fall below 0, so that the loss has a floor near ln 2 and negative
-      values get no gradient: as released, and in all of its logs.
+      The ReLU keeps all logits at 0 or above, so that the loss has a lower bound near ln 2 and
+      negative values get no gradient, as in the released code and in all of its logs.
     - ``'paper'``: v1 without ReLU (Eq. 8).
     - ``'v2'``: v1 on the rectified maps after min-max per channel.
     - ``'v3'``: the best class of the soft labels, ignored where it is uncertain, supervises the
@@ -25,7 +25,8 @@ class SegToCAMLoss(nn.Module):
       entropy.
 
     Soft labels are resized to the grid of the maps (bilinear) for v1 and v2, the maps to that of
-    the labels for v3. Computed in float32, or float64 for such maps, also under AMP.
+    the labels for v3. The loss is computed in float32, or in float64 for float64 maps, also under
+    AMP.
 
     Args:
         version (str): See above.

@@ -11,8 +11,8 @@ class TagLoss(nn.Module):
     """Multi-label soft margin loss: binary cross-entropy of each class, mean over classes and
     images.
 
-    It is what all classifiers here train with by default. Another loss of tags takes its place by
-    ``tag_loss=dict(type=...)`` of the classifier; its ``forward`` has the same arguments.
+    It is the default loss of all classifiers. The option ``tag_loss=dict(type=...)`` of a
+    classifier replaces it by another loss whose ``forward`` has the same arguments.
     """
 
     def forward(self, logits: Tensor, tags: Tensor) -> Tensor:

@@ -12,9 +12,9 @@ class TokenAffinityLoss(nn.Module):
     """Affinity between patch tokens (MCC Eq. 12 as in the released code; ToCo Eq. 6).
 
     ``0.5 (1 - sum_pos S / (N_pos + 1)) + 0.5 sum_neg S / (N_neg + 1)`` with the absolute cosine
-    ``S`` of two tokens. A pair is positive if both have one label, negative if they have two; pairs
-    with an ignored token, and those of a token with itself, do not count. Without any pair the
-    value is 0.5 and the gradient 0. Computed in float32 also under AMP.
+    ``S`` of two tokens. A pair is positive if both tokens have the same label and negative if their
+    labels differ; pairs with an ignored token, and those of a token with itself, do not count.
+    Without any pair the value is 0.5 and the gradient 0. Computed in float32 also under AMP.
 
     Args:
         reduction (str): ``'image'``: mean over images of the loss of each, regardless of the batch
@@ -22,7 +22,7 @@ class TokenAffinityLoss(nn.Module):
         ignore_index (int): Label of tokens that are left out.
 
     Raises:
-        ValueError: Unknown reduction.
+        ValueError: The reduction is unknown.
     """
 
     def __init__(self, *, reduction: str = 'image', ignore_index: int = 255) -> None:
@@ -40,7 +40,7 @@ class TokenAffinityLoss(nn.Module):
             labels (Tensor): (B,h,w) integers.
 
         Raises:
-            ValueError: Another grid of labels than of features.
+            ValueError: The grids of labels and features differ.
         """
         if features.shape[-2:] != labels.shape[-2:]:
             raise ValueError(

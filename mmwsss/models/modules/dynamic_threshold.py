@@ -31,23 +31,23 @@ class DynamicThreshold(nn.Module):
     latest images.
 
     A ring buffer holds the confidences nu of the latest images on a coarse grid; every ``interval``
-    updates the mixture is fitted to what all processes hold, and the threshold moves towards the
-    result. A fit that fails leaves it where it is. All of it is in the checkpoint (with several
-    processes the buffer of the first).
+    updates the mixture is fitted to the buffers of all processes, and the threshold moves towards
+    the result. A failed fit leaves the threshold unchanged. The whole state is stored in the
+    checkpoint (with several processes, the buffer of the first one).
 
     Args:
         mode (str): See :func:`mmwsss.functional.mixture.fit_threshold`; ``'released'`` has two
             thresholds, low and high.
         start (float | Sequence[float]): Thresholds before the first fit.
-        capacity (int): Images in the buffer.
+        capacity (int): Number of images in the buffer.
         grid (tuple[int]): (h,w) of the confidences of an image.
-        bins (int): Bins of the histogram that is fitted; 0: the values themselves.
+        bins (int): Number of bins of the fitted histogram; 0 fits the values themselves.
         floor (float): Confidences at most this are left out.
         momentum (float): ``threshold <- momentum threshold + (1 - momentum) fit``.
         interval (int): Updates between fits.
         min_updates (int): Updates before the first fit.
-        noise_start (bool): Begin with a buffer of uniform noise instead of an empty one, as
-            released: a bias for the first hundred updates.
+        noise_start (bool): Start with a buffer of uniform noise instead of an empty one, as in the
+            released code; it biases the first hundred updates.
     """
 
     thresholds: Tensor
@@ -88,7 +88,7 @@ class DynamicThreshold(nn.Module):
             )
         self.mode, self.grid, self.bins, self.floor = mode, tuple(grid), bins, floor
         self.momentum, self.interval, self.min_updates = momentum, interval, min_updates
-        # read in every step: on the host, though they are part of the state
+        # read in every step, hence stored on the host although they are part of the state
         self.thresholds = first.clone()
         self.pushed, self.updates = torch.tensor(0), torch.tensor(0)
         self.register_buffer('queue', torch.zeros(capacity, self.grid[0] * self.grid[1]))
@@ -97,8 +97,8 @@ class DynamicThreshold(nn.Module):
             self.push(torch.rand_like(self.queue))
 
     def update(self, confidence: Tensor) -> Tensor:
-        """Take the confidences of a batch, and fit if it is time: :meth:`propose` and
-        :meth:`commit` in one.
+        """Add the confidences of a batch and fit if it is due; combines :meth:`propose` and
+        :meth:`commit`.
 
         Args:
             confidence: nu, (B,h,w) in [0,1], of the size ``grid``.
@@ -111,7 +111,7 @@ class DynamicThreshold(nn.Module):
 
     @torch.no_grad()
     def propose(self, confidence: Tensor) -> ThresholdUpdate:
-        """Result that :meth:`update` would have; the state stays as it is.
+        """Result that :meth:`update` would have; the state does not change.
 
         All processes have to call it equally often, because a fit sums over them.
 
@@ -119,7 +119,7 @@ class DynamicThreshold(nn.Module):
             confidence: nu, (B,h,w) in [0,1], of the size ``grid``.
 
         Returns:
-            The thresholds that the batch leads to, for :meth:`commit`.
+            The thresholds after the batch, for :meth:`commit`.
 
         Raises:
             ValueError: The confidences are on another grid.
@@ -139,13 +139,13 @@ class DynamicThreshold(nn.Module):
 
     @torch.no_grad()
     def commit(self, update: ThresholdUpdate) -> None:
-        """Make the result of :meth:`propose` the state."""
+        """Store the result of :meth:`propose` as the state."""
         self.push(update.rows)
         self.updates += 1
         self.thresholds.copy_(update.thresholds)
 
     def push(self, rows: Tensor) -> None:
-        """Write confidences (B,h*w) or (B,h,w) over the oldest in the buffer."""
+        """Replace the oldest rows of the buffer by confidences (B,h*w) or (B,h,w)."""
         rows = rows.flatten(1).to(self.queue)[-len(self.queue) :]
         if self.bins:
             self.counts += self._change_of_counts(rows)
@@ -153,12 +153,12 @@ class DynamicThreshold(nn.Module):
         self.pushed += len(rows)
 
     def _places(self, number: int) -> Tensor:
-        """Rows of the buffer that the next ``number`` images take."""
+        """Rows of the buffer for the next ``number`` images."""
         steps = torch.arange(number, device=self.queue.device)
         return (int(self.pushed) + steps) % len(self.queue)
 
     def _change_of_counts(self, rows: Tensor) -> Tensor:
-        """By how much the histogram changes when rows are pushed."""
+        """Change of the histogram when rows are pushed."""
         empty = max(len(self.queue) - int(self.pushed), 0)
         overwritten = self.queue[self._places(len(rows))[empty:]]
         return histogram(rows, self.bins) - histogram(overwritten, self.bins)
@@ -179,7 +179,7 @@ class DynamicThreshold(nn.Module):
         queue = self.queue.clone()
         queue[self._places(len(rows))] = rows
         filled = queue[: min(int(self.pushed) + len(rows), len(queue))]
-        # processes see batches of one size, so that their buffers are equally full
+        # all processes have the same batch size, so that their buffers are equally full
         values = torch.cat(all_gather(filled.contiguous())) if get_world_size() > 1 else filled
         return fit_threshold(values, self.mode, floor=self.floor)
 

@@ -12,7 +12,7 @@ METHODS = ('felzenszwalb', 'slic')
 
 
 class Superpixels:
-    """Partitions images by scikit-image (``pip install "mmwsss[proposals]"``), on the CPU.
+    """Partitions images with scikit-image (``pip install "mmwsss[proposals]"``), on the CPU.
 
     Args:
         method (str): ``'felzenszwalb'`` (Felzenszwalb and Huttenlocher, IJCV 2004) or ``'slic'``
@@ -23,7 +23,7 @@ class Superpixels:
         compactness (float): Weight of the distance against the colour (slic).
 
     Raises:
-        ValueError: Unknown method, a size below 1, or scikit-image is not installed.
+        ValueError: The method is unknown, the size is below 1, or scikit-image is not installed.
     """
 
     def __init__(

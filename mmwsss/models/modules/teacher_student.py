@@ -8,18 +8,18 @@ from torch import Tensor, nn
 
 
 class TeacherStudent:
-    """Ties parts of a model, its teachers, to the parts that they average, its students.
+    """Couples the teachers of a model to the students whose weights they average.
 
     ``teacher = momentum * teacher + (1 - momentum) * student`` over all parameters; buffers, such
-    as running statistics, are those of the student. Teachers get no gradient. Nothing happens by
-    itself: the model's ``update_teacher()`` calls :meth:`update`, and
+    as running statistics, are those of the student. Teachers get no gradient. Updates are explicit:
+    the model's ``update_teacher()`` calls :meth:`update`, and
     :class:`~mmwsss.engine.hooks.TeacherEMAHook` calls that after every training step.
 
-    A checkpoint without weights of a teacher, such as a released one of a single network, loads
-    with those of the student in their place.
+    If a checkpoint has no teacher weights, such as a released checkpoint of a single network, the
+    teacher gets the weights of the student.
 
     Args:
-        model: Owns all parts.
+        model: Model that contains teachers and students.
         pairs: ``{name of a teacher: name of its student}``, dotted names of submodules of ``model``
             with the same architecture.
         momentum: In [0,1].
@@ -54,7 +54,7 @@ class TeacherStudent:
         """Move every teacher towards its student.
 
         Args:
-            momentum: In the place of that of the constructor; 0 copies.
+            momentum: Momentum to use instead of that of the constructor; 0 copies.
         """
         momentum = self.momentum if momentum is None else momentum
         averages: list[Tensor] = []

@@ -17,8 +17,8 @@ Maps = dict[str, list[Tensor]]  # for each term, the maps of the layers
 
 @MODELS.register_module()
 class ViewConsistency(nn.Module):
-    """All-pairs consistency regularisation of any classifier with class tokens; both views pass the
-    same weights and carry gradient.
+    """All-pairs consistency regularisation of any classifier with class tokens; both views use the
+    same weights and receive gradients.
 
     ``L = L_cls(image) + L_cls(view) + activation_weight * L_act + affinity_weight * L_aff``, with
     the head mean of the attention of every layer. The attention is computed in blocks and
@@ -26,13 +26,13 @@ class ViewConsistency(nn.Module):
     no matrix per head and no stack of layers is kept.
 
     Args:
-        activation_weight (float): alpha; 0 leaves the term out.
+        activation_weight (float): alpha; 0 switches the term off.
         affinity_weight (float): beta.
-        view (str | tuple[str]): View made of a batch that has only images; :class:`TwoViews` in the
-            pipeline makes one per sample.
+        view (str | tuple[str]): View that is computed for a batch without views; :class:`TwoViews`
+            in the pipeline makes one per sample.
         reference_patches (int, optional): Number of patches N that the weights are meant for:
             entries of the attention are about 1/N, so the weights are multiplied by N /
-            ``reference_patches``, which is logged. None keeps them.
+            ``reference_patches``, which is logged. None keeps the weights.
         mass_preserving (bool): Option of :class:`AttentionConsistencyLoss` for resized views.
     """
 
@@ -73,7 +73,8 @@ class ViewConsistency(nn.Module):
         """Losses of a batch.
 
         Args:
-            model (TagClassifier): With ``training_features`` and ``classification_losses``.
+            model (TagClassifier): Classifier with ``training_features`` and
+                ``classification_losses``.
             inputs (Tensor | list): (B,3,H,W), or as :class:`ViewsDataPreprocessor` gives two views:
                 images (B,3,H,W) and views, (B,3,H',W') or a list of B (3,h,w).
             data_samples (list[WSSSDataSample]): ``gt_tags`` and, with two views, the meta
@@ -90,7 +91,7 @@ class ViewConsistency(nn.Module):
         losses: dict[str, Tensor] = {}
         if isinstance(others, Tensor) and others.shape == images.shape:
             features = model.training_features(torch.cat([images, others]), requests)
-            # a mean over both, where a sum is needed
+            # a mean over both views, where a sum is needed
             _add(losses, model.classification_losses(features, tags.repeat(2, 1)), 2)
             grid = features.patch_map.shape[-2:]
             attention = features.attention
@@ -147,8 +148,8 @@ class ViewConsistency(nn.Module):
         views: list[View],
         grid_of_view: Sequence[int],
     ) -> dict[str, Tensor]:
-        """Weighted terms of the maps ``{term: [layer, ...]}`` of two views; empties the lists, so
-        that each layer is freed as soon as it has been compared.
+        """Weighted terms of the maps ``{term: [layer, ...]}`` of two views; the lists are emptied,
+        so that each layer is freed as soon as it has been compared.
         """
         losses: dict[str, Tensor] = {}
         for term, criterion in self.terms.items():
@@ -191,7 +192,7 @@ def _add(losses: dict[str, Tensor], new: dict[str, Tensor], weight: float) -> No
 
 
 def _groups(views: Tensor | Sequence[Tensor]) -> list[tuple[list[int], Tensor]]:
-    """Indices of views of one size and those views as a batch."""
+    """Indices of views of the same size, and these views as a batch."""
     if isinstance(views, Tensor):
         return [(list(range(len(views))), views)]
     groups: dict[torch.Size, list[int]] = {}

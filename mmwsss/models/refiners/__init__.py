@@ -1,4 +1,6 @@
-"""Refinement of score maps: one interface, images and maps to scores (:class:`Refiner`)."""
+"""Refinement of score maps with one interface, from images and maps to scores
+(:class:`Refiner`).
+"""
 
 from .base import Refiner
 from .batch_refiner import BatchRefiner

@@ -1,4 +1,4 @@
-"""The one interface of all refiners: images and class activation maps in, scores out."""
+"""Common interface of all refiners, from images and class activation maps to scores."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ Sizes = Sequence[Sequence[int]]  # (H,W) per image
 
 
 class Refiner(ABC):
-    """Turns class activation maps into scores of the background and of every class in an image.
+    """Computes scores of the background and of every class in an image from class activation maps.
 
     A subclass implements :meth:`refine` and registers itself under the name that
     ``tools/refine_cams.py --method`` and ``dict(type=...)`` of a config use::
@@ -28,8 +28,8 @@ class Refiner(ABC):
             def refine(self, images, cams, tags, sizes):
                 return [self.seeds(maps, size) for maps, size in zip(cams, sizes)]
 
-    The keyword options of its constructor are its options on the command line; an option that it
-    does not have is an error.
+    The keyword options of its constructor are its options on the command line; an unknown option is
+    an error.
 
     Args:
         background (float | tuple): Score of the background that competes with the maps: a constant
@@ -38,15 +38,15 @@ class Refiner(ABC):
             scores ``background - d`` and ``background + d`` become 255. 0 switches it off.
 
     Raises:
-        ValueError: ``uncertain`` is negative or goes with a background that is not constant.
+        ValueError: ``uncertain`` is negative or is combined with a background that is not constant.
     """
 
     #: Whether the constructor takes ``network``, a trained network in evaluation mode. It is built
     #: from ``--config`` and ``--checkpoint`` by :func:`mmwsss.apis.refine.build_refiner`.
     uses_network = False
-    #: Whether :meth:`refine` reads files of its own by the ids of the images (:meth:`for_images`).
+    #: Whether :meth:`refine` reads further files by the ids of the images (:meth:`for_images`).
     uses_ids = False
-    #: Ids of the images that :meth:`refine` is called for.
+    #: Ids of the images for which :meth:`refine` is called.
     image_ids: tuple[str, ...] = ()
 
     def __init__(self, *, background: Background = 0.4, uncertain: float = 0.0) -> None:
@@ -59,7 +59,7 @@ class Refiner(ABC):
         self.uncertain = uncertain
 
     def for_images(self, ids: Sequence[str]) -> 'Refiner':
-        """This refiner for the images of these ids; only some refiners need to know them."""
+        """Refiner for the images with these ids; only some refiners depend on the ids."""
         if not self.uses_ids:
             return self
         other = copy.copy(self)
@@ -80,7 +80,7 @@ class Refiner(ABC):
         Returns:
             B tensors (K+1,H,W) float32 on the device of the maps: scores of the background and of
             the classes in the order of ``tags``. The largest score of a pixel is its label; scores
-            need not sum to 1. An image without classes has the background plane alone.
+            need not sum to 1. An image without classes has only the background plane.
         """
 
     def labels(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
@@ -134,7 +134,7 @@ class Refiner(ABC):
         Args:
             cams: (K,h',w') in [0,1]; K may be 0.
             size: (H,W).
-            background: Default: the attribute.
+            background: Background score; default: the attribute.
 
         Returns:
             (K+1,H,W) float32.
@@ -144,7 +144,7 @@ class Refiner(ABC):
         return torch.cat([plane, maps])
 
     def _backgrounds(self) -> tuple[Background, ...]:
-        """Background scores whose labels have to agree."""
+        """Background scores whose labels must agree."""
         if not self.uncertain or not isinstance(self.background, (int, float)):
             return (self.background,)
         return max(self.background - self.uncertain, 0.0), self.background + self.uncertain

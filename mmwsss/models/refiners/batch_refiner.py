@@ -1,4 +1,4 @@
-"""Refiners that treat images of one size together."""
+"""Base class of refiners that process images of the same size together."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,8 @@ from .base import Backgrounds, Refiner, Sizes, Tensors
 
 
 class BatchRefiner(Refiner):
-    """Refines all images of one size at once, each at its own size; several background scores share
-    the work on the images.
+    """Refines all images of the same size in one batch, at that size; several background scores
+    share the computation on the images.
 
     A subclass implements :meth:`refine_batch`.
 
@@ -32,11 +32,11 @@ class BatchRefiner(Refiner):
         Args:
             images (Tensor): (B,3,h,w) uint8 RGB, on the device of the scores.
             stacks (list[Tensor]): Scores before refinement (B,K+1,h,w), one stack for each
-                background score. Images with fewer classes are filled up with planes of 0.
-            counts (Sequence[int]): Planes of each image, the background included.
+                background score. Images with fewer classes are padded with planes of 0.
+            counts (Sequence[int]): Number of planes of each image, including the background.
 
         Returns:
-            list[Tensor]: (B,K+1,h,w) of each stack; planes that were filled up are not read.
+            list[Tensor]: (B,K+1,h,w) of each stack; padded planes are not read.
         """
 
     def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
@@ -65,7 +65,7 @@ class BatchRefiner(Refiner):
 
 
 def same_sizes(images: Tensors, *others: Sequence) -> Iterator[list[int]]:
-    """Positions of the images of each size; whatever else is given has to agree, too."""
+    """Positions of the images of each size; all further keys must agree too."""
     groups: dict[tuple, list[int]] = {}
     for index, image in enumerate(images):
         key = (tuple(image.shape[-2:]), *(tuple(other[index]) for other in others))
@@ -74,11 +74,11 @@ def same_sizes(images: Tensors, *others: Sequence) -> Iterator[list[int]]:
 
 
 def stack_images(images: Tensors, device: torch.device) -> Tensor:
-    """Images (3,h,w) of one size as (B,3,h,w) on a device."""
+    """Images (3,h,w) of the same size as (B,3,h,w) on a device."""
     return torch.stack([send(image, device) for image in images])
 
 
 def pad_and_stack(maps: Tensors) -> Tensor:
-    """Maps (K,h,w) of one size as (B,K,h,w) with the largest K, filled up with 0."""
+    """Maps (K,h,w) of the same size as (B,K,h,w) with the largest K, padded with 0."""
     planes = max(map(len, maps))
     return torch.stack([F.pad(stack, (0, 0, 0, 0, 0, planes - len(stack))) for stack in maps])

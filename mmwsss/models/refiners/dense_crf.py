@@ -32,29 +32,30 @@ ScoreMap = TypeVar('ScoreMap', np.ndarray, Tensor)
 class DenseCRF:
     """Fully connected CRF: ``(image uint8 RGB (H,W,3), probs (K,H,W)) -> (K,H,W)``.
 
-    Unary ``-log(clip(p, 1e-5, 1))``, Potts, Gaussian and bilateral kernel, mean field (Kraehenbuehl
-    and Koltun, NIPS 2011). The channels need not sum to 1. Leaving out channels of absent classes
-    saves time and changes no label (marginals move by about 1e-4).
+    The unary is ``-log(clip(p, 1e-5, 1))``, the compatibility is Potts, and the kernels are
+    Gaussian and bilateral; inference is by mean field (Kraehenbuehl and Koltun, NIPS 2011). The
+    channels need not sum to 1. Leaving out channels of absent classes saves time and changes no
+    label (marginals move by about 1e-4).
 
-    Backends: ``'pydensecrf'`` is the reference, on one CPU core. ``'torch'`` runs the same
-    algorithm (permutohedral lattice) in PyTorch, on the device of ``probs``: the same labels, on a
-    CPU core 1.3-2 times slower. ``'torch_exact'`` sums over all pairs of pixels: quadratic, for
-    small images or a GPU (375 x 500 pixels take minutes on a CPU); about 0.2 % of the labels differ
-    from the lattice. ``'auto'`` takes ``'torch'`` on an accelerator, and on a CPU where pydensecrf
-    is not installed.
+    Backends: ``'pydensecrf'`` is the reference and runs on one CPU core. ``'torch'`` runs the same
+    algorithm (permutohedral lattice) in PyTorch on the device of ``probs``: it gives the same
+    labels and is 1.3-2 times slower on a CPU core. ``'torch_exact'`` sums over all pairs of pixels,
+    which is quadratic and meant for small images or a GPU (375 x 500 pixels take minutes on a CPU);
+    about 0.2 % of the labels differ from the lattice. ``'auto'`` selects ``'torch'`` on an
+    accelerator, and on a CPU where pydensecrf is not installed.
 
     Args:
         preset (str, optional): Published settings: ``psa`` (PSA, SEAM, MCTformer, ACR), ``irn``,
             ``mct_test``, ``ssc_test`` (SEAM), ``toco_test`` (ToCo, MCC), ``cosa_test``,
             ``toco_cam``, ``deeplabv2_test``.
-        num_iters (int, optional): Mean-field steps; like the next two it overrides the preset, and
-            is needed without one.
+        num_iters (int, optional): Number of mean-field iterations; like the next two options it
+            overrides the preset and is required without one.
         gauss (tuple, optional): (sxy in pixels, compat) of the smoothness kernel.
         bilateral (tuple, optional): (sxy in pixels, srgb in grey levels, compat) of the appearance
             kernel.
         prune (float, optional): Leave out channels whose score is below this at every pixel (they
-            become 0; e.g. 1e-4 of a softmax over 81 classes): time is linear in the channels. An
-            approximation: None for numbers to report.
+            become 0; e.g. 1e-4 of a softmax over 81 classes): time is linear in the channels. This
+            is an approximation: use None for reported numbers.
         backend (str): See above.
     """
 
@@ -91,7 +92,7 @@ class DenseCRF:
             raise ValueError(f'prune is a score in [0, 1) or None, got {prune}')
         self.prune = prune
         self.backend = _default_backend() if backend == 'auto' else backend
-        self.backend_elsewhere = 'torch' if backend == 'auto' else backend  # not on a CPU
+        self.backend_elsewhere = 'torch' if backend == 'auto' else backend  # outside CPUs
 
     def __call__(self, image: np.ndarray | Tensor, probs: ScoreMap) -> ScoreMap:
         """Refine one score map.
@@ -106,8 +107,8 @@ class DenseCRF:
         return self.refine_many(image, [probs])[0]
 
     def refine_many(self, image: np.ndarray | Tensor, probs: Sequence[Any]) -> list[Any]:
-        """Refine several score maps of one image; its kernels are built once, results are those of
-        separate calls to the bit.
+        """Refine several score maps of one image; its kernels are built once, and the results are
+        identical to those of separate calls.
 
         Args:
             image (np.ndarray | Tensor): (H,W,3) uint8 RGB.
@@ -142,16 +143,16 @@ class DenseCRF:
     def refine_batch(
         self, images: Tensor, probs: Sequence[Tensor], counts: Sequence[int]
     ) -> list[Tensor]:
-        """Refine score maps of several images of one size.
+        """Refine score maps of several images of the same size.
 
-        Where the lattice runs in PyTorch, all images are filtered together: as many operations as
-        for one of them. Elsewhere they follow each other.
+        Where the lattice runs in PyTorch, all images are filtered together with as many operations
+        as one image. Otherwise they are processed one by one.
 
         Args:
             images (Tensor): (B,H,W,3) uint8 RGB.
-            probs (list[Tensor]): Score maps (B,K,H,W); of image b only the first ``counts[b]``
-                channels count.
-            counts (Sequence[int]): Labels of each image.
+            probs (list[Tensor]): Score maps (B,K,H,W); only the first ``counts[b]`` channels of
+                image b count.
+            counts (Sequence[int]): Number of labels of each image.
 
         Returns:
             list[Tensor]: Marginals in the order of ``probs``, 0 in channels that do not count.
@@ -169,8 +170,8 @@ class DenseCRF:
 
     @staticmethod
     def from_labels(labels: ScoreMap, num_labels: int, gt_prob: float = 0.7) -> ScoreMap:
-        """Score map (K,H,W) of a hard label map (H,W), for :meth:`__call__`; array in, array out
-        (IRN: preset ``irn``).
+        """Score map (K,H,W) of a hard label map (H,W), for :meth:`__call__`; an array gives an
+        array (IRN: preset ``irn``).
         """
         result = label_probabilities(torch.as_tensor(labels), num_labels, gt_prob)
         return result if isinstance(labels, torch.Tensor) else result.numpy()
@@ -186,7 +187,7 @@ class DenseCRF:
         channels = -1
         for item in probs:
             energy = unary_energy(torch.as_tensor(item).detach()).flatten(1).cpu().numpy()
-            # the number of labels is fixed at construction, everything else is shared
+            # the number of labels is fixed at construction; everything else is shared
             if channels != len(energy):
                 channels = len(energy)
                 crf = DenseCRF2D(width, height, channels)
@@ -258,7 +259,7 @@ def _default_backend() -> str:
 
 
 def _check_image(image: Tensor | np.ndarray) -> None:
-    """Refuse what is no (H,W,3) uint8 image."""
+    """Reject input that is not an (H,W,3) uint8 image."""
     if str(image.dtype) not in ('uint8', 'torch.uint8'):
         raise TypeError(
             f'the dense CRF needs the decoded uint8 RGB image, got {image.dtype}: its colour '
@@ -271,14 +272,16 @@ def _check_image(image: Tensor | np.ndarray) -> None:
 
 
 def _as_tensor(image: Tensor | np.ndarray) -> Tensor:
-    """The image as a tensor; an array, which may be a view of anything, is copied."""
+    """The image as a tensor; an array is copied, because it may be a view."""
     if isinstance(image, Tensor):
         return image.detach()
     return torch.from_numpy(np.array(image, order='C'))
 
 
 def _strong_channels(probs: Any, limit: float | None) -> Any:
-    """Mask (K,) of the channels that reach ``limit`` somewhere; if none does, the strongest one."""
+    """Mask (K,) of the channels that reach ``limit`` somewhere; if none does, only the strongest
+    one is kept.
+    """
     if limit is None or not len(probs):
         return None
     peaks = probs.reshape(len(probs), -1).max(1)
@@ -287,7 +290,7 @@ def _strong_channels(probs: Any, limit: float | None) -> Any:
 
 
 def _all_channels(refined: Any, channels: Any) -> Any:
-    """Zeros instead of pruned channels."""
+    """Insert zeros for pruned channels."""
     if channels is None:
         return refined
     shape = (len(channels), *refined.shape[1:])

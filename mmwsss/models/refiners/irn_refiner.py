@@ -17,7 +17,7 @@ class IRNRefiner(WalkRefiner):
         network (IRNet): See :class:`WalkRefiner`.
         background (float): Constant background score.
         radius, flip (optional): See :meth:`IRNet.propagate`.
-        options: Those of :class:`WalkRefiner`.
+        options: Options of :class:`WalkRefiner`.
     """
 
     network_type = IRNet

@@ -14,13 +14,13 @@ class PAR(nn.Module):
 
     Args:
         dilations (tuple[int]): Distances of the rings of 8 neighbours.
-        num_iters (int): Iterations (10; AFA on COCO 15).
+        num_iters (int): Number of iterations (10; AFA on COCO uses 15).
         color_scale, position_scale (float): Sharpness of the colour and the position term, smaller
             is sharper.
         color_weight, position_weight (float): Weights of the two terms.
         normalize_kernel (bool): Make the weights of a pixel sum to 1. By default they sum to
             ``color_weight + position_weight`` = 1.01, as in the released code: ten iterations scale
-            the scores by 1.1046, which argmax ignores and thresholds do not.
+            the scores by 1.1046, which affects thresholds but not argmax.
     """
 
     def __init__(

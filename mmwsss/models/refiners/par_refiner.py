@@ -20,18 +20,18 @@ RULES = ('two_pass', 'eq16', 'argmax')
 
 @REFINERS.register_module(name='par')
 class PARRefiner(BatchRefiner):
-    """:class:`PAR` on the maps; two thresholds make labels, and leave uncertain pixels 255.
+    """:class:`PAR` on the maps; labels are made by two thresholds, and uncertain pixels are 255.
 
     Args:
         rule (str): ``'two_pass'`` (AFA, ToCo, MCC): the labels of two background scores, ``high``
-            and ``low``, have to agree; ``'eq16'`` (AReAM Eq. 16): classes above ``high``,
-            background below ``low``; ``'argmax'``: the best of the scores of :meth:`refine`.
+            and ``low``, must agree; ``'eq16'`` (AReAM Eq. 16): classes above ``high``, background
+            below ``low``; ``'argmax'``: the best of the scores of :meth:`refine`.
         high, low (float): Thresholds of the first two rules.
         dilations, num_iters: See :class:`PAR`.
         background (float | tuple): Background score of :meth:`refine` and of ``'argmax'``.
 
     Raises:
-        ValueError: Unknown rule, or ``low`` exceeds ``high``.
+        ValueError: The rule is unknown, or ``low`` exceeds ``high``.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class PARRefiner(BatchRefiner):
         return [self.par(images.float(), seeds) for seeds in stacks]
 
     def labels(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:
-        """See :meth:`Refiner.labels`; by the rule of the constructor."""
+        """See :meth:`Refiner.labels`; uses the rule of the constructor."""
         if self.rule == 'argmax':
             return super().labels(images, cams, tags, sizes)
         results = [torch.zeros(tuple(size), dtype=torch.long) for size in sizes]
@@ -80,7 +80,7 @@ class PARRefiner(BatchRefiner):
     def _thresholded(
         self, images: Tensors, cams: Tensors, tags: Tensors, size: Sequence[int]
     ) -> Tensor:
-        """Labels (B,H,W) of images of one size by two thresholds."""
+        """Labels (B,H,W) of images of the same size by two thresholds."""
         maps = pad_and_stack([resize_maps(stack[None].float(), size)[0] for stack in cams])
         pixels = resize_maps(stack_images(images, maps.device).float(), size)
         classes = torch.nn.utils.rnn.pad_sequence(list(tags), batch_first=True).to(maps.device)

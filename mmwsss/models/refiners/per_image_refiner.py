@@ -1,4 +1,4 @@
-"""Refiners that treat the images of a batch one after the other."""
+"""Base class of refiners that process the images of a batch one by one."""
 
 from abc import abstractmethod
 
@@ -10,7 +10,8 @@ from .base import Backgrounds, Refiner, Sizes, Tensors
 
 
 class PerImageRefiner(Refiner):
-    """Refines image by image at its own size; several background scores share the work on an image.
+    """Refines every image separately at its size; several background scores share the computation
+    on an image.
 
     A subclass implements :meth:`refine_image`.
 
@@ -28,7 +29,7 @@ class PerImageRefiner(Refiner):
             backgrounds (Sequence[Background]): See :meth:`Refiner.seeds`.
 
         Returns:
-            list[Tensor]: (K+1,h,w) of each.
+            list[Tensor]: (K+1,h,w) for each background score.
         """
 
     def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:

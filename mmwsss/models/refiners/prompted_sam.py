@@ -1,4 +1,4 @@
-"""Segment Anything, asked by boxes and points."""
+"""Segment Anything with box and point prompts."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,20 +9,21 @@ from torch import Tensor
 from mmwsss.functional.regions import Region
 from mmwsss.utils.extras import import_extra
 
-MOST_PROMPTS = 32  # answered at a time
+MOST_PROMPTS = 32  # in one batch
 
 
 class PromptedSAM:
-    """A network of transformers that turns boxes and points into masks: SAM, SAM 2, SAM 3 (its
+    """A network of transformers that predicts masks from boxes and points: SAM, SAM 2, SAM 3 (its
     tracker), SAM-HQ or EdgeTAM.
 
-    It is loaded when the first mask is asked for, in the process and on the device of the image.
+    It is loaded when the first mask is requested, in the process and on the device of the image.
 
     Args:
-        source (str): Folder of the network, or its name on the hub: ``'facebook/sam-vit-base'``.
+        source (str): Folder of the network, or its name on the Hugging Face hub:
+            ``'facebook/sam-vit-base'``.
 
     Raises:
-        ValueError: transformers is not installed, or there is no such network.
+        ValueError: transformers is not installed, or the network does not exist.
     """
 
     def __init__(self, source: str) -> None:
@@ -43,15 +44,15 @@ class PromptedSAM:
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        return dict(self.__dict__, _network=None)  # workers load their own
+        return dict(self.__dict__, _network=None)  # every worker loads the network itself
 
     @torch.no_grad()
     def masks(self, image: Tensor, regions: Sequence[Region]) -> Iterator[Tensor]:
-        """The best mask of each region, asked by its box and its peak.
+        """The best mask of each region, prompted by its box and its peak.
 
         Args:
             image (Tensor): (3,H,W) uint8 RGB.
-            regions (Sequence[Region]): In pixels.
+            regions (Sequence[Region]): Regions in pixels.
 
         Yields:
             Tensor: (H,W) bool on the host.

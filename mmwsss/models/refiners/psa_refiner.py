@@ -16,7 +16,7 @@ class PSARefiner(WalkRefiner):
     Args:
         network (AffinityNet): See :class:`WalkRefiner`.
         background (float | tuple): See :class:`Refiner`; 0.39 as released for MCTformer.
-        options: Those of :class:`WalkRefiner`.
+        options: Options of :class:`WalkRefiner`.
     """
 
     network_type = AffinityNet

@@ -22,19 +22,20 @@ class SAMRefiner(Refiner):
     """Seeds from the maps, replaced by the mask proposals that belong to them (SEPL).
 
     Proposals come from files, ``<proposals>/<id>.json`` (the output of Segment Anything's automatic
-    mask generator with COCO run lengths) or ``<id>.npz``, or from a network that is asked by the
-    box and the peak of every region of every map. They are read or made one by one, so that memory
-    does not grow with their number.
+    mask generator with COCO run lengths) or ``<id>.npz``, or from a network that is prompted by the
+    box and the peak of every region of every map. They are read or computed one by one, so that
+    memory does not grow with their number.
 
     Args:
         proposals (str, optional): Folder of the proposal files.
-        model (str, optional): Network of transformers, see :class:`PromptedSAM`; it takes the place
-            of files.
-        prompt_threshold (float): Regions are what exceeds this share of a map's maximum.
-        most_prompts (int): Regions of a map that are asked for, those with the highest peaks.
+        model (str, optional): Network of transformers, see :class:`PromptedSAM`; it replaces the
+            files.
+        prompt_threshold (float): Regions are the parts of a map above this fraction of its maximum.
+        most_prompts (int): Largest number of regions per map that are used as prompts, those with
+            the highest peaks.
         min_overlap, min_cover (float): See
             :func:`~mmwsss.functional.proposals.merge_proposals`.
-        background, uncertain: See :class:`Refiner`; they make the seeds.
+        background, uncertain: See :class:`Refiner`; they define the seeds.
 
     Raises:
         ValueError: A share is outside [0,1], there are both files and a network or neither, or the
@@ -103,7 +104,7 @@ class SAMRefiner(Refiner):
             yield from self.network.masks(image, self.prompts(maps))
 
     def prompts(self, maps: Tensor) -> list[Region]:
-        """Regions of all maps, of each those with the highest peaks.
+        """Regions of all maps, for each map those with the highest peaks.
 
         Args:
             maps (Tensor): (K,H,W).

@@ -19,7 +19,7 @@ VOTES = ('share', 'mean')
 
 @REFINERS.register_module(name='superpixels')
 class SuperpixelsRefiner(PerImageRefiner):
-    """Every superpixel votes, and the scores of partitions at several scales are averaged.
+    """Averages the votes of superpixels over partitions at several scales.
 
     Needs scikit-image (``pip install "mmwsss[proposals]"``).
 
@@ -28,8 +28,8 @@ class SuperpixelsRefiner(PerImageRefiner):
         sizes (Sequence[int]): ``size`` of each partition, see :class:`Superpixels`.
         min_size (int): See :class:`Superpixels`.
         compactness (float): See :class:`Superpixels`.
-        vote (str): What a superpixel gives a class: ``'share'``, the share of its pixels whose best
-            map is that class, for rectified maps, where few bright pixels would carry a whole
+        vote (str): Vote of a superpixel for a class: ``'share'``, the share of its pixels whose
+            best map is that class, for rectified maps, where a few bright pixels would dominate a
             superpixel; ``'mean'``, the mean of the map, for maps that are not skewed
             (:class:`TSCAM`, :class:`Composed` with ``signed``).
         then_crf (bool): Dense CRF on the averaged votes.
@@ -37,7 +37,8 @@ class SuperpixelsRefiner(PerImageRefiner):
         background, uncertain: See :class:`Refiner`.
 
     Raises:
-        ValueError: Unknown method or vote, no size, or scikit-image is not installed.
+        ValueError: The method or the vote is unknown, there is no size, or scikit-image is not
+            installed.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""No refinement: the maps against a background score."""
+"""No refinement: the maps are compared with a background score."""
 
 from torch import Tensor
 
@@ -9,7 +9,7 @@ from .base import Refiner, Sizes, Tensors
 
 @REFINERS.register_module(name='threshold')
 class ThresholdRefiner(Refiner):
-    """Leaves the maps as they are and stacks them on the background score.
+    """Stacks the unchanged maps on the background score.
 
     Args:
         background, uncertain: See :class:`Refiner`.

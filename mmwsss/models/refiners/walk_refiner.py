@@ -1,4 +1,4 @@
-"""Random walks of trained affinity networks: what PSA and IRN share."""
+"""Random walks of trained affinity networks, the common part of PSA and IRN."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,18 +15,18 @@ from .dense_crf import DenseCRF
 
 
 class WalkRefiner(Refiner):
-    """Spreads the maps with the affinities that a trained network predicts for the image.
+    """Propagates the maps with the affinities that a trained network predicts for the image.
 
     Args:
-        network (AffinityPropagator): In evaluation mode, with a data preprocessor.
+        network (AffinityPropagator): Network in evaluation mode, with a data preprocessor.
         background (float | tuple): See :class:`Refiner`.
         beta (float, optional): Exponent of the affinities.
         log2_steps (int, optional): The walk has 2^log2_steps steps.
-        then_crf (bool): Dense CRF on the scores of the walk, made to sum to 1 at each pixel.
-        preset (str): Of that CRF, see :class:`DenseCRF`.
+        then_crf (bool): Dense CRF on the scores of the walk, normalised to sum to 1 at each pixel.
+        preset (str): Preset of that CRF, see :class:`DenseCRF`.
 
     Raises:
-        ValueError: Another kind of network than :attr:`network_type`.
+        ValueError: The network is not an instance of :attr:`network_type`.
     """
 
     uses_network = True
@@ -54,7 +54,7 @@ class WalkRefiner(Refiner):
         self.crf = DenseCRF(preset) if then_crf else None
 
     def set_walk(self, **options: Any) -> None:
-        """Options of the network's ``propagate``; one that is None leaves its default."""
+        """Options of the network's ``propagate``; options that are None keep their default."""
         self.walk.update({name: value for name, value in options.items() if value is not None})
 
     def refine(self, images: Tensors, cams: Tensors, tags: Tensors, sizes: Sizes) -> list[Tensor]:

@@ -15,9 +15,9 @@ from mmwsss.registry import MODELS
 class FusionTTAModel(BaseTTAModel):
     """Fuses the scores of scales and flips, all at original size.
 
-    ``seg_logits`` of the result are scores whose softmax the dense CRF may take: fused logits, or
-    logarithms of fused probabilities (up to a factor per pixel, which leaves the mean field
-    unchanged).
+    ``seg_logits`` of the result are scores whose softmax is suitable for the dense CRF: fused
+    logits, or logarithms of fused probabilities (up to a factor per pixel, which leaves the mean
+    field unchanged).
 
     Args:
         module (dict | nn.Module): Segmentation network.
@@ -31,7 +31,7 @@ class FusionTTAModel(BaseTTAModel):
         data_preprocessor: Any = None,
     ) -> None:
         super().__init__(module, data_preprocessor)
-        ScoreFusion(rule)  # reports a wrong rule at construction
+        ScoreFusion(rule)  # reports an unknown rule at construction
         self.rule = rule
 
     def merge_preds(self, data_samples_list: list[list[SegDataSample]]) -> list[SegDataSample]:
@@ -49,7 +49,7 @@ class FusionTTAModel(BaseTTAModel):
     def _fuse(self, views: list[SegDataSample]) -> SegDataSample:
         scales: dict[
             tuple[int, ...], list[Tensor]
-        ] = {}  # the views of one scale differ in their flip only
+        ] = {}  # the views of one scale differ only in their flip
         for view in views:
             scales.setdefault(tuple(view.metainfo.get('img_shape', ())), []).append(
                 view.seg_logits.data

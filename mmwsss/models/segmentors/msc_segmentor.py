@@ -17,8 +17,8 @@ class MSCSegmentor(EncoderDecoder):
     (the training of deeplab-pytorch).
 
     Training adds the loss of every scale, with labels resized (nearest) to its logits, and the loss
-    of the element-wise maximum of all of them on the grid of the first scale. Testing uses the
-    maximum alone.
+    of the element-wise maximum of all of them on the grid of the first scale. Testing uses only the
+    maximum.
 
     Args:
         backbone (dict): Config.
@@ -28,7 +28,7 @@ class MSCSegmentor(EncoderDecoder):
         options: Every other keyword option of the parent.
 
     Raises:
-        ValueError: No scale, or a head with a pixel sampler.
+        ValueError: There is no scale, or the head has a pixel sampler.
     """
 
     def __init__(
