@@ -26,7 +26,7 @@ model = dict(
         dilations=(1, 2, 4, 6),
         num_classes=9,
         dropout_ratio=0.0,
-        loss_decode=dict(avg_non_ignore=True),
+        loss_decode=dict(_delete_=True, type='mmwsss.PixelCrossEntropyLoss'),
     ),
     auxiliary_head=None,
 )

@@ -1,5 +1,6 @@
 # The methods side by side on MSRC-21 photographs, on one frozen ImageNet trunk, and the control of
 # MCTformer+: the same network with a trunk from random weights that is trained.
+maps_only = dict(seg=None)
 grid = dict(
     title='Methods on MSRC-21, small transformer on a frozen ImageNet trunk',
     source='no paper: ours',
@@ -19,10 +20,11 @@ grid = dict(
                 'model.backbone.stem.init_cfg': None,
                 'model.backbone.stem.frozen_stages': -1,
             },
+            keys=maps_only,
         ),
-        dict(name='MCTformer+'),
-        dict(name='AReAM', base='{configs}/msrc21/aream_msrc21.py'),
-        dict(name='ACR', base='{configs}/msrc21/acr_msrc21.py'),
+        dict(name='MCTformer+', keys=maps_only),
+        dict(name='AReAM', base='{configs}/msrc21/aream_msrc21.py', keys=maps_only),
+        dict(name='ACR', base='{configs}/msrc21/acr_msrc21.py', keys=maps_only),
         dict(name='ToCo', base='{configs}/msrc21/toco_msrc21.py'),
         dict(name='MCC', base='{configs}/msrc21/mcc_msrc21.py'),
         dict(name='CoSA', base='{configs}/msrc21/cosa_msrc21.py'),

@@ -17,5 +17,6 @@ model = dict(
     data_preprocessor={{_base_.model.data_preprocessor}},
     backbone={{_base_.model.backbone}},
     consistency=dict(activation_weight=125.0, affinity_weight=125.0, reference_patches=576),
-    test_cfg=dict(cam=dict(type='mmwsss.GradientAttention', grad_layers=2), refine=True),
+    # CAM mIoU of val, seed 0: 37.8, refined by the attention between patches 26.4
+    test_cfg=dict(cam=dict(type='mmwsss.GradientAttention', grad_layers=2), refine=False),
 )

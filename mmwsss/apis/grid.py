@@ -163,7 +163,8 @@ class Grid:
       ``test_options`` and ``test_args``, which change the tests alone; ``published``, values of the
       columns; ``x``, a number for the axis of the plot; ``checkpoint``, tested instead of a
       training (``{seed}`` in it is replaced); ``train=False``: nothing is trained;
-      ``keys={'cam': 'stage:cam/mIoU'}``, other places of a column's number;
+      ``keys={'cam': 'stage:cam/mIoU'}``, other places of a column's number, None where the row
+      has no such number;
       ``reference=True``: published values alone, nothing runs
     - ``options`` of all rows. Of a config ``{'model.momentum': 0.9}``; of a pipeline by stage,
       ``{'classifier': {...}}``: they reach every stage with that stage's config.
@@ -287,12 +288,16 @@ class Grid:
         _check_keys(dict.fromkeys(plot.get('columns', [])), names, f'{self.path}: plot.columns')
         return columns
 
-    def place_of(self, row: int, column: Column) -> tuple[str, str]:
-        """Test and key of a number: those of the column, unless the row has others."""
-        given = self.rows[row].get('keys', {}).get(column.name)
-        if given is None:
+    def place_of(self, row: int, column: Column) -> tuple[str, str] | None:
+        """Test and key of a number: those of the column, unless the row has others; None: the row
+        has no such number.
+        """
+        keys = self.rows[row].get('keys', {})
+        if column.name not in keys:
             return column.test, column.key
-        test, _, key = given.rpartition(':')
+        if keys[column.name] is None:
+            return None
+        test, _, key = keys[column.name].rpartition(':')
         return test, key
 
     def _where(self, row: Mapping[str, Any]) -> str:
@@ -331,7 +336,8 @@ class Grid:
         """A column that no row measures is misspelt; a row may leave columns out."""
         known = set().union(*(plan.tests for plan in plans))
         for column in self.columns:
-            tests = {self.place_of(plan.row, column)[0] for plan in plans}
+            places = [self.place_of(plan.row, column) for plan in plans]
+            tests = {place[0] for place in places if place is not None}
             wrong = sorted(tests - known - {''})
             if wrong:
                 raise ValueError(

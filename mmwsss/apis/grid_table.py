@@ -67,7 +67,10 @@ def collect_values(grid: Grid) -> list[dict[str, Value]]:
         found.append({column.name: {} for column in grid.columns})
     for cell in grid.cells:
         for column in grid.columns:
-            test, key = grid.place_of(cell.row, column)
+            place = grid.place_of(cell.row, column)
+            if place is None:
+                continue
+            test, key = place
             file = cell.file_of(test)
             if file is None:
                 continue

@@ -372,14 +372,18 @@ def test_reference_rows_and_numbers_from_elsewhere(home):
         home,
         'x=3),',
         "x=3),\n dict(name='authors', reference=True, published=dict(seg=70.1)),\n"
-        "dict(name='whole', keys=dict(seg=':total')),",
+        "dict(name='whole', keys=dict(seg=':total')),\n dict(name='maps', keys=dict(seg=None)),",
     )
     grid = Grid('configs/study.py', seeds=[0])
     run(grid)
     text = write_tables(grid)
     assert len(grid.runs) == 2  # "whole" trains as "plain" does
-    rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in text.splitlines()[6:8]]
-    assert rows == [['authors', '-', '-', '70.1'], ['whole', '1/1', '7.0', '-']]
+    rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in text.splitlines()[6:9]]
+    assert rows == [
+        ['authors', '-', '-', '70.1'],
+        ['whole', '1/1', '7.0', '-'],
+        ['maps', '0/1', '-', '-'],
+    ]
     change(home, "':total'", "'vall:total'")
     with pytest.raises(ValueError, match="unknown test: 'vall'; the nearest is 'val'"):
         Grid('configs/study.py')

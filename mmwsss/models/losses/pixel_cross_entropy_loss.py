@@ -1,6 +1,7 @@
 """Cross entropy over the labelled pixels."""
 
 import torch
+from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -12,7 +13,8 @@ class PixelCrossEntropyLoss(nn.Module):
     """Mean cross entropy over all pixels with a label, for decode heads of MMSegmentation.
 
     It has the value of ``mmseg.CrossEntropyLoss(avg_non_ignore=True)``, which synchronises with the
-    device in every step to count the labelled pixels.
+    device in every step to count the labelled pixels. With several processes it is the mean over
+    the pixels of all of them, as if one process had the whole batch.
 
     Args:
         loss_weight (float): Factor of the loss.
@@ -53,6 +55,8 @@ class PixelCrossEntropyLoss(nn.Module):
             pixels = torch.where(labels == 0, self.background_weight * pixels, pixels)
         if weight is not None:
             pixels = pixels * weight.float()
-        count = (labels != ignore_index).sum()
+        count = (labels != ignore_index).sum().to(pixels.dtype)
+        if get_world_size() > 1:
+            all_reduce(count, op='mean')  # the gradients are averaged, so this is the sum over all
         # the constant is that of MMSegmentation
         return self.loss_weight * pixels.sum() / (count + torch.finfo(torch.float32).eps)

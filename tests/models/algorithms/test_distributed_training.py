@@ -11,6 +11,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.model import MMDistributedDataParallel
 from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmwsss.apis import load_config
@@ -33,7 +34,10 @@ CLASSIFIERS = (
     'acr_toy',
     'mcc_toy',
     'cosa_toy',
+    'cosa-paper_toy',
+    'msrc21/toco_msrc21',
 )
+SEGMENTATION = 'deeplabv3plus_r18_toy_pseudo'
 AFFINITY = ('psa_toy', 'irn_toy')
 SINGLE_STAGE = 'single_stage'
 BATCH = 4
@@ -67,6 +71,8 @@ def single_stage_loss():
 def config_loss(name, toy_root):
     """The same of a toy config and its data pipeline, with a seed for each image."""
     options = {'data_root': str(toy_root), 'train_dataloader.dataset.serialize_data': False}
+    if name.startswith('msrc21/'):
+        options['model.num_classes'] = 8
     config = load_config(CONFIGS / f'{name}.py', cfg_options=options)
     model = MODELS.build(config.model)
     model.init_weights()
@@ -81,6 +87,26 @@ def config_loss(name, toy_root):
     def loss(network, share):
         data = model.data_preprocessor(pseudo_collate(items[share]), True)
         return network(**data, mode='loss')
+
+    return model, loss
+
+
+def segmentation_loss():
+    """The same of a network on pseudo masks, of which one image is mostly ignored."""
+    config = load_config(CONFIGS / f'{SEGMENTATION}.py')
+    config.model.backbone.update(base_channels=8, stem_channels=8, init_cfg=None)
+    config.model.decode_head.update(in_channels=64, c1_in_channels=8, channels=16, c1_channels=8)
+    config.model.decode_head.dropout_ratio = 0
+    model = MODELS.build(config.model)
+    images = torch.randn(BATCH, 3, 48, 48)
+    labels = torch.randint(0, 9, (BATCH, 1, 48, 48))
+    labels[0, :, 8:] = 255
+
+    def loss(network, share):
+        samples = [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels[share]]
+        for sample in samples:
+            sample.set_metainfo(dict(img_shape=(48, 48)))
+        return network(images[share], samples, mode='loss')
 
     return model, loss
 
@@ -109,6 +135,7 @@ def makers(toy_root):
     made.update({name: partial(config_loss, name, toy_root) for name in CLASSIFIERS})
     made.update({name: partial(affinity_loss, name) for name in AFFINITY})
     made[SINGLE_STAGE] = single_stage_loss
+    made[SEGMENTATION] = segmentation_loss
     return made
 
 
@@ -146,7 +173,7 @@ def compare(rank, world_size, toy_root):
         passes = 2 if name in VARIANTS else 1
         size = IMAGES if name in CLASSIFIERS else BATCH
         share = slice(rank * size // world_size, (rank + 1) * size // world_size)
-        if rank == 0 or name in AFFINITY:  # whose losses exchange counts
+        if rank == 0 or name in (*AFFINITY, SEGMENTATION):  # their losses exchange counts
             value, alone = gradients(model, loss, slice(size), passes, False)
         part, shared = gradients(model, loss, share, passes, True)
         results[f'{name}/loss'] = part
