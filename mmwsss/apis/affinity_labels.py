@@ -1,4 +1,4 @@
-"""From a CAM file and its image to what an affinity network is trained on."""
+"""Training labels of affinity networks from CAM files and their images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,27 +23,27 @@ SUFFIXES = dict(psa='.npz', irn='.png')
 @dataclass
 class AffinityLabelMaker:
     """Writes ``<out>/<id>.npz`` (PSA) or ``<out>/<id>.png`` (IRN) for a job ``(id, CAM file, image
-    file)``; for worker processes too.
+    file)``; can be sent to worker processes.
 
-    PSA: dense CRF probabilities of [background, present classes] under a
-    strong and under a weak background, not yet made into labels, because those depend on the crop.
-    IRN: a label map of class ids, 255 where the hard-label CRFs of a high and of a
-    low threshold disagree. Both CRFs of an image share one lattice.
+    PSA: dense CRF probabilities of [background, present classes] under a strong and under a weak
+    background. They are not converted to labels yet, because the labels depend on the crop. IRN: a
+    label map of class ids, 255 where the hard-label CRFs of a high and of a low threshold disagree.
+    Both CRFs of an image share one lattice.
 
     Attributes:
         out (Path): Folder of the files.
         method (str): ``'psa'`` or ``'irn'``.
         low_alpha, high_alpha (float): psa: exponents of the background score ``(1 - max_k
             cam_k)^alpha``; the lower makes the stronger background.
-        foreground, background (float): irn: scores of the background that a trusted class must
-            beat, and that no class beats where the background is trusted.
+        foreground, background (float): irn: background scores; a trusted class exceeds the first
+            one, and no class exceeds the second one where the background is trusted.
         crf (dict): Arguments of :class:`DenseCRF`.
-        num_classes (int | None): C, to check class ids against.
+        num_classes (int | None): C, for the check of class ids.
         raw_pixels (bool): Ignore the EXIF orientation of images, as the maps of VOC and COCO do.
         reading (Mapping): Further options of :func:`mmwsss.utils.io.read_image`.
 
     Raises:
-        ValueError: Unknown method, or settings out of order.
+        ValueError: The method is unknown, or the settings are not in ascending order.
     """
 
     out: Path
@@ -86,8 +86,8 @@ class AffinityLabelMaker:
             str: Image id.
 
         Raises:
-            ValueError: Damaged file, size of the maps other than the image's, class id out of
-                range. The message names the file.
+            ValueError: A file is damaged, the maps differ in size from the image, or a class id is
+                out of range. The message names the file.
         """
         img_id, cam_path, image_path = job
         maps, keys, image = read_cam_and_image(

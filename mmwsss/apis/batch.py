@@ -1,7 +1,7 @@
-"""The total batch of a training: the published one, whatever the number of processes.
+"""The total batch of a training run: the published one, independent of the number of processes.
 
-``total_batch_size`` of a config counts all processes and accumulated steps together. Learning
-rate, number of updates and schedule belong to it; the batch of one process follows from it.
+``total_batch_size`` of a config counts all processes and accumulated steps together. Learning rate,
+number of updates and schedule are tuned for it; the batch of one process follows from it.
 """
 
 import os
@@ -20,17 +20,17 @@ BATCH = 'train_dataloader.batch_size'
 
 
 class BatchPlan(NamedTuple):
-    """Batch of a training: how it is reached, beside that of its recipe.
+    """Batch of a training run, its division among processes, and the batch of its recipe.
 
     Attributes:
-        total: Images of an update.
+        total: Number of images per update.
         processes: Number of processes.
-        accumulation: Steps of an update.
-        per_process: Images of one step of one process.
+        accumulation: Number of steps per update.
+        per_process: Number of images per step of one process.
         lr: Learning rate of the optimizer, before schedules and multipliers of layers.
-        recipe_total: ``total_batch_size`` of the config; None: it has none.
+        recipe_total: ``total_batch_size`` of the config; None if it has none.
         recipe_lr: Learning rate of the config.
-        note: What the command line changed on purpose; empty: nothing.
+        note: Changes requested on the command line; empty if there are none.
     """
 
     total: int
@@ -61,23 +61,24 @@ def plan_batch(
     batch_size_per_gpu: int | None = None,
     auto_scale_lr: bool = False,
 ) -> BatchPlan:
-    """Divide the total batch by processes and accumulated steps, and write the result into the
+    """Divide the total batch among processes and accumulated steps, and write the result into the
     config.
 
-    A batch of one process that is asked for (``batch_size_per_gpu``, an override of
-    ``train_dataloader.batch_size``, or a config whose own batch does not make its total) is kept,
-    and the learning rate with it, unless ``auto_scale_lr`` scales it by the change of the total.
+    An explicit batch of one process (``batch_size_per_gpu``, an override of
+    ``train_dataloader.batch_size``, or a config whose batch does not match its total) is kept, as
+    is the learning rate, unless ``auto_scale_lr`` scales it by the change of the total.
 
     Args:
-        config: With the overrides; changed in place.
-        recipe: The same without overrides.
+        config: Config with the overrides; changed in place.
+        recipe: The same config without overrides.
         processes: Number of processes.
-        options: The overrides.
-        batch_size_per_gpu: Images of one step of one process.
+        options: Overrides of the command line.
+        batch_size_per_gpu: Number of images per step of one process.
         auto_scale_lr: Keep the batch of each process and scale the learning rate.
 
     Raises:
-        ValueError: The total cannot be divided, or contradicts an override; names the remedies.
+        ValueError: The total cannot be divided, or contradicts an override. The message lists the
+            remedies.
     """
     options = options or {}
     wrapper = config.optim_wrapper
@@ -120,10 +121,10 @@ def plan_batch(
 
 
 def count_updates(config: Config, steps_per_epoch: int) -> int:
-    """Updates of the weights in a training.
+    """Number of weight updates in a training run.
 
     Args:
-        config: Its loop and accumulation.
+        config: Config with the loop and the accumulation.
         steps_per_epoch: Length of the data loader of one process.
     """
     loop = config.train_cfg
@@ -132,11 +133,11 @@ def count_updates(config: Config, steps_per_epoch: int) -> int:
 
 
 def recipe_updates(recipe: Config, num_images: int) -> int:
-    """Updates of a training as its config says, in one process.
+    """Number of updates of a training run in one process, according to its config.
 
     Args:
         recipe: The config without overrides.
-        num_images: Of the training set.
+        num_images: Number of images of the training set.
     """
     loader = recipe.train_dataloader
     accumulation = recipe.optim_wrapper.get('accumulative_counts', 1)
@@ -146,12 +147,12 @@ def recipe_updates(recipe: Config, num_images: int) -> int:
 
 
 def summary_lines(plan: BatchPlan, updates: int, published: int) -> list[str]:
-    """First lines of the log of a training.
+    """First lines of the log of a training run.
 
     Args:
-        plan: Its batch.
-        updates: Its number of updates.
-        published: That of the recipe.
+        plan: Batch of the run.
+        updates: Number of updates of the run.
+        published: Number of updates of the recipe.
     """
     total = 'none' if plan.recipe_total is None else plan.recipe_total
     return [
@@ -164,7 +165,7 @@ def summary_lines(plan: BatchPlan, updates: int, published: int) -> list[str]:
 
 
 def _is_changed(recipe: Config, options: Mapping[str, Any]) -> bool:
-    """Whether somebody chose the batch of one process."""
+    """Whether the batch of one process was chosen explicitly."""
     wrapper, total = recipe.optim_wrapper, recipe.get('total_batch_size')
     made = recipe.train_dataloader.batch_size * wrapper.get('accumulative_counts', 1)
     return BATCH in options or (made != total and 'total_batch_size' not in options)
@@ -195,10 +196,10 @@ def _scale_by(config: Config, accumulation: int, total: int | None) -> None:
 
 
 def _keep_updates(config: Config, recipe: Config, options: Mapping[str, Any]) -> None:
-    """Another accumulation leaves the number of updates and the schedule as they are.
+    """Adapt a changed accumulation, so that the number of updates and the schedule stay the same.
 
-    Loops by epoch need nothing. In loops by iteration every count of iterations is multiplied,
-    but for those that the command line gives.
+    Loops by epoch need no change. In loops by iteration every count of iterations is multiplied,
+    except for those given on the command line.
     """
     before = recipe.optim_wrapper.get('accumulative_counts', 1)
     after = config.optim_wrapper.get('accumulative_counts', 1)

@@ -1,4 +1,4 @@
-"""The class activation maps of a photo, and the mask that they make."""
+"""The class activation maps of a photo, and the mask derived from them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,11 +25,11 @@ class CAMs:
         classes (numpy.ndarray): (K,) 0-based ids of the classes that have a map.
         cams (numpy.ndarray): (K,H,W) float32 in [0,1].
         scores (numpy.ndarray): (C,) probability of every tag.
-        names (list[str]): Names of ``classes``.
-        class_names (tuple[str]): Of the model, background first.
-        photo (Photo): What was looked at.
+        names (list[str]): Names of the ``classes``.
+        class_names (tuple[str]): Class names of the model, background first.
+        photo (Photo): The photo that was processed.
         threshold (float): Background threshold of the mask, in [0,1].
-        segmentation (numpy.ndarray | None): (H,W) of a network that segments too.
+        segmentation (numpy.ndarray | None): (H,W) prediction of a network that also segments.
     """
 
     classes: np.ndarray
@@ -43,7 +43,7 @@ class CAMs:
 
     @cached_property
     def mask(self) -> LabelMap:
-        """What the network segments; of a classifier, its maps cut at ``threshold``."""
+        """Segmentation of the network; for a classifier, its maps thresholded at ``threshold``."""
         if self.segmentation is None:
             return self.cut(self.threshold)
         return LabelMap(self.segmentation, self.class_names, self.photo)
@@ -65,7 +65,7 @@ class CAMs:
         """Write ``<name>.npz`` (maps), ``<name>.png`` (mask) and ``<name>_overlay.png``.
 
         Args:
-            folder (str | Path): Created if needed.
+            folder (str | Path): Output folder, created if needed.
 
         Returns:
             list[Path]: The files.
@@ -84,7 +84,7 @@ class CAMs:
             cell (int): Side of each picture in pixels.
 
         Returns:
-            PIL.Image.Image: RGB; a notebook shows it.
+            PIL.Image.Image: RGB image, which a notebook displays.
         """
         from mmwsss.visualization.overlay import draw_cam_grid
 
@@ -103,10 +103,10 @@ class CAMs:
 
 
 def check_threshold(threshold: float) -> float:
-    """A background threshold.
+    """Return a background threshold after a check.
 
     Raises:
-        ValueError: It is outside [0,1].
+        ValueError: The threshold is outside [0,1].
     """
     if not 0 <= threshold <= 1:
         raise ValueError(f'threshold must be in [0,1], as the maps are; got {threshold}')

@@ -18,11 +18,12 @@ class Complexity(NamedTuple):
     """Cost of a network.
 
     Attributes:
-        parameters: Of the part that predicts, in millions.
-        macs: Multiply-adds of one pass over one image, in billions: of products of matrices,
-            convolutions and attention, as is usual.
-        images_per_s: Predictions with everything that the config asks for; None if not measured.
-        images_per_s_crf: The same with a dense CRF behind it; None if not measured.
+        parameters: Number of parameters of the part that predicts, in millions.
+        macs: Multiply-adds of one pass over one image, in billions: matrix products, convolutions
+            and attention, as is usual.
+        images_per_s: Predictions per second with all test settings of the config; None if not
+            measured.
+        images_per_s_crf: The same followed by a dense CRF; None if not measured.
     """
 
     parameters: float
@@ -44,15 +45,15 @@ def measure_complexity(
     Args:
         model: Any classifier or segmentation network of the toolbox, on the device to time.
         size: (H,W) of the image.
-        repeats: Predictions that are timed, after one that is not; 0 for none.
-        crf: Preset of :class:`DenseCRF`, also timed behind the predictions.
-        num_tags: Tags of the image whose maps are computed.
+        repeats: Number of timed predictions, after one warm-up prediction; 0 for none.
+        crf: Preset of :class:`DenseCRF`, also timed after the predictions.
+        num_tags: Number of tags of the image, whose maps are computed.
 
     Returns:
         Complexity
 
     Raises:
-        ValueError: A CRF behind a model that segments nothing.
+        ValueError: A CRF is requested for a model that does not segment.
     """
     network = model.predictor() if hasattr(model, 'predictor') else model
     device = next(model.parameters()).device
@@ -68,8 +69,8 @@ def measure_complexity(
 
 
 def _predicting(network: BaseModel) -> list[torch.nn.Parameter]:
-    """Parameters without those that only training uses: the averaged copy of a network, projectors
-    and auxiliary heads.
+    """Parameters except for those that only training uses: the averaged copy of a network,
+    projectors and auxiliary heads.
     """
     skipped = ('assignment.', 'teacher', 'momentum', 'projector', 'auxiliary_head')
     return [
@@ -78,7 +79,7 @@ def _predicting(network: BaseModel) -> list[torch.nn.Parameter]:
 
 
 def _single_pass(network: BaseModel, image: torch.Tensor) -> None:
-    """One view through everything that has parameters at test time."""
+    """One forward pass of a view through all modules that have parameters at test time."""
     if isinstance(network, SingleStage):
         features = network.features(image)
         network.raw_cams(features)
@@ -92,7 +93,7 @@ def _single_pass(network: BaseModel, image: torch.Tensor) -> None:
 def _speed(
     model: BaseModel, size: tuple[int, int], repeats: int, num_tags: int, preset: str | None
 ) -> float:
-    """Images per second of :meth:`test_step`, the first one not counted."""
+    """Images per second of :meth:`test_step`, without the first one."""
     pixels = torch.randint(
         0, 256, (3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
     )

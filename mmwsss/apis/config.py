@@ -20,7 +20,7 @@ from mmwsss.utils.package_files import PREFIX, find_config
 from .inherited_settings import move_data_roots, settle_inherited
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-PREFETCHED = 4  # batches of a worker that wait
+PREFETCHED = 4  # batches that each worker prefetches
 FUSED_OPTIMIZERS = ('SGD', 'Adam', 'AdamW')
 
 
@@ -33,24 +33,25 @@ def load_config(
     extra_keys: Collection[str] = (),
     as_in_file: bool = False,
 ) -> Config:
-    """Read a config file and apply what the command line says.
+    """Read a config file and apply the options of the command line.
 
     Args:
-        config (str | Path | Config): File, or a config to use as it is.
-        cfg_options (dict, optional): ``{'a.b': value}`` overrides; ``data_root`` moves every data
-            set of the config.
+        config (str | Path | Config): File, or a config that is used unchanged.
+        cfg_options (dict, optional): ``{'a.b': value}`` overrides; ``data_root`` changes the root
+            of every data set of the config.
         work_dir (str | Path, optional): Default: ``work_dirs/<name of the config>``.
         launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; ``'none'`` turns SyncBN
             into BN.
-        extra_keys (Collection[str]): Top-level keys that the caller reads beside those of a runner;
-            overrides of others are errors.
-        as_in_file (bool): Leave out what this machine and the number of processes change.
+        extra_keys (Collection[str]): Top-level keys that the caller reads in addition to those of a
+            runner; overrides of other keys are errors.
+        as_in_file (bool): Leave out changes that depend on this machine and the number of
+            processes.
 
-    Without a GPU, SyncBN becomes BN too, processes talk by gloo, and mixed precision, which
-    MMEngine refuses there, becomes float32.
+    Without a GPU, SyncBN also becomes BN, processes communicate by gloo, and mixed precision, which
+    MMEngine rejects on CPUs, becomes float32.
 
     Raises:
-        FileNotFoundError: No such config.
+        FileNotFoundError: The config does not exist.
         ValueError: The config is not valid, or an override changes nothing. The message names it.
     """
     from mmengine.device import get_device  # imports PyTorch
@@ -86,11 +87,11 @@ def load_config(
 
 
 def read_config(path: Path | str) -> Config:
-    """Read a config file; ``data_root`` and ``num_classes`` reach what inherited others
+    """Read a config file; ``data_root`` and ``num_classes`` replace inherited values
     (:func:`~mmwsss.apis.inherited_settings.settle_inherited`).
 
     Raises:
-        FileNotFoundError: No such config.
+        FileNotFoundError: The config does not exist.
         ValueError: The config is not valid. The message names it.
     """
     if str(path).startswith(PREFIX):
@@ -98,7 +99,7 @@ def read_config(path: Path | str) -> Config:
     if not Path(path).is_file():
         path = _moved_config(Path(path))
     try:
-        # `import_custom` finds modules beside the config too
+        # `import_custom` also finds modules next to the config
         config = Config.fromfile(path, import_custom_modules=False)
     except Exception as error:  # noqa: BLE001  a config is Python and may raise anything
         raise ValueError(f'{path}: not a valid config ({type(error).__name__}: {error})') from error
@@ -108,10 +109,10 @@ def read_config(path: Path | str) -> Config:
 
 
 def _moved_config(path: Path) -> Path:
-    """A config that moved into a folder of its own keeps its former address, and that is said.
+    """Find a config that has moved into a subfolder by its former path; a log message reports it.
 
     Raises:
-        FileNotFoundError: None below that folder has the name, or several have.
+        FileNotFoundError: No config below that folder has the name, or several have it.
     """
     found = sorted(path.parent.glob(f'*/{path.name}')) if path.suffix == '.py' else []
     found = [file for file in found if file.parent.name not in ('pipelines', '_base_')]
@@ -132,8 +133,8 @@ def import_custom(config: Config, options: dict[str, Any]) -> None:
     current folder and in that of the config.
 
     Args:
-        config: Its ``custom_imports`` are completed with those of the options, so that the config
-            of a run names all of them.
+        config: Config whose ``custom_imports`` are extended by those of the options, so that the
+            config of a run lists all of them.
         options: Overrides ``{'a.b': value}``; entries for ``custom_imports`` are taken out.
 
     Raises:
@@ -185,7 +186,7 @@ def override(config: Config, options: Mapping[str, Any]) -> None:
     """Merge ``{'a.b': value}`` overrides into a config.
 
     Raises:
-        ValueError: They do not fit. The message names config and overrides.
+        ValueError: The overrides do not fit the config. The message names both.
     """
     options = settle_comma_lists(options, config)
     try:
@@ -200,7 +201,7 @@ def override(config: Config, options: Mapping[str, Any]) -> None:
 def _apply_options(
     config: Config, cfg_options: Mapping[str, Any], extra_keys: Collection[str]
 ) -> None:
-    """Overrides of the command line, each of which has an effect."""
+    """Apply the overrides of the command line, each of which must have an effect."""
     from .overrides import check_overrides  # imports PyTorch and the registries
 
     cfg_options = settle_comma_lists(cfg_options, config)
@@ -238,7 +239,7 @@ def _run_without_gpu(config: Config) -> None:
 
 
 def _feed(loader: Any, *, pinned: bool) -> None:
-    """Let a data loader work ahead: workers that stay, batches that wait in pinned memory."""
+    """Let a data loader prefetch: with persistent workers and batches in pinned memory."""
     if not isinstance(loader, dict):
         return
     if loader.get('num_workers', 0) > 0:
@@ -250,9 +251,8 @@ def _feed(loader: Any, *, pinned: bool) -> None:
 
 
 def _fuse_optimizer(config: Config) -> None:
-    """One kernel for all weights, which also leaves out a step without waiting for its gradients.
-
-    The same rule; sums are rounded in another order.
+    """Use a fused optimizer, which can also skip a step without waiting for its gradients. The
+    update rule is the same; sums are rounded in a different order.
     """
     optimizer = (config.get('optim_wrapper') or {}).get('optimizer') or {}
     if optimizer.get('type') in FUSED_OPTIMIZERS and 'foreach' not in optimizer:
@@ -261,10 +261,10 @@ def _fuse_optimizer(config: Config) -> None:
 
 @contextmanager
 def build_errors_named(config: Config) -> Iterator[None]:
-    """Turn what registries and constructors raise about a wrong entry into one line.
+    """Turn the exceptions of registries and constructors for an invalid entry into one line.
 
     Raises:
-        ValueError: Names the config, in the place of TypeError, KeyError and AssertionError.
+        ValueError: Replaces TypeError, KeyError and AssertionError. The message names the config.
     """
     try:
         yield
@@ -277,14 +277,14 @@ def build_errors_named(config: Config) -> Iterator[None]:
 
 
 def require_sections(config: Config, *names: str) -> None:
-    """Refuse a config that lacks what a tool needs, before anything is built from it.
+    """Reject a config that lacks entries which a tool needs, before anything is built from it.
 
     Args:
-        config: Of :func:`load_config`.
-        names: Top-level entries; the data set of a data loader and its pipeline are looked at too.
+        config: Config from :func:`load_config`.
+        names: Top-level entries; the data set of a data loader and its pipeline are checked too.
 
     Raises:
-        ValueError: An entry is missing or is no ``dict(...)``. The message names the file.
+        ValueError: An entry is missing or is not a ``dict(...)``. The message names the file.
     """
     file = getattr(config, 'filename', None) or 'config'
     for name in names:
@@ -312,13 +312,13 @@ def dataset_of_split(config: Config, split: str, *, masks: bool = False) -> Conf
         config (Config): Its ``test_dataloader.dataset`` is the template.
         split (str): Name of a list in ``ImageSets/Segmentation``, e.g. ``train_aug``; a path of a
             list; or ``all``: every image of the tag file.
-        masks (bool): Keep the ground truth masks; without them no mask has to exist.
+        masks (bool): Keep the ground truth masks; without them the masks need not exist.
 
     Returns:
         ConfigDict: Data set config in test mode.
 
     Raises:
-        ValueError: The config has no such data set. The message names it.
+        ValueError: The config has no test data set. The message names the config.
     """
     require_sections(config, 'test_dataloader')
     dataset = ConfigDict(config.test_dataloader.dataset)

@@ -1,6 +1,6 @@
 """Memory and time of the maps of some photos, estimated from the sizes in their headers.
 
-Attention between all pairs of N tokens needs memory and time that grow with N^2, that is with the
+Attention between all pairs of N tokens needs memory and time that grow with N^2, i.e. with the
 fourth power of a photo's side. The factors below were fitted to MCTformer+ (DeiT-S, three scales
 with flips, refined) on a CPU with photos of 640x480, 1024x768 and 1600x1200: measured 0.3, 0.95 and
 4.0 GiB, 11, 57 and 309 s; the estimate gives 0.25, 0.9 and 4.0 GiB, 10, 56 and 308 s.
@@ -17,10 +17,10 @@ from mmwsss.models.algorithms.base import TagClassifier
 from mmwsss.utils.image_io import open_image, shown_size
 from mmwsss.utils.memory import available_memory
 
-MOST_READ = 20_000  # headers; of more photos an even selection is looked at
+MOST_READ = 20_000  # headers that are read; of more photos an even selection is used
 PAIR_MATRICES = 2.87  # (N,N) float32 matrices at the same time, per view
 TOKEN_VECTORS = 33  # (N,D) float32 arrays at the same time, per view
-PAIR_SLOWNESS = 3.7  # time of an operation on pairs of tokens in those of a matrix product
+PAIR_SLOWNESS = 3.7  # time of an operation on pairs of tokens relative to one of a matrix product
 SUGGESTED_SIDE = 1024  # pixels
 
 
@@ -28,8 +28,8 @@ class Cost(NamedTuple):
     """Cost of maps.
 
     Attributes:
-        bytes: Peak memory, of the largest photo.
-        seconds: Of all photos.
+        bytes: Peak memory for the largest photo.
+        seconds: Time for all photos.
     """
 
     bytes: float
@@ -37,12 +37,12 @@ class Cost(NamedTuple):
 
 
 class Views(NamedTuple):
-    """Size of the work that a network does on a photo.
+    """Views that a network processes for a photo.
 
     Attributes:
         scales: Factors of the photo's sides.
         flip: Whether each scale is flipped too, in the same batch.
-        pairs: Whether matrices of all pairs of tokens are kept, for the refinement.
+        pairs: Whether matrices of all pairs of tokens are kept for the refinement.
     """
 
     scales: tuple[float, ...]
@@ -51,8 +51,8 @@ class Views(NamedTuple):
 
 
 def photo_sizes(dataset: BaseDataset) -> dict[str, tuple[int, int]]:
-    """(H,W) of the images of a data set of mmwsss as its pipeline gets them, by file; unreadable
-    images are left out, the pipeline names them.
+    """(H,W) of the images of a data set of mmwsss by file, as its pipeline receives them;
+    unreadable images are left out, because the pipeline reports them.
     """
     step, sizes = -(-len(dataset) // MOST_READ), {}
     for index in range(0, len(dataset), max(1, step)):
@@ -68,7 +68,7 @@ def photo_sizes(dataset: BaseDataset) -> dict[str, tuple[int, int]]:
 
 
 def views_of(model: TagClassifier, pipeline: Sequence[dict]) -> Views:
-    """Scales, flips and kind of the maps of a model with the test pipeline of its config."""
+    """Scales, flips and type of the maps of a model with the test pipeline of its config."""
     options = model.test_cfg
     scales = options.get('scales') or next(
         (
@@ -88,8 +88,8 @@ def estimate(
 
     Args:
         model: :class:`TagClassifier`.
-        sizes: Of the photos.
-        views: From :func:`views_of`.
+        sizes: Sizes of the photos.
+        views: Views from :func:`views_of`.
         rate: Operations per second of the device; default: measured.
     """
     backbone = model.backbone
@@ -107,7 +107,7 @@ def estimate(
             pairs = 4 * tokens * tokens * dims
             operations += batch * layers * (24 * tokens * dims**2 + PAIR_SLOWNESS * pairs)
             matrices = PAIR_MATRICES * tokens * tokens if views.pairs else 0
-            # four bytes a number; the largest view decides
+            # four bytes per number; the largest view determines the peak
             peak = max(peak, batch * 4 * (matrices + TOKEN_VECTORS * tokens * dims))
     return Cost(peak, operations / rate)
 
@@ -133,14 +133,15 @@ def describe(
     Args:
         model: :class:`TagClassifier`.
         sizes: (H,W) by file, from :func:`photo_sizes`.
-        views: From :func:`views_of`.
-        option: How ``max_side`` is set, for the message.
+        views: Views from :func:`views_of`.
+        option: Option that sets ``max_side``, for the message.
 
     Returns:
         The line, empty where there is no estimate.
 
     Raises:
-        ValueError: The largest photo needs far more memory than the machine has; names it.
+        ValueError: The largest photo needs far more memory than the machine has. The message names
+            it.
     """
     device = next(model.parameters()).device
     rate = matmul_rate(device)

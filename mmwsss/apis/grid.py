@@ -1,4 +1,4 @@
-"""Studies: a config or pipeline with several sets of options, each trained with several seeds.
+"""Studies, in which a config or pipeline is run with several sets of options and several seeds.
 
 A grid is a config file with one entry ``grid``; :class:`Grid` reads and checks it and turns it into
 runs, :mod:`mmwsss.apis.grid_runner` runs them, :mod:`mmwsss.apis.grid_table` tabulates them.
@@ -64,14 +64,14 @@ TRAINING = 'training'
 
 
 class Column(NamedTuple):
-    """A column of the table.
+    """Column of the table.
 
     Attributes:
-        name: Key of ``columns``; rows give published values by it.
+        name: Key of ``columns``, under which rows give published values.
         title: Header.
-        test: Stage that measures it; '' is the ``metrics.json`` of the whole run.
+        test: Stage that measures the value; '' is the ``metrics.json`` of the whole run.
         key: Entry of its ``metrics.json``.
-        digits: Decimals that are printed.
+        digits: Number of printed decimals.
     """
 
     name: str
@@ -82,12 +82,12 @@ class Column(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One training with everything that is measured on it: a pipeline in a folder of its own.
+    """One training run with all of its measurements: a pipeline in a separate folder.
 
     Attributes:
         name: Rows and seed, for messages.
-        folder: Where everything lies.
-        digest: Content of the pipeline, its configs included.
+        folder: Folder of the run.
+        digest: Digest of the pipeline and its configs.
         files: Text of the files that are written into the folder, by name.
     """
 
@@ -97,11 +97,11 @@ class Run(NamedTuple):
     files: dict[str, str]
 
     def is_done(self) -> bool:
-        """Whether this very run has ended before."""
+        """Whether this run has already ended."""
         return (self.folder / 'metrics.json').is_file() and self._noted_digest() == self.digest
 
     def _noted_digest(self) -> str | None:
-        """Digest of what the folder holds; None if nothing, or nothing readable, says it."""
+        """Digest of the content of the folder; None if it is missing or unreadable."""
         try:
             state = read_json(self.folder / 'run.json')
         except (OSError, ValueError):
@@ -109,7 +109,7 @@ class Run(NamedTuple):
         return state.get('digest') if isinstance(state, dict) else None
 
     def prepare(self) -> None:
-        """Write the pipeline and its configs; results of other content no longer count."""
+        """Write the pipeline and its configs; results of other content are invalidated."""
         if self._noted_digest() != self.digest:
             (self.folder / 'metrics.json').unlink(missing_ok=True)
         for name, text in self.files.items():
@@ -119,13 +119,13 @@ class Run(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A row with one seed: where its numbers are.
+    """Row with one seed, and the location of its numbers.
 
     Attributes:
         row: Index of the row.
         seed: Seed of the training.
-        run: Run that the row shares with others which train the same.
-        stages: Stage of the run by the name of a test, and by its own name.
+        run: Run that the row shares with other rows that train the same.
+        stages: Stage of the run by the name of the test and by the name of the stage.
     """
 
     row: int
@@ -141,7 +141,7 @@ class Cell(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """A row with one seed before it is known which rows share its training."""
+    """Row with one seed before the rows that share its training are known."""
 
     row: int
     seed: int
@@ -153,7 +153,7 @@ class _Plan(NamedTuple):
 
 
 class Grid:
-    """Option sets x seeds.
+    """Study over option sets and seeds.
 
     The file has one entry ``grid``, a dict of
 
@@ -163,9 +163,8 @@ class Grid:
       ``test_options`` and ``test_args``, which change the tests alone; ``published``, values of the
       columns; ``x``, a number for the axis of the plot; ``checkpoint``, tested instead of a
       training (``{seed}`` in it is replaced); ``train=False``: nothing is trained;
-      ``keys={'cam': 'stage:cam/mIoU'}``, other places of a column's number, None where the row
-      has no such number;
-      ``reference=True``: published values alone, nothing runs
+      ``keys={'cam': 'stage:cam/mIoU'}``, other locations of a column's number, None where the row
+      has no such number; ``reference=True``: only published values, nothing is run
     - ``options`` of all rows. Of a config ``{'model.momentum': 0.9}``; of a pipeline by stage,
       ``{'classifier': {...}}``: they reach every stage with that stage's config.
       ``pipeline_options`` are overrides of the pipeline config itself
@@ -179,17 +178,18 @@ class Grid:
     - ``prepare``: tools that run once before everything, ``dict(tool=..., args=[...])``
     - ``plot``: ``dict(columns=[...], xlabel=..., ylabel=...)``; None for none
 
-    Rows that train the same share one training, so that a row which changes a test costs a test.
+    Rows that train the same share one training run, so that a row which only changes a test costs
+    only the test.
 
     Args:
         path: Grid config.
         work_dir: Default: ``work_dirs/grids/<name of the config>``.
-        seeds: Instead of those of the file.
+        seeds: Seeds that replace those of the file.
 
     Raises:
-        FileNotFoundError: No such file, base or checkpoint.
-        ValueError: An entry, option, seed or stage that does not exist; the message names the row
-            and the nearest name.
+        FileNotFoundError: The file, base or checkpoint does not exist.
+        ValueError: An entry, option, seed or stage does not exist. The message names the row and
+            the nearest name.
     """
 
     def __init__(
@@ -333,7 +333,7 @@ class Grid:
         return _Plan(index, seed, digest, names, files, stages, extra)
 
     def _check_tests(self, plans: Sequence[_Plan]) -> None:
-        """A column that no row measures is misspelt; a row may leave columns out."""
+        """Reject a column that no row measures, which is misspelt; a row may leave columns out."""
         known = set().union(*(plan.tests for plan in plans))
         for column in self.columns:
             places = [self.place_of(plan.row, column) for plan in plans]
@@ -346,7 +346,7 @@ class Grid:
                 )
 
     def _join_plans(self, plans: Sequence[_Plan]) -> list[Cell]:
-        """Rows which train the same share one run with the tests of all of them."""
+        """Merge rows that train the same into one run with the tests of all of them."""
         groups: dict[str, list[_Plan]] = {}
         for plan in plans:
             groups.setdefault(plan.digest, []).append(plan)
@@ -370,7 +370,7 @@ class Grid:
         return [Cell(plan.row, plan.seed, runs[plan.digest], plan.tests) for plan in plans]
 
     def _read(self, path: str | Path) -> Config:
-        """A config; reading one with bases of MMSegmentation takes a second."""
+        """Cached config, since reading one with bases of MMSegmentation takes a second."""
         path = str(path)
         if path not in self._read_before:
             self._read_before[path] = read_config(path)
@@ -379,7 +379,7 @@ class Grid:
     def _training_stages(
         self, row: Mapping[str, Any], path: Path, config: Config, seed: int
     ) -> tuple[list[dict[str, Any]], dict[str, str], dict[str, Any]]:
-        """Training of a config: stages, files, other entries of the pipeline."""
+        """Training of a config: stages, files and other entries of the pipeline."""
         options = {**self.spec.get('options', {}), **row.get('options', {})}
         text = self._derive(
             config, dict(options, **{'randomness.seed': seed}), self._where(row), path
@@ -447,7 +447,7 @@ class Grid:
         *,
         is_pipeline: bool,
     ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """Tests of a row with the stages that make them; their configs are added to ``files``."""
+        """Tests of a row with their stages; their configs are added to ``files``."""
         default = [] if is_pipeline else [dict(name='test')]
         tests = row.get('tests', self.spec.get('tests', default))
         checkpoint = row.get('checkpoint')
@@ -513,7 +513,9 @@ class Grid:
         return f'# {path.name} with the options of a study\n{_python(config._cfg_dict.to_dict())}'
 
     def _check_model(self, config: Config, where: str) -> None:
-        """Build the model without memory for its weights: options that contradict each other."""
+        """Build the model without memory for its weights, to find options that contradict each
+        other.
+        """
         model = repr(config.model)
         if model in self._built:
             return
@@ -526,11 +528,11 @@ class Grid:
         except RuntimeError as error:
             if 'meta' not in str(error):
                 raise
-            # a constructor that reads the values of its tensors is checked when the run begins
+            # a constructor that reads the values of its tensors is checked when the run starts
         self._built.add(model)
 
     def _folder(self, digest: str, name: str) -> Path:
-        """Folder of a run: the one that there is for this content, whatever its row is called."""
+        """Folder of a run: the existing one with this content, whatever the name of its row."""
         runs = self.work_dir / 'runs'
         return next(iter(sorted(runs.glob(f'*-{digest}'))), runs / f'{name}-{digest}')
 
@@ -547,7 +549,7 @@ def _config_of(stage: Mapping[str, Any]) -> str | None:
 
 
 def _without_options(args: list[str], options: Mapping[str, Any]) -> list[str]:
-    """Arguments without ``--cfg-options`` entries that a study sets itself."""
+    """Arguments without the ``--cfg-options`` entries that the study sets itself."""
     kept = [arg for arg in args if arg.partition('=')[0] not in options]
     at = kept.index('--cfg-options') + 1 if '--cfg-options' in kept else 0
     if at and (at == len(kept) or kept[at].startswith('--')):

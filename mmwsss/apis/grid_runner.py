@@ -1,4 +1,4 @@
-"""Runs a study: here, several at a time, or as a job array of Slurm."""
+"""Execution of a study, locally with several runs at a time or as a job array of Slurm."""
 
 import os
 import shlex
@@ -32,22 +32,22 @@ def run_grid(
     report: Callable[[str], None],
     finished: Callable[[], None],
 ) -> None:
-    """Run everything that has not ended, several runs at a time.
+    """Run all runs that have not ended, several at a time.
 
-    A run that fails does not stop the others. When this function is left early (Ctrl-C, SIGTERM)
-    the runs are ended with it; the next call continues them.
+    A run that fails does not stop the others. If this function is interrupted (Ctrl-C, SIGTERM),
+    the runs are stopped; the next call continues them.
 
     Args:
         grid: Checked study.
-        jobs: Runs at a time. On a machine with GPUs each takes ``gpus`` of them in turn; without
-            GPUs they share the CPUs.
-        gpus: Processes of each run.
-        report: Takes lines of progress.
-        finished: Called after every run that has ended well.
+        jobs: Number of runs at a time. On a machine with GPUs each run uses ``gpus`` of them in
+            turn; without GPUs the runs share the CPUs.
+        gpus: Number of processes of each run.
+        report: Function that receives lines of progress.
+        finished: Function that is called after every successful run.
 
     Raises:
-        RunsFailed: After all others have ended.
-        ValueError: ``jobs`` or ``gpus`` below 1.
+        RunsFailed: A run failed; raised after all others have ended.
+        ValueError: ``jobs`` or ``gpus`` is below 1.
     """
     if jobs < 1 or gpus < 1:
         raise ValueError(f'--jobs and --gpus must be at least 1, got {jobs} and {gpus}')
@@ -84,10 +84,10 @@ def run_grid(
 
 
 def prepare(grid: Grid, report: Callable[[str], None]) -> None:
-    """Run the tools that come before all runs.
+    """Run the tools that precede all runs.
 
     Raises:
-        RunsFailed: One of them failed.
+        RunsFailed: A tool failed.
     """
     for entry in grid.prepare:
         report(f'prepare: {shlex.join([entry["tool"], *entry["args"]])}')
@@ -119,18 +119,18 @@ def submit_grid(
     options: Sequence[str],
     report: Callable[[str], None],
 ) -> None:
-    """Submit what has not ended as a job array, and a job that writes the table after it.
+    """Submit the runs that have not ended as a job array, followed by a job that writes the table.
 
     Args:
         grid: Checked study.
-        command: Writes the table from what there is.
-        jobs: Tasks of the array that may run at a time.
-        gpus: GPUs and processes of a run; 0 asks Slurm for none.
-        options: More options of ``sbatch``, e.g. ``--partition=gpu``.
-        report: Takes lines of progress.
+        command: Command that writes the table from the available results.
+        jobs: Number of tasks of the array that may run at a time.
+        gpus: Number of GPUs and processes of a run; 0 requests no GPU from Slurm.
+        options: Further options of ``sbatch``, e.g. ``--partition=gpu``.
+        report: Function that receives lines of progress.
 
     Raises:
-        ValueError: There is no ``sbatch``, or it refuses; the scripts are written before.
+        ValueError: ``sbatch`` is missing or fails. The scripts have been written by then.
     """
     prepare(grid, report)
     runs = unfinished(grid, report)
@@ -212,7 +212,7 @@ def _share(slot: int, jobs: int, gpus: int) -> dict[str, str]:
 def _stopping(
     slots: list[tuple[Run, subprocess.Popen[bytes], float] | None],
 ) -> Iterator[None]:
-    """End the runs with the block, whatever ends it."""
+    """Stop the runs at the end of the block, also after an exception."""
     try:
         yield
     finally:

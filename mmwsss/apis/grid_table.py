@@ -1,4 +1,4 @@
-"""The table of a study: mean and deviation over seeds beside the published values."""
+"""The table of a study: mean and deviation over seeds next to the published values."""
 
 import csv
 import io
@@ -22,8 +22,8 @@ class Value(NamedTuple):
 
     Attributes:
         seeds: Value by seed; runs that have not ended are missing.
-        mean: None without a value.
-        deviation: Of a sample (divisor n - 1); None below two values.
+        mean: Mean of the values; None without a value.
+        deviation: Sample standard deviation (divisor n - 1); None for fewer than two values.
     """
 
     seeds: dict[int, float]
@@ -35,13 +35,13 @@ def write_tables(grid: Grid) -> str:
     """Write ``table.json``, ``table.md``, ``table.csv``, ``table.tex`` and ``plot.png``.
 
     Args:
-        grid: Some or all of its runs have ended.
+        grid: Study of which some or all runs have ended.
 
     Returns:
         The table as text.
 
     Raises:
-        ValueError: A run has ended without the number of a column; the message names its file.
+        ValueError: A run has ended without the number of a column. The message names its file.
     """
     values = collect_values(grid)
     header, rows = _cells(grid, values)
@@ -97,7 +97,7 @@ def _has_published(grid: Grid, column: Column) -> bool:
 def _cells(
     grid: Grid, values: Sequence[Mapping[str, Value]]
 ) -> tuple[list[str], list[list[str | None]]]:
-    """Header and rows of the printed forms."""
+    """Header and rows of the printed tables."""
     header = ['row', 'seeds']
     for column in grid.columns:
         header.append(column.title)
@@ -145,7 +145,7 @@ def _markdown(text: str) -> str:
 
 
 def _csv(grid: Grid, values: Sequence[Mapping[str, Value]]) -> str:
-    """One line per row and column, the value of every seed in a column of its own."""
+    """One line per row and column, with the value of every seed in a separate column."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator='\n')
     writer.writerow(

@@ -1,4 +1,4 @@
-"""A trained model applied to a photo: CAMs, tag scores, label maps."""
+"""Inference of a trained model on photos: CAMs, tag scores and label maps."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from .photo_inputs import Photo, gather_photos, tags_of_photos
 from .recorded_config import is_checkpoint, recorded_config
 from .results import Results
 
-INFERENCE_KEYS = ('classes', 'cam_threshold')  # of a config without data
+INFERENCE_KEYS = ('classes', 'cam_threshold')  # entries that a config without data may have
 
 
 def init_model(
@@ -41,23 +41,23 @@ def init_model(
 
     Args:
         config (str | Path | Config): Config file, or the name of one of mmwsss
-            (``'mmwsss::mctformer_plus_voc.py'``). A checkpoint of mmwsss needs none: alone, as the
-            first argument or the second, it is built by the config that it records, which is read
-            and not executed.
-        checkpoint (str | Path, optional): File or URL; ours or any that the model translates. None
-            leaves random weights.
-        device (str | torch.device): Where to put the model; ``'auto'``: on the first accelerator,
-            else on the CPU.
+            (``'mmwsss::mctformer_plus_voc.py'``). A checkpoint of mmwsss needs none: given alone,
+            as the first or the second argument, it is built with the config that it records, which
+            is read and not executed.
+        checkpoint (str | Path, optional): File or URL, of mmwsss or of any format that the model
+            translates. None keeps random weights.
+        device (str | torch.device): Device of the model; ``'auto'``: the first accelerator, or the
+            CPU if there is none.
         cfg_options (dict, optional): Overrides of the config.
 
     Returns:
-        BaseModel: With the attributes ``cfg`` (Config) and ``class_names`` (tuple, background
+        BaseModel: Model with the attributes ``cfg`` (Config) and ``class_names`` (tuple, background
             first).
 
     Raises:
-        FileNotFoundError: No such config or checkpoint.
-        ValueError: The checkpoint belongs to another architecture or number of classes. The message
-            names it.
+        FileNotFoundError: The config or the checkpoint does not exist.
+        ValueError: The checkpoint has another architecture or number of classes. The message names
+            it.
     """
     device = check_device(device)
     if checkpoint is None and is_checkpoint(config):
@@ -79,17 +79,17 @@ def init_model(
 
 
 def _configured_names(classes: Sequence[str] | str | None) -> tuple[str, ...]:
-    """Class names of a config: a list, or the name of a benchmark; none of a class file."""
+    """Class names of a config: a list, or the name of a benchmark; not those of a class file."""
     return tuple(CLASS_LISTS.get(classes, ()) if isinstance(classes, str) else classes or ())
 
 
 def _numbered(model: Any) -> tuple[str, ...]:
-    """Numbers in place of class names, background first."""
+    """Numbers instead of class names, background first."""
     return ('background', *map(str, range(getattr(model, 'num_classes', 0))))
 
 
 def _class_names(content: Mapping[str, Any], origin: str | Path) -> tuple[str, ...] | None:
-    """Class names that a checkpoint carries; None where it says nothing."""
+    """Class names that are stored in a checkpoint; None if there are none."""
     meta = meta_of(content).get('dataset_meta')
     names = meta.get('classes') if isinstance(meta, Mapping) else None
     if not isinstance(names, (list, tuple)):
@@ -98,23 +98,25 @@ def _class_names(content: Mapping[str, Any], origin: str | Path) -> tuple[str, .
 
 
 def load_weights(model: Any, checkpoint: str | Path, *, partial: bool = False) -> dict[str, Any]:
-    """Load a checkpoint into a model, in full: the loaders of MMEngine would leave what does not
-    fit at random values.
+    """Load a checkpoint completely into a model, while the loaders of MMEngine leave weights that
+    do not match at random values.
 
     Args:
-        model (BaseModel): Ours or MMSegmentation's; released weights of the papers are translated.
-        checkpoint (str | Path): File or URL. Ignored keys are logged, and a method
-            of the same network that is not the model's
+        model (BaseModel): Model of mmwsss or MMSegmentation; released weights of the papers are
+            translated.
+        checkpoint (str | Path): File or URL. Ignored keys are logged, as are weights of another
+            method with the same network
             (:func:`mmwsss.checkpoints.released_weights.warn_of_origin`).
         partial (bool): Accept a checkpoint without some of the weights, such as those of a backbone
-            alone; the rest stays as it is.
+            only; the remaining weights are unchanged.
 
     Returns:
         dict: The checkpoint.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a checkpoint, or one of another architecture. The message names the file.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not a checkpoint or belongs to another architecture. The message
+            names the file.
     """
     accept_released_weights(model)
     try:
@@ -172,37 +174,38 @@ def infer_cams(
     batch_size: int | None = None,
     progress: bool = False,
 ) -> Any:
-    """Class activation maps of one photo, or of several; the masks come with them.
+    """Class activation maps of one or several photos, with the masks derived from them.
 
     Args:
         model (TagClassifier): Model of :func:`init_model`.
         image: A file, or an (H,W,3) uint8 BGR array; also a folder, a pattern such as
             ``'trip/*.jpg'``, a PIL image, a grey or float array, a tensor (3,H,W), or a sequence of
-            these, see :func:`mmwsss.apis.photo_inputs.gather_photos`. A file is turned as its EXIF
-            orientation says, and the maps are those of the photo as it is shown.
+            these, see :func:`mmwsss.apis.photo_inputs.gather_photos`. The EXIF orientation of a
+            file is applied, and the maps are those of the photo as viewers show it.
         tags (Sequence[str | int], optional): Names or 0-based ids of the classes in the photo, or
-            one of them; for several photos those of all, a list of each, or a mapping from names
-            of photos (file names without suffix). None: the predicted ones.
+            one of them; for several photos either tags of all photos, a list for each photo, or a
+            mapping from names of photos (file names without suffix). None: the predicted tags.
         scales (Sequence[float], optional): Test scales; None: those of the config.
-        flip (bool, optional): Add the horizontal flip of each scale; None: as the config says.
-        refine (bool, optional): Refine with the patch affinity; None: as the config says.
-        max_side (int, optional): A photo with a longer side is made smaller for the network, and
-            its maps are scaled back; None: as the config says.
+        flip (bool, optional): Add the horizontal flip of each scale; None: as in the config.
+        refine (bool, optional): Refine with the patch affinity; None: as in the config.
+        max_side (int, optional): Photos with a longer side are downscaled for the network, and
+            their maps are scaled back; None: as in the config.
         threshold (float, optional): Background threshold of the mask in [0,1]; None:
             ``cam_threshold`` of the config, else 0.4.
         rgb (bool, optional): Order of the channels of arrays and tensors; None: BGR for arrays,
             RGB for tensors.
-        batch_size (int, optional): Photos of one size that the network sees together; results stay
-            the same. None: what the memory of a GPU holds, 1 on a CPU.
-        progress (bool): Show a bar.
+        batch_size (int, optional): Number of photos of the same size that are processed together,
+            which does not change the results. None: as many as fit into the memory of a GPU, 1 on a
+            CPU.
+        progress (bool): Show a progress bar.
 
     Returns:
-        CAMs | Results: :class:`~mmwsss.apis.cams.CAMs` of one photo; of several a
-        :class:`~mmwsss.apis.results.Results`, a list of them in the order of the photos.
+        CAMs | Results: :class:`~mmwsss.apis.cams.CAMs` of one photo; for several photos a
+            :class:`~mmwsss.apis.results.Results`, a list of them in the order of the photos.
 
     Raises:
-        ValueError: Unknown tag, unreadable image, an image smaller than a patch, or one that needs
-            more memory than there is.
+        ValueError: A tag is unknown, or an image is unreadable, smaller than a patch or too large
+            for the memory.
     """
     if not hasattr(model, 'predict_cams'):
         raise ValueError(
@@ -241,18 +244,18 @@ def infer_masks(
     batch_size: int | None = None,
     progress: bool = False,
 ) -> Any:
-    """Label map of one photo, or of several: CAMs cut at a threshold, or the prediction of a
-    segmentation network.
+    """Label map of one or several photos: thresholded CAMs, or the prediction of a segmentation
+    network.
 
     Args:
         model, image, tags, scales, flip, refine, max_side, rgb, batch_size, progress: See
-            :func:`infer_cams`; a network that segments takes no tags, scales, flip and refine.
+            :func:`infer_cams`; a segmentation network accepts no tags, scales, flip or refine.
         threshold (float, optional): Background threshold of CAMs in [0,1]; None: ``cam_threshold``
             of the config, else 0.4.
 
     Returns:
         LabelMap | Results: (H,W) uint8 array, 0 background, class c is c+1
-        (:class:`~mmwsss.apis.label_map.LabelMap`); of several photos a list of them.
+        (:class:`~mmwsss.apis.label_map.LabelMap`); for several photos a list of them.
     """
     shared: dict[str, Any] = dict(max_side=max_side, batch_size=batch_size, progress=progress)
     if hasattr(model, 'predict_cams') and not getattr(model, 'segments', False):

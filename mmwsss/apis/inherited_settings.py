@@ -1,7 +1,8 @@
-"""``data_root`` and ``num_classes`` of a config that inherits another.
+"""``data_root`` and ``num_classes`` of a config that inherits from another one.
 
-A config copies these values into its data sets and its model when it is read. One that inherits it
-and sets them anew would change the names alone, and train on the old data without a word.
+A config copies these values into its data sets and its model when it is read. A config that
+inherits from it and overrides them would change only the variables, and silently train on the old
+data.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,15 +18,15 @@ HEADS = ('decode_head', 'auxiliary_head')
 
 
 def settle_inherited(config: Config, path: str | Path) -> None:
-    """Let ``data_root`` reach every data set and ``num_classes`` the model.
+    """Apply ``data_root`` to every data set and ``num_classes`` to the model.
 
-    A data set with a root of its own keeps it, and so does a model whose number of classes is
-    written in the same file or in one nearer to the config. Heads of segmentation networks count
-    background too.
+    A data set with a different root keeps it, and so does a model whose number of classes is
+    written in the same file or in one nearer to the config. Heads of segmentation networks also
+    count background.
 
     Args:
-        config: What MMEngine read; changed in place.
-        path: Its file.
+        config: Config as read by MMEngine; changed in place.
+        path: File of the config.
     """
     chain = list(_chain(Path(path)))
     roots = [values.get('data_root') for values in chain]
@@ -37,7 +38,7 @@ def settle_inherited(config: Config, path: str | Path) -> None:
 
 
 def move_data_roots(node: Any, before: set[str], after: str) -> int:
-    """Change the ``data_root`` of every data set that has one of some values.
+    """Change the ``data_root`` of every data set whose root is one of some values.
 
     Args:
         node: Config, or a part of it; changed in place.
@@ -45,7 +46,7 @@ def move_data_roots(node: Any, before: set[str], after: str) -> int:
         after: New value.
 
     Returns:
-        int: Number of data sets that were moved.
+        int: Number of data sets that were changed.
     """
     if isinstance(node, dict):
         own = 'type' in node and node.get('data_root') in before

@@ -1,4 +1,4 @@
-"""The label map of a photo, as an array that can be saved and looked at."""
+"""The label map of a photo, as an array that can be saved and displayed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 class LabelMap(np.ndarray):
     """(H,W) uint8 array: 0 background, class c is c+1.
 
-    It is an array in every respect (``np.asarray(label_map)`` is a plain one), and knows its photo.
+    It behaves as an array (``np.asarray(label_map)`` is a plain one) and keeps a reference to its
+    photo.
 
     Attributes:
-        class_names (tuple[str]): Background first.
-        photo (Photo | None): What it was made from.
+        class_names (tuple[str]): Class names, background first.
+        photo (Photo | None): Photo from which it was computed.
     """
 
     class_names: tuple[str, ...]
@@ -40,7 +41,7 @@ class LabelMap(np.ndarray):
         """Write a palette PNG of the label map, atomically.
 
         Args:
-            path (str | Path): File, or a folder, where it is called like the photo.
+            path (str | Path): File, or a folder, in which the file has the name of the photo.
 
         Returns:
             Path: The file.
@@ -52,13 +53,13 @@ class LabelMap(np.ndarray):
         return path
 
     def overlay(self, alpha: float = 0.7) -> Image.Image:
-        """The photo with the colours of its classes.
+        """Overlay of the photo with the colours of its classes.
 
         Args:
             alpha (float): Weight of the colours in [0,1].
 
         Returns:
-            PIL.Image.Image: RGB; a notebook shows it.
+            PIL.Image.Image: RGB image, which a notebook displays.
         """
         from mmwsss.visualization.overlay import overlay_mask
 
@@ -81,7 +82,7 @@ class LabelMap(np.ndarray):
         """The photo.
 
         Raises:
-            ValueError: The array was computed from others and has none.
+            ValueError: The array was computed from others and has no photo.
         """
         if self.photo is None:
             raise ValueError(
@@ -94,7 +95,7 @@ def coco_of(label_maps: list[LabelMap], *, polygons: bool = False) -> dict[str, 
     """COCO annotations of several photos.
 
     Args:
-        label_maps (list[LabelMap]): One or more, of one model.
+        label_maps (list[LabelMap]): One or more label maps of the same model.
         polygons (bool): Polygons instead of run-length encoded masks.
 
     Raises:

@@ -30,7 +30,7 @@ from mmwsss.functional.thresholds import (
 THRESHOLDS = tuple(step / 100 for step in range(100))
 
 
-Rows = list[list[float]]  # of each image, a value per layer
+Rows = list[list[float]]  # for each image, a value per layer
 
 
 class ImageLayers(NamedTuple):
@@ -40,7 +40,7 @@ class ImageLayers(NamedTuple):
         cams (Tensor): (K,h,w) in [0,1], not refined.
         keys (list[int]): K class ids.
         attended (Tensor): (L,h,w) attention that each patch receives in each layer.
-        affinity (list[Tensor]): (N,N) of the requested layers.
+        affinity (list[Tensor]): (N,N) affinity of the requested layers.
     """
 
     cams: torch.Tensor
@@ -50,34 +50,33 @@ class ImageLayers(NamedTuple):
 
 
 class LayerAnalysis:
-    """Statistics of the patch affinity P of every layer, image after image.
+    """Statistics of the patch affinity P of every layer, accumulated over images.
 
     Per layer: Hellinger distance of the rows of P (Eq. 6), entropy of the map that the layer
     refines (Eq. 8), mIoU of that map and of the map refined by the mean of the first layers, and
     the share of the attention that falls on the foreground, of all patches, of patches on objects
-    and of patches on the background. Of the whole network: mIoU of the map that is not refined,
+    and of patches on the background. For the whole network: mIoU of the map that is not refined,
     refined by the mean of all layers, and by the weighted sum (Eq. 12).
 
-    Two of these tell a weak attention from a fault. Where patches of the background attend to
-    objects as much as patches of objects do, attention is not local, and no refinement with it can
-    help. The ground truth, refined in the same way, shows how much of a good map a layer would
-    leave.
+    Two of these distinguish weak attention from a defect. If background patches attend to objects
+    as much as object patches do, attention is not local, and refinement with it cannot help. The
+    ground truth, refined in the same way, shows how much of a perfect map a layer preserves.
 
     Args:
-        model (TagClassifier): In evaluation mode, with a :class:`TokenViT` or another backbone that
-            takes attention requests.
+        model (TagClassifier): Model in evaluation mode, with a :class:`TokenViT` or another
+            backbone that accepts attention requests.
         class_names (Sequence[str]): Background first.
-        mode (str): Affinity that refines, see :meth:`DeferredAttention.affinity`.
+        mode (str): Affinity of the refinement, see :meth:`DeferredAttention.affinity`.
         hellinger_mode (str): Affinity of the Hellinger distance; by default its rows sum to 1, as
             the distance requires.
         form (str): Entropy, ``'max'`` or ``'sum'`` (version 1, of the patch head's signed maps
             alone); see :func:`layer_entropy`.
         size (tuple[int], optional): (H,W) that images are resized to without keeping the aspect
             ratio; None keeps their size.
-        thresholds (Sequence[float]): Background thresholds; the best one is reported.
+        thresholds (Sequence[float]): Background thresholds, of which the best one is reported.
 
     Raises:
-        ValueError: Not such a model.
+        ValueError: The model does not meet these requirements.
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class LayerAnalysis:
                 f'is of'
             )
         self.model = model
-        # CoSA: the network that predicts
+        # the network of CoSA that predicts
         self.network = model.predictor() if hasattr(model, 'predictor') else model
         self.size = size
         self.class_names = tuple(class_names)
@@ -131,8 +130,8 @@ class LayerAnalysis:
         """Count one image.
 
         Args:
-            data (dict): As the data loader collates one image; the first view is looked at, without
-                flip. Classes are those of ``gt_tags``; what needs a mask is left out where
+            data (dict): Collated batch of one image, of which the first view is used, without flip.
+                Classes are those of ``gt_tags``; statistics that need a mask are left out where
                 ``gt_sem_seg`` is missing.
             layers (Sequence[int]): Layers whose affinity is returned.
 
@@ -215,7 +214,7 @@ class LayerAnalysis:
 
     def _refinements(self, refined: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Maps refined by each layer alone, and by the mean of the first ones; not normalised
-        before, as in the network at test.
+        before, as in the network at test time.
         """
         total = refined.cumsum(1)
         for layer in range(self.num_layers):
@@ -253,8 +252,8 @@ class LayerAnalysis:
     def _on_grid(
         self, chosen: torch.Tensor, known: torch.Tensor, view_size: Sequence[int], grid: torch.Size
     ) -> torch.Tensor:
-        """Share of ``chosen`` pixels (H,W) among the known ones of each patch, (h,w); 0 where a
-        patch lies outside the image.
+        """Fraction of ``chosen`` pixels (H,W) among the labelled ones of each patch, (h,w); 0 where
+        a patch lies outside the image.
         """
         patch, sides = self.network.backbone.patch_size, known.shape
         covered = [
@@ -268,7 +267,9 @@ class LayerAnalysis:
         return torch.where(whole > 0, part / whole.clamp(min=1e-12), torch.zeros_like(part))
 
     def _read_queries(self, attention: Sequence[DeferredAttention], objects: torch.Tensor) -> None:
-        """Attention to objects, of the patches that objects cover by half and of the others."""
+        """Attention to objects from the patches that objects cover by at least half, and from the
+        others.
+        """
         on_object = objects.flatten() >= 0.5
         if not on_object.any() or on_object.all():
             return
@@ -287,7 +288,7 @@ class LayerAnalysis:
         attention: Sequence[DeferredAttention],
         grid: torch.Size,
     ) -> None:
-        """Counts of maps that are the ground truth on the grid, as they are and refined."""
+        """Counts of the ground truth on the grid as maps, unchanged and refined."""
         known = mask != IGNORE
         truth = [self._on_grid(mask == key + 1, known, view_size, grid) for key in keys]
         maps = torch.stack(truth)[None] if keys else mask.new_zeros(1, 0, *grid).float()
@@ -296,29 +297,28 @@ class LayerAnalysis:
         self._count_maps(mask, view_size, keys, dict(variants, truth_unrefined=maps))
 
     def results(self) -> dict[str, Any]:
-        """Everything as plain numbers.
+        """All statistics as plain numbers.
 
         Returns:
             dict: None where no image had a mask or tags.
 
             - ``layers``: a dict per layer: ``layer`` from 1; ``hellinger`` (mean over images of the
-              mean over pairs of rows), ``hellinger_std`` (over images), ``hellinger_spread``
-              (over pairs, mean over images);
-              ``entropy``, ``entropy_gap`` (by how much it is below that of a flat map, which
-              depends on the size of the image), ``entropy_gap_std`` (over images); ``w_hat`` (mean
-              of the weights of each image); ``attended_foreground`` (mean share in [0,1]);
-              ``object_to_object`` and ``background_to_object`` (share of the attention of patches
-              on objects, and on the background, that falls on objects);
-              ``cam_mIoU``, ``cam_threshold`` of the map refined by this layer alone,
-              ``first_mIoU``, ``first_threshold`` by the mean of the layers up to it, in percent;
-              ``truth_mIoU`` of the ground truth refined by this layer.
+              mean over pairs of rows), ``hellinger_std`` (over images), ``hellinger_spread`` (over
+              pairs, mean over images); ``entropy``, ``entropy_gap`` (difference to the entropy of a
+              flat map, which depends on the size of the image), ``entropy_gap_std`` (over images);
+              ``w_hat`` (mean of the weights of each image); ``attended_foreground`` (mean share in
+              [0,1]); ``object_to_object`` and ``background_to_object`` (share of the attention of
+              patches on objects, and on the background, that falls on objects); ``cam_mIoU``,
+              ``cam_threshold`` of the map refined by this layer alone, ``first_mIoU``,
+              ``first_threshold`` by the mean of the layers up to it, in percent; ``truth_mIoU`` of
+              the ground truth refined by this layer.
             - ``maps``: mIoU and threshold of ``unrefined``, ``mean`` and ``reactivated`` maps, and
               of the ground truth on the grid: ``truth_unrefined``, ``truth_mean``.
             - ``w_hat``: the mean entropies stretched to [0,1] over the layers.
             - ``foreground_area``: mean share of the foreground in an image; ``num_images``.
 
         Raises:
-            ValueError: No image was added.
+            ValueError: No image has been added.
         """
         if not self.num_images:
             raise ValueError('no image has been analysed')
@@ -384,7 +384,7 @@ def _layer_statistics(
     mean: dict[str, list[float] | None],
     deviation: dict[str, list[float] | None],
 ) -> dict[str, Any]:
-    """Numbers of a layer that need no mask of the classes."""
+    """Numbers of a layer that do not depend on a mask of the classes."""
     return dict(
         layer=index + 1,
         hellinger=_at(mean['hellinger'], index),

@@ -1,4 +1,4 @@
-"""Masks of many images, those of one size refined together."""
+"""Pseudo masks of many images, refined in batches of images of the same size."""
 
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -15,21 +15,21 @@ from mmwsss.utils.memory import count_fitting, memory_errors_named
 from .refine import MaskMaker, Seeds
 
 Job = tuple[str, Path, Path]
-WAITING = 64  # files on their way to the disk
+WAITING = 64  # files that may wait to be written
 
 
 class MaskBatches(Buckets):
-    """Makes masks of images of exactly one size together, which fills an accelerator; every image
-    gets the mask that it gets alone.
+    """Refines images of exactly the same size together, which keeps an accelerator busy; every
+    image gets the same mask as when it is refined alone.
 
-    Threads read the next images and write the last ones meanwhile.
+    Threads read the next images and write the last ones in the meantime.
 
     Args:
-        maker (MaskMaker): Reads, refines and writes.
-        batch_size (int, optional): Images of a batch. None: 1 on a CPU; on a GPU as many as fit
-            into 60 % of the memory that is free after the first image. A batch that does not fit is
-            halved, and so are all that follow.
-        threads (int): Threads that read, and as many that write.
+        maker (MaskMaker): Function that reads, refines and writes.
+        batch_size (int, optional): Number of images per batch. None: 1 on a CPU; on a GPU as many
+            as fit into 60 % of the memory that is free after the first image. A batch that does not
+            fit is halved, as are all later ones.
+        threads (int): Number of threads that read, and of threads that write.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class MaskBatches(Buckets):
         self.automatic = batch_size is None and torch.device(maker.device).type == 'cuda'
 
     def key(self, item: Seeds) -> Hashable:
-        """Images of a batch have one size."""
+        """All images of a batch have the same size."""
         return tuple(item.pixels.shape)
 
     def __call__(self, jobs: Sequence[Job]) -> Iterator[str]:
-        """Make the masks of ``(image id, CAM file, image file)``; yields the ids of the images
-        whose file is written.
+        """Make the masks of ``(image id, CAM file, image file)`` and yield the ids of the images
+        whose file has been written.
         """
         if self.automatic or self.batch_size > 1:
             jobs = sorted(jobs, key=_largest_first)
@@ -63,7 +63,7 @@ class MaskBatches(Buckets):
                 yield waiting.popleft().result()
 
     def _read_ahead(self, readers: ThreadPoolExecutor, jobs: Iterable[Job]) -> Iterator[Seeds]:
-        """Images in their order; the next ones are being read."""
+        """Images in their order, while the next ones are being read."""
         reading: deque[Future[Seeds]] = deque()
         for job in jobs:
             reading.append(readers.submit(self.maker.read, job))
@@ -87,7 +87,7 @@ class MaskBatches(Buckets):
         try:
             return self.maker.labels(batch)
         except torch.OutOfMemoryError:
-            pass  # outside the handler: the error holds what did not fit
+            pass  # outside the handler, because the error references the tensors that did not fit
         torch.cuda.empty_cache()
         self.batch_size = max(1, len(batch) // 2)
         middle = len(batch) // 2
@@ -95,8 +95,8 @@ class MaskBatches(Buckets):
 
 
 def _largest_first(job: Job) -> tuple[int, int, int]:
-    """Sorts by the headers of the images: what needs the most memory comes first, and images of one
-    size follow each other. Unreadable files come last.
+    """Sort entries by the headers of the images: those that need the most memory come first, and
+    images of the same size are consecutive. Unreadable files come last.
     """
     try:
         with open_image(job[2]) as image:

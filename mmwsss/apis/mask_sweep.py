@@ -1,9 +1,9 @@
-"""Settings of a refiner compared on images with masks, all of them in one pass over the files.
+"""Comparison of the settings of a refiner on images with masks, in one pass over the files.
 
-What settings have in common is computed once per image: the features and affinities of the network,
-the transition matrix of an exponent, one walk that is looked at after each number of steps, the
-lattice of a dense CRF. A walk is linear, so that the background score, a constant that walks along,
-costs a column of a histogram.
+Computations that settings share run once per image: the features and affinities of the network, the
+transition matrix of an exponent, one walk that is evaluated after each number of steps, and the
+lattice of a dense CRF. A walk is linear, so that the background score, a constant that is
+propagated as well, costs only a column of a histogram.
 """
 
 import math
@@ -34,7 +34,7 @@ from mmwsss.utils.cli_options import parse_value
 from mmwsss.utils.io import atomic_open, read_cam_and_image, read_mask, swap_channels
 from mmwsss.utils.names import output_path
 
-# options of each method that have an order of their own, and their values where none is given
+# options of each method in their order, with their default values
 OPTIONS: dict[str, dict[str, Any]] = dict(
     threshold=dict(background=0.4),
     crf=dict(preset='psa', background=0.4),
@@ -53,7 +53,7 @@ class Scores(NamedTuple):
     Attributes:
         maps: (K,H,W) scores of the classes of the image.
         plane: (H,W) score of a background of 1.
-        levels: Scores of the background at which the two are compared.
+        levels: Background scores at which the two are compared.
     """
 
     maps: Tensor
@@ -73,7 +73,7 @@ def parse_values(words: Iterable[str], method: str) -> dict[str, list[Any]]:
         All options of the method in the order in which they vary, the last one fastest.
 
     Raises:
-        ValueError: Unknown option, or values that are none; names it.
+        ValueError: An option is unknown, or a value is invalid. The message names it.
     """
     known = OPTIONS[method]
     given: dict[str, list[Any]] = {}
@@ -91,7 +91,7 @@ def parse_values(words: Iterable[str], method: str) -> dict[str, list[Any]]:
 
 
 def _values(word: str, part: str) -> list[Any]:
-    """The value of a part of a list, or those of a range."""
+    """Value of an element of a list, or values of a range."""
     pieces = part.split(':')
     try:
         if pieces[0] == 'alpha' and len(pieces) == 2:
@@ -119,17 +119,17 @@ def _order(value: Any) -> tuple[bool, Any]:
 
 
 class MaskSweep:
-    """Counts what each setting gets right.
+    """Counts the correct pixels of each setting.
 
     Args:
-        method: ``'threshold'``, ``'crf'``, ``'psa'``, ``'irn'``, or ``'labels'``: the labels that
-            PSA is trained on.
+        method: ``'threshold'``, ``'crf'``, ``'psa'``, ``'irn'``, or ``'labels'`` for the training
+            labels of PSA.
         values: Values of each option, see :func:`parse_values`; every combination is a setting.
-        num_classes: Classes with background.
-        network: Of ``'psa'`` and ``'irn'``, in evaluation mode.
+        num_classes: Number of classes including background.
+        network: Network of ``'psa'`` and ``'irn'``, in evaluation mode.
 
     Raises:
-        ValueError: A network of another kind, or a background that the method does not have.
+        ValueError: The network has another type, or the method does not support the background.
     """
 
     def __init__(
@@ -153,12 +153,12 @@ class MaskSweep:
             raise ValueError('every low_alpha must be below every high_alpha')
 
     def count(self, image: np.ndarray, cams: Tensor, keys: Sequence[int], gt: Tensor) -> Tensor:
-        """Hit, predicted and labelled pixels of one image under each setting.
+        """Numbers of hit, predicted and labelled pixels of one image for each setting.
 
         Args:
             image: (H,W,3) uint8 RGB.
             cams: (K,H,W) of the classes of the image, ascending.
-            keys: Their ids, 0-based.
+            keys: Ids of the classes, 0-based.
             gt: (H,W) labels, 255 ignored.
 
         Returns:
@@ -198,8 +198,8 @@ class MaskSweep:
         return self._against(cams, [torch.ones_like(cams[0]), *planes])
 
     def _against(self, maps: Tensor, planes: Sequence[Tensor]) -> list[Scores]:
-        """Maps against the constants of the first plane, then against each other plane as it
-        is.
+        """Comparison of the maps with the constants of the first plane, then with each other plane
+        unchanged.
         """
         constants = [Scores(maps, planes[0], self.constants)] if self.constants else []
         return [*constants, *(Scores(maps, plane, (1.0,)) for plane in planes[1:])]
@@ -242,7 +242,7 @@ class MaskSweep:
     def _labels(
         self, image: np.ndarray, cams: Tensor, keys: Sequence[int], gt: Tensor
     ) -> Iterator[Tensor]:
-        """Labels of PSA: classes of the strong background, background of the weak one."""
+        """Labels of PSA: classes from the strong background, background from the weak one."""
         names = torch.as_tensor(keys)
         lows, highs = self.values['low_alpha'], self.values['high_alpha']
         stacks = [background_alpha(cams, alpha) for alpha in (*lows, *highs)]
@@ -254,7 +254,7 @@ class MaskSweep:
 
 
 def _refined(preset: str, image: np.ndarray, stacks: Sequence[Tensor]) -> list[Scores]:
-    """Marginals of a dense CRF, each against its own background."""
+    """Marginals of a dense CRF, compared with the background of each."""
     return [
         Scores(scores[1:], scores[0], (1.0,))
         for scores in DenseCRF(preset).refine_many(image, stacks)
@@ -266,8 +266,8 @@ class ImageCounter:
     """Writes the counts of an image, ``<out>/<id>.npz``; can be sent to worker processes.
 
     Attributes:
-        out: Folder of the counts.
-        sweep: What is compared.
+        out: Output folder of the counts.
+        sweep: Sweep with the settings.
         raw_pixels: Ignore the EXIF orientation of images, as the maps of VOC and COCO do.
     """
 
@@ -282,7 +282,7 @@ class ImageCounter:
             job: Image id, CAM file, image file, file of the ground truth.
 
         Raises:
-            ValueError: A damaged file, or files of different sizes; names the file.
+            ValueError: A file is damaged, or the sizes differ. The message names the file.
         """
         img_id, cam_path, image_path, gt_path = job
         num_classes = self.sweep.num_classes
@@ -300,10 +300,10 @@ class ImageCounter:
 
 @dataclass
 class SweepResult:
-    """Quality of each setting.
+    """Results of each setting.
 
     Attributes:
-        settings: Of the sweep.
+        settings: Settings of the sweep.
         areas: (S,3,C) sums over the images.
     """
 
@@ -322,8 +322,8 @@ class SweepResult:
         return self.miou.index(max(self.miou))
 
     def at_the_edge(self, values: Values) -> list[str]:
-        """Options whose best value is the first or the last of at least three: a better one may lie
-        beyond.
+        """Options whose best value is the first or the last of at least three, so that a better
+        value may lie outside the range.
         """
         chosen = self.settings[self.best]
         return [

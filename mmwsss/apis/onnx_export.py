@@ -1,4 +1,4 @@
-"""A trained classifier or segmentation network as an ONNX file, checked against PyTorch."""
+"""Export of a trained classifier or segmentation network to ONNX, checked against PyTorch."""
 
 import importlib.util
 import json
@@ -19,7 +19,7 @@ from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.io import atomic_open
 
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
-# the options of the maps that are left go with them: configs are merged
+# configs are merged, so that the options of removed maps have to be removed too
 OTHER_MAPS = 'model.test_cfg.cam._delete_=True model.test_cfg.cam.type=mmwsss.TSCAM'
 TAG_OUTPUTS, SEG_OUTPUTS = ('scores', 'cams'), ('logits', 'labels')
 
@@ -37,8 +37,8 @@ class Export(NamedTuple):
 
 
 class ExportedNetwork(nn.Module):
-    """Prediction of a model as a function of the image alone: normalisation inside, one scale, all
-    classes.
+    """Prediction of a model as a function of the image only, including normalisation, with one
+    scale and all classes.
 
     Classifiers give ``scores`` (B,C) and ``cams`` (B,C,H,W), both in [0,1], with the horizontal
     flip if ``test_cfg`` has it; segmentation networks give ``logits`` (B,K,H,W) and ``labels``
@@ -48,7 +48,8 @@ class ExportedNetwork(nn.Module):
         model (BaseModel): In evaluation mode.
 
     Raises:
-        ValueError: Neither classifier nor segmentation network, or maps that need gradients.
+        ValueError: The model is neither a classifier nor a segmentation network, or its maps need
+            gradients.
     """
 
     mean: Tensor
@@ -76,7 +77,8 @@ class ExportedNetwork(nn.Module):
             )
         self.model = model
         preprocessor = model.data_preprocessor
-        # ours and MMEngine's name it differently; without conversion the network expects BGR
+        # the preprocessors of mmwsss and MMEngine name it differently; without conversion the
+        # network expects BGR
         converts = getattr(
             preprocessor, '_channel_conversion', getattr(preprocessor, 'channel_conversion', False)
         )
@@ -131,7 +133,7 @@ def export_onnx(
         path (str | Path): File to write; class names and the meaning of the input are stored in its
             metadata.
         size (tuple[int]): (H,W) of the images; the position embedding is fixed to it.
-        batch_size (int): B, fixed too.
+        batch_size (int): B, which is fixed too.
         tolerance (float): Largest absolute difference of scores, CAMs and (relative to the largest)
             logits.
         opset (int): Version of the operators.
@@ -156,7 +158,7 @@ def export_onnx(
     generator = torch.Generator().manual_seed(0)
     images = [255 * torch.rand(batch_size, 3, *size, generator=generator) for _ in range(2)]
     with _all_classes(model):
-        # also fills what the network caches, which the exporter must not do
+        # also fills the caches of the network, which must not happen during the export
         expected = network(images[1])
         program: Any = torch.onnx.export(
             network,
@@ -192,19 +194,19 @@ def export_onnx(
 def compare_outputs(
     expected: dict[str, np.ndarray], results: Sequence[np.ndarray]
 ) -> dict[str, float]:
-    """Largest absolute difference of each output, of logits relative to the largest of them; the
-    share of pixels for labels.
+    """Largest absolute difference of each output, for logits relative to the largest of them; for
+    labels, the fraction of differing pixels.
 
     Args:
         expected (dict[str, np.ndarray]): Outputs of PyTorch.
-        results (Sequence[np.ndarray]): The same of ONNX Runtime, in the same order.
+        results (Sequence[np.ndarray]): Outputs of ONNX Runtime, in the same order.
 
     Returns:
         dict[str, float]
     """
     differences = {}
     for (name, ours), theirs in zip(expected.items(), results, strict=True):
-        if name == 'labels':  # equal wherever the two best logits are not
+        if name == 'labels':  # labels agree wherever the two best logits differ
             differences[name] = float((ours != theirs).mean())
         else:
             scale = max(1.0, float(np.abs(ours).max())) if name == 'logits' else 1.0
@@ -214,7 +216,7 @@ def compare_outputs(
 
 @contextmanager
 def _all_classes(model: Any) -> Iterator[Any]:
-    """Within it, a classifier makes maps of all classes in float32."""
+    """Context in which a classifier computes maps of all classes in float32."""
     saved: Any = getattr(model, 'test_cfg', None)
     if isinstance(model, TagClassifier):
         model.test_cfg = dict(saved, tags='all', dtype='fp32')

@@ -1,7 +1,7 @@
-"""Overrides that would change nothing are found before anything runs.
+"""Detection of overrides without effect, before anything runs.
 
-MMEngine merges any key into a config. A misspelt one, or one whose value the config copied
-elsewhere when it was read, is then without effect and without a word.
+MMEngine merges any key into a config. A misspelt key, or one whose value the config copied
+elsewhere when it was read, then has no effect, silently.
 """
 
 import inspect
@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 import mmwsss.registry
 from mmwsss.utils.names import nearest
 
-# read by the tools of mmwsss
+# keys that the tools of mmwsss read
 OWN_KEYS = (
     'data_root',
     'total_batch_size',
@@ -33,7 +33,7 @@ LOADER_KEYS = (
     *inspect.signature(torch.utils.data.DataLoader.__init__).parameters,
     'num_batch_per_epoch',
 )
-# keys of dictionaries without a type, by the place of the dictionary
+# keys of dictionaries without a type, by the path of the dictionary
 UNTYPED = {
     'train_dataloader': LOADER_KEYS,
     'val_dataloader': LOADER_KEYS,
@@ -54,7 +54,7 @@ UNTYPED = {
     'speed': ('tf32', 'channels_last', 'compile', 'cuda_graphs'),
     'train_cfg': ('by_epoch', 'max_epochs', 'max_iters', 'val_begin', 'val_interval'),
 }
-# keys that builders take before the constructor sees the rest
+# keys that builders remove before they call the constructor
 BUILDER_KEYS = {
     'optim_wrapper': ('constructor', 'paramwise_cfg', 'optimizer'),
     'param_scheduler': ('convert_to_iter_based', 'epoch_length'),
@@ -66,19 +66,20 @@ MOST_PLACES = 4
 def check_overrides(
     config: Config, options: Mapping[str, Any], *, extra_keys: Collection[str] = ()
 ) -> None:
-    """Refuse overrides without effect.
+    """Reject overrides without effect.
 
-    An entry that exists may be changed, and so may one that the component of its dictionary takes
-    as an option of its constructor; ``model.backbone.init_cfg.type=Pretrained`` thus works where
-    there was no ``init_cfg``.
+    An existing entry may be changed, and so may an entry that is an option of the constructor of
+    its component; ``model.backbone.init_cfg.type=Pretrained`` thus works where there was no
+    ``init_cfg``.
 
     Args:
-        config: Before the overrides.
+        config: Config before the overrides.
         options: ``{'a.b': value}``.
         extra_keys: Top-level keys that the caller reads.
 
     Raises:
-        ValueError: Names the config, the key, and the nearest key or the places to override.
+        ValueError: An override has no effect. The message names the config, the key, and the
+            nearest key or the entries to override.
     """
     for key in options:
         parts = key.split('.')
@@ -87,14 +88,14 @@ def check_overrides(
         scope = None
         for index, part in enumerate(parts):
             if isinstance(node, Mapping):
-                scope = node.get('_scope_', scope)  # of a dictionary and of those inside it
+                scope = node.get('_scope_', scope)  # scope of a dictionary and of those inside it
                 if part not in node and index:
                     _check_part(config, node, scope, parts[:index], part, key)
                 node = node.get(part, {})  # the entries of a new dictionary are checked too
             elif isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
                 node = node[int(part)]
             else:
-                break  # merging says what is wrong
+                break  # merging reports the error
 
 
 def consumed_keys(config: Config) -> set[str]:
@@ -151,7 +152,7 @@ def _check_part(
     part: str,
     key: str,
 ) -> None:
-    """Refuse a new entry that the component of its dictionary does not take."""
+    """Reject a new entry that the component of its dictionary does not accept."""
     known = _known_names(config, node, scope, parents)
     if known is None or part in known:
         return
@@ -166,7 +167,7 @@ def _check_part(
 def _known_names(
     config: Config, node: Mapping[str, Any], scope: str | None, parents: list[str]
 ) -> set[str] | None:
-    """Names that a dictionary may hold; None: any."""
+    """Names that a dictionary may contain; None: any."""
     place = '.'.join(parents)
     always = {*node, 'type', '_scope_', '_delete_'}
     kind = node.get('type')
@@ -196,7 +197,7 @@ def _listed_names(config: Config, parents: list[str]) -> Collection[str] | None:
 
 
 def find_component(kind: Any, scope: str | None) -> Any:
-    """Class or function that a ``type`` names; None where no registry has it.
+    """Class or function that a ``type`` names; None if no registry contains it.
 
     Args:
         kind: Name, or the component itself.
@@ -222,7 +223,8 @@ def _registries() -> list[root.Registry]:
 
 
 def constructor_options(component: Any) -> set[str] | None:
-    """Names that a constructor takes, also those it passes on by ``**options``; None: any.
+    """Names that a constructor accepts, including those that it passes on by ``**options``; None:
+    any.
 
     Args:
         component: Class or function.
@@ -244,7 +246,7 @@ def constructor_options(component: Any) -> set[str] | None:
 
 
 def _parameters(function: Any) -> tuple[set[str], bool]:
-    """Names of parameters, and whether there are others beside them."""
+    """Names of parameters, and whether others are accepted too."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # built-in

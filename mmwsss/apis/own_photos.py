@@ -1,5 +1,5 @@
-"""A run on own photos: which networks, how long, what it will cost, and masks in the size of the
-photos.
+"""Runs on the photos of a user: choice of networks, schedule, cost estimate, and masks at the size
+of the photos.
 """
 
 import logging
@@ -32,10 +32,10 @@ from .profiling import optimizer_of, synchronize, synthetic_batch
 from .refine import build_refiner
 from .setup_check import stage_configs
 
-# longest side of the photos that the small networks were measured on (MSRC-21); their training
-# crops half of a photo to 160 pixels
+# longest side of the photos on which the small networks were evaluated (MSRC-21); their training
+# resizes crops of half a photo to 160 pixels
 WORKING_SIDE = 320
-UPDATES = 144  # of the classifier on MSRC-21: 6 epochs of 24
+UPDATES = 144  # updates of the classifier on MSRC-21: 6 epochs of 24
 LARGEST_BATCH = 16
 SMALL = (
     'the package of ImageNet weights is not installed, so small networks start from random '
@@ -46,11 +46,11 @@ NETWORKS = ('segmentation', 'classifier')
 
 
 class StageCost(NamedTuple):
-    """What a stage will need.
+    """Estimated cost of a stage.
 
     Attributes:
-        name: Of the stage.
-        seconds: Estimate.
+        name: Name of the stage.
+        seconds: Estimated time.
         bytes: Peak memory of its process, or of the GPU.
     """
 
@@ -78,15 +78,15 @@ class TrainedNetwork(NamedTuple):
 def pipeline_options(
     photos: PhotoSet, *, epochs: int | None = None, small: bool = False
 ) -> dict[str, Any]:
-    """Overrides of the pipeline: classes, batch, and as many updates as were measured to suffice.
+    """Overrides of the pipeline: classes, batch, and a number of updates that was found to be
+    sufficient.
 
-    Photos of other splits than ``train`` are not learned from; they get maps and masks all the
-    same.
+    Photos of other splits than ``train`` are not used in training, but they get maps and masks too.
 
     Args:
         photos: The data.
-        epochs: Of the classifier; default: from the number of photos.
-        small: Without ImageNet weights, which takes ten times as long.
+        epochs: Epochs of the classifier; default: derived from the number of photos.
+        small: Train without ImageNet weights, which takes ten times as long.
     """
     count = sum(split == 'train' for split in photos.splits.values()) or len(photos.table)
     batch = min(LARGEST_BATCH, count)
@@ -99,30 +99,32 @@ def pipeline_options(
 
 
 def pipeline_name(small: bool | None = None) -> str:
-    """Name of the config for this machine; ``small``: None asks for the package of weights."""
+    """Name of the config for this machine; with ``small=None`` it depends on whether the package of
+    weights is installed.
+    """
     small = not has_trunk() if small is None else small
     return 'own_photos_small.py' if small else 'own_photos.py'
 
 
 def estimate_stages(pipeline: Pipeline, photos: PhotoSet, max_side: int) -> list[StageCost]:
-    """Run a moment of every stage on random pixels and multiply.
+    """Estimate the cost of every stage by timing a small part of it on random pixels.
 
-    Stages that are done cost nothing.
+    Finished stages have no cost.
 
     Args:
-        pipeline: Of :func:`pipeline_options`.
+        pipeline: Pipeline with the options of :func:`pipeline_options`.
         photos: The data.
         max_side: Longest side of the photos for the networks.
     """
     if all(map(pipeline.is_done, pipeline.stages)):
         return []
-    starting = time.process_time()  # what every stage imports, this process has imported
+    starting = time.process_time()  # the import time of every stage is that of this process
     size = _largest(photos.files.values(), max_side)
     configs = {stage['name']: config for stage, config in stage_configs(pipeline)}
     costs, device = [], torch.device(get_device())
     logger = MMLogger.get_current_instance()
     level = logger.level
-    logger.setLevel(logging.ERROR)  # else every optimizer lists its parameters
+    logger.setLevel(logging.ERROR)  # otherwise every optimizer lists its parameters
     try:
         for stage in pipeline.stages:
             if pipeline.is_done(stage):
@@ -136,7 +138,7 @@ def estimate_stages(pipeline: Pipeline, photos: PhotoSet, max_side: int) -> list
 
 
 def _largest(files: Iterable[Path], max_side: int) -> tuple[int, int]:
-    """(H,W) of the largest photo as the networks see it."""
+    """(H,W) of the largest photo at the size that the networks process."""
     best = (1, 1)
     for file in files:
         with open_image(file) as image:
@@ -210,12 +212,12 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 
 def write_photo_masks(photos: PhotoSet, masks: Path, out: Path) -> int:
-    """Masks scaled back to the sizes of the photos; those that are newer than their source stay.
+    """Scale masks back to the sizes of the photos; masks that are newer than their source are kept.
 
     Args:
         photos: The photos.
         masks: Folder of the masks.
-        out: Folder to write to.
+        out: Output folder.
 
     Returns:
         Number of masks written.
@@ -234,8 +236,8 @@ def write_photo_masks(photos: PhotoSet, masks: Path, out: Path) -> int:
 
 
 def enlarge_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A label map (h,w) in another size (H,W), with smooth outlines: each label is interpolated,
-    the strongest wins.
+    """Resize a label map (h,w) to (H,W) with smooth outlines: each label is interpolated, and the
+    strongest one is taken.
     """
     if labels.shape == tuple(size):
         return labels
@@ -250,14 +252,14 @@ def enlarge_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[
 
 
 def trained_network(folder: Path, name: str) -> TrainedNetwork:
-    """A network that a run has trained.
+    """Load a network that a run has trained.
 
     Args:
         folder: ``--out`` of ``tools/photos.py``.
         name: ``'segmentation'`` or ``'classifier'``.
 
     Raises:
-        FileNotFoundError: Not such a folder, or the network is not trained yet.
+        FileNotFoundError: The folder does not belong to a run, or the network is not trained yet.
     """
     notes = folder / 'photos.json'
     if not notes.is_file():

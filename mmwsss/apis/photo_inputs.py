@@ -1,6 +1,4 @@
-"""Photos in every form that a program has them in: files, folders, patterns, PIL images, arrays and
-tensors.
-"""
+"""Photos in all supported forms: files, folders, patterns, PIL images, arrays and tensors."""
 
 import glob
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,12 +16,12 @@ from mmwsss.utils.io import swap_channels
 
 
 class Photo(NamedTuple):
-    """One photo.
+    """A photo.
 
     Attributes:
-        name: Name for files, ``/`` between folders.
-        source: File, or what it is, for messages.
-        pixels: (H,W,3) uint8 BGR; None: those of the file ``source``.
+        name: Name for output files, with ``/`` between folders.
+        source: File, or a description, for messages.
+        pixels: (H,W,3) uint8 BGR; None: read from the file ``source``.
     """
 
     name: str
@@ -34,28 +32,28 @@ class Photo(NamedTuple):
         """Pixels (H,W,3) uint8 BGR.
 
         Args:
-            options: Of :func:`mmwsss.utils.image_io.read_image`, for files.
+            options: Options of :func:`mmwsss.utils.image_io.read_image`, for files.
         """
         return read_image(self.source, **options) if self.pixels is None else self.pixels
 
 
 def gather_photos(photos: Any, *, rgb: bool | None = None) -> tuple[list[Photo], bool]:
-    """Photos that a caller names or holds.
+    """Collect photos from files or from memory.
 
     Args:
         photos: A file, a folder (with those below it), a pattern such as ``'trip/*.jpg'``, a PIL
             image, an array (H,W,3), (H,W) or (N,H,W,3), a tensor (3,H,W), (1,H,W), (H,W) or
             (N,3,H,W), or a sequence of any of these. Arrays and tensors are uint8, or floats in
             [0,1].
-        rgb: Order of the channels of arrays and tensors; None: BGR for arrays, as OpenCV has them,
-            and RGB for tensors, as torchvision has them. PIL images tell their order.
+        rgb: Order of the channels of arrays and tensors; None: BGR for arrays, as in OpenCV, and
+            RGB for tensors, as in torchvision. PIL images define their order.
 
     Returns:
-        The photos, and whether there was one alone, outside of any sequence, folder or pattern.
+        The photos, and whether a single photo was given outside of any sequence, folder or pattern.
 
     Raises:
-        FileNotFoundError: A folder or pattern without photos.
-        ValueError: A URL, or pixels in a form that cannot be read safely.
+        FileNotFoundError: A folder or pattern has no photos.
+        ValueError: A URL was given, or pixels in a form that cannot be interpreted safely.
     """
     if not isinstance(photos, Photo | str | Path | Image.Image | np.ndarray | Tensor):
         if not isinstance(photos, Iterable):
@@ -75,13 +73,13 @@ def tags_of_photos(tags: Any, photos: Sequence[Photo], single: bool) -> list[lis
     """Tags of each photo.
 
     Args:
-        tags: None; one tag; several, which all photos have; or those of each photo: a sequence of
+        tags: None; one tag; several tags for all photos; or the tags of each photo: a sequence of
             sequences, or a mapping from the names of photos.
-        photos: Photos of :func:`gather_photos`.
-        single: Whether there is one alone.
+        photos: Photos from :func:`gather_photos`.
+        single: Whether there is a single photo.
 
     Raises:
-        ValueError: Tags of another number of photos, or of some photos only.
+        ValueError: The tags belong to another number of photos, or only to some photos.
     """
     if tags is None:
         return None
@@ -153,21 +151,21 @@ def _is_pattern(path: Path) -> bool:
 
 
 def _is_one(photo: Any) -> bool:
-    """Whether a form names one photo by itself."""
+    """Whether an input denotes a single photo."""
     if isinstance(photo, str | Path):
         return not (Path(photo).is_dir() or _is_pattern(Path(photo)))
     return not (isinstance(photo, np.ndarray | Tensor) and photo.ndim == 4)
 
 
 def _numbered(photo: Photo, index: int) -> Photo:
-    """Photos that came without a name get one of their place."""
+    """Name photos without a name by their index."""
     if photo.name:
         return photo
     return photo._replace(name=f'image_{index}', source=f'image {index}')
 
 
 def _as_array(photo: np.ndarray | Tensor) -> tuple[np.ndarray, bool]:
-    """Array with the channels last, and whether they are RGB by custom."""
+    """Array with the channels last, and whether they are RGB by convention."""
     if not isinstance(photo, Tensor):
         return photo, False
     photo = photo.detach().cpu()
@@ -188,7 +186,7 @@ def _to_bgr(pixels: np.ndarray, rgb: bool) -> np.ndarray:
         )
     if kind.kind == 'f':
         low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
-        if not (low >= 0 and high <= 1):  # NaN too
+        if not (low >= 0 and high <= 1):  # also rejects NaN
             raise ValueError(
                 f'the image must be uint8 BGR, or floats in [0,1], got {kind} from {low:.4g} to '
                 f'{high:.4g}; scale it'
@@ -202,7 +200,7 @@ def _to_bgr(pixels: np.ndarray, rgb: bool) -> np.ndarray:
 
 
 def _listed(tags: Any) -> list[Any]:
-    """Tags of one photo as a list; a single one is one."""
+    """Tags of one photo as a list, also for a single tag."""
     if isinstance(tags, np.ndarray | Tensor):
         tags = tags.tolist()
     return list(tags) if _is_listing(tags) else [tags]

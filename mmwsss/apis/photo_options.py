@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # the tools add these options before they import anything else
+if TYPE_CHECKING:  # the tools add these options before other imports
     from mmengine.config import Config
 
 RANGES = ('percentile', 'full')
@@ -30,7 +30,7 @@ def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def color(text: str) -> tuple[int, int, int]:
-    """``255,255,255``."""
+    """Parse a colour such as ``255,255,255``."""
     values = _numbers(text)
     if len(values) != 3 or any(not 0 <= value <= 255 or value % 1 for value in values):
         raise argparse.ArgumentTypeError(f'{text!r}: expected R,G,B, each from 0 to 255')
@@ -39,7 +39,7 @@ def color(text: str) -> tuple[int, int, int]:
 
 
 def value_range(text: str) -> str | tuple[float, float]:
-    """``percentile``, ``full`` or ``0,4095``."""
+    """Parse ``percentile``, ``full`` or a range such as ``0,4095``."""
     if text in RANGES:
         return text
     values = _numbers(text)
@@ -58,14 +58,14 @@ def _numbers(text: str) -> list[float]:
 
 
 def photo_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Options of :func:`mmwsss.utils.io.read_image` that were given."""
+    """Options of :func:`mmwsss.utils.io.read_image` that were given on the command line."""
     given = dict(alpha_color=args.alpha_color, value_range=args.value_range)
     return {name: value for name, value in given.items() if value is not None}
 
 
 def set_photos(config: Config, args: argparse.Namespace) -> None:
-    """Let every :class:`~mmwsss.datasets.transforms.LoadImage` of a config read photos as the
-    command line says.
+    """Apply the options of the command line to every :class:`~mmwsss.datasets.transforms.LoadImage`
+    of a config.
     """
     options = photo_options(args)
     for step in _steps(config._cfg_dict) if options else ():

@@ -1,5 +1,5 @@
-"""Runs the stages of an experiment in order, each in a process of its own, and picks up
-where it was stopped.
+"""Execution of the stages of an experiment in order, each in a separate process, with continuation
+of an interrupted run.
 """
 
 import os
@@ -25,10 +25,10 @@ from mmwsss.utils.checkpoint_files import newest_checkpoint
 from mmwsss.utils.io import read_json
 from mmwsss.utils.locks import FolderLock
 
-# prefixes of results under which a second stage reports what the first calls otherwise
+# prefixes of results that a stage reports under another name
 OWN_PREFIXES = dict(seed='cam', online='seg')
 DISTRIBUTED_TOOLS = ('train.py', 'test.py', 'generate_cams.py')
-# their files do not depend on the number of processes
+# tools whose files do not depend on the number of processes
 FILE_TOOLS = (
     'refine_cams.py',
     'make_affinity_labels.py',
@@ -38,43 +38,43 @@ FILE_TOOLS = (
 
 
 class StageFailed(RuntimeError):
-    """A stage ended with an error; the message names its log."""
+    """A stage ended with an error. The message names its log."""
 
 
 class Pipeline:
     """Stages of an experiment.
 
-    The config names a ``recipe`` or holds ``stages``, a list of
-    ``dict(name=..., tool=..., args=[...])`` with a tool of ``tools/`` and its arguments. In
-    arguments ``{configs}`` is the folder of the configs, ``{work_dir}`` the folder of the pipeline,
-    ``{<stage>}`` that of a stage, ``{<stage>.checkpoint}`` the last checkpoint of a training stage,
-    ``{<stage>.best_checkpoint}`` the one that its validation chose,
-    ``{<stage>:cam/best_threshold}`` a number of its ``metrics.json``, and any other name a value of
-    the config, overrides included. ``results`` maps a metric prefix to the stage that its numbers
-    come from.
+    The config names a ``recipe`` or holds ``stages``, a list of ``dict(name=..., tool=...,
+    args=[...])`` with a tool of ``tools/`` and its arguments. In arguments ``{configs}`` is the
+    folder of the configs, ``{work_dir}`` the folder of the pipeline, ``{<stage>}`` that of a stage,
+    ``{<stage>.checkpoint}`` the last checkpoint of a training stage, ``{<stage>.best_checkpoint}``
+    the one that its validation selected, ``{<stage>:cam/best_threshold}`` a number of its
+    ``metrics.json``, and any other name a value of the config after the overrides. ``results`` maps
+    a metric prefix to the stage that provides its numbers.
 
-    A stage is done when its process ended well, what later stages ask of it is there and whole,
-    and neither its arguments, its config nor the content of the files it reads has changed since:
-    ``<work_dir>/<stage>/stage.json``. One with ``always=True`` runs every time (a tool that itself
-    finds nothing to do). An interrupted stage, or one whose files were damaged since, continues:
-    training from its last whole checkpoint, tools from the files that are there. A finished stage
-    is never deleted unless it is asked for.
+    A stage is done when its process ended without an error, the files that later stages need from
+    it are complete, and neither its arguments, its config nor the content of its input files has
+    changed since: ``<work_dir>/<stage>/stage.json``. A stage with ``always=True`` runs every time
+    (for tools that skip finished work themselves). An interrupted stage, or one whose files have
+    been damaged since, is continued: training from its last complete checkpoint, tools from the
+    existing files. A finished stage is only deleted on request.
 
-    A work directory belongs to one job at a time, and can be moved.
+    A work directory belongs to one job at a time and can be moved.
 
     Args:
         config (str | Path): Pipeline config.
         work_dir (str | Path, optional): Default: ``work_dir`` of the config.
         gpus (int): More than 1 runs training, testing, CAM generation and walks under ``torchrun``
-            with so many processes.
-        cpu_processes (int): The same for labels, dense CRFs and evaluation; each uses its part of
-            the cores of its machine anyway, so that more than 1 is for several machines.
+            with this number of processes.
+        cpu_processes (int): The same for labels, dense CRFs and evaluation. Each process already
+            uses its share of the cores of its machine, so more than 1 is only useful on several
+            machines.
         options (dict, optional): Overrides of the config.
-        slurm (Slurm, optional): Run every stage as a step of Slurm, with resources of its own.
+        slurm (Slurm, optional): Run every stage as a step of Slurm with its own resources.
 
     Raises:
-        FileNotFoundError: No such config.
-        ValueError: Malformed stages.
+        FileNotFoundError: The config does not exist.
+        ValueError: The stages are malformed.
     """
 
     def __init__(
@@ -115,12 +115,12 @@ class Pipeline:
         dry_run: bool = False,
         redo_changed: bool = False,
     ) -> list[dict[str, Any]]:
-        """Run what is not done.
+        """Run all stages that are not done.
 
         Args:
             start (str, optional): Run this stage and all later ones again from scratch.
             until (str, optional): Run no stage after this one.
-            dry_run (bool): Only print what would run.
+            dry_run (bool): Only print the commands that would run.
             redo_changed (bool): Delete finished stages that were made with other settings or
                 inputs, and run them again.
 
@@ -162,7 +162,7 @@ class Pipeline:
         return f'[{number}/{len(self.stages)}] {self.stages[number - 1]["name"]}'
 
     def _refuse_changed(self, names: list[str], again: set[str]) -> None:
-        """Name every finished stage whose command or config has changed, before anything runs."""
+        """Report every finished stage whose command or config has changed, before anything runs."""
         for stage in self.stages:
             state = self.notes.read(stage['name'])
             before = state.get('settings', {})
@@ -176,7 +176,7 @@ class Pipeline:
             try:
                 after = self._settings(stage)
             except (FileNotFoundError, ValueError):
-                continue  # asks for results of a stage that has to run first
+                continue  # depends on the results of a stage that has to run first
             early = ('tool', 'args', 'processes', 'configs')
             if any(before.get(key) != after[key] for key in early):
                 raise ValueError(self._changed_message(stage['name'], before, after))
@@ -191,7 +191,7 @@ class Pipeline:
     def _advance(
         self, number: int, stage: dict[str, Any], again: bool, redo_changed: bool
     ) -> dict[str, Any]:
-        """Run one stage if it is not done."""
+        """Run a stage unless it is done."""
         name, title = stage['name'], self._title(number)
         if again:
             self.notes.remove(name)
@@ -216,7 +216,7 @@ class Pipeline:
         return self._missing(stage) is None and self.notes.outputs_are_whole(stage['name'], state)
 
     def _missing(self, stage: dict[str, Any]) -> str | None:
-        """What later stages will ask of a stage and it does not have; None if all is there."""
+        """Missing outputs of a stage that later stages need; None if all exist."""
         name = stage['name']
         try:
             for need in needed_of(name, self.stages, self.results):
@@ -231,7 +231,7 @@ class Pipeline:
         return None
 
     def is_done(self, stage: Stage) -> bool:
-        """Whether a stage has run to its end, whatever changed since then."""
+        """Whether a stage has run to its end, regardless of later changes."""
         return self.notes.read(stage['name']).get('status') in ('done', 'unknown')
 
     def progress(self) -> list[dict[str, Any]]:
@@ -246,10 +246,10 @@ class Pipeline:
     def metrics(self, *, partial: bool = False) -> dict[str, Any]:
         """Numbers of all stages named in ``results``: flat, with the protocol of each prefix.
 
-        ``seed`` is the CAM sweep of the training images, which the stage itself calls ``cam``.
+        ``seed`` is the CAM sweep of the training images, which the stage reports as ``cam``.
 
         Args:
-            partial (bool): Leave out stages that have written none yet.
+            partial (bool): Leave out stages without metrics.
         """
         merged: dict[str, Any] = {}
         protocol: dict[str, Any] = {}
@@ -301,14 +301,16 @@ class Pipeline:
         return command
 
     def _environment(self) -> dict[str, str]:
-        """Of a stage: modules of ``custom_imports`` are found beside the pipeline config too."""
+        """Environment of a stage, in which modules of ``custom_imports`` are also found next to the
+        pipeline config.
+        """
         folder = str(Path(self.config.filename).resolve().parent)
         paths = [*filter(None, [os.environ.get('PYTHONPATH')]), folder]
         path = dict(PYTHONPATH=os.pathsep.join(paths)) if 'custom_imports' in self.config else {}
         return {**os.environ, **path}
 
     def expand(self, text: str) -> str:
-        """Replace placeholders; a stage that a number is asked of has run by then."""
+        """Replace placeholders; stages whose numbers are used have run by then."""
 
         def value(match: Match[str]) -> str:
             name, checkpoint, key = match.groups()
@@ -331,7 +333,7 @@ class Pipeline:
 
     @staticmethod
     def _log(log: IO[bytes], line: bytes) -> None:
-        """Add a line to the log of a stage; on a full disk the stage ends, not without its name.
+        """Add a line to the log of a stage; the error of a full disk names the log.
 
         Raises:
             OSError: The message names the file.
@@ -348,11 +350,11 @@ class Pipeline:
     def _run_stage(
         self, title: str, stage: dict[str, Any], settings: Settings, spent: float
     ) -> float:
-        """Run the process of a stage; returns the seconds of all tries together."""
+        """Run the process of a stage and return the total seconds of all attempts."""
         name, folder = stage['name'], self.work_dir / stage['name']
         command = self._command(stage)
         if folder.exists() and not (folder / 'stage.json').is_file():
-            self.notes.remove(name)  # half removed by an earlier run; refuses files of others
+            self.notes.remove(name)  # partly removed by an earlier run; foreign files are an error
         self.notes.own(name)
         folder.mkdir(parents=True, exist_ok=True)
         self.notes.write(name, 'running', settings, spent)
@@ -396,10 +398,10 @@ class Pipeline:
 
 
 def last_checkpoint(folder: Path) -> Path:
-    """The newest whole checkpoint of a training.
+    """The newest complete checkpoint of a training run.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: There is no checkpoint.
     """
     path, _ = newest_checkpoint(folder)
     if path is None:
@@ -408,16 +410,16 @@ def last_checkpoint(folder: Path) -> Path:
 
 
 def best_checkpoint(folder: Path) -> Path:
-    """Checkpoint that a validation found best (``best_<metric>_iter_<n>.pth``).
+    """Checkpoint with the best validation result (``best_<metric>_iter_<n>.pth``).
 
     Raises:
-        FileNotFoundError: There is none.
-        ValueError: There are several, of different metrics.
+        FileNotFoundError: There is no checkpoint.
+        ValueError: There are several checkpoints for different metrics.
     """
     found: dict[str, tuple[int, Path]] = {}
     for path in folder.glob('best_*.pth'):
         match = re.fullmatch(r'(best_.+)_(?:epoch|iter)_(\d+)\.pth', path.name)
-        if match:  # an interrupted run leaves the one before beside it
+        if match:  # an interrupted run keeps the previous one next to it
             found[match[1]] = max(found.get(match[1], (-1, path)), (int(match[2]), path))
     if not found:
         raise FileNotFoundError(
@@ -430,7 +432,7 @@ def best_checkpoint(folder: Path) -> Path:
 
 
 def find_folders(config: str | Path) -> tuple[Path, Path]:
-    """Folders of configs and tools: those the pipeline config lies in, else those of the
+    """Folders of configs and tools: those that contain the pipeline config, otherwise those of the
     package.
     """
     package = Path(mmwsss.__file__).parent

@@ -1,5 +1,5 @@
-"""From a pipeline config and its overrides to stages: placeholders of config values are resolved
-here, so that an override of a value reaches every place that uses it.
+"""Conversion of a pipeline config and its overrides to stages. Placeholders of config values are
+resolved here, so that an override of a value takes effect wherever it is used.
 """
 
 import copy
@@ -27,14 +27,14 @@ RESERVED = ('configs', 'work_dir')
 
 
 class PipelineConfig(NamedTuple):
-    """Content of a pipeline config, with all of its own values put in.
+    """Content of a pipeline config after its values have been inserted.
 
     Attributes:
         config: The config with the overrides.
         stages: Entries with ``name``, ``tool`` and ``args``.
-        results: Prefix of metrics -> stage that they come from.
-        report: What the report shows.
-        values: Config values that placeholders may name.
+        results: Prefix of metrics -> stage that provides them.
+        report: Content of the report.
+        values: Config values to which placeholders may refer.
     """
 
     config: Config
@@ -47,10 +47,10 @@ class PipelineConfig(NamedTuple):
 def read_pipeline(path: str | Path, options: Mapping[str, Any] | None = None) -> PipelineConfig:
     """Read a pipeline config.
 
-    It holds ``stages``, or ``recipe = dict(type=..., ...)``, a chain of
-    :mod:`mmwsss.apis.recipes` with its options, beside ``dataset`` with the attributes of
-    :class:`mmwsss.apis.stages.StageData`. ``stage_options = dict(<stage>=dict(...))`` overrides
-    the config of a stage, ``stage_args = dict(<stage>=[...])`` appends arguments. The modules of
+    It holds ``stages``, or ``recipe = dict(type=..., ...)``, a recipe of :mod:`mmwsss.apis.recipes`
+    with its options, together with ``dataset``, which has the attributes of
+    :class:`mmwsss.apis.stages.StageData`. ``stage_options = dict(<stage>=dict(...))`` overrides the
+    config of a stage, ``stage_args = dict(<stage>=[...])`` appends arguments. The modules of
     ``custom_imports`` are imported here and by the tools of all stages.
 
     Args:
@@ -58,9 +58,9 @@ def read_pipeline(path: str | Path, options: Mapping[str, Any] | None = None) ->
         options: ``{'a.b': value}`` overrides.
 
     Raises:
-        FileNotFoundError: No such config.
-        ValueError: The config is malformed, or an override changes nothing. The message names the
-            file, the key, and the key that is nearest to it.
+        FileNotFoundError: The config does not exist.
+        ValueError: The config is malformed, or an override has no effect. The message names the
+            file, the key, and the nearest key.
     """
     config = read_config(path)
     original = copy.deepcopy(config)
@@ -106,7 +106,7 @@ def _build(config: Config, path: str | Path) -> PipelineConfig:
 
 
 def _values(config: Config, path: str | Path) -> dict[str, str]:
-    """Strings and numbers of a config, with the placeholders in them resolved."""
+    """Strings and numbers of a config after their placeholders have been resolved."""
     plain = {
         key: str(value)
         for key, value in config.items()
@@ -130,7 +130,7 @@ def _values(config: Config, path: str | Path) -> dict[str, str]:
 
 
 def _put_in(node: Any, values: Mapping[str, str], stages: Collection[str] = ()) -> Any:
-    """Replace placeholders of config values; those of stages, which come first, stay."""
+    """Replace placeholders of config values; those of stages, which take precedence, are kept."""
     if isinstance(node, str):
         return PLACEHOLDER.sub(
             lambda match: (
@@ -148,10 +148,10 @@ def _put_in(node: Any, values: Mapping[str, str], stages: Collection[str] = ()) 
 
 
 def _run_recipe(config: Config, values: Mapping[str, str], path: str | Path) -> Recipe:
-    """Call the recipe of a config, after a check of its options by name."""
+    """Call the recipe of a config after a check of the names of its options."""
     options = dict(_put_in(config.recipe, values))
     kind = options.pop('type', None)
-    # not RECIPES.get, which imports PyTorch to write a log
+    # RECIPES.get is avoided, because it imports PyTorch for its log
     function = RECIPES.module_dict.get(kind) if isinstance(kind, str) else None
     if function is None:
         known = sorted(RECIPES.module_dict)
@@ -179,7 +179,7 @@ def _check_names(given: Mapping[str, Any], known: list[str], where: str) -> None
 
 
 def _check_stages(stages: list[Stage], values: Mapping[str, str], path: str | Path) -> None:
-    """Find mistakes before the first stage runs for hours."""
+    """Check the stages before the first one runs for hours."""
     before = set(RESERVED)
     for stage in stages:
         if not {'name', 'tool', 'args'} <= set(stage):
@@ -234,7 +234,7 @@ def _append_overrides(stage: Stage, options: Mapping[str, Any]) -> None:
 
 
 def _check_keys(config: Config, options: Mapping[str, Any], path: str | Path) -> None:
-    """Refuse overrides of top-level keys that a pipeline config does not have."""
+    """Reject overrides of top-level keys that a pipeline config does not have."""
     known = [*config, 'work_dir', 'title', 'results', 'report', 'stage_options', 'stage_args']
     if 'recipe' in config:
         known.append('dataset')
@@ -253,7 +253,7 @@ def _check_effect(
     pipeline: PipelineConfig,
     path: str | Path,
 ) -> None:
-    """Refuse an override without which the pipeline would be the same."""
+    """Reject an override without which the pipeline would be the same."""
     without = copy.deepcopy(original)
     others = {name: value for name, value in options.items() if name != key}
     if others:
@@ -262,7 +262,7 @@ def _check_effect(
         return
     changed = copy.deepcopy(without)
     override(changed, {key: options[key]})
-    if changed.to_dict() == without.to_dict():  # the value that it has anyway
+    if changed.to_dict() == without.to_dict():  # the current value
         return
     used = sorted(name for name in pipeline.values if name != key)
     raise ValueError(
@@ -273,7 +273,7 @@ def _check_effect(
 
 
 def _summary(pipeline: PipelineConfig) -> str:
-    """Everything of a pipeline that its run depends on."""
+    """Everything that determines the run of a pipeline."""
     plain = {key: pipeline.config.get(key) for key in ('title', 'work_dir')}
     entries = (pipeline.stages, pipeline.results, pipeline.report, plain)
     return json.dumps(entries, sort_keys=True, default=str)

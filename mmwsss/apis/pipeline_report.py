@@ -1,4 +1,4 @@
-"""The end of a pipeline: one metrics file, one page, one table."""
+"""Results of a pipeline: metrics file, report page and table."""
 
 import os
 import shlex
@@ -29,7 +29,7 @@ from mmwsss.visualization import read_scalars, write_report
 from .pipeline import Pipeline
 from .tag_findings import finding_sentences
 
-MOST_IMAGES = 150  # of a list, unless the config says otherwise
+MOST_IMAGES = 150  # largest number of images of a list, unless the config sets another one
 TITLES = dict(
     seed='seeds: maps of the training images',
     cam='class activation maps',
@@ -42,11 +42,11 @@ TITLES = dict(
 def finish_pipeline(pipeline: Pipeline, summary: list[dict[str, Any]]) -> dict[str, Any]:
     """Write ``metrics.json`` and ``report.html`` into the work dir and print the numbers.
 
-    The report is best effort: what cannot be drawn is named in a warning and left out, because the
+    The report is best effort: parts that cannot be drawn are left out with a warning, because the
     stages have run by then.
 
     Args:
-        pipeline (Pipeline): All of its stages have run.
+        pipeline (Pipeline): Pipeline of which all stages have run.
         summary (list[dict]): Result of :meth:`Pipeline.run`.
 
     Returns:
@@ -68,14 +68,14 @@ def finish_pipeline(pipeline: Pipeline, summary: list[dict[str, Any]]) -> dict[s
 
 
 def report_unfinished(pipeline: Pipeline) -> Path | None:
-    """Write ``report.html`` of what there is, and say what is not; ``metrics.json`` is left to the
-    end of the pipeline.
+    """Write ``report.html`` from the available results and mark the missing ones; ``metrics.json``
+    is only written at the end of the pipeline.
 
     Args:
-        pipeline (Pipeline): Some of its stages have run.
+        pipeline (Pipeline): Pipeline of which some stages have run.
 
     Returns:
-        Path | None: The page; None where it could not be drawn.
+        Path | None: The page; None if it could not be drawn.
     """
     summary = pipeline.progress()
     attempt = partial(_attempt, pipeline)
@@ -121,7 +121,7 @@ def _report(
 
 
 def _findings(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """What an audit of the tags found, with its pictures."""
+    """Findings of an audit of the tags, with their pictures."""
     if 'findings' not in pipeline.report:
         return []
     folder = Path(pipeline.expand(pipeline.report['findings']))
@@ -138,10 +138,10 @@ def _findings(pipeline: Pipeline) -> list[dict[str, Any]]:
 
 
 def _attempt(pipeline: Pipeline, what: str, make: Callable[[], Any], default: Any) -> Any:
-    """Result of ``make()``; a failure becomes a warning."""
+    """Result of ``make()``; an exception becomes a warning."""
     try:
         return make()
-    except Exception as error:  # noqa: BLE001  no drawing is worth the result of a pipeline
+    except Exception as error:  # noqa: BLE001  a failed drawing must not lose the results
         if os.environ.get('MMWSSS_DEBUG') == '1':
             raise
         pipeline.console.print(
@@ -154,7 +154,7 @@ def _attempt(pipeline: Pipeline, what: str, make: Callable[[], Any], default: An
 
 
 def _class_names(groups: list[dict[str, Any]]) -> list[str] | None:
-    """Names by label: those of the config or of its file, else those of VOC."""
+    """Class names by label: those of the config or of its file, otherwise those of VOC."""
     if not groups:
         return None
     classes = groups[0].get('classes')
@@ -197,7 +197,7 @@ def _training(pipeline: Pipeline) -> dict[str, list[dict[str, Any]]]:
 
 
 def _sample_files(pipeline: Pipeline, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Id, tags and files of every image that the report shows; nothing is read yet."""
+    """Id, tags and files of every image in the report; no file is read yet."""
     expand = pipeline.expand
     found: list[dict[str, Any]] = []
     for group in groups:
@@ -220,7 +220,7 @@ def _samples(
     classes: list[str],
     attempt: Callable[[str, Callable[[], Any], Any], Any],
 ) -> Iterator[dict[str, Any]]:
-    """The images with whatever the stages wrote for them, read one by one."""
+    """The images with the outputs of the stages for them, read one by one."""
     for entry in files:
         sample = attempt(f'the picture of {entry["id"]}', partial(_read, entry, classes), None)
         if sample is not None:
@@ -244,7 +244,7 @@ def _read(entry: dict[str, Any], classes: list[str]) -> dict[str, Any]:
 
 
 def _note(groups: list[dict[str, Any]]) -> str:
-    """Images that the browser shows."""
+    """Images for the browser."""
     parts = [
         f'the first {group.get("num", MOST_IMAGES)} of {Path(group["list"]).stem}'
         + (' with their pseudo masks' if 'mask' in group else '')
@@ -254,6 +254,6 @@ def _note(groups: list[dict[str, Any]]) -> str:
 
 
 def _stage_settings(pipeline: Pipeline, stage: dict[str, Any]) -> str:
-    """Config of a stage that has one, else its command."""
+    """Config of a stage, or its command if it has no config."""
     used = sorted((pipeline.work_dir / stage['name']).glob('*/vis_data/config.py'))
     return used[-1].read_text() if used else shlex.join([stage['tool'], *map(str, stage['args'])])

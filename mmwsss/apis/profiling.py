@@ -1,4 +1,6 @@
-"""Cost of a training step: loading, host, device, waits, and the share of the machine's peak."""
+"""Cost of a training step: loading, host, device, synchronisations, and the fraction of the peak of
+the device.
+"""
 
 import copy
 import time
@@ -33,7 +35,7 @@ def synthetic_batch(config: Config, batch_size: int) -> dict[str, Any]:
         batch_size (int): B.
 
     Returns:
-        dict: ``inputs`` and ``data_samples``, as the data loader gives them.
+        dict: ``inputs`` and ``data_samples``, as returned by the data loader.
     """
     pipeline = config.train_dataloader.dataset.pipeline
     height, width = _crop_size(pipeline)
@@ -68,7 +70,7 @@ def synthetic_batch(config: Config, batch_size: int) -> dict[str, Any]:
 
 
 def _crop_size(pipeline: list[dict]) -> tuple[int, int]:
-    """(H,W) that the last cropping step of a pipeline gives."""
+    """(H,W) after the last cropping step of a pipeline."""
     found: tuple[int, int] | None = None
     for step in pipeline:
         if 'base' in step:
@@ -86,12 +88,12 @@ def _crop_size(pipeline: list[dict]) -> tuple[int, int]:
 def loader_cost(config: Config, items: int = 20) -> dict[str, float]:
     """CPU milliseconds of each transform for an item of the training data, and their ``total``.
 
-    CPU time of this process: other programs on the machine change it less than the time that
-    passes.
+    The CPU time of this process is measured, which other programs on the machine affect less than
+    the wall time.
 
     Args:
-        config (Config): Its training data must be there.
-        items (int): Items to average over, after two that are not counted.
+        config (Config): Config whose training data must exist.
+        items (int): Number of items to average over, after two warm-up items.
 
     Raises:
         FileNotFoundError: The data are missing.
@@ -108,8 +110,8 @@ def pipeline_cost(
 
     Args:
         steps (Sequence[Callable]): Transforms.
-        infos (Sequence[dict]): Information of each item, as a data set gives it.
-        warm_up (int): Items at the beginning that are not counted.
+        infos (Sequence[dict]): Information of each item, as a data set provides it.
+        warm_up (int): Number of items at the beginning that are not counted.
     """
     costs: dict[str, float] = {}
     for number, info in enumerate(infos):
@@ -126,16 +128,14 @@ def pipeline_cost(
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations per second of a large product of matrices: the peak that a step is measured
-    against.
-    """
+    """Operations per second of a large matrix product, the peak to which a step is compared."""
     side = MATMUL_SIDE.get(device.type, 1024)
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     return 2 * side**3 / median_time(lambda: a @ b, device, rounds=7)
 
 
 def median_time(call: Callable[[], Any], device: torch.device, rounds: int = 5) -> float:
-    """Median seconds of a call, everything that it started on the device included."""
+    """Median seconds of a call, including all work that it started on the device."""
     seconds = []
     for _ in range(rounds + 2):
         synchronize(device)
@@ -154,7 +154,7 @@ def synchronize(device: torch.device) -> None:
 
 @contextmanager
 def count_waits(device: torch.device) -> Iterator[list[str]]:
-    """Lines at which the host waits for a GPU, as PyTorch itself reports them; none on a CPU."""
+    """Source lines at which the host waits for a GPU, as reported by PyTorch; none on a CPU."""
     places: list[str] = []
     if device.type != 'cuda':
         yield places
@@ -202,21 +202,22 @@ def profile_step(
     """Cost of a training step.
 
     Args:
-        config (Config): Of the model.
-        model (BaseModel): On its device.
+        config (Config): Config of the model.
+        model (BaseModel): Model on its device.
         batch (dict): Collated training batch.
         precision (str): ``'fp32'``, ``'fp16'`` or ``'bf16'``.
-        rounds (int): Steps to take the median of.
+        rounds (int): Number of steps of which the median is taken.
 
     Returns:
-        dict: ``step_ms``; ``host_ms`` until everything is queued; ``waits`` of a step and
-        ``wait_places``; ``tflops`` (10^12 operations of products and convolutions in a step, from
+        dict: ``step_ms``; ``host_ms`` until everything is queued; ``waits``, the number of
+            synchronisations of a step, and ``wait_places``; ``tflops`` (10^12 operations of
+            products and convolutions in a step, from
         PyTorch's counter); ``peak_tflops`` (10^12 per second of a product of large matrices in the
         same precision); ``fraction`` of that peak; ``peak_mib`` (GPU only); ``losses``.
     """
     device = next(model.parameters()).device
     model.train()
-    if hasattr(model, 'update_schedule'):  # all losses on
+    if hasattr(model, 'update_schedule'):  # switch all losses on
         model.update_schedule(epoch=10**6, iteration=10**9)
     optimizer = optimizer_of(config, model, precision)
     losses: dict[str, Tensor] = {}

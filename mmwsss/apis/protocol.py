@@ -21,11 +21,11 @@ from .config import dataset_of_split
 
 
 def apply_protocol(config: Config, name: str) -> bool:
-    """Let a config test as a paper did: split, scales, flip, size, fusion, CRF and metric. What
-    makes the maps stays as the config says.
+    """Apply the test protocol of a paper to a config: split, scales, flip, size, fusion, CRF and
+    metric. The options that define the maps are kept.
 
-    The split is that of the protocol where the model has its number of classes; on other data the
-    rules alone apply, and the metrics say so.
+    The split of the protocol is used if the model has its number of classes; on other data only the
+    rules apply, and the metrics report this.
 
     Args:
         config (Config): Changed in place: ``test_dataloader``, ``test_evaluator``, ``test_cfg`` and
@@ -33,11 +33,12 @@ def apply_protocol(config: Config, name: str) -> bool:
         name (str): Key of :data:`mmwsss.evaluation.protocols.PROTOCOLS`.
 
     Returns:
-        bool: Whether the network is now inside a test-time augmentation model
+        bool: Whether the network is now wrapped in a test-time augmentation model
             (``config.model.module``).
 
     Raises:
-        ValueError: Unknown protocol, or one of another kind of model. The message names both.
+        ValueError: The protocol is unknown or belongs to another type of model. The message names
+            both.
     """
     protocol = find_protocol(name)
     kind = _class_of(config.model)
@@ -85,8 +86,8 @@ def apply_protocol(config: Config, name: str) -> bool:
 
 
 def _class_of(model: ConfigDict) -> type:
-    """Class of a model config; names inherited from MMSegmentation's configs have their scope
-    beside them.
+    """Class of a model config; names inherited from MMSegmentation's configs have their scope in a
+    separate entry.
     """
     name = (
         model.type
@@ -100,7 +101,7 @@ def _class_of(model: ConfigDict) -> type:
 
 
 def _num_classes(model: ConfigDict) -> int | None:
-    """With background."""
+    """Number of classes including background."""
     head = model.get('decode_head')
     if 'num_classes' in model:
         return model.num_classes + 1
@@ -115,8 +116,8 @@ def _options(config: Config) -> ConfigDict:
 
 
 def segment_alone(config: Config) -> None:
-    """Let a single-stage network predict label maps and nothing else, for which images need no
-    tags; others stay as they are.
+    """Let a single-stage network predict label maps only, for which images need no tags; other
+    networks are unchanged.
     """
     if issubclass(_class_of(config.model), SingleStage):
         _options(config).update(outputs=('seg',), tags='predicted')
@@ -139,8 +140,8 @@ def _map_in_one_stage(config: Config, protocol: Protocol) -> None:
 
 
 def _map_views(config: Config, protocol: Protocol) -> None:
-    """Scales and flip of a classifier; images are resized before masks are loaded, which stay at
-    the size of the photograph.
+    """Scales and flip of a classifier; images are resized before masks are loaded, so that masks
+    keep the size of the photo.
     """
     _options(config).tags = 'gt'
     if not protocol.scales:
@@ -161,7 +162,7 @@ def _map_views(config: Config, protocol: Protocol) -> None:
 
 
 def _resized(protocol: Protocol, scale: float) -> dict[str, Any]:
-    """Transform that brings an image to a scale of the protocol."""
+    """Transform that resizes an image to a scale of the protocol."""
     if protocol.size is not None:
         height, width = protocol.size
         size = (int(scale * width), int(scale * height))

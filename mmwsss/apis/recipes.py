@@ -1,8 +1,8 @@
-"""Published chains as functions: what a pipeline config names as its ``recipe``.
+"""Published multi-stage pipelines as functions, which a pipeline config selects as its ``recipe``.
 
 A recipe is registered in :data:`mmwsss.registry.RECIPES`, takes the data set and keyword options,
-and returns its stages, the stage that every result comes from, and what the report shows. Users
-register recipes of their own in a file that the config lists in ``custom_imports``.
+and returns its stages, the stage that provides every result, and the content of the report. Users
+register further recipes in a file that the config lists in ``custom_imports``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ class Recipe(NamedTuple):
 
     Attributes:
         stages: Entries of ``stages``, in order.
-        results: Prefix of metrics -> stage that they come from.
-        report: ``samples`` of the report, or empty.
+        results: Prefix of metrics -> stage that provides them.
+        report: ``samples`` of the report, or an empty dict.
     """
 
     stages: list[Stage]
@@ -65,29 +65,29 @@ def multi_stage(
         data: The data set.
         classifier: Config of the classifier.
         segmentor: Config of the segmentation network.
-        affinity: Config of the affinity network of ``method`` ``'psa'`` or ``'irn'``.
-        method: Refiner that makes the pseudo masks.
+        affinity: Config of the affinity network if ``method`` is ``'psa'`` or ``'irn'``.
+        method: Refiner that computes the pseudo masks.
         toy: Draw the toy shapes first.
         test_cams: Also test the maps on the test split of the classifier.
-        unrefined_labels: Labels of the affinity network come from maps that the patch affinity
-            does not refine (ACR*), the walk starts from refined ones.
-        seeds: Name of the stage that evaluates the maps of ``data.eval_split``; None: none.
+        unrefined_labels: Labels of the affinity network come from maps without refinement by the
+            patch affinity (ACR*), while the walk starts from refined maps.
+        seeds: Name of the stage that evaluates the maps of ``data.eval_split``; None: no
+            evaluation.
         thresholds: ``START:STOP:STEP`` of its sweep.
-        compare: Refiners whose masks are evaluated beside the chain, named by method.
+        compare: Further refiners whose masks are evaluated, named by method.
         par_rule: Label rule of ``'par'``.
         low_alpha: Exponent of the strong background of the affinity labels.
         high_alpha: Exponent of the weak background.
         background: Background score of the masks. Default: the best threshold of ``seeds``.
         uncertain: Half width of the band of background scores in which a pixel is ignored.
         then_crf: Dense CRF on the scores of the walk.
-        refiner_options: Any other options of the refiner ``method``, by the names of its
-            constructor.
-        label_sweep: Values of ``low_alpha`` and ``high_alpha``, of which a stage takes the best
-            ones by the masks of ``data.eval_split``; what is given above stays.
-        mask_sweep: The same of the options of the masks: ``background``, ``beta``, ``log2_steps``.
-        sweep_images: Both sweeps look at so many images; default: all.
-        initial: Weights that the affinity network starts from.
-        initial_segmentor: Let the segmentation network start from ``initial`` too.
+        refiner_options: Further options of the refiner ``method``, by the names in its constructor.
+        label_sweep: Values of ``low_alpha`` and ``high_alpha``, of which a stage selects the best
+            ones with the masks of ``data.eval_split``; values given above are kept.
+        mask_sweep: The same for the options of the masks: ``background``, ``beta``, ``log2_steps``.
+        sweep_images: Number of images for both sweeps; default: all.
+        initial: Initial weights of the affinity network.
+        initial_segmentor: Also initialise the segmentation network from ``initial``.
         affinity_options: Overrides of the config of the affinity network.
         protocol: Protocol of the segmentation test; else ``tta`` and ``crf`` apply.
         tta: Test-time augmentation of the segmentation network.
@@ -211,9 +211,9 @@ def single_stage(
         protocol: Protocol of the first test, which is the published one.
         tta: Add a second test with the test-time augmentation of the config.
         crf: Preset of the dense CRF of that second test.
-        best: Test the checkpoint that the validation chose, not the last one.
-        online: Test the online network too, whose number stands beside that of its moving average
-            (CoSA reports the better of both).
+        best: Test the checkpoint that the validation selected instead of the last one.
+        online: Also test the online network, in addition to its moving average (CoSA reports the
+            better of the two).
     """
     checkpoint = _trained(best)
     chain = [stages.make_toy_data(data)] if toy else []
@@ -249,17 +249,16 @@ def single_stage_masks(
     protocol: str | None = None,
     tta: bool = False,
 ) -> Recipe:
-    """CoSA-MS: the maps of a single-stage network, cut at a threshold, train a segmentation
-    network.
+    """CoSA-MS: a segmentation network is trained on the thresholded maps of a single-stage network.
 
     Args:
         data: The data set.
         network: Config of the single-stage method.
         segmentor: Config of the segmentation network.
-        threshold: Background score at which the maps are cut.
+        threshold: Background threshold of the maps.
         export: Maps of the ``'main'`` classifier, or of both (``'ensemble'``).
-        initial: Weights that the segmentation network starts from; None: those of its config.
-        best: Maps of the checkpoint that the validation chose, not of the last one.
+        initial: Initial weights of the segmentation network; None: those of its config.
+        best: Use the checkpoint that the validation selected instead of the last one.
         protocol: Protocol of the segmentation test; else ``tta`` applies.
         tta: Test-time augmentation of the segmentation network.
     """
@@ -295,19 +294,20 @@ def own_photos(
     threshold: float | str = 'suggested',
     train_list: str = '',
 ) -> Recipe:
-    """Photos and tags to masks and a network, without any ground truth: nothing is evaluated.
+    """Masks and a segmentation network from photos and tags, without ground truth and therefore
+    without evaluation.
 
     Args:
         data: The data set; every photo of its table is used.
         classifier: Config of the classifier.
         segmentor: Config of the segmentation network.
-        num_classes: Of the tags, without background.
+        num_classes: Number of tags, without background.
         batch_size: Total batch of the classifier.
-        epochs: Of the classifier.
-        iterations: Of the segmentation network.
+        epochs: Epochs of the classifier.
+        iterations: Iterations of the segmentation network.
         threshold: Background threshold of the maps; ``'suggested'``: that of
             ``tools/suggest_threshold.py``.
-        train_list: List of the photos to learn from, below the data set; empty: all.
+        train_list: List of the training photos, below the data set; empty: all.
     """
     photos = {'train_dataloader.dataset.ann_file': train_list} if train_list else {}
     tags = {'model.num_classes': num_classes}
@@ -362,7 +362,7 @@ def own_photos(
 
 
 def _length(epochs: int | str) -> dict[str, int | str]:
-    """Overrides of a training by epochs with one schedule."""
+    """Overrides of a training run by epochs with one schedule."""
     return {'train_cfg.max_epochs': epochs, 'param_scheduler.0.end': epochs}
 
 
@@ -372,7 +372,7 @@ def _trained(best: bool) -> str:
 
 
 def _online_test(network: str, checkpoint: str, data: StageData, protocol: str | None) -> Stage:
-    """Test of the network that learns, beside its moving average."""
+    """Test of the online network, in addition to its moving average."""
     return stages.test(
         'test_online',
         network,
@@ -412,7 +412,7 @@ def _segmentation(
 def _compared(
     method: str, data: StageData, threshold: float | str, par_rule: str | None
 ) -> list[Stage]:
-    """Masks by another refiner, which are only evaluated."""
+    """Masks of another refiner, which are only evaluated."""
     options = _background_options(method, threshold, par_rule)
     return [
         stages.refine_cams(method, data, '{cams}', method=method, split=data.eval_split, **options),
@@ -423,24 +423,26 @@ def _compared(
 def _background_options(
     method: str, threshold: float | str, par_rule: str | None
 ) -> dict[str, Any]:
-    """Options of a refiner for the background: PAR labels at two thresholds, here one."""
+    """Options of a refiner for the background; PAR has two thresholds, which are set to the same
+    value here.
+    """
     if method == 'par':
         return dict(rule=par_rule, low=threshold, high=threshold)
     return dict(background=threshold)
 
 
 def _best(sweep: str, values: Mapping[str, Any]) -> dict[str, str]:
-    """Best value of each option that a sweep compared."""
+    """Best value of each option of a sweep."""
     return {option: f'{{{sweep}:best/{option}}}' for option in values}
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options that the recipe fixes; a sweep does not choose them."""
+    """Options that the recipe fixes, which a sweep does not vary."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def _initial(weights: str | None) -> dict[str, str]:
-    """Overrides that let a backbone start from a file."""
+    """Overrides that initialise a backbone from a file."""
     if weights is None:
         return {}
     return {
@@ -452,8 +454,8 @@ def _initial(weights: str | None) -> dict[str, str]:
 def _report(
     data: StageData, *, cams: str | None, seg: str, masks: str | None = None
 ) -> dict[str, Any]:
-    """Pictures of the report: images with tags, ground truth, maps and predictions; beside them
-    training images with the maps and pseudo masks that the network learns from.
+    """Pictures of the report: images with tags, ground truth, maps and predictions; in addition,
+    training images with the maps and pseudo masks of the training.
     """
     common = dict(
         images=data.images,

@@ -1,4 +1,4 @@
-"""The config that a checkpoint of mmwsss records: read as data, never executed."""
+"""The config that is recorded in a checkpoint of mmwsss, read as data and never executed."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from mmwsss.utils.config_text import parse_config_text
 
 from .overrides import find_component
 
-# what inference reads of a config
+# entries of a config that inference reads
 NEEDED = ('model', 'test_dataloader', 'default_scope', 'classes', 'cam_threshold')
 WEIGHTS = ('.pth', '.pt', '.ckpt', '.safetensors')
 SCOPES = ('mmwsss', 'mmseg', 'mmpretrain', 'mmengine', 'mmcv')
@@ -25,23 +25,23 @@ COMPONENT = re.compile(rf'(?:(?:{"|".join(SCOPES)})\.)?\w+')
 
 
 def is_checkpoint(path: Any) -> bool:
-    """Whether a file or URL is one of weights and not a config, by its name."""
+    """Whether the name of a file or URL is one of weights and not of a config."""
     return isinstance(path, str | Path) and Path(path).suffix in WEIGHTS
 
 
 def recorded_config(checkpoint: str | Path) -> Config:
-    """Part of the config for inference that a checkpoint was trained with.
+    """The part of the training config of a checkpoint that inference needs.
 
-    The text is parsed and never run. It may name registered components alone: a name that MMEngine
-    would import from elsewhere, such as ``os.system``, is refused.
+    The text is parsed and never executed. It may only name registered components: a name that
+    MMEngine would import from elsewhere, such as ``os.system``, is rejected.
 
     Args:
         checkpoint (str | Path): File or URL.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a checkpoint, one without a config, or one whose config needs code of
-            another file. The message names it and what to do.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not a checkpoint, has no config, or has a config that needs code of
+            another file. The message names the file and the remedy.
     """
     content = _load(checkpoint)
     text = meta_of(content).get('cfg') if isinstance(content, Mapping) else None
@@ -74,13 +74,13 @@ def _load(checkpoint: str | Path) -> Any:
 
 
 def _example(content: Any) -> str:
-    """Name of a config that the weights may belong to."""
+    """Name of a config to which the weights may belong."""
     name = recognise(content) if isinstance(content, dict) else None
     return f'mmwsss::{FORMATS[name].config if name else "mctformer_plus_voc.py"}'
 
 
 def _check_components(values: Mapping[str, Any], checkpoint: str | Path) -> None:
-    """Refuse types that are not registered components."""
+    """Reject types that are not registered components."""
     found = {
         kind: find_component(kind, scope) if COMPONENT.fullmatch(kind) else None
         for kind, scope in _types(values, None)
@@ -109,7 +109,7 @@ def _types(node: Any, scope: str | None) -> Iterator[tuple[str, str | None]]:
 
 
 def _registries() -> Iterator[dict[str, Any]]:
-    """Tables of our registries and of those above them and beside them."""
+    """Tables of the registries of mmwsss, their parents and their siblings."""
     own = [entry for entry in vars(mmwsss.registry).values() if isinstance(entry, Registry)]
     pending = list({id(registry.root): registry.root for registry in own}.values())
     while pending:

@@ -1,4 +1,4 @@
-"""From a CAM file and its image to a pseudo mask, by any registered refiner."""
+"""Pseudo masks from CAM files and their images, by any registered refiner."""
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from .inferencer import init_model
 
 
 class Seeds(NamedTuple):
-    """What the mask of an image is made from.
+    """Input for the mask of an image.
 
     Attributes:
         img_id: Image id.
@@ -42,10 +42,10 @@ class MaskMaker:
 
     Attributes:
         out (Path): Folder of the masks.
-        refiner (Refiner): Makes the labels.
-        num_classes (int | None): C, to check class ids against.
+        refiner (Refiner): Refiner that computes the labels.
+        num_classes (int | None): C, for the check of class ids.
         raw_pixels (bool): Ignore the EXIF orientation of images, as the maps of VOC and COCO do.
-        device (str): Where maps and images are refined.
+        device (str): Device on which maps and images are refined.
         reading (Mapping): Further options of :func:`mmwsss.utils.io.read_image`.
     """
 
@@ -66,15 +66,17 @@ class MaskMaker:
             Image id.
 
         Raises:
-            ValueError: Damaged file, size of the maps other than the image's, class id out of
-                range. The message names the file.
+            ValueError: A file is damaged, the maps differ in size from the image, or a class id is
+                out of range. The message names the file.
         """
         seeds = self.read(job)
         (label,) = self.labels([seeds])
         return self.write(seeds.img_id, label)
 
     def read(self, job: tuple[str, Path, Path]) -> Seeds:
-        """Maps and pixels of one image, on the host; arguments and errors of a call."""
+        """Maps and pixels of one image, on the host; arguments and errors as in
+        :meth:`__call__`.
+        """
         img_id, cam_path, image_path = job
         cams, keys, image = read_cam_and_image(
             cam_path, image_path, self.num_classes, raw=self.raw_pixels, **self.reading
@@ -88,7 +90,7 @@ class MaskMaker:
         )
 
     def labels(self, seeds: Sequence[Seeds]) -> list[Tensor]:
-        """Label maps (H,W) uint8 of images, on the host; images of one size are refined
+        """Label maps (H,W) uint8 of images, on the host; images of the same size are refined
         together.
         """
         labels = self.refiner.for_images([item.img_id for item in seeds]).labels(
@@ -99,20 +101,20 @@ class MaskMaker:
         )
         labels = [label.to(torch.uint8) for label in labels]
         if len({(label.device, label.shape) for label in labels}) == 1:
-            return list(torch.stack(labels).cpu())  # the device is waited for once
+            return list(torch.stack(labels).cpu())  # one synchronisation for all images
         return [label.cpu() for label in labels]
 
     def write(self, img_id: str, label: Tensor) -> str:
-        """Write the mask of an image; returns its id."""
+        """Write the mask of an image and return its id."""
         write_mask(output_path(self.out, img_id, '.png'), label.numpy())
         return img_id
 
 
 def refiner_class(name: str) -> type[Refiner]:
-    """The refiner of a registered name.
+    """The refiner class with a registered name.
 
     Raises:
-        ValueError: No such refiner; the message lists those there are.
+        ValueError: The refiner is unknown. The message lists the known ones.
     """
     found = REFINERS.get(name)
     if found is None:
@@ -124,8 +126,8 @@ def refiner_class(name: str) -> type[Refiner]:
 
 
 def refiner_options(kind: type[Refiner]) -> dict[str, Any]:
-    """Options of a refiner and their defaults, without its network; where a constructor hands on
-    ``**options``, those of its parents too.
+    """Options of a refiner and their defaults, without its network; where a constructor passes on
+    ``**options``, those of its parents are included.
     """
     options: dict[str, Any] = {}
     for parent in kind.__mro__:
@@ -143,7 +145,7 @@ def refiner_options(kind: type[Refiner]) -> dict[str, Any]:
 
 def refiners_with(option: str) -> list[str]:
     """Names of the registered refiners that have an option."""
-    refiner_class('threshold')  # imports those of the package
+    refiner_class('threshold')  # imports the refiners of the package
     return sorted(
         name for name, kind in REFINERS.module_dict.items() if option in refiner_options(kind)
     )
@@ -156,20 +158,21 @@ def build_refiner(
     checkpoint: str | Path | None = None,
     device: str | torch.device = 'cpu',
 ) -> Refiner:
-    """Build a refiner, with its trained network where it uses one.
+    """Build a refiner, including its trained network if it uses one.
 
     Args:
         refiner: ``dict(type=<registered name>, ...)`` with the options of the refiner.
         config: Config of the network.
         checkpoint: Weights of the network.
-        device: Where the network runs.
+        device: Device of the network.
 
     Returns:
         The refiner, ready for :meth:`Refiner.refine`.
 
     Raises:
-        FileNotFoundError: No such config or checkpoint.
-        ValueError: Unknown refiner or option, or a network of another kind; the message names it.
+        FileNotFoundError: The config or the checkpoint does not exist.
+        ValueError: The refiner or an option is unknown, or the network has another type. The
+            message names it.
     """
     kind = refiner_class(refiner['type'])
     options = {name: value for name, value in refiner.items() if name != 'type'}

@@ -12,16 +12,16 @@ class Results(list):
     """List of :class:`CAMs` or of :class:`LabelMap`, one for each photo, in their order."""
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write the files of every photo, called like the photo; see their ``save``.
+        """Write the files of every photo under the name of the photo; see ``save`` of the elements.
 
         Args:
-            folder (str | Path): Created if needed.
+            folder (str | Path): Output folder, created if needed.
 
         Returns:
             list[Path]: The files.
 
         Raises:
-            ValueError: Two photos have one name; nothing is written.
+            ValueError: Two photos have the same name; nothing is written.
         """
         repeated = [name for name, count in Counter(self.names).items() if count > 1]
         if repeated:

@@ -1,4 +1,4 @@
-"""Building a runner the same way from every tool."""
+"""Construction of the runner for all tools."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -28,12 +28,12 @@ NEEDED_HOOKS = dict(
     update_teacher=TeacherEMAHook,
     update_thresholds=TeacherEMAHook,
 )
-TIMEOUT_S = 1800  # for a process that does not answer; env_cfg.dist_cfg.timeout
+TIMEOUT_S = 1800  # time limit for a process that does not respond; env_cfg.dist_cfg.timeout
 LOOPS = {'train': ('train_loop', 'val_loop'), 'test': ('test_loop',), None: ()}
 
 
 def image_loader(dataset: Dataset, num_workers: int = 0) -> DataLoader:
-    """Loader of every image of a data set, one after the other."""
+    """Loader of all images of a data set, one by one."""
     sampler = dict(type='DefaultSampler', shuffle=False, round_up=False)
     return Runner.build_dataloader(
         dict(batch_size=1, num_workers=num_workers, dataset=dataset, sampler=sampler)
@@ -41,22 +41,22 @@ def image_loader(dataset: Dataset, num_workers: int = 0) -> DataLoader:
 
 
 def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
-    """Build a runner and what it is going to run, so that a mistake in the config ends it before
-    anything is computed.
+    """Build a runner with the components that it is going to run, so that a mistake in the config
+    is found before anything is computed.
 
     Args:
-        config (Config): Config of :func:`load_config`.
+        config (Config): Config from :func:`load_config`.
         loop (str, optional): ``'train'``: data sets, loops and optimizer of training and
-            validation; ``'test'``: those of testing; None: the model alone.
+            validation; ``'test'``: those of testing; None: only the model.
 
     Returns:
         WSSSRunner
 
     Raises:
         FileNotFoundError: Data is missing.
-        ValueError: Unknown component or option, other number of classes than in the data, fewer
-            images than a batch, or crops that patches do not divide. The message names the
-            config.
+        ValueError: A component or option is unknown, the number of classes differs from the data,
+            there are fewer images than in a batch, or the crops are not divisible by the patch
+            size. The message names the config.
     """
     file = config.filename or 'config'
     if config.launcher == 'pytorch' and not is_distributed():
@@ -65,7 +65,7 @@ def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
                 '--launcher pytorch is for processes that torchrun starts: use '
                 'tools/dist_train.sh or tools/dist_test.sh'
             )
-        if get_device() == 'cpu':  # MMEngine would ask for a GPU
+        if get_device() == 'cpu':  # MMEngine requires a GPU
             seconds = config.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', TIMEOUT_S)
             distributed.init_process_group('gloo', timeout=timedelta(seconds=int(seconds)))
     with build_errors_named(config):
@@ -89,7 +89,7 @@ def build_runner(config: Config, loop: str | None = None) -> WSSSRunner:
 
 
 def _check_hooks(runner: WSSSRunner, file: str) -> None:
-    """A teacher that is never updated would show in the results alone."""
+    """Reject a teacher that is never updated, which would only be visible in the results."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     for method, kind in NEEDED_HOOKS.items():
         if hasattr(model, method) and not any(isinstance(hook, kind) for hook in runner.hooks):
@@ -108,7 +108,9 @@ def _check_batches(dataloader: Any, file: str) -> None:
 
 
 def _check_crops(model: Any, dataset: Any, file: str) -> None:
-    """What is left of a crop beside whole patches would be ignored in every step."""
+    """Reject crops whose sides are not multiples of the patch size, because the remainder would be
+    ignored in every step.
+    """
     model = model.module if is_model_wrapper(model) else model
     backbone = getattr(model, 'backbone', None)
     patch = getattr(backbone, 'patch_size', 1)
@@ -138,7 +140,9 @@ def _crop_sides(node: Any) -> Iterator[int]:
 
 
 def _check_classes(model: Any, dataset: Any, file: str) -> None:
-    """A wrong number of classes would show as an index error inside a loss, or not at all."""
+    """Reject a wrong number of classes, which would cause an index error inside a loss, or no error
+    at all.
+    """
     model = model.module if is_model_wrapper(model) else model
     classes = dataset.metainfo.get('classes')
     if classes is None or not hasattr(model, 'num_classes'):

@@ -1,4 +1,4 @@
-"""Masks of photos from tags alone, in two verbs and without a config."""
+"""High-level interface to masks from image tags: ``fit`` and ``predict``, without a config."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,10 +21,10 @@ NETWORK = 'segmentation'  # stage that trains the network
 
 
 class Segmenter:
-    """Learns from photos and their tags, then segments photos that have none.
+    """Trains on photos and their tags, then segments photos without tags.
 
-    ``fit`` runs the pipeline ``own_photos`` in ``work_dir`` (classifier, maps, masks, network);
-    called again it continues where it was stopped. ``predict`` uses the last network.
+    ``fit`` runs the pipeline ``own_photos`` in ``work_dir`` (classifier, maps, masks, network); a
+    further call continues an interrupted run. ``predict`` uses the last network.
 
     Example::
 
@@ -32,12 +32,12 @@ class Segmenter:
         segmenter.predict('new_pictures').save('masks')
 
     Args:
-        work_dir (str | Path): Folder of all that ``fit`` makes.
-        device (str): Where the network predicts; ``'auto'``: on the first accelerator, else on the
-            CPU.
-        max_side (int): Larger photos are made smaller for the networks; masks are scaled back.
-        config (str | Path, optional): Pipeline config with the recipe ``own_photos``; default: the
-            one for this machine, by whether the package of ImageNet weights is installed.
+        work_dir (str | Path): Folder of all files that ``fit`` creates.
+        device (str): Device of the predictions; ``'auto'``: the first accelerator, or the CPU if
+            there is none.
+        max_side (int): Larger photos are downscaled for the networks, and masks are scaled back.
+        config (str | Path, optional): Pipeline config with the recipe ``own_photos``; default:
+            depends on whether the package of ImageNet weights is installed.
         options: Values of that config, such as ``epochs``, ``iterations`` and ``threshold``.
     """
 
@@ -60,21 +60,21 @@ class Segmenter:
     def fit(
         self, folder: str | Path, tags: str | Path | Mapping[str, Iterable[str]] | None = None
     ) -> 'Segmenter':
-        """Learn from photos and tags.
+        """Train on photos and tags.
 
         Args:
             folder (str | Path): Photos.
             tags (str | Path | Mapping, optional): Table or annotations
                 (``docs/user_guides/own_data.md``), or tags by file name. None: the folder has a
-                folder of photos for each tag.
+                subfolder of photos for each tag.
 
         Returns:
             Segmenter: Itself.
 
         Raises:
             FileNotFoundError: Weights of the networks are missing.
-            ValueError: Photos and tags do not fit each other, or a stage failed. The message names
-                the file with all problems, or the log.
+            ValueError: Photos and tags do not match, or a stage failed. The message names the file
+                with all problems, or the log.
         """
         photos = self._prepare(Path(folder), tags)
         pipeline = self._pipeline(photos)
@@ -98,7 +98,7 @@ class Segmenter:
             LabelMap | Results: One mask, or a list of them.
 
         Raises:
-            ValueError: Nothing was learned yet.
+            ValueError: The network has not been trained yet.
         """
         return infer_masks(self._fitted(), photos, **options)
 
@@ -121,11 +121,11 @@ class Segmenter:
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = 'auto') -> 'Segmenter':
-        """A segmenter that was saved, or the network of any checkpoint of ours.
+        """Load a saved segmenter, or the network of any checkpoint of mmwsss.
 
         Args:
             path (str | Path): File of :meth:`save`.
-            device (str): Where the network predicts.
+            device (str): Device of the predictions.
         """
         segmenter = cls(device=device)
         segmenter.model = init_model(checkpoint=path, device=device)

@@ -1,4 +1,4 @@
-"""Everything that a config or a pipeline needs from outside: data folders and weights."""
+"""External requirements of a config or a pipeline: data folders and weights."""
 
 import argparse
 import copy
@@ -16,17 +16,17 @@ from .pipeline_config import CONFIG_TOOLS, RESERVED
 from .stages import Stage
 from .weights import Need, missing_weights, needed_weights, plain_weights
 
-CHECKPOINT_TOOLS = ('test.py', 'generate_cams.py')  # second argument
+CHECKPOINT_TOOLS = ('test.py', 'generate_cams.py')  # checkpoint is the second argument
 
 
 class Requirement(NamedTuple):
-    """One file or folder.
+    """Required file or folder.
 
     Attributes:
         kind: ``'data'`` or ``'weights'``.
         place: File, folder or URL.
-        there: Whether it is there.
-        source: Where it comes from.
+        there: Whether it exists.
+        source: Source from which it can be obtained.
     """
 
     kind: str
@@ -36,14 +36,14 @@ class Requirement(NamedTuple):
 
 
 def check_setup(path: str | Path, options: dict[str, Any] | None = None) -> list[Requirement]:
-    """Files that a config or a pipeline will read, and whether each is there.
+    """Files that a config or a pipeline will read, and whether they exist.
 
     Args:
         path: Config of a training or of a pipeline.
         options: ``{'a.b': value}`` overrides.
 
     Raises:
-        FileNotFoundError: No such config.
+        FileNotFoundError: The config does not exist.
         ValueError: The config is not valid, or frozen layers have no weights.
     """
     config = read_config(path)
@@ -68,15 +68,15 @@ def check_setup(path: str | Path, options: dict[str, Any] | None = None) -> list
 
 
 def stage_configs(pipeline: Pipeline, *, check: bool = True) -> Iterator[tuple[Stage, Config]]:
-    """Stages that read a config, with that config as their overrides make it.
+    """Stages that read a config, with that config after their overrides.
 
     Args:
-        pipeline: Its placeholders of stages stay as they are.
-        check: Whether overrides are checked, for which all components are imported.
+        pipeline: Pipeline; its placeholders of stages are kept.
+        check: Whether overrides are checked, which imports all components.
 
     Raises:
         FileNotFoundError: A config does not exist.
-        ValueError: A config is not valid, or an override of a stage changes nothing.
+        ValueError: A config is not valid, or an override of a stage has no effect.
     """
     read: dict[str, Config] = {}
     for stage in pipeline.stages:
@@ -84,11 +84,11 @@ def stage_configs(pipeline: Pipeline, *, check: bool = True) -> Iterator[tuple[S
             continue
         path = stage['args'][0]
         if path.startswith('-'):
-            continue  # the refiner of a stage without a config of its own
+            continue  # the refiner of a stage without a config
         for name in RESERVED:
             path = path.replace(f'{{{name}}}', str(getattr(pipeline, name)))
         if '{' in path:
-            continue  # a stage makes it
+            continue  # a stage creates it
         if path not in read:
             read[path] = read_config(path)
         options = _cfg_options(stage['args'])
@@ -101,17 +101,17 @@ def stage_configs(pipeline: Pipeline, *, check: bool = True) -> Iterator[tuple[S
 
 
 def pipeline_weights(pipeline: Pipeline, *, check: bool = True) -> list[Need]:
-    """Weights that the stages of a pipeline read and none of them makes.
+    """Weights that the stages of a pipeline read and that no stage creates.
 
-    Stages that are done need none.
+    Finished stages need none.
 
     Args:
         pipeline: The pipeline.
-        check: False looks at what the configs name as they are, in an instant; True also at short
-            names, frozen layers and whether overrides have an effect.
+        check: False only checks the names in the configs, which is immediate; True also checks
+            short names, frozen layers and the effect of overrides.
 
     Raises:
-        ValueError: Frozen layers have no weights; names the stage.
+        ValueError: Frozen layers have no weights. The message names the stage.
     """
     needs = []
     weights_of = needed_weights if check else plain_weights
@@ -143,7 +143,7 @@ def _cfg_options(words: list[str]) -> dict[str, Any]:
 
 
 def _data_files(config: Config) -> Iterator[tuple[str, str]]:
-    """Lists and folders of the data sets of a config, with where they come from."""
+    """Lists and folders of the data sets of a config, with their sources."""
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         dataset = (config.get(name) or {}).get('dataset') or {}
         root = dataset.get('data_root')

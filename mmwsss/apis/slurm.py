@@ -1,4 +1,6 @@
-"""Stages of a pipeline as steps or as jobs of Slurm, each with the resources that it uses."""
+"""Execution of the stages of a pipeline as steps or jobs of Slurm, each with the resources that it
+uses.
+"""
 
 import shlex
 import shutil
@@ -18,9 +20,10 @@ class Slurm(NamedTuple):
     """Options of ``srun``.
 
     Attributes:
-        gpus_per_node: GPUs of a machine; more processes than these spread over several.
-        cpus_per_gpu: Cores beside each GPU, for the processes that load data.
-        cpus: Cores of a stage without GPU, such as a dense CRF.
+        gpus_per_node: Number of GPUs per machine; more processes are distributed over several
+            machines.
+        cpus_per_gpu: Cores per GPU, for the processes that load data.
+        cpus: Cores of a stage without a GPU, such as a dense CRF.
         extra: Further options of every stage, such as a partition.
     """
 
@@ -33,8 +36,8 @@ class Slurm(NamedTuple):
         """Beginning of the command of a stage.
 
         Args:
-            stage: ``tool`` and ``args``, and optionally ``slurm``, options of this stage alone.
-            processes: Of the stage.
+            stage: ``tool`` and ``args``, and optionally ``slurm``, options of this stage only.
+            processes: Number of processes of the stage.
             job: Name of the pipeline.
         """
         return ['srun', '--kill-on-bad-exit=1', *self.options(stage, processes, job)]
@@ -55,7 +58,8 @@ class Slurm(NamedTuple):
 
 
 def uses_gpu(stage: Stage) -> bool:
-    """Whether a stage runs a network: training, testing, maps, and walks along its affinities.
+    """Whether a stage runs a network: training, testing, maps, and random walks with its
+    affinities.
 
     Args:
         stage: ``tool`` and ``args``.
@@ -64,10 +68,10 @@ def uses_gpu(stage: Stage) -> bool:
 
 
 def check_slurm() -> None:
-    """Refuse to start where Slurm is missing.
+    """Check that Slurm is available.
 
     Raises:
-        ValueError: There is no ``srun``.
+        ValueError: ``srun`` is missing.
     """
     if shutil.which('srun') is None:
         raise ValueError(
@@ -81,15 +85,15 @@ def submit_chain(
     folder: Path,
     report: Callable[[str], None],
 ) -> None:
-    """Submit jobs of which each waits for the one before.
+    """Submit jobs, each of which waits for the previous one.
 
     Args:
         jobs: Name, options of ``sbatch`` and command of each.
-        folder: Of the scripts and the output of the jobs.
-        report: Takes lines of progress.
+        folder: Folder of the scripts and the output of the jobs.
+        report: Function that receives lines of progress.
 
     Raises:
-        ValueError: There is no ``sbatch``, or it refuses; the scripts are written before.
+        ValueError: ``sbatch`` is missing or fails. The scripts have been written by then.
     """
     folder = folder.resolve()
     for name, options, command in jobs:
@@ -100,12 +104,12 @@ def submit_chain(
     for name, _, _ in jobs:
         job = sbatch([*before, str(folder / f'{name}.sh')], folder)
         report(f'{name}: job {job}')
-        # one that will never start leaves the queue
+        # a job that can never start leaves the queue
         before = [f'--dependency=afterok:{job}', '--kill-on-invalid-dep=yes']
 
 
 def joined(options: Sequence[str]) -> list[str]:
-    """Options with their values, one per line: ``-p gpu`` is one of two words."""
+    """Options with their values, one per line: ``-p gpu`` is one option of two words."""
     lines: list[str] = []
     for option in options:
         if option.startswith('-') or not lines:
@@ -127,13 +131,13 @@ def sbatch(arguments: Sequence[str], folder: Path) -> str:
 
     Args:
         arguments: Options and script.
-        folder: Of the scripts, for the message.
+        folder: Folder of the scripts, for the message.
 
     Returns:
         Number of the job.
 
     Raises:
-        ValueError: There is no ``sbatch``, or it refuses.
+        ValueError: ``sbatch`` is missing or fails.
     """
     if shutil.which('sbatch') is None:
         raise ValueError(

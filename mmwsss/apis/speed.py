@@ -1,6 +1,6 @@
-"""Switches that trade nothing but rounding for speed on a GPU.
+"""Switches that increase the speed on a GPU and only change rounding.
 
-PyTorch is imported where it is used: the tools add these options before they import anything else.
+PyTorch is imported where it is used, because the tools add these options before other imports.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
 
 def set_speed(config: Config, args: argparse.Namespace) -> None:
     """Store the switches of :func:`add_speed_arguments` in ``config.speed``, where
-    :func:`build_runner` finds them; what the config says itself stays on.
+    :func:`build_runner` finds them; switches that the config sets stay on.
     """
     given = {name: True for name in SWITCHES if getattr(args, name)}
     if given:
@@ -58,7 +58,7 @@ def set_amp(config: Config, name: str) -> None:
         name (str): ``'fp16'``, with a gradient scaler, or ``'bf16'``, which needs none.
 
     Raises:
-        ValueError: There is no GPU, or one without bfloat16.
+        ValueError: There is no GPU, or the GPU does not support bfloat16.
     """
     import torch
     from mmengine.device import get_device
@@ -80,12 +80,12 @@ def prepare_network(model: nn.Module, options: dict | None) -> nn.Module:
     """Apply ``config.speed`` to a model on its device.
 
     Args:
-        model (nn.Module): Changed in place; names and values of its weights stay.
+        model (nn.Module): Model, changed in place; names and values of its weights are kept.
         options (dict, optional): ``tf32``, ``channels_last``, ``compile``, ``cuda_graphs`` (bool
             each).
 
     Raises:
-        ValueError: Unknown option.
+        ValueError: The option is unknown.
     """
     import torch
 
@@ -101,13 +101,13 @@ def prepare_network(model: nn.Module, options: dict | None) -> nn.Module:
     if graphs or options.get('compile'):
         for backbone in backbones(model):
             backbone.compile(mode='reduce-overhead' if graphs else None)
-    if graphs:  # what a graph has written may be overwritten from the next batch on
+    if graphs:  # outputs of a graph may be overwritten from the next batch on
         model.register_forward_pre_hook(lambda *_: torch.compiler.cudagraph_mark_step_begin())
     return model
 
 
 def backbones(model: nn.Module) -> list[nn.Module]:
-    """Every backbone inside a model, those of averaged networks too."""
+    """All backbones inside a model, including those of averaged networks."""
     from torch import nn
 
     found: list[nn.Module] = []

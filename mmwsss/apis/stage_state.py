@@ -1,4 +1,6 @@
-"""Settings, inputs and outputs of a finished stage: notes that outlive a move of the folder."""
+"""Records of the settings, inputs and outputs of finished stages, which stay valid when the folder
+is moved.
+"""
 
 import secrets
 import shutil
@@ -22,8 +24,8 @@ class StageNotes:
     """Reads and writes ``<work_dir>/<stage>/stage.json``, and removes folders of stages.
 
     Args:
-        work_dir (Path): Of the pipeline.
-        configs (Path): Folder of the configs; the checkout is the folder above.
+        work_dir (Path): Work directory of the pipeline.
+        configs (Path): Folder of the configs; the checkout is its parent.
     """
 
     def __init__(self, work_dir: Path, configs: Path) -> None:
@@ -36,16 +38,16 @@ class StageNotes:
         processes: int,
         expand: Callable[[str], str],
     ) -> Settings:
-        """Everything that the results of a stage depend on.
+        """Everything on which the results of a stage depend.
 
-        Paths inside the work directory and the checkout are written relative to them, and files
-        and folders that a stage reads count by their content, so that neither a move nor a copy
-        makes a finished stage another one.
+        Paths inside the work directory and the checkout are written relative to them, and files and
+        folders that a stage reads are identified by their content, so that a finished stage stays
+        valid after a move or a copy.
 
         Args:
             stage (Mapping): ``name``, ``tool`` and ``args``; all earlier stages have run.
-            processes (int): Of the stage.
-            expand (Callable): Replaces placeholders.
+            processes (int): Number of processes of the stage.
+            expand (Callable): Function that replaces placeholders.
         """
         own = (self.work_dir / stage['name']).resolve()
         configs, numbers, inputs = {}, {}, {}
@@ -75,19 +77,23 @@ class StageNotes:
         return text
 
     def _is_input(self, path: Path, own: Path) -> bool:
-        """Neither what the stage itself writes nor a folder that contains it."""
+        """Whether a path is an input: neither an output of the stage nor a folder that contains
+        one.
+        """
         path = path.resolve()
         return not (path == own or own in path.parents or path in own.parents)
 
     def _digest(self, path: Path) -> str:
-        """Of each file or folder once until :meth:`forget`."""
+        """Cached fingerprint of each file or folder until :meth:`forget`."""
         path = path.resolve()
         if path not in self._digests:
             self._digests[path] = fingerprint(path)
         return self._digests[path]
 
     def forget(self, *, everything: bool = False) -> None:
-        """Look again at what a stage may have written: in the work directory, or anywhere."""
+        """Drop cached fingerprints of files that a stage may have written, in the work directory or
+        anywhere.
+        """
         root = self.work_dir.resolve()
         self._digests = {
             path: digest
@@ -112,7 +118,7 @@ class StageNotes:
         return state
 
     def write(self, name: str, status: str, settings: Settings, seconds: float) -> None:
-        """Note down the state of a stage; of a finished one also what it made."""
+        """Record the state of a stage, including its outputs if it has finished."""
         folder = self.work_dir / name
         state = dict(status=status, settings=settings, seconds=seconds)
         if status == 'done':
@@ -121,11 +127,11 @@ class StageNotes:
         write_json(folder / 'stage.json', state)
 
     def outputs_are_whole(self, name: str, state: Mapping[str, Any]) -> bool:
-        """Whether a finished stage still holds what it made."""
+        """Whether a finished stage still has all of its outputs."""
         return state.get('outputs') == self._digest(self.work_dir / name)
 
     def own(self, name: str) -> None:
-        """Note down that the pipeline made the folder of a stage."""
+        """Record that the pipeline created the folder of a stage."""
         owned = self._owned()
         if name not in owned:
             write_json(self.work_dir / OWNER_FILE, dict(stages=[*owned, name]))
@@ -137,10 +143,11 @@ class StageNotes:
         return [name for name in stages if isinstance(name, str)]
 
     def remove(self, name: str) -> None:
-        """Remove the folder of a stage; a kill on the way leaves it whole, or out of the way.
+        """Remove the folder of a stage; if the process is killed meanwhile, the folder is either
+        complete or renamed.
 
         Raises:
-            ValueError: It holds files that do not come from a pipeline.
+            ValueError: The folder holds files that do not come from a pipeline.
         """
         folder = self.work_dir / name
         if not folder.exists():
@@ -156,13 +163,13 @@ class StageNotes:
         self.finish_removals()
 
     def finish_removals(self) -> None:
-        """Remove what an interrupted removal has left."""
+        """Remove the remains of an interrupted removal."""
         for path in self.work_dir.glob(f'{REMOVED}*'):
             shutil.rmtree(path)
 
 
 def changed_parts(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Names of what differs between two settings, as a user knows it."""
+    """Names of the differences between two settings, in terms of the user."""
     names = dict(
         tool='tool',
         args='arguments',
@@ -177,7 +184,7 @@ def changed_parts(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 def needed_of(
     name: str, stages: Sequence[Mapping[str, Any]], results: Mapping[str, str]
 ) -> set[str]:
-    """Placeholders that later stages ask of a stage; ``metrics`` if the results come from it."""
+    """Placeholders of a stage that later stages use; ``metrics`` if results come from it."""
     found = {'metrics'} if name in results.values() else set()
     if name in RESERVED:
         return found
@@ -191,5 +198,5 @@ def needed_of(
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # too long for a name, or no name at all
+    except (OSError, ValueError):  # too long for a file name, or not a file name
         return False

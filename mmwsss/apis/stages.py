@@ -14,15 +14,16 @@ Stage = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class StageData:
-    """The data set of a pipeline, as its stages address it.
+    """The data set of a pipeline.
 
     Attributes:
         root: Folder with ``JPEGImages``, ``ImageSets/Segmentation`` and the masks.
         masks: Folder of the ground-truth masks below ``root``.
         split: List whose images get maps and pseudo masks.
         eval_split: List whose images are evaluated against ``masks``.
-        sample_split: List that the report takes its pictures from; None: no pictures.
-        class_file: Whether ``root`` holds a ``classes.txt``; else the classes are those of VOC.
+        sample_split: List of the images in the report; None: no pictures.
+        class_file: Whether ``root`` holds a ``classes.txt``; otherwise the classes are those of
+            VOC.
         raw_pixels: Whether masks follow the stored pixels of photos, not their EXIF orientation.
     """
 
@@ -55,7 +56,7 @@ class StageData:
 
 
 def make_toy_data(data: StageData, *, name: str = 'data') -> Stage:
-    """Draw the toy shapes; the tool itself finds out that they are there."""
+    """Draw the toy shapes; the tool skips them if they exist."""
     return _stage(name, 'dataset_converters/toy_shapes.py', out=data.root, always=True)
 
 
@@ -67,7 +68,7 @@ def train(
     Args:
         name: Name of the stage.
         config: Name of a config in ``configs/`` without ``.py``, or its path.
-        data: Moves every data set of the config.
+        data: Data set that replaces the root of every data set of the config.
         options: Overrides of the config.
     """
     return _stage(
@@ -97,8 +98,8 @@ def test(
         name: Name of the stage.
         config: Name of a config in ``configs/`` without ``.py``, or its path.
         checkpoint: Weights, such as ``{training.checkpoint}``.
-        data: Moves every data set of the config.
-        out: Folder below that of the stage for the predictions.
+        data: Data set that replaces the root of every data set of the config.
+        out: Folder for the predictions, below the folder of the stage.
         protocol: Published protocol, which sets scales, flip and CRF.
         tta: Test-time augmentation of the config.
         crf: Preset of the dense CRF on the segmentation scores.
@@ -129,16 +130,16 @@ def generate_cams(
     masks: float | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Stage:
-    """Write class activation maps, or masks cut from them.
+    """Write class activation maps, or masks from thresholded maps.
 
     Args:
         name: Name of the stage.
         config: Name of a config in ``configs/`` without ``.py``, or its path.
         checkpoint: Weights, such as ``{classifier.checkpoint}``.
-        data: Moves every data set of the config.
+        data: Data set that replaces the root of every data set of the config.
         split: Default: ``data.split``.
-        refine: Refine the maps by the patch affinity; None: as the config says.
-        masks: Write masks cut at this background threshold instead of maps.
+        refine: Refine the maps by the patch affinity; None: as in the config.
+        masks: Write masks at this background threshold instead of maps.
         options: Overrides of the config.
     """
     return _stage(
@@ -168,9 +169,9 @@ def evaluate(
 
     Args:
         name: Name of the stage.
-        data: Its ``eval_split`` is evaluated.
+        data: Data set whose ``eval_split`` is evaluated.
         cams: Folder of CAM files.
-        masks: Folder of masks, in place of ``cams``.
+        masks: Folder of masks, instead of ``cams``.
         thresholds: ``START:STOP:STEP`` of the sweep.
     """
     return _stage(
@@ -195,11 +196,11 @@ def make_affinity_labels(
     low_alpha: float | str | None = None,
     high_alpha: float | str | None = None,
 ) -> Stage:
-    """Make what an affinity network is trained on.
+    """Compute the training labels of an affinity network.
 
     Args:
         name: Name of the stage.
-        data: Its images are read.
+        data: Data set whose images are read.
         cams: Folder of CAM files.
         method: ``'psa'`` or ``'irn'``.
         low_alpha: PSA: exponent of the strong background.
@@ -243,23 +244,23 @@ def refine_cams(
 
     Args:
         name: Name of the stage.
-        data: Its images are read.
+        data: Data set whose images are read.
         cams: Folder of CAM files.
         method: Registered name of the refiner, such as ``'psa'``, ``'irn'``, ``'crf'``, ``'par'``
-            or that of one of your own.
-        split: Only these images; default: every CAM file.
+            or that of a user-defined refiner.
+        split: Only the images of this list; default: all CAM files.
         background: Score of the background.
         uncertain: Half width of the band of background scores in which a pixel is ignored.
         rule: Label rule of PAR.
-        low: PAR: background below it is certain.
-        high: PAR: labels above it are certain.
+        low: PAR: pixels below it are background.
+        high: PAR: pixels above it get a class.
         config: Config of the affinity network, by name or path.
         checkpoint: Weights of the affinity network.
         then_crf: Dense CRF on the scores of the walk.
         beta: Exponent of the affinities.
         log2_steps: The walk has 2^log2_steps steps.
-        preset: Of the dense CRF.
-        options: Any other options of the refiner, by the names of its constructor.
+        preset: Preset of the dense CRF.
+        options: Further options of the refiner, by the names in its constructor.
     """
     return _stage(
         name,
@@ -297,16 +298,16 @@ def sweep_refinement(
     config: str | None = None,
     checkpoint: str | None = None,
 ) -> Stage:
-    """Choose settings of a refiner on images with masks; later stages read
+    """Select settings of a refiner on images with masks; later stages read
     ``{<name>:best/<option>}``.
 
     Args:
         name: Name of the stage.
-        data: Its ``eval_split`` is looked at.
+        data: Data set whose ``eval_split`` is used.
         cams: Folder of CAM files.
         method: ``'threshold'``, ``'crf'``, ``'psa'``, ``'irn'``, or ``'labels'`` of PSA.
         values: Values of each option, as :func:`mmwsss.apis.mask_sweep.parse_values` reads them.
-        num: Only so many images.
+        num: Number of images; default: all.
         config: Config of the affinity network, by name or path.
         checkpoint: Weights of the affinity network.
     """
@@ -329,11 +330,11 @@ def sweep_refinement(
 
 
 def suggest_threshold(name: str, data: StageData, cams: str) -> Stage:
-    """Choose a background threshold of maps without ground truth.
+    """Select a background threshold of maps without ground truth.
 
     Args:
         name: Name of the stage.
-        data: Its images are read.
+        data: Data set whose images are read.
         cams: Folder of CAM files.
     """
     return _stage(
@@ -346,14 +347,14 @@ def suggest_threshold(name: str, data: StageData, cams: str) -> Stage:
 
 
 def audit_tags(name: str, data: StageData, *, cams: str, masks: str, predictions: str) -> Stage:
-    """Look for confounded, wrong and missing tags, and for photos to draw next.
+    """Search for confounded, wrong and missing tags, and for photos to annotate next.
 
     Args:
         name: Name of the stage.
-        data: Its photos and tags.
+        data: Data set with the photos and tags.
         cams: Folder of CAM files.
         masks: Folder of the pseudo masks.
-        predictions: Folder of the masks that a network predicts.
+        predictions: Folder of the predicted masks of a network.
     """
     return _stage(
         name,
@@ -374,7 +375,7 @@ def _stage(
     cfg_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Stage:
-    """Entry of ``stages``: an option that is None or False is left out, True is a flag."""
+    """Entry of ``stages``: options that are None or False are left out, True becomes a flag."""
     args = list(positional)
     for option, value in options.items():
         if value is None or value is False:
@@ -394,7 +395,7 @@ def override_words(options: Mapping[str, Any], prefix: str = '') -> list[str]:
 
     Args:
         options: ``{'a.b': value}`` or ``{'a': {'b': value}}``.
-        prefix: Put before every key.
+        prefix: Prefix of every key.
 
     Returns:
         ``['a.b=value', ...]``.
@@ -409,7 +410,7 @@ def override_words(options: Mapping[str, Any], prefix: str = '') -> list[str]:
 
 
 def _word(value: Any) -> str:
-    """A value of an override; lists without blanks, which would end it."""
+    """Text of an override value; lists are written without blanks, which would end the value."""
     if isinstance(value, (list, tuple)):
         ends = '[]' if isinstance(value, list) else '()'
         return f'{ends[0]}{",".join(map(_word, value))}{ends[1]}'
@@ -417,10 +418,10 @@ def _word(value: Any) -> str:
 
 
 def _config(name: str) -> str:
-    """Path of a config that is given by its name below ``configs/``."""
+    """Path of a config given by its name below ``configs/``."""
     return name if name.endswith('.py') else f'{{configs}}/{name}.py'
 
 
 def _options(data: StageData, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Overrides of a config, with the root of the data before them."""
+    """Overrides of a config, preceded by the root of the data."""
     return {'data_root': data.root, **(options or {})}

@@ -1,4 +1,4 @@
-"""The audit of tags in words and pictures, from the files of a data set and of its results."""
+"""Text and pictures for the audit of tags, from the files of a data set and of its results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
@@ -20,8 +20,8 @@ from mmwsss.utils.image_io import shrink
 from mmwsss.utils.io import read_cam, read_mask, read_rgb
 from mmwsss.visualization.overlay import draw_picture_grid, overlay_mask
 
-MAP_SIDE = 64  # pixels at which maps are compared
-PICTURE = 200  # pixels of a photo in a sheet
+MAP_SIDE = 64  # side in pixels at which maps are compared
+PICTURE = 200  # side in pixels of a photo in a sheet
 WORDS = dict(
     suspicious='Tags that their photos probably do not show, the most certain first. Look, and '
     'correct the table where it is wrong; an unusual view of the right thing is worth keeping.',
@@ -61,7 +61,8 @@ def map_overlaps(
 def disagreements(
     masks: str | Path, predictions: str | Path, ids: Sequence[str]
 ) -> list[tuple[int, float]]:
-    """Row and :func:`~mmwsss.preparation.tag_audit.disagreement` of each photo, the largest first.
+    """Row and :func:`~mmwsss.preparation.tag_audit.disagreement` of each photo, in descending
+    order.
 
     Args:
         masks: Folder of pseudo masks.
@@ -113,10 +114,10 @@ def contact_sheet(
     files: Mapping[str, str | Path],
     masks: Mapping[str, str | Path] | None = None,
 ) -> NDArray[np.uint8]:
-    """Picture (H,W,3) with a row per photo: the photo, and its masks.
+    """Picture (H,W,3) with a row per photo that shows the photo and its masks.
 
     Args:
-        rows: With ``photo`` and, optionally, ``tag``.
+        rows: Rows with ``photo`` and, optionally, ``tag``.
         files: File of each photo.
         masks: Title -> folder of masks.
     """
@@ -134,10 +135,10 @@ def contact_sheet(
 
 
 def finding_sentences(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str, list[str]]]:
-    """Key, heading, explanation and one sentence per entry of everything that an audit found.
+    """Key, heading, explanation and one sentence per entry for all findings of an audit.
 
     Args:
-        content: Of ``audit.json``.
+        content: Content of ``audit.json``.
     """
     texts = dict(
         suspicious=lambda row: _suspect_sentence(row, 'is tagged'),

@@ -1,12 +1,13 @@
-"""Whether a loss has anything to do, and does it: numbers that tell a fault from a weak effect.
+"""Measurement of the effect of loss terms, which distinguishes a defect from a weak effect.
 
 Three questions about a trained network, answered on images with masks.
 
 - Contrast between tokens (MCC Eq. 12, ToCo): how similar are tokens of one label, and of two?
 - Consistency of attention (ACR Eq. 1-2): how far is the attention of the mirrored image from the
-  mirrored attention, relative to how far attention is from uniform? Near 0 without the terms there
-  is no room for them.
-- Masked views (MCC Eq. 8): what share of them counts as negative? At 0 or 1 the contrast is idle.
+  mirrored attention, relative to how far attention is from uniform? If it is near 0 without the
+  terms, they have no room for improvement.
+- Masked views (MCC Eq. 8): what fraction of them counts as negative? At 0 or 1 the contrast has no
+  effect.
 """
 
 from typing import Any
@@ -25,13 +26,13 @@ IGNORE = 255
 
 
 class TermEffects:
-    """Sums over images; see the module.
+    """Accumulates the measurements over images; see the module docstring.
 
     Args:
         model: A classifier on a vision transformer, in evaluation mode.
 
     Raises:
-        ValueError: Not such a model.
+        ValueError: The model has another type.
     """
 
     def __init__(self, model: BaseModel) -> None:
@@ -52,8 +53,8 @@ class TermEffects:
         """Count one image.
 
         Args:
-            data: As the data loader collates one image, with ``gt_sem_seg`` and ``gt_tags``; its
-                first view is looked at.
+            data: Collated batch of one image with ``gt_sem_seg`` and ``gt_tags``, of which the
+                first view is used.
         """
         data = self.model.data_preprocessor(data, False)
         view, sample = data['inputs'][0], data['data_samples'][0]
@@ -94,7 +95,7 @@ class TermEffects:
         return sum(ratios) / len(ratios)
 
     def _similarities(self, patch_map: Tensor, labels: Tensor) -> None:
-        """Absolute cosine of pairs of tokens."""
+        """Absolute cosine similarity of pairs of tokens."""
         tokens = F.normalize(patch_map.float().flatten(1), dim=0)
         similarity, labels = (tokens.T @ tokens).abs(), labels.flatten()
         known = labels != IGNORE
@@ -106,7 +107,7 @@ class TermEffects:
                 self._note(f'cosine/{name}', float(similarity[chosen].mean()))
 
     def _masked_views(self, view: Tensor, sample: Any) -> None:
-        """Share of masked views that are negative; the image is its own local view."""
+        """Fraction of masked views that are negative; the image itself serves as the local view."""
         model = self.model
         if not hasattr(model, 'mask_ratio'):
             return
@@ -127,11 +128,11 @@ class TermEffects:
 
         Returns:
             ``cosine/one_label``, ``cosine/two_labels`` and their difference ``cosine/gap``;
-            ``consistency/activation`` and ``consistency/affinity``; of MCC
-            ``masked_views/negative``, a share.
+            ``consistency/activation`` and ``consistency/affinity``; for MCC also
+                ``masked_views/negative``, a fraction.
 
         Raises:
-            ValueError: No image was added.
+            ValueError: No image has been added.
         """
         if not self.values:
             raise ValueError('no image has been added')

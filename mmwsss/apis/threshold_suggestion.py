@@ -13,20 +13,20 @@ from mmwsss.utils.image_io import read_image, shrink
 from mmwsss.utils.io import read_cam
 
 RULES = ('contrast', 'mixture', 'area')
-SIDE = 320  # pixels at which the photos are compared
-KEPT = 0.95  # share of the tags that keep an area at the lowest threshold and should do so here
+SIDE = 320  # side in pixels at which the photos are compared
+KEPT = 0.95  # fraction of the tags with an area at the lowest threshold that should keep one
 
 
 class Suggestion(NamedTuple):
-    """A threshold and what it makes.
+    """A threshold and its effect.
 
     Attributes:
-        threshold: Of the background.
-        rule: How it was chosen.
-        estimates: Threshold of every rule that gives one.
+        threshold: Background threshold.
+        rule: Rule that selected it.
+        estimates: Threshold of every rule that yields one.
         area: Mean share of a photo that becomes foreground.
         kept: Share of the tags that keep an area.
-        curves: Everything by threshold.
+        curves: Statistics by threshold.
     """
 
     threshold: float
@@ -41,7 +41,7 @@ def survey_maps(entries: Iterable[tuple[str, str]], *, raw_pixels: bool = False)
     """Read maps and photos.
 
     Args:
-        entries: CAM file and photo; those without maps are left out.
+        entries: Pairs of CAM file and photo; those without maps are left out.
         raw_pixels: Ignore the EXIF orientation of photos.
     """
     survey = ThresholdSurvey()
@@ -62,20 +62,20 @@ def survey_maps(entries: Iterable[tuple[str, str]], *, raw_pixels: bool = False)
 
 
 def suggest(survey: ThresholdSurvey, *, rule: str = 'contrast', area: float | None = None) -> Any:
-    """Choose a threshold.
+    """Select a threshold.
 
     Args:
-        survey: Of :func:`survey_maps`.
+        survey: Result of :func:`survey_maps`.
         rule: ``'contrast'``: the cut separates the colours of the photos best; ``'mixture'``: two
             Gaussians fitted to the scores are equally likely (CoSA Eq. 6); ``'area'``: the mean
             share of the foreground is ``area``.
-        area: Share of a photo that its objects cover, where it is known.
+        area: Fraction of a photo that its objects cover, if it is known.
 
     Returns:
         Suggestion
 
     Raises:
-        ValueError: Unknown rule, no photo with maps, or an area that is missing or outside (0,1).
+        ValueError: The rule is unknown, no photo has maps, or the area is missing or outside (0,1).
     """
     if rule not in RULES:
         raise ValueError(f'rule must be one of {RULES}, got {rule!r}')

@@ -1,4 +1,4 @@
-"""Backends for the curves of a training: TensorBoard, Weights & Biases, MLflow."""
+"""Backends for training curves: TensorBoard, Weights & Biases, MLflow."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ BACKENDS = dict(
 
 
 def check_vis(name: str) -> None:
-    """Refuse a backend whose package is not installed.
+    """Reject a backend whose package is not installed.
 
     Args:
-        name (str): ``'tensorboard'``, ``'wandb'`` or ``'mlflow'``, which are packages too.
+        name (str): ``'tensorboard'``, ``'wandb'`` or ``'mlflow'``, which are also the names of the
+            packages.
 
     Raises:
         ValueError: The package is missing.
@@ -29,11 +30,11 @@ def check_vis(name: str) -> None:
 
 
 def add_vis(config: Config, name: str) -> None:
-    """Add a backend to the visualiser of a config, unless it is there.
+    """Add a backend to the visualiser of a config unless it is already present.
 
     Args:
         config (Config): Changed in place.
-        name (str): As of :func:`check_vis`.
+        name (str): See :func:`check_vis`.
     """
     backends = list(config.visualizer.get('vis_backends') or [])
     if all(entry['type'] != BACKENDS[name] for entry in backends):

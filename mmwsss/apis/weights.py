@@ -1,6 +1,4 @@
-"""Weights from elsewhere that a config or a pipeline needs: whether they are there, before
-anything runs.
-"""
+"""Check of the external weights that a config or a pipeline needs, before anything runs."""
 
 import inspect
 import os
@@ -17,22 +15,22 @@ from mmengine.config import Config
 
 from mmwsss.utils.checkpoint_files import check_checkpoint
 
-# options of backbones that keep layers or statistics as they are
+# options of backbones that freeze layers or statistics
 FREEZING = ('frozen_bn', 'norm_eval')
 TIMEOUT = 2.0  # seconds
 SHORT = ('torchvision://', 'open-mmlab://')  # names of MMEngine's tables
 
 
 class External(NamedTuple):
-    """Weights that others published.
+    """Published weights.
 
     Attributes:
         name: File name.
         size: Size in megabytes, rounded.
-        sha256: Published beginning of the hash; empty: none is published.
+        sha256: Published beginning of the hash; empty if none is published.
         source: Page that offers the file.
-        what: What it holds.
-        used_by: Configs that start from it.
+        what: Description of the content.
+        used_by: Configs that are initialised from it.
     """
 
     name: str
@@ -163,12 +161,12 @@ CATALOG = (
 
 
 class Need(NamedTuple):
-    """One file of weights that a run reads.
+    """File of weights that a run reads.
 
     Attributes:
         place: File, or URL that is downloaded once.
-        file: Where it lies, or where the download puts it.
-        option: Override of the config that names another file.
+        file: Local path of the file or of its download.
+        option: Override of the config that selects another file.
     """
 
     place: str
@@ -182,7 +180,7 @@ class Need(NamedTuple):
 
     @property
     def external(self) -> External | None:
-        """Known facts about the file."""
+        """Known information about the file."""
         return next((entry for entry in CATALOG if entry.name == self.file.name), None)
 
     def describe(self) -> str:
@@ -196,14 +194,13 @@ class Need(NamedTuple):
 
 
 def needed_weights(config: Config) -> list[Need]:
-    """Weights that a training reads before its first step.
+    """Weights that a training run reads before its first step.
 
     Args:
-        config: With all overrides.
+        config: Config after all overrides.
 
     Raises:
-        ValueError: Layers or statistics are frozen and no weights are named; they would stay
-            random.
+        ValueError: Layers or statistics are frozen without weights, so that they would stay random.
     """
     for place, node in _dicts(config.get('model') or {}, 'model'):
         _check_frozen(config, node, place)
@@ -212,16 +209,16 @@ def needed_weights(config: Config) -> list[Need]:
 
 def plain_weights(config: Config) -> list[Need]:
     """:func:`needed_weights` without PyTorch: neither short names of MMEngine nor frozen layers are
-    looked at.
+    checked.
 
     Args:
-        config: With all overrides.
+        config: Config after all overrides.
     """
     return [_need(place, option) for place, option in _named(config) if not place.startswith(SHORT)]
 
 
 def _named(config: Config) -> Iterator[tuple[str, str]]:
-    """Files and URLs that a config names, with the options that name them."""
+    """Files and URLs in a config, with the options that contain them."""
     if config.get('load_from'):
         yield config.load_from, 'load_from'
     for place, node in _dicts(config.get('model') or {}, 'model'):
@@ -233,13 +230,13 @@ def _named(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def missing_weights(needs: Iterable[Need]) -> list[Need]:
-    """Those that are neither on this machine nor can be downloaded.
+    """Weights that are neither on this machine nor available for download.
 
-    A URL counts as missing if its file is not in the cache and its server does not answer within
-    seconds. With ``MMWSSS_OFFLINE=1`` no server is asked.
+    A URL counts as missing if its file is not in the cache and its server does not respond within
+    seconds. With ``MMWSSS_OFFLINE=1`` no server is contacted.
 
     Args:
-        needs: Asked for, each once.
+        needs: Requirements, each checked once.
     """
     unique = list({need.place: need for need in needs}.values())
     absent = [need for need in unique if not need.file.is_file()]
@@ -250,10 +247,11 @@ def missing_weights(needs: Iterable[Need]) -> list[Need]:
 
 
 def check_weights(needs: Iterable[Need]) -> None:
-    """Name every missing file once, and refuse damaged ones.
+    """Report every missing file once, and reject damaged ones.
 
     Raises:
-        FileNotFoundError: Where to get each, and where to put it.
+        FileNotFoundError: Files are missing. The message says where to get each of them and where
+            to put it.
         ValueError: A file is not a checkpoint, or is damaged.
     """
     needs = list(needs)
@@ -269,7 +267,7 @@ def check_weights(needs: Iterable[Need]) -> None:
 
 
 def is_reachable(url: str) -> bool:
-    """Whether a server offers a file."""
+    """Whether a server provides a file."""
     if os.environ.get('MMWSSS_OFFLINE') == '1':
         return False
     try:
@@ -288,8 +286,8 @@ def _need(place: str, option: str) -> Need:
 
 
 def _hub_dir() -> Path:
-    """Where PyTorch keeps downloads, told without importing it."""
-    if 'torch' in sys.modules:  # a program may have moved it
+    """Download folder of PyTorch, determined without importing it."""
+    if 'torch' in sys.modules:  # a program may have changed it
         return Path(sys.modules['torch'].hub.get_dir())
     cache = Path(os.environ.get('XDG_CACHE_HOME', '~/.cache'))
     return Path(os.environ.get('TORCH_HOME', cache / 'torch')).expanduser() / 'hub'
@@ -299,7 +297,7 @@ def _resolve(place: str) -> str:
     """URL behind the short names of MMEngine."""
     if not place.startswith(SHORT):
         return place
-    # the tables are long and read from files, so only where they are asked for
+    # the tables are long and read from files, hence only loaded when needed
     from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
 
     for prefix, table in zip(SHORT, (get_torchvision_models, get_external_models)):
@@ -319,13 +317,13 @@ def _dicts(node: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _check_frozen(config: Config, node: Mapping[str, Any], place: str) -> None:
-    """Refuse frozen layers that keep random weights."""
+    """Reject frozen layers that would keep random weights."""
     if place.rpartition('.')[2] != 'backbone' or config.get('load_from'):
         return
     initial = node.get('init_cfg') or (config.get('model') or {}).get('init_cfg')
     entries = initial if isinstance(initial, (list, tuple)) else [initial or {}]
     if any(entry.get('type') for entry in entries):
-        return  # weights, or random ones on purpose
+        return  # weights are given, or random ones are intended
     settings = {**_defaults(node), **node}
     stages = settings.get('frozen_stages')
     frozen = [f'{name}=True' for name in FREEZING if settings.get(name) is True]
