@@ -1,4 +1,4 @@
-"""Images with what an affinity network is trained on."""
+"""Images with the training labels of affinity networks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ class AffinityDataset(SeededItems, BaseDataset):
     ``tools/make_affinity_labels.py`` has written for the image. No ground truth is read.
 
     Args:
-        data_root (str): Folder that the other paths are relative to.
+        data_root (str): Root of the other paths.
         data_prefix (dict): ``affinity_path``: folder of the CRF maps or label maps, relative to
             ``data_root`` if it is found there, else to the working directory; ``img_path``: folder
             of the images, default ``JPEGImages``.
@@ -32,15 +32,15 @@ class AffinityDataset(SeededItems, BaseDataset):
         img_suffix (str | Sequence[str]): Suffixes of the images, tried in order.
         affinity_suffix (str | Sequence[str]): Suffixes of the files, tried in order: ``.npz`` for
             PSA, ``.png`` for IRN.
-        raw_pixels (bool): Read images without their EXIF orientation, as the annotations of VOC,
-            SBD and COCO were drawn; other photos are read as viewers show them.
+        raw_pixels (bool): Read images without their EXIF orientation, as expected by the
+            annotations of VOC, SBD and COCO; other photos are read as viewers show them.
         pipeline (Sequence[dict | Callable]): Transforms.
         loading: ``indices``, ``serialize_data`` and ``lazy_init`` of
             :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         FileNotFoundError: Images or files do not exist. The message names up to 20 of them.
-        ValueError: No folder of the files.
+        ValueError: The folder of the files is not given.
     """
 
     def __init__(

@@ -25,8 +25,8 @@ def load_class_names(
         tuple[str]: K names, ``'background'`` first.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Background is not first, a name appears twice or is unfit
+        FileNotFoundError: The file does not exist.
+        ValueError: Background is not first, a name appears twice or is invalid
             (:func:`mmwsss.utils.names.check_name`), or there is no other name.
     """
     if isinstance(classes, str) and classes in CLASS_LISTS:
@@ -62,10 +62,10 @@ def load_class_names(
 def class_metainfo(
     metainfo: dict[str, Any], classes: Sequence[str] | str | Path, data_root: str | Path = ''
 ) -> dict[str, Any]:
-    """Meta information with the class names, and the colours of VOC where it has no others.
+    """Meta information with the class names, and the colours of VOC unless others are given.
 
     Args:
-        metainfo: Without ``classes``.
+        metainfo: Meta information without ``classes``.
         classes, data_root: See :func:`load_class_names`.
     """
     names = load_class_names(classes, data_root)

@@ -21,7 +21,8 @@ class COCO14TagDataset(ImageTagDataset):
         kwargs: See :class:`ImageTagDataset`. Masks are read in test mode only.
 
     Raises:
-        FileNotFoundError: Something is missing. The message says what is expected where.
+        FileNotFoundError: A file or folder is missing. The message lists the expected files and
+            their places.
     """
 
     METAINFO = {'classes': COCO_CLASSES, 'palette': voc_palette()[: len(COCO_CLASSES)].tolist()}

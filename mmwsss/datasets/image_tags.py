@@ -1,4 +1,4 @@
-"""Images with tags: a folder of pictures and a table of the classes that each of them shows."""
+"""Images with tags: a folder of images and a table of the classes that each of them shows."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from mmwsss.utils.io import read_id_list, read_tags
 
 @DATASETS.register_module()
 class ImageTagDataset(SeededItems, BaseDataset):
-    """Images and their tags, the only supervision that a weakly supervised model gets.
+    """Images and their tags, the only supervision of a weakly supervised model.
 
     An item's information (before the pipeline) holds ``img_id``, ``img_path``, ``gt_tags`` (0-based
     class ids, background excluded), ``num_tags`` (C), ``sample_idx``, and, **in test mode only**,
@@ -24,7 +24,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
     transform can read a mask.
 
     Args:
-        data_root (str): Folder that the other paths are relative to.
+        data_root (str): Root of the other paths.
         data_prefix (dict, optional): ``img_path``: folder of the images; ``seg_map_path``: folder
             of the masks, used in test mode only. Default: ``img_path='JPEGImages'``, no masks.
         ann_file (str): List of the image ids to use. Default: every image of the tag file.
@@ -34,16 +34,16 @@ class ImageTagDataset(SeededItems, BaseDataset):
             or ``'voc'`` or ``'coco'``; may also be ``metainfo['classes']``. Default: background and
             the sorted tags of the tag file.
         metainfo (dict, optional): Further meta information.
-        img_suffix (str | Sequence[str]): Suffixes of the images, tried in order; an id may also
-            carry its extension.
+        img_suffix (str | Sequence[str]): Suffixes of the images, tried in order; an id may include
+            its extension.
         seg_map_suffix (str): Suffix of the masks.
-        raw_pixels (bool): Read images without their EXIF orientation, as the annotations of VOC,
-            SBD and COCO were drawn; other photos are read as viewers show them.
-        max_side (int, optional): Photos with a longer side are downscaled when they are read;
-            maps are scaled back to the photo. Keeps memory and time of large photos in bounds.
+        raw_pixels (bool): Read images without their EXIF orientation, as expected by the
+            annotations of VOC, SBD and COCO; other photos are read as viewers show them.
+        max_side (int, optional): Photos with a longer side are downscaled when they are read; maps
+            are scaled back to the photo. This limits memory and time for large photos.
         pipeline (Sequence[dict | Callable]): Transforms.
-        test_mode (bool): Whether the data set serves evaluation or inference.
-        setup_hint (str): How to get the data; ends the message when files are missing.
+        test_mode (bool): Whether the data set is used for evaluation or inference.
+        setup_hint (str): Source of the data, appended to the message when files are missing.
         loading: ``indices``, use only these images (a number: the first ones); ``serialize_data``,
             keep the list as bytes that worker processes share (default True); ``lazy_init``, read
             no list until the first use.
@@ -51,8 +51,8 @@ class ImageTagDataset(SeededItems, BaseDataset):
     Raises:
         FileNotFoundError: A folder, list, image or mask (test mode) does not exist. The message
             names up to 20 files.
-        ValueError: Unknown tag, image listed twice, image without a row in the tag file, bad class
-            names. The message names file and value.
+        ValueError: A tag is unknown, an image is listed twice or has no row in the tag file, or a
+            class name is invalid. The message names file and value.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
             max_refetch=0,
             **loading,
         )
-        # named in the protocol of every metric; MMEngine would take a string in `metainfo` for a
+        # named in the protocol of every metric; MMEngine interprets a string in `metainfo` as a
         # file
         self._metainfo['split'] = getattr(self, 'split', None) or (
             Path(ann_file).stem if ann_file else 'all'
@@ -123,7 +123,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
         rows = self._load_tag_ids()
         names = self._listed_names(rows)
         ids = list(names)
-        # a name with its extension is the more precise of the two
+        # a name with its extension takes precedence, because it is more precise
         written = [
             rows[key][0] if rows is not None and names[key] == key else names[key] for key in ids
         ]
@@ -143,7 +143,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
         return infos
 
     def _listed_names(self, rows: dict[str, tuple[str, Any]] | None) -> dict[str, str]:
-        """Id -> name as it is written, of the images of the list, or else of the tag file."""
+        """Id -> name as written, for the images of the list or, without one, of the tag file."""
         if self.ann_file:
             names = self._by_id(read_id_list(self.ann_file), self.ann_file)
         elif rows is not None:
@@ -165,10 +165,10 @@ class ImageTagDataset(SeededItems, BaseDataset):
 
     def read_tag_names(self) -> dict[str, list[str]] | None:
         """Tag names of each image, or None without tags. Subclasses with another source override
-        it.
+        this method.
 
         Returns:
-            dict[str, list[str]] | None: Keys may carry an extension.
+            dict[str, list[str]] | None: Tags by name, where a name may include an extension.
         """
         if self.tags_file is None:
             return None
@@ -212,7 +212,7 @@ class ImageTagDataset(SeededItems, BaseDataset):
         """Id without extension -> name as written.
 
         Raises:
-            ValueError: Two names have one id, so that their result files would be the same.
+            ValueError: Two names have the same id, so that their result files would be the same.
         """
         table: dict[str, str] = {}
         for name in names:

@@ -1,4 +1,4 @@
-"""OpenImages-WSOL: images of one class each, with instance masks for evaluation."""
+"""OpenImages-WSOL: images with one class each, with instance masks for evaluation."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -31,20 +31,20 @@ class OpenImagesWSOLDataset(ImageTagDataset):
         data_root (str): Folder with ``train``, ``val``, ``test`` and ``metadata``.
         metadata (str): Folder with ``<split>/image_ids.txt``, ``class_labels.txt`` and
             ``localization.txt``, relative to ``data_root``.
-        data_prefix (dict, optional): Folders that the paths in the lists start from, relative to
-            ``data_root``: ``img_path`` for images, ``seg_map_path`` for masks (None: no masks).
-            Default: ``data_root`` itself.
+        data_prefix (dict, optional): Roots of the paths in the lists, relative to ``data_root``:
+            ``img_path`` for images, ``seg_map_path`` for masks (None: no masks). Default:
+            ``data_root`` itself.
         ann_file (str): Default: ``image_ids.txt`` of the split.
         classes (Sequence[str] | str, optional): Names, background first, or a file of them.
             Default: the folders of the images (the machine ids of OpenImages).
-        test_mode (bool): Whether the data set serves evaluation.
+        test_mode (bool): Whether the data set is used for evaluation.
         kwargs: See :class:`ImageTagDataset`.
 
     Raises:
-        FileNotFoundError: A list, image or mask is missing. The message says what is expected
-            where.
-        ValueError: Unknown split, or a line that is not as expected. The message names file and
-            line.
+        FileNotFoundError: A list, image or mask is missing. The message lists the expected files
+            and their places.
+        ValueError: The split is unknown, or a line has an unexpected form. The message names file
+            and line.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class OpenImagesWSOLDataset(ImageTagDataset):
             info['ignore_path'] = paths.get(ignored.get(info['img_id'], ''))
 
     def _read_masks(self) -> tuple[dict[str, list[str]], dict[str, str]]:
-        """Id -> masks of its instances, and id -> mask of what is ignored."""
+        """Id -> masks of its instances, and id -> mask of the ignored region."""
         masks: dict[str, list[str]] = {}
         ignored: dict[str, str] = {}
         for _, (name, mask, ignore) in self._rows('localization.txt', 3):
@@ -160,8 +160,8 @@ class OpenImagesWSOLDataset(ImageTagDataset):
 
 
 def _folder_names(labels: dict[str, int]) -> list[str]:
-    """Class names, background first: the folder of each class, ``class <number>`` where no image
-    tells it.
+    """Class names, background first: the folder of each class, ``class <number>`` for a class
+    without images.
     """
     names = {label: Path(name).parent.name for name, label in labels.items()}
     return ['background', *(names.get(label) or f'class {label}' for label in range(NUM_CLASSES))]

@@ -1,4 +1,4 @@
-"""Segmentation data with pseudo masks instead of human ones."""
+"""Segmentation data with pseudo masks instead of annotated ones."""
 
 import inspect
 from collections.abc import Sequence
@@ -22,39 +22,39 @@ from mmwsss.utils.file_lookup import (
 from mmwsss.utils.io import read_mask
 
 PACKED = (*inspect.signature(PackSegInputs).parameters['meta_keys'].default, 'img_id')
-MOST_SAMPLED = 32  # masks that are looked at for black and white
+MOST_SAMPLED = 32  # masks that are checked for black-and-white values
 
 
 @DATASETS.register_module()
 class PseudoSegDataset(SeededItems, BaseSegDataset):
-    """Images and label maps for a segmentation model: generated masks in training, human ones in
+    """Images and label maps for a segmentation model: pseudo masks in training, ground truth in
     test mode.
 
     An item's information holds ``img_id``, ``img_path``, ``seg_map_path`` (the pseudo mask in
-    training; the real mask in test mode, if its folder is given), ``num_tags`` (classes without
-    background) and what MMSegmentation's transforms need.
+    training; the ground truth in test mode, if its folder is given), ``num_tags`` (classes without
+    background) and the entries that MMSegmentation's transforms need.
 
     Args:
-        data_root (str): Folder that the other paths are relative to.
+        data_root (str): Root of the other paths.
         data_prefix (dict): ``img_path``; ``pseudo_mask_path``: folder of the pseudo masks, relative
             to ``data_root`` if it is found there, else to the working directory; ``seg_map_path``:
-            folder of the real masks, used in test mode only.
+            folder of the ground-truth masks, used in test mode only.
         ann_file (str): List of the image ids. Default: every image of the folder.
         classes (Sequence[str] | str, optional): Class names, background first, a ``classes.txt``,
             or ``'voc'`` or ``'coco'``; may also be ``metainfo['classes']``.
         metainfo (dict, optional): Further meta information.
         img_suffix (str | Sequence[str]): Suffixes of the images, tried in order.
         seg_map_suffix (str): Suffix of the masks.
-        raw_pixels (bool): Read images without their EXIF orientation, as the annotations of VOC,
-            SBD and COCO were drawn; other photos are read as viewers show them.
+        raw_pixels (bool): Read images without their EXIF orientation, as expected by the
+            annotations of VOC, SBD and COCO; other photos are read as viewers show them.
         pipeline (Sequence[dict | Callable]): Transforms.
-        test_mode (bool): Whether the data set serves evaluation or inference.
+        test_mode (bool): Whether the data set is used for evaluation or inference.
         loading: ``indices``, ``serialize_data`` and ``lazy_init`` of
             :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         FileNotFoundError: Images or masks do not exist. The message names up to 20 of them.
-        ValueError: No classes, or no folder of pseudo masks in training.
+        ValueError: There are no classes, or no folder of pseudo masks in training.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
         return infos
 
     def _ask_about_white(self, masks: list[str]) -> None:
-        """Refuse black-and-white masks of one class, of which every object would be ignored."""
+        """Reject black-and-white masks of one class, in which every object would be ignored."""
         answered = any(
             getattr(step, 'white', None) is not None for step in self.pipeline.transforms
         )
@@ -161,8 +161,8 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
 
 
 def _with_id(step: Any) -> Any:
-    """A transform; MMSegmentation's packing keeps ``img_id``, by which results are named: of photos
-    in subfolders the file names alone may be the same.
+    """Build a transform. MMSegmentation's packing keeps ``img_id``, by which results are named,
+    because photos in different subfolders may have the same file name.
     """
     if isinstance(step, list | tuple):
         return [_with_id(part) for part in step]

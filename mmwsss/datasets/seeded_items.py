@@ -1,4 +1,4 @@
-"""Items of a data set whose random changes depend on their place in the run."""
+"""Data set items whose augmentations depend on their position in the run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,18 +9,18 @@ from mmwsss.utils.seeding import seed_all
 
 
 class SeededIndex(int):
-    """Index of an item with ``entropy``, numbers that its random changes are drawn from."""
+    """Index of an item with ``entropy``, the numbers that seed its augmentations."""
 
     entropy: Sequence[int]
 
 
 class SeededItems:
-    """Base, before a :class:`mmengine.dataset.BaseDataset`, of data sets that
+    """Mixin, to be listed before a :class:`mmengine.dataset.BaseDataset`, of data sets that
     :class:`SeededInfiniteSampler` can seed.
 
     Attributes:
-        epoch_entropy: Numbers of the present epoch, from which, with its index, an item is seeded;
-            None: it is not (:func:`seed_items`).
+        epoch_entropy: Numbers of the current epoch, which seed an item together with its index;
+            None: items are not seeded (:func:`seed_items`).
         raw_pixels: Images are read without their EXIF orientation.
         max_side: Longest allowed side in pixels; larger images are downscaled. None: no limit.
     """
@@ -32,12 +32,12 @@ class SeededItems:
     get_data_info: Any
 
     def prepare_data(self, idx: SeededIndex | int) -> dict[str, Any]:
-        """Item ``idx`` after the pipeline; no other item ever takes the place of one that fails.
+        """Item ``idx`` after the pipeline; an item that fails is never replaced by another one.
 
         Raises:
             ValueError: The pipeline returned nothing. The message names the image.
-            RuntimeError: A transform failed in a way that names no file. The message names the
-                image.
+            RuntimeError: A transform failed with a message that does not name a file. The message
+                names the image.
         """
         seed_item(idx, self.epoch_entropy)
         info = self.get_data_info(idx)
@@ -49,7 +49,7 @@ class SeededItems:
         try:
             data = self.pipeline(info)
         except (ValueError, OSError):
-            raise  # they say what is wrong with which file
+            raise  # these errors name the file
         except Exception as error:
             raise RuntimeError(f'{path}: {type(error).__name__}: {error}') from error
         if data is None:
@@ -59,7 +59,7 @@ class SeededItems:
 
 def seed_item(index: int, entropy: tuple[int, ...] | None = None) -> None:
     """Seed Python, NumPy and PyTorch for an item of :class:`SeededInfiniteSampler`, or for item
-    ``index`` of an epoch with the numbers ``entropy``; do nothing without either.
+    ``index`` of an epoch with the numbers ``entropy``; without either, nothing is seeded.
     """
     if isinstance(index, SeededIndex):
         seed_all(index.entropy)
@@ -68,8 +68,8 @@ def seed_item(index: int, entropy: tuple[int, ...] | None = None) -> None:
 
 
 def seed_items(dataset: Any, entropy: tuple[int, ...]) -> None:
-    """Let the items of a data set of mmwsss, or of several in a ``ConcatDataset``, be seeded from
-    ``entropy`` and their index; leave other data sets alone.
+    """Seed the items of a data set of mmwsss, or of several in a ``ConcatDataset``, from
+    ``entropy`` and their index; other data sets are not changed.
     """
     if isinstance(dataset, SeededItems):
         dataset.epoch_entropy = tuple(entropy)

@@ -1,4 +1,4 @@
-"""An endless sampler whose items carry the seed of their augmentation."""
+"""Infinite sampler whose items include the seed of their augmentation."""
 
 from collections.abc import Iterator
 
@@ -10,11 +10,13 @@ from mmwsss.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class SeededInfiniteSampler(InfiniteSampler):
-    """:class:`mmengine.dataset.InfiniteSampler` for runs that resume to the same weights.
+    """:class:`mmengine.dataset.InfiniteSampler` for runs that reach the same weights after
+    resuming.
 
     MMEngine resumes the order of the images, but a resumed process draws other augmentations than
-    one that went on. Here the place of an image in the endless order seeds them, whatever the
-    number of loading processes; data sets on :class:`SeededItems` do so.
+    an uninterrupted one. Here the position of an image in the infinite order seeds its
+    augmentations, independent of the number of loading processes; this holds for data sets based on
+    :class:`SeededItems`.
     """
 
     def _indices_of_rank(self) -> Iterator[SeededIndex]:

@@ -1,4 +1,4 @@
-"""Batches whose images are one block of memory."""
+"""Collation of batches whose images are one block of memory."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from mmwsss.registry import FUNCTIONS
 
 @FUNCTIONS.register_module()
 def stack_collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """:func:`mmengine.dataset.pseudo_collate` that stacks the images of a view where all have one
-    size, in the worker process: one block to pin and to send, in the place of B.
+    """:func:`mmengine.dataset.pseudo_collate` that stacks the images of a view in the worker
+    process if all have the same size, so that one block is pinned and sent instead of B.
 
     Args:
         items (Sequence[dict]): ``inputs``: a tensor (3,H,W), or a list of V such views;

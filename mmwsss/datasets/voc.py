@@ -25,21 +25,21 @@ class VOC12TagDataset(ImageTagDataset):
     Args:
         split (str): ``'train_aug'`` (10,582 images), ``'train'`` (1,464), ``'val'`` (1,449) or
             ``'test'`` (1,456, without annotations).
-        source (str, optional): Where tags come from. ``'file'``: ``tags_file``; ``'xml'``:
-            ``Annotations/<id>.xml``, parsed at each start; ``'mask'``: classes of the label maps,
-            test mode only. Default: the file if it exists, else XML; none for ``'test'``.
+        source (str, optional): Source of the tags. ``'file'``: ``tags_file``; ``'xml'``:
+            ``Annotations/<id>.xml``, parsed at every start; ``'mask'``: classes of the label maps,
+            test mode only. Default: the file if it exists, otherwise XML; none for ``'test'``.
         data_root (str): The folder ``VOC2012`` of the development kit.
         data_prefix (dict, optional): Default: images in ``JPEGImages`` and, in test mode, masks in
             ``SegmentationClassAug``.
-        ann_file (str): Default: ``ImageSets/Segmentation/<split>.txt``. A list of another length
-            than the official one logs a warning.
+        ann_file (str): Default: ``ImageSets/Segmentation/<split>.txt``. If its length differs from
+            the official one, a warning is logged.
         tags_file (str): Written by ``tools/dataset_converters/voc_aug.py``.
         kwargs: See :class:`ImageTagDataset`.
 
     Raises:
-        FileNotFoundError: Something is missing. The message says what to download and where to put
-            it.
-        ValueError: Unknown split or source, or ``source='mask'`` in training.
+        FileNotFoundError: A file or folder is missing. The message says what to download and where
+            to put it.
+        ValueError: The split or source is unknown, or ``source='mask'`` is used in training.
     """
 
     METAINFO = {'classes': VOC_CLASSES, 'palette': voc_palette()[: len(VOC_CLASSES)].tolist()}
@@ -120,7 +120,7 @@ class VOC12TagDataset(ImageTagDataset):
 def find_voc_annotations(
     root: str | Path, ids: Sequence[str], source: str, *, masks: str | Path | None = None
 ) -> list[str]:
-    """Files that tags come from.
+    """Files from which tags are read.
 
     Args:
         root (str | Path): The folder ``VOC2012``.

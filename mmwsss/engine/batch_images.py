@@ -1,4 +1,4 @@
-"""Names of the images in a batch, for messages."""
+"""Names of the images of a batch, for error messages."""
 
 import traceback
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def images_of_batch(batch: Any) -> list[str]:
-    """Files, or else ids, of the images of a batch; empty where it has neither."""
+    """Files of the images of a batch, or their ids; empty if it has neither."""
     samples = batch.get('data_samples') if isinstance(batch, Mapping) else None
     samples = samples if isinstance(samples, (list, tuple)) else [samples]
     metas = [getattr(sample, 'metainfo', {}) for sample in samples]
@@ -15,11 +15,12 @@ def images_of_batch(batch: Any) -> list[str]:
 
 
 def note_images(error: Exception, batch: Any) -> None:
-    """Give an exception the images of the batch that was in hand.
+    """Attach the images of the current batch to an exception.
 
     Args:
-        error: Gets the attributes ``images`` (list[str]), empty if loading the next batch failed,
-            whose message names its own image, and ``has_begun`` (bool): whether there was a batch.
+        error: Exception that gets the attributes ``images`` (list[str]), empty if loading the next
+            batch failed, whose message names its image, and ``has_begun`` (bool): whether there was
+            a batch.
         batch: Collated batch; None before the first one.
     """
     frames = traceback.walk_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""Logged values that stay on the device until somebody reads them."""
+"""Logged values that stay on the device until they are read."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from torch import Tensor
 
-MAX_PENDING = 4096  # values: read even if nobody asks, so that a run without a logger stays small
+MAX_PENDING = 4096  # values: read at the latest, which bounds the memory of a run without a logger
 
 
 class DeferredScalars:
-    """Takes values of the device for the log and reads all of them in one go when one is needed.
+    """Collects device values for the log and reads all of them at once when one is needed.
 
-    MMEngine's message hub reads every value in every iteration, and each read waits until the
-    device has caught up with the host.
+    MMEngine's message hub reads every value in every iteration, and each read synchronises host and
+    device.
 
     Args:
-        hub (MessageHub): Gets the values.
+        hub (MessageHub): Message hub that receives the values.
     """
 
     def __init__(self, hub: MessageHub) -> None:
@@ -25,7 +25,7 @@ class DeferredScalars:
         self._pending: list[tuple[DeferredBuffer, Tensor]] = []
 
     def update(self, key: str, value: Tensor) -> None:
-        """Add a value of one element to the log of ``key``."""
+        """Add a single-element tensor to the log of ``key``."""
         scalars = self.hub.log_scalars
         if not isinstance(scalars.get(key), DeferredBuffer):
             known = scalars.get(key)
@@ -37,7 +37,7 @@ class DeferredScalars:
             self.read()
 
     def read(self) -> None:
-        """Move what is pending into the logs: one wait, however many values there are."""
+        """Move pending values into the logs, with one synchronisation for all of them."""
         pending, self._pending = self._pending, []
         if not pending:
             return
@@ -47,7 +47,7 @@ class DeferredScalars:
 
 
 class DeferredBuffer(HistoryBuffer):
-    """A log of one value that reads what is pending before it tells anything.
+    """Log of one value that first reads pending values when it is accessed.
 
     In checkpoints it is a plain :class:`mmengine.logging.HistoryBuffer`.
     """
@@ -60,7 +60,7 @@ class DeferredBuffer(HistoryBuffer):
         super().__init__(list(log), list(count))
 
     def append(self, value: float) -> None:
-        """Add a number, without reading others."""
+        """Add a number without reading pending values."""
         self._log = np.append(self._log, value)[-self.max_length :]
         self._count = np.append(self._count, 1)[-self.max_length :]
 

@@ -1,4 +1,4 @@
-"""Lines of a log that wait until everything is built."""
+"""Log lines that are held back until everything is built."""
 
 import logging
 import os
@@ -7,14 +7,14 @@ GROUP_LINE = 'paramwise_options -- '
 
 
 class HeldLog(logging.Filter):
-    """Holds what a logger is told, so that a mistake in a config ends with one line and not below
-    the hundreds that list environment, config and hooks. Warnings pass.
+    """Holds back the messages of a logger, so that the error of an invalid config is one line and
+    does not follow the hundreds that list environment, config and hooks. Warnings pass.
 
-    Of the lines about single parameters, a hundred for DeiT-S, one with their number is left.
-    ``MMWSSS_DEBUG=1`` holds nothing.
+    Lines about single parameters, a hundred for DeiT-S, are replaced by one with their number. With
+    ``MMWSSS_DEBUG=1`` all messages pass.
 
     Args:
-        logger (logging.Logger): Held from now on until :meth:`release`.
+        logger (logging.Logger): Logger whose messages are held back until :meth:`release`.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -22,7 +22,7 @@ class HeldLog(logging.Filter):
         self.logger = logger
         self.records: list[logging.LogRecord] = []
         for other in [entry for entry in logger.filters if isinstance(entry, HeldLog)]:
-            logger.removeFilter(other)  # of a run that was never built
+            logger.removeFilter(other)  # filter of a run that was never built
         if os.environ.get('MMWSSS_DEBUG') != '1':
             logger.addFilter(self)
 
@@ -34,7 +34,7 @@ class HeldLog(logging.Filter):
         return False
 
     def release(self) -> None:
-        """Hand on what was held, in its order; further lines pass."""
+        """Emit the held messages in order; further lines pass."""
         self.logger.removeFilter(self)
         records, self.records = self.records, []
         groups = [record for record in records if record.getMessage().startswith(GROUP_LINE)]

@@ -23,12 +23,12 @@ from mmwsss.utils.output_folder import is_finished
 
 
 class PredictionWriter:
-    """Writes one file per image, atomically; images whose file exists can be left out of a rerun.
+    """Writes one file per image, atomically; images whose file exists can be skipped in a rerun.
 
     Args:
         out_dir (str | Path): Folder of the files.
         kind (str): ``'cams'``: ``<id>.npz`` from ``pred_cams``; ``'masks'``: palette PNG, from
-            ``pred_sem_seg`` where there is one, else the CAMs cut at ``threshold``.
+            ``pred_sem_seg`` if it exists, otherwise from the CAMs thresholded at ``threshold``.
         threshold (float): Background threshold of masks from CAMs, in [0,1].
         half (bool): CAM files in float16 instead of float32.
     """
@@ -73,14 +73,15 @@ class PredictionWriter:
 class ThreadedWriter:
     """Writes predictions in threads while the network computes the next ones.
 
-    Predictions leave the device without being waited for; at most ``waiting`` images are in memory
+    Predictions are copied from the device asynchronously; at most ``waiting`` images are in memory
     before :meth:`write` blocks. Leaving the context waits for all files, also after an error, and
-    raises what a thread raised.
+    re-raises the exceptions of the threads.
 
     Args:
         writer (PredictionWriter): Writer of the files.
-        threads (int): Threads; files are compressed and written outside Python's lock.
-        waiting (int): Images that may wait.
+        threads (int): Number of threads; files are compressed and written outside Python's global
+            lock.
+        waiting (int): Largest number of queued images.
     """
 
     def __init__(self, writer: PredictionWriter, *, threads: int = 4, waiting: int = 64) -> None:
@@ -123,7 +124,9 @@ class ThreadedWriter:
 def _on_host(
     samples: Sequence[WSSSDataSample],
 ) -> list[tuple[WSSSDataSample, torch.cuda.Event | None]]:
-    """Samples with what is written on its way to the host, and an event for its arrival."""
+    """Samples whose fields are being copied to the host, and an event that marks the end of the
+    copy.
+    """
     moved, arrived = [], None
     for sample in samples:
         for field in ('pred_cams', 'pred_sem_seg'):
@@ -153,13 +156,13 @@ def write_predictions(
     Loading (worker processes of the loader), computing and writing (threads) overlap.
 
     Args:
-        model (BaseModel): In evaluation mode during the loop, then as before.
+        model (BaseModel): Model, which is set to evaluation mode during the loop.
         dataloader (DataLoader): Unpadded (``round_up=False``), so that no image is predicted twice;
-            one image at a time, for batches to be made of.
+            it returns one image at a time, from which batches are formed.
         writer (PredictionWriter): Writer of the files.
-        description (str): Of the progress bar.
-        batch_size (int, optional): Images of one size that are predicted together; None: see
-            :class:`BatchPredictor`.
+        description (str): Text of the progress bar.
+        batch_size (int, optional): Number of images of the same size that are predicted together;
+            None: see :class:`BatchPredictor`.
     """
     training = model.training
     model.eval()
@@ -173,14 +176,15 @@ def write_predictions(
 
 
 def largest_first(dataset: BaseDataset, indices: Sequence[int]) -> list[int]:
-    """Indices of images, those of the largest images first, by the headers of their files.
+    """Indices of images in descending order of their size, which is read from the headers of their
+    files.
 
-    Ranks that take every n-th of them get equal shares of each size, images of one size follow each
-    other, and what needs the most memory comes first. Unreadable files come last.
+    Ranks that process every n-th of them get equal shares of each size, images of the same size are
+    consecutive, and the images that need the most memory come first. Unreadable files come last.
 
     Args:
         dataset (BaseDataset): Data set of images.
-        indices (Sequence[int]): Positions in it.
+        indices (Sequence[int]): Positions in the data set.
     """
 
     def size(index: int) -> tuple[int, int, int]:

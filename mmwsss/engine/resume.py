@@ -1,4 +1,4 @@
-"""State that a resumed run keeps, and options that it may change."""
+"""State that a resumed run keeps and options that may change."""
 
 import math
 import warnings
@@ -18,7 +18,7 @@ SECTIONS = (
     'auto_scale_lr',
     'total_batch_size',
 )
-# where the data lie and how fast they are read does not change what is computed
+# the location of the data and the speed of reading do not affect the results
 SILENT_KEYS = {
     'num_workers',
     'persistent_workers',
@@ -36,15 +36,15 @@ MOST_NAMED = 12
 
 
 def changed_settings(text: Any, config: Config) -> dict[str, tuple[Any, Any]] | None:
-    """Settings of the training that differ between a checkpoint and a config.
+    """Training settings that differ between a checkpoint and a config.
 
     Args:
         text: ``meta['cfg']`` of the checkpoint; it is parsed as data and never executed.
-        config (Config): Of the run that resumes.
+        config (Config): Config of the resumed run.
 
     Returns:
         dict[str, tuple] | None: Old and new value of each setting by its dotted name; None if the
-        checkpoint says nothing that can be read.
+            checkpoint has no readable config.
     """
     before = parse_config_text(text) if isinstance(text, str) else None
     if not before:
@@ -73,7 +73,7 @@ def _is_list(value: Any) -> bool:
 
 
 def describe_changes(changes: Mapping[str, tuple[Any, Any]]) -> list[str]:
-    """``['train_cfg.max_epochs 2 -> 4', ...]``, the first of many."""
+    """``['train_cfg.max_epochs 2 -> 4', ...]``, limited to the first ones."""
     lines = [f'{name} {_short(old)} -> {_short(new)}' for name, (old, new) in changes.items()]
     if len(lines) > MOST_NAMED:
         lines = [*lines[:MOST_NAMED], f'and {len(lines) - MOST_NAMED} more']
@@ -86,20 +86,20 @@ def _short(value: Any) -> str:
 
 
 def fast_forward(schedulers: Sequence[Any], iterations: int, epochs: int) -> None:
-    """Move freshly built schedulers to a later step, as training would have.
+    """Advance newly built schedulers to a later step, as the training would have.
 
     Args:
-        schedulers (Sequence[_ParamScheduler]): At their first step.
-        iterations (int): Finished iterations.
-        epochs (int): Finished epochs among which the iterations are spread evenly; 0 for a loop by
-            iteration.
+        schedulers (Sequence[_ParamScheduler]): Schedulers at their first step.
+        iterations (int): Number of finished iterations.
+        epochs (int): Number of finished epochs, over which the iterations are evenly distributed; 0
+            for a loop by iteration.
     """
     by_iteration = [scheduler for scheduler in schedulers if not scheduler.by_epoch]
     by_epoch = [scheduler for scheduler in schedulers if scheduler.by_epoch]
     ends = [round(iterations * (epoch + 1) / epochs) for epoch in range(epochs)]
     done = 0
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # no optimizer steps in between
+        warnings.simplefilter('ignore')  # there are no optimizer steps in between
         for end in [*ends, None]:
             target = iterations if end is None else end
             for _ in range(target - done if by_iteration else 0):
@@ -113,11 +113,11 @@ def fast_forward(schedulers: Sequence[Any], iterations: int, epochs: int) -> Non
 def apply_hyperparameters(
     groups: Sequence[dict], expected: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    """Give the groups of an optimizer the hyperparameters of the config where they differ.
+    """Set the hyperparameters of the optimizer groups to those of the config where they differ.
 
     Args:
-        groups (Sequence[dict]): Groups as the checkpoint left them; changed in place.
-        expected (Sequence[Mapping]): The same groups as the config sets them at this step.
+        groups (Sequence[dict]): Groups as restored from the checkpoint; changed in place.
+        expected (Sequence[Mapping]): The same groups according to the config at this step.
 
     Returns:
         list[str]: One entry per hyperparameter that changed, with the first old and new value.
@@ -126,7 +126,7 @@ def apply_hyperparameters(
     for group, wanted in zip(groups, expected):
         for key, value in wanted.items():
             if _same(group.get(key), value):
-                continue  # to the last bit what the checkpoint holds
+                continue  # identical to the checkpoint
             if not key.startswith('initial_'):
                 notes.setdefault(key, f'{key} {_short(group.get(key))} -> {_short(value)}')
             group[key] = value

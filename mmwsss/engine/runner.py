@@ -1,4 +1,6 @@
-"""The runner of every tool: MMEngine's, with a resume that loses nothing and runs nothing."""
+"""The runner of all tools, which extends MMEngine's by exact resuming without executing code of
+checkpoints.
+"""
 
 import shlex
 from collections.abc import Callable, Mapping
@@ -38,18 +40,18 @@ BATCH_HOOKS = ('before_train_iter', 'before_val_iter', 'before_test_iter')
 
 
 class WSSSRunner(Runner):
-    """:class:`mmengine.runner.Runner` that goes on exactly where a run was stopped.
+    """:class:`mmengine.runner.Runner` that resumes an interrupted run exactly.
 
-    - ``resume=True`` takes the newest checkpoint of the work directory that is whole and says
-      which; without one it logs this and starts from the beginning.
-    - The config that a checkpoint carries is compared as text and never executed.
-    - What the config now says about learning rate, schedule, weight decay and momentum is what the
-      resumed run does, and every difference is logged.
-    - A validation that the stopped run still owed comes first
+    - ``resume=True`` uses the newest complete checkpoint of the work directory and logs its name;
+      without a checkpoint it logs this and starts from the beginning.
+    - The config in a checkpoint is compared as text and never executed.
+    - Learning rate, schedule, weight decay and momentum of the resumed run are those of the current
+      config, and every difference is logged.
+    - A validation that was interrupted is repeated first
       (:class:`~mmwsss.engine.hooks.AtomicCheckpointHook`).
-    - Checkpoints are written by :class:`~mmwsss.engine.hooks.AtomicCheckpointHook` also where a
-      config leaves MMEngine's default.
-    - An exception takes along the images of the batch it met
+    - Checkpoints are written by :class:`~mmwsss.engine.hooks.AtomicCheckpointHook` also if a config
+      keeps MMEngine's default.
+    - The images of the current batch are attached to an exception
       (:func:`~mmwsss.engine.batch_images.note_images`).
     """
 
@@ -61,25 +63,25 @@ class WSSSRunner(Runner):
     _begun = False
 
     def dump_config(self) -> None:
-        """As the parent, once the first batch is there: a run that a wrong input ends before leaves
-        no config.
+        """As the parent, but only after the first batch has been loaded, so that a run that fails
+        earlier leaves no config behind.
         """
         if self._begun:
             super().dump_config()
 
     def build_logger(self, *args: Any, **options: Any) -> MMLogger:
-        """As the parent; what is logged waits for :meth:`announce`."""
+        """As the parent; log messages are held back until :meth:`announce`."""
         logger = super().build_logger(*args, **options)
         self._held = HeldLog(logger)
         return logger
 
     def announce(self) -> None:
-        """Log what was held while the runner was built."""
+        """Log the messages that were held back while the runner was built."""
         self._held.release()
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """As the parent, with the checkpoint hook that survives a kill instead of the plain
-        one.
+        """As the parent, with :class:`~mmwsss.engine.hooks.AtomicCheckpointHook` as the checkpoint
+        hook.
         """
         hooks = dict(hooks or {})
         checkpoint = hooks.get('checkpoint', dict(interval=1))
@@ -92,7 +94,7 @@ class WSSSRunner(Runner):
         super().register_default_hooks(hooks)
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
-        """As the parent; remembers the batch in hand."""
+        """As the parent; stores the current batch."""
         if fn_name in BATCH_HOOKS:
             self._batch = kwargs.get('data_batch')
             if not self._begun:
@@ -104,7 +106,7 @@ class WSSSRunner(Runner):
         """As the parent.
 
         Raises:
-            ValueError: Out of memory; the message says what lowers it.
+            ValueError: The memory is exhausted. The message says how to reduce its use.
         """
         return self._with_images(super().train, 'training', LESS_TRAINING_MEMORY)
 
@@ -112,7 +114,7 @@ class WSSSRunner(Runner):
         """As the parent.
 
         Raises:
-            ValueError: Out of memory; the message says what lowers it.
+            ValueError: The memory is exhausted. The message says how to reduce its use.
         """
         return self._with_images(super().test, 'testing', LESS_TEST_MEMORY)
 
@@ -131,7 +133,7 @@ class WSSSRunner(Runner):
             super().load_or_resume()
             return
         found: list[Any] = [newest_checkpoint(self.work_dir) if self.rank == 0 else None]
-        broadcast_object_list(found)  # every process resumes from the same one
+        broadcast_object_list(found)  # all processes resume from the same checkpoint
         path, notes = found[0]
         for note in notes:
             self.logger.warning(note)
@@ -153,13 +155,13 @@ class WSSSRunner(Runner):
         """As the parent.
 
         Raises:
-            FileNotFoundError: No such file.
-            ValueError: Not a checkpoint, a damaged one, or one of another network. The message
-                names the file.
+            FileNotFoundError: The file does not exist.
+            ValueError: The file is not a checkpoint, is damaged, or belongs to another network. The
+                message names the file.
         """
         try:
             checkpoint = _load_checkpoint(filename, map_location=map_location)
-            state_of(checkpoint)  # refuses what holds none
+            state_of(checkpoint)  # rejects a file without weights
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
             model: Any = getattr(self.model, 'module', self.model)
             checkpoint = _load_checkpoint_to_model(
@@ -184,21 +186,21 @@ class WSSSRunner(Runner):
         resume_param_scheduler: bool = True,
         map_location: str | Callable = 'default',
     ) -> None:
-        """Go on from a checkpoint of a training.
+        """Resume from a checkpoint of a training run.
 
         Weights, state of the optimizer (moments, counters), position in the schedule, seed and logs
         are those of the checkpoint. Learning rate, schedule, weight decay, momentum and all other
         hyperparameters are those of the config; the schedule is evaluated at the resumed step, so
-        that an unchanged config goes on bit by bit.
+        that a run with an unchanged config continues bit by bit.
 
         Args:
             filename (str): Checkpoint.
-            resume_optimizer, resume_param_scheduler (bool): False starts them anew.
+            resume_optimizer, resume_param_scheduler (bool): False resets them.
             map_location: As in :func:`torch.load`.
 
         Raises:
-            FileNotFoundError: No such file.
-            ValueError: The file is damaged, holds weights alone, or belongs to another network or
+            FileNotFoundError: The file does not exist.
+            ValueError: The file is damaged, contains only weights, or belongs to another network or
                 optimizer. The message names the file and the remedy.
         """
         device = get_device() if map_location == 'default' else map_location
@@ -224,7 +226,7 @@ class WSSSRunner(Runner):
             self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
         notes = describe_changes(changes or {})
         if resume_optimizer and 'optimizer' in checkpoint:
-            # evaluating a schedule takes seconds: only where it can have another result
+            # evaluating a schedule takes seconds, hence only if its result can differ
             fresh = changes is None or bool(changes) or self._scales_rate()
             notes += self._resume_optimizer(
                 checkpoint, filename, fresh=fresh, schedule=resume_param_scheduler
@@ -256,7 +258,9 @@ class WSSSRunner(Runner):
     def _resume_optimizer(
         self, checkpoint: dict, filename: str, *, fresh: bool, schedule: bool
     ) -> list[str]:
-        """State of the checkpoint, hyperparameters of the config; returns what differs."""
+        """Combine the state of the checkpoint with the hyperparameters of the config; returns the
+        differences.
+        """
         schedulers = self.param_schedulers if isinstance(self.param_schedulers, list) else []
         several = not isinstance(self.optim_wrapper, OptimWrapper)
         waits = any(getattr(scheduler, 'need_val_args', False) for scheduler in schedulers)
@@ -276,7 +280,7 @@ class WSSSRunner(Runner):
 
     @staticmethod
     def _check_optimizer(state: dict, expected: list[dict], filename: str) -> None:
-        """Another kind of optimizer has other hyperparameters and other moments."""
+        """Reject another type of optimizer, which has other hyperparameters and moments."""
         groups = state.get('param_groups') or [{}]
         names = {key for key in groups[0] if not key.startswith('initial_')} - {'params'}
         wanted = {key for key in expected[0] if not key.startswith('initial_')}

@@ -1,4 +1,4 @@
-"""Batches of images of one size, from a stream of images of any size."""
+"""Batches of images of the same size from a stream of images of any size."""
 
 from collections.abc import Hashable, Iterable, Iterator
 from itertools import chain
@@ -15,14 +15,14 @@ from mmwsss.utils.memory import count_fitting, memory_errors_named
 
 
 class SizeBuckets(Buckets):
-    """Collects collated batches of one image until as many as a batch has have the same sizes.
+    """Collects single-image batches until there are enough of the same size for a batch.
 
-    Images of other sizes wait in buckets of their own; only exact sizes meet, so that an image gets
-    the numbers that it gets alone.
+    Images of other sizes wait in separate buckets. Only exactly equal sizes are combined, so that
+    the results equal those of single images.
 
     Args:
         batch_size, waiting: See :class:`~mmwsss.utils.buckets.Buckets`.
-        by_tags (bool): Images of a batch also have the same tags (for maps whose cost grows with
+        by_tags (bool): Also require the same tags within a batch (for maps whose cost grows with
             all classes of a batch).
     """
 
@@ -40,7 +40,7 @@ class SizeBuckets(Buckets):
             yield items[0] if len(items) == 1 else merge(items)
 
     def key(self, item: Any) -> Hashable:
-        """Sizes of the views and of the image; None for what is a batch already."""
+        """Sizes of the views and of the image; None for an item that is already a batch."""
         return self._sizes(item) if _is_single(item) else None
 
     def _sizes(self, data: dict) -> tuple:
@@ -57,25 +57,25 @@ class SizeBuckets(Buckets):
 
 
 def makes_batches(batch_size: int | None) -> bool:
-    """Whether images are predicted together; None: on a GPU."""
+    """Whether images are predicted in batches; None: only on a GPU."""
     return get_device() == 'cuda' if batch_size is None else batch_size > 1
 
 
 def merge(items: list[dict]) -> dict:
-    """One collated batch of several collated batches of one image."""
+    """Combine several single-image batches into one batch."""
     samples = list(chain.from_iterable(item['data_samples'] for item in items))
     first = items[0]['inputs'][0]
     if isinstance(first, Tensor):
         inputs = list(chain.from_iterable(item['inputs'] for item in items))
     else:
         inputs = []
-        for images in zip(*(item['inputs'] for item in items)):  # of one view
+        for images in zip(*(item['inputs'] for item in items)):  # images of one view
             inputs.append([image[0] for image in images])
     return dict(items[0], inputs=inputs, data_samples=samples)
 
 
 def split(data: dict) -> list[dict]:
-    """The two halves of a batch of images of one size."""
+    """The two halves of a batch of images of the same size."""
     middle = len(data['data_samples']) // 2
     parts = []
     for part in (slice(middle), slice(middle, None)):
@@ -100,13 +100,14 @@ def _photos(data: Any) -> str:
 
 
 class BatchPredictor:
-    """Predicts the images of a loader in batches of one size, within the memory of the device.
+    """Predicts the images of a loader in batches of images of the same size, within the memory of
+    the device.
 
     Args:
-        model (BaseModel): In evaluation mode.
-        batch_size (int, optional): Images of a batch. None: 1 on a CPU, where batches gain little;
-            else as many as fit into 60 % of the memory that is free after the first
-            image. A batch that does not fit is halved, and so are all that follow.
+        model (BaseModel): Model in evaluation mode.
+        batch_size (int, optional): Number of images per batch. None: 1 on a CPU, where batches gain
+            little; otherwise as many as fit into 60 % of the memory that is free after the first
+            image. A batch that does not fit is halved, as are all later ones.
     """
 
     def __init__(self, model: BaseModel, batch_size: int | None = None) -> None:
@@ -132,7 +133,7 @@ class BatchPredictor:
         try:
             return list(self.model.test_step(data))
         except torch.OutOfMemoryError:
-            pass  # outside the handler: the error holds what did not fit
+            pass  # outside the handler, because the error references the tensors that did not fit
         torch.cuda.empty_cache()
         self.buckets.batch_size = max(1, len(data['data_samples']) // 2)
         return list(chain.from_iterable(map(self._predict, split(data))))

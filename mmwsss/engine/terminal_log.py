@@ -1,5 +1,5 @@
-"""What a training says on a terminal: one short line for each interval. Files and the logs of Slurm
-keep every number.
+"""Terminal log of a training run with one short line per interval. Files and the logs of Slurm keep
+all numbers.
 """
 
 import io
@@ -14,11 +14,11 @@ from rich.text import Text
 from mmwsss.utils.memory import peak_memory
 
 TRAINING = re.compile(r'(Epoch|Iter)\(train\) +(?:\[(\d+)\])?\[ *(\d+)/ *(\d+)\]')
-MOST_LOSSES = 3  # beside their sum, the largest ones
+MOST_LOSSES = 3  # the largest ones, in addition to their sum
 
 
 class TerminalFormatter(logging.Formatter):
-    """Shortens the lines of a training and leaves all others to another formatter.
+    """Shortens the log lines of a training run and passes all others to another formatter.
 
     Args:
         full (logging.Formatter): Formatter of the other lines.
@@ -31,7 +31,7 @@ class TerminalFormatter(logging.Formatter):
         self.color = color
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Format one line."""
         parts = short_parts(record.getMessage())
         if not parts:
             return self.full.format(record)
@@ -45,7 +45,7 @@ class TerminalFormatter(logging.Formatter):
 
 
 def short_parts(message: str) -> tuple[str, str, str, str, str] | None:
-    """Place, rate, remaining time, memory and losses of a line of MMEngine's log processor.
+    """Position, rate, remaining time, memory and losses of a line of MMEngine's log processor.
 
     Args:
         message: Line of a logger.
@@ -71,7 +71,7 @@ def short_parts(message: str) -> tuple[str, str, str, str, str] | None:
 
 
 def _losses(values: dict[str, str]) -> str:
-    """Sum of the losses, and the largest of them."""
+    """Sum of the losses and the largest of them."""
     single = {
         name.rpartition('loss_')[2]: float(value)
         for name, value in values.items()
@@ -84,7 +84,7 @@ def _losses(values: dict[str, str]) -> str:
 
 
 def shorten_terminal_lines(logger: logging.Logger) -> None:
-    """Give the handlers of a logger that write to a terminal a :class:`TerminalFormatter`."""
+    """Set a :class:`TerminalFormatter` for all handlers of a logger that write to a terminal."""
     for handler in logger.handlers:
         stream = getattr(handler, 'stream', None)
         is_file = isinstance(handler, logging.FileHandler)

@@ -1,4 +1,4 @@
-"""The folder and the archive that the evaluation server of PASCAL VOC takes (development kit of the
+"""The folder and the archive for the evaluation server of PASCAL VOC (development kit of the
 challenge).
 """
 
@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmwsss.utils.image_io import open_image
 from mmwsss.utils.io import atomic_open, read_mask
 
-# comp6: trained with data of one's own, as every network that starts from ImageNet is
+# comp6: trained with additional data, which includes every network pre-trained on ImageNet
 SUBMISSION_FOLDER = 'results/VOC2012/Segmentation/comp6_test_cls'
 ARCHIVE = 'results.tar'
 
@@ -31,16 +31,18 @@ def pack_submission(out: str | Path, images: dict[str, str], num_classes: int = 
 
     Args:
         out (str | Path): Folder that holds ``results/``; the archive ``results.tar`` is written
-            beside it, atomically.
+            next to it, atomically.
         images (dict[str, str]): File of every image of the test list, by id.
-        num_classes (int): Classes with background; a mask holds no other value, 255 neither.
+        num_classes (int): Number of classes including background; a mask must not contain any other
+            value, not even 255.
 
     Returns:
-        Path: The archive. The same masks give the same bytes.
+        Path: The archive, whose bytes depend only on the masks.
 
     Raises:
         ValueError: Masks are missing, of another size than their image, without palette, with a
-            wrong value, or belong to no image of the list. The message names up to 20 of them.
+            wrong value, or do not belong to an image of the list. The message names up to 20 of
+            them.
     """
     out = Path(out)
     masks = {path.stem: path for path in sorted((out / SUBMISSION_FOLDER).glob('*.png'))}
@@ -84,7 +86,7 @@ def _mask_problems(path: str | Path, image_path: str, num_classes: int) -> list[
 
 
 def _anonymous(info: TarInfo) -> TarInfo:
-    """No owner and no time: the archive depends on the masks alone."""
+    """Remove owner and time, so that the archive depends only on the masks."""
     info.uid = info.gid = info.mtime = 0
     info.uname = info.gname = ''
     info.mode = 0o644

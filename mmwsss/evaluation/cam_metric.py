@@ -1,4 +1,4 @@
-"""Quality of CAMs as seeds: the background threshold sweep, exact and in one pass."""
+"""Quality of CAMs as seeds by an exact background threshold sweep in one pass."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,24 +29,24 @@ from .counter_metric import (
 class CAMMetric(CounterMetric):
     """mIoU of class activation maps against masks, at every background threshold.
 
-    A pixel takes the present class with the highest score, or background where no score exceeds the
-    threshold. Equal to labelling and counting the whole data set once per threshold, whatever the
-    number of thresholds. Samples carry ``pred_cams`` (K,H,W), ``cam_keys`` (K ids) and
-    ``gt_sem_seg`` (1,H,W) of the same size; K=0 is an image of background.
+    A pixel is assigned the present class with the highest score, or background where no score
+    exceeds the threshold. The result equals labelling and counting the whole data set once per
+    threshold, for any number of thresholds. Samples contain ``pred_cams`` (K,H,W), ``cam_keys`` (K
+    ids) and ``gt_sem_seg`` (1,H,W) of the same size; K=0 is an image of background.
 
-    Results: ``mIoU``, ``best_threshold`` (the one that ``rule`` picks), ``FP``, ``FN``, ``IoU`` per
-    class, other means of IoU where they differ, and two chance levels: ``all_background_mIoU``
-    (background everywhere) and ``painted_tags_mIoU`` (each image painted over with the lowest of
-    its classes, background if it has none). :attr:`curve` has ``thresholds``, ``mIoU``, ``FP``,
+    Results: ``mIoU``, ``best_threshold`` (the one that ``rule`` selects), ``FP``, ``FN``, ``IoU``
+    per class, other means of IoU where they differ, and two chance levels: ``all_background_mIoU``
+    (background everywhere) and ``painted_tags_mIoU`` (each image filled with the lowest of its
+    classes, or background if it has none). :attr:`curve` has ``thresholds``, ``mIoU``, ``FP``,
     ``FN`` and ``IoU`` {class: list} at all thresholds.
 
     Args:
         thresholds (Sequence[float], optional): Ascending, >= 0; default 0.00 ... 0.59.
         rule (str | float): ``'best'``, ``'greedy'`` (first threshold that does not improve ends the
-            sweep) or a number, which joins the sweep if it is not part of it.
+            sweep) or a number, which is added to the sweep if necessary.
         field (str): Maps to evaluate: ``'pred_cams'``, or ``'pred_aux_cams'`` of an auxiliary
             classifier.
-        options: ``mean`` (by default ``'all'``, as the released codes: absent classes count 0),
+        options: ``mean`` (by default ``'all'`` as in the released code: absent classes count as 0),
             ``rates``, ``ignore_index``, ``out_file``, ``protocol`` and ``prefix`` (by default
             ``'cam'``) of :class:`CounterMetric`.
     """
@@ -82,8 +82,9 @@ class CAMMetric(CounterMetric):
         self._limits = make_thresholds(thresholds)
 
     def counter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Counts of the sweep; predicted and hit pixels of painted tags; images whose maps are
-        those of their tags, and other ones; all pixels, and the ignored ones.
+        """Counts of the sweep; predicted and hit pixels of painted tags; numbers of images whose
+        maps are those of their tags, and of other images; numbers of all pixels, and of ignored
+        ones.
         """
         classes = len(self.classes)
         return {

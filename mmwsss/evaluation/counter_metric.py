@@ -1,4 +1,4 @@
-"""Base of metrics whose whole state is a vector of pixel counts."""
+"""Base class of metrics whose whole state is a vector of pixel counts."""
 
 import logging
 import math
@@ -29,28 +29,29 @@ from .protocols import protocol_label
 
 
 class CounterMetric(BaseMetric):
-    """A metric that adds int64 counts image by image: no lists, no overflow, one all-reduce at the
-    end.
+    """A metric that accumulates int64 counts image by image, without lists or overflow and with one
+    all-reduce at the end.
 
     A subclass names its counters in :meth:`counter_shapes`, fills them from one sample in
     :meth:`count_image` and turns the sums into numbers in :meth:`compute_metrics`.
-    ``dataset_meta['classes']`` (background first) gives the classes, ``dataset_meta['split']``,
-    where present, the split named in :attr:`protocol`.
+    ``dataset_meta['classes']`` (background first) gives the classes, ``dataset_meta['split']``, if
+    present, the split named in :attr:`protocol`.
 
-    After an evaluation, :attr:`table` is the report as text, :attr:`curve` the data that belong to
-    the numbers, :attr:`protocol` how they were obtained, and :attr:`note` a doubt about the ground
-    truth, empty if there is none.
+    After an evaluation, :attr:`table` is the report as text, :attr:`curve` the corresponding
+    curves, :attr:`protocol` the settings of the evaluation, and :attr:`note` a warning about the
+    ground truth, empty if there is none.
 
     Args:
         ignore_index (int): Label that is left out.
-        mean (str): Which classes the mean is over, see
+        mean (str): Classes included in the mean, see
             :func:`mmwsss.functional.confusion.mean_over_classes`.
         rates (str): Definition of FP and FN, see :func:`mmwsss.functional.confusion.false_rates`.
         out_file (str, optional): JSON file for numbers, protocol and curve; written atomically by
             the main process.
         protocol (str, optional): Name of the published protocol that is followed
-            (:mod:`mmwsss.evaluation.protocols`), or one's own; it is printed with the numbers.
-        prefix (str, optional): Put before the names of results.
+            (:mod:`mmwsss.evaluation.protocols`), or a user-defined name; it is printed with the
+            results.
+        prefix (str, optional): Prefix of the names of results.
     """
 
     def __init__(
@@ -92,10 +93,10 @@ class CounterMetric(BaseMetric):
         """Count one image.
 
         Args:
-            sample (dict): A data sample as :meth:`BaseDataElement.to_dict` gives it.
+            sample (dict): A data sample as returned by :meth:`BaseDataElement.to_dict`.
 
         Returns:
-            dict[str, Tensor]: Addends of some or all counters.
+            dict[str, Tensor]: Increments of some or all counters.
         """
 
     @abstractmethod
@@ -104,10 +105,10 @@ class CounterMetric(BaseMetric):
         :attr:`protocol`.
 
         Args:
-            counters (dict[str, Tensor]): On the CPU.
+            counters (dict[str, Tensor]): Counters on the CPU.
 
         Returns:
-            dict: Names without prefix; percentages in 0-100.
+            dict: Results by name without prefix; percentages in 0-100.
         """
 
     @property
@@ -123,9 +124,7 @@ class CounterMetric(BaseMetric):
 
     @property
     def counters(self) -> Tensor:
-        """Tensor: All counts so far of this process, (S,) int64; the first is the number of
-        images.
-        """
+        """Tensor: Current counts of this process, (S,) int64; the first is the number of images."""
         if self._counters is None:
             self._counters = torch.zeros(
                 1 + sum(math.prod(shape) for shape in self.counter_shapes().values()),
@@ -145,7 +144,7 @@ class CounterMetric(BaseMetric):
             data_samples (Sequence[dict]): Predictions and ground truth of each image.
 
         Raises:
-            ValueError: A sample lacks a field or its content is invalid. The message names the
+            ValueError: A sample lacks a field, or its content is invalid. The message names the
                 image.
         """
         for sample in data_samples:
@@ -169,7 +168,7 @@ class CounterMetric(BaseMetric):
             size (int): Number of images of the data set.
 
         Raises:
-            ValueError: Not exactly ``size`` images were counted.
+            ValueError: The number of counted images is not ``size``.
         """
         results = self.summarize(size)
         print_log('\n' + self.table, logger='current')
@@ -198,11 +197,11 @@ class CounterMetric(BaseMetric):
         return results
 
     def _report_ignored(self, pixels: Tensor | None) -> None:
-        """Add the share of ignored ground truth to the table, and a note where the pixels
-        of an absent class may be among them.
+        """Add the fraction of ignored ground truth to the table, and a warning if it may contain
+        the pixels of an absent class.
 
         Args:
-            pixels (Tensor, optional): (2,) all pixels, and the ignored ones.
+            pixels (Tensor, optional): (2,) numbers of all pixels and of ignored ones.
         """
         self.note = ''
         if pixels is None:
@@ -221,7 +220,7 @@ class CounterMetric(BaseMetric):
             )
 
     def protocol_label(self, num_images: int) -> str:
-        """Name of the protocol, with a remark where the data are not those that belong to it."""
+        """Name of the protocol, with a remark if the data are not those of the protocol."""
         meta = self.dataset_meta or {}
         return protocol_label(
             self.protocol_name,
@@ -231,7 +230,7 @@ class CounterMetric(BaseMetric):
         )
 
     def check_size(self, counted: int, size: int) -> None:
-        """Refuse results over too many or too few images."""
+        """Reject results over too many or too few images."""
         if counted > size:
             raise ValueError(
                 f'{type(self).__name__} counted {counted} images of {size}: padding repeats some '
@@ -244,15 +243,16 @@ class CounterMetric(BaseMetric):
             )
 
     def summarize_areas(self, areas: ClassAreas) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
-        """Results that every pixel metric has.
+        """Results that all pixel metrics have in common.
 
         Args:
-            areas (ClassAreas): (K,) each.
+            areas (ClassAreas): Areas of (K,) each.
 
         Returns:
             tuple[dict, list]: ``mIoU`` by the chosen mean, ``mIoU_<mean>`` by the others where they
-            differ, ``FP``, ``FN`` (``FP_background`` and ``FN_background`` apart for
-            ``rates='irn'``) and ``IoU`` {class: IoU}, in percent; and rows (class, IoU, FP, FN) of
+                differ, ``FP``, ``FN`` (``FP_background`` and ``FN_background`` separately for
+                ``rates='irn'``) and ``IoU`` {class: IoU}, in percent; and rows (class, IoU, FP, FN)
+                of
             a table.
         """
         variants = {mean: 100 * float(value) for mean, value in iou_variants(areas).items()}
@@ -289,10 +289,10 @@ class CounterMetric(BaseMetric):
         return results, rows
 
     def base_protocol(self, areas: ClassAreas) -> dict[str, Any]:
-        """Entries of :attr:`protocol` that every pixel metric has.
+        """Entries of :attr:`protocol` that all pixel metrics have in common.
 
         Args:
-            areas (ClassAreas): (K,) each.
+            areas (ClassAreas): Areas of (K,) each.
         """
         split = (self.dataset_meta or {}).get('split')
         absent = [name for name, pixels in zip(self.classes, areas.target.tolist()) if not pixels]
@@ -314,10 +314,10 @@ class CounterMetric(BaseMetric):
 
 
 def sample_field(sample: dict[str, Any], name: str, hint: str) -> Any:
-    """Data of a field of a sample, where it is a tensor or pixel data.
+    """Data of a field of a sample, which is a tensor or pixel data.
 
     Raises:
-        ValueError: The sample has no such field. The message ends with ``hint``.
+        ValueError: The field is missing. The message ends with ``hint``.
     """
     if name not in sample:
         raise ValueError(f'the sample has no {name}: {hint}')
@@ -331,13 +331,13 @@ def ground_truth(sample: dict[str, Any]) -> Tensor:
 
 
 def ignored_pixels(gt: Tensor, counted: Tensor) -> Tensor:
-    """(2,) int64: pixels of a label map, and those of them that were not ``counted``."""
+    """(2,) int64: numbers of pixels of a label map, and of those that are not ``counted``."""
     total = torch.full_like(counted, gt.numel())
     return torch.stack((total, total - counted))
 
 
 def image_id(sample: dict[str, Any]) -> str:
-    """Name of a sample's image without folder and extension."""
+    """Name of the image of a sample, without folder and extension."""
     if sample.get('img_id') is not None:
         return str(sample['img_id'])
     if sample.get('img_path') is None:

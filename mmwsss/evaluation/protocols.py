@@ -1,10 +1,10 @@
-"""Evaluation protocols of the papers, by name: data, scales, flip, resizing, CRF, threshold rule,
+"""Evaluation protocols of the papers by name: data, scales, flip, resizing, CRF, threshold rule and
 use of tags.
 
-A number can be compared with another one only if both follow one protocol. ``tools/test.py
---protocol NAME`` and ``tools/evaluate_masks.py --protocol NAME`` select one, and every metric
-prints the name of its own; ``custom`` is none of these. :attr:`Protocol.source` names the section
-of the paper or the released code that defines it.
+Numbers are only comparable if they follow the same protocol. ``tools/test.py --protocol NAME`` and
+``tools/evaluate_masks.py --protocol NAME`` select one, and every metric prints the name of its
+protocol; ``custom`` is none of these. :attr:`Protocol.source` names the section of the paper or the
+released code that defines it.
 """
 
 from typing import Any, NamedTuple
@@ -31,28 +31,28 @@ class Protocol(NamedTuple):
 
     Attributes:
         task (str): Key of :data:`TASKS`.
-        paper (str): Paper, and which of its numbers.
+        paper (str): Paper and the number in it.
         data (str): Key of :data:`DATA`.
         split (str): Key of its splits.
         source (str): Section of the paper, or released code.
-        scales (tuple[float]): Scales of the test images; empty: as the config says.
-        flip (bool): Each scale also mirrored.
+        scales (tuple[float]): Scales of the test images; empty: as in the config.
+        flip (bool): Whether each scale is also flipped.
         size (tuple[int] | None): (H,W) that images are resized to first, without keeping the aspect
-            ratio; None: original size, or as the config says where ``scales`` is empty.
+            ratio; None: original size, or as in the config if ``scales`` is empty.
         fusion (str | None): Rule of :class:`mmwsss.functional.fusion.ScoreFusion` for the
             segmentation scores.
-        aligned (bool): Images are resized in float, with aligned corners and truncated sides, as
-            :class:`mmwsss.datasets.transforms.AlignedScale` does.
+        aligned (bool): Images are resized in floating point, with aligned corners and truncated
+            sides, as :class:`mmwsss.datasets.transforms.AlignedScale` does.
         crf (str | None): Preset of :class:`mmwsss.models.refiners.DenseCRF`.
         rule (str | float | None): Background threshold of maps: ``'best'``, ``'greedy'`` or a
             number.
         thresholds (tuple | None): (start, stop, step) of the sweep, stop excluded.
-        mean (str): Classes that the mean is over.
+        mean (str): Classes included in the mean.
         rates (str): Definition of FP and FN.
         ignored_prediction (str): Treatment of a predicted 255.
         tags (str): ``'ground truth'``, ``'not used'``, or ``'second number'``: the published number
-            removes classes that the image does not have; here it is reported beside the one without
-            tags.
+            removes classes that the image does not have; here it is reported in addition to the one
+            without tags.
     """
 
     task: str
@@ -309,10 +309,10 @@ PROTOCOLS = {
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of a name.
+    """Return the protocol with a name.
 
     Raises:
-        ValueError: Unknown; lists the names.
+        ValueError: The name is unknown. The message lists the known names.
     """
     if name not in PROTOCOLS:
         raise ValueError(f'protocol {name!r} is unknown; protocols: {", ".join(PROTOCOLS)}')
@@ -320,7 +320,7 @@ def find_protocol(name: str) -> Protocol:
 
 
 def metric_options(name: str) -> dict[str, Any]:
-    """Options that make a metric follow a protocol.
+    """Options of a metric for a protocol.
 
     Args:
         name (str): Key of :data:`PROTOCOLS`.
@@ -348,13 +348,13 @@ def protocol_label(
     num_images: int | None = None,
     num_classes: int | None = None,
 ) -> str:
-    """Name to print beside a number: with a remark where the data are not those of the protocol.
+    """Name to print next to a number, with a remark if the data are not those of the protocol.
 
     Args:
         name (str | None): Key of :data:`PROTOCOLS`, any other name, or None.
-        split (str, optional): That was evaluated.
-        num_images (int, optional): That were evaluated.
-        num_classes (int, optional): With background.
+        split (str, optional): Evaluated split.
+        num_images (int, optional): Number of evaluated images.
+        num_classes (int, optional): Number of classes including background.
 
     Returns:
         str

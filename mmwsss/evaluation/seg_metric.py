@@ -1,6 +1,4 @@
-"""Segmentation quality with every published convention (the conventions of the released evaluation
-codes).
-"""
+"""Segmentation quality with all published conventions (those of the released evaluation code)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,9 +33,9 @@ from .counter_metric import (
 class SegMetric(CounterMetric):
     """mIoU of label maps against masks.
 
-    Samples carry ``pred_sem_seg`` (1,H,W) and ``gt_sem_seg`` (1,H,W), as those of MMSegmentation
-    do. Results: ``mIoU``, ``FP``, ``FN``, ``IoU`` per class, and other means of IoU where they
-    differ.
+    Samples contain ``pred_sem_seg`` (1,H,W) and ``gt_sem_seg`` (1,H,W), like those of
+    MMSegmentation. Results: ``mIoU``, ``FP``, ``FN``, ``IoU`` per class, and other means of IoU
+    where they differ.
 
     With ``use_image_tags`` a second number, ``mIoU_image_tags``, follows the one without tags:
     classes that the image's ground-truth tags exclude are removed from ``seg_logits`` before the
@@ -46,15 +44,17 @@ class SegMetric(CounterMetric):
 
     Args:
         use_image_tags (bool): Add the tag-filtered number; samples need ``seg_logits`` (K,H,W) and
-            ``gt_tags`` (C,), or labels made so, ``pred_sem_seg_image_tags`` (1,H,W).
+            ``gt_tags`` (C,), or labels that were filtered this way, ``pred_sem_seg_image_tags``
+            (1,H,W).
         coexist_classes (Sequence[str], optional): Also report ``mIoU_coexist``, the mean IoU of
-            these classes. CoSA's C-mIoU does not list its classes, so a choice is the user's.
+            these classes. CoSA's C-mIoU does not list its classes, so the choice is left to the
+            user.
         mean (str): ``'present'`` (classes in the ground truth), ``'all'`` or ``'union'``.
         ignored_prediction (str): Treatment of a predicted ``ignore_index``: ``'background'``, or
             ``'drop'`` to leave the pixel out. Where any occurs, ``coverage`` is the
             percentage of pixels with a prediction.
         output_dir (str, optional): Folder for palette PNGs ``<id>.png`` of the predictions.
-        format_only (bool): Only write files; there is no ground truth.
+        format_only (bool): Only write files, without ground truth.
         options: ``rates``, ``ignore_index``, ``out_file``, ``protocol`` and ``prefix`` (by default
             ``'seg'``) of :class:`CounterMetric`.
     """
@@ -86,13 +86,13 @@ class SegMetric(CounterMetric):
         self.format_only = format_only
 
     def counter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Confusion matrices, without and with tags; all pixels, and the ignored ones."""
+        """Confusion matrices without and with tags; numbers of all pixels and of ignored ones."""
         shape = (len(self.classes), len(self.classes) + 1)
         filtered = {'filtered': shape} if self.use_image_tags else {}
         return {'confusion': shape, **filtered, 'pixels': (2,)}
 
     def count_image(self, sample: dict[str, Any]) -> dict[str, Tensor]:
-        """Confusion of one image; writes its mask if asked to."""
+        """Confusion matrix of one image; its mask is written if requested."""
         pred = sample_field(
             sample, 'pred_sem_seg', 'SegMetric needs a model that predicts label maps'
         ).squeeze(0)
@@ -128,7 +128,7 @@ class SegMetric(CounterMetric):
         return allowed[logits[allowed].argmax(0)]
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """As :meth:`CounterMetric.evaluate`; nothing but a log line if only files were written."""
+        """As :meth:`CounterMetric.evaluate`; if only files were written, only a line is logged."""
         if not self.format_only:
             return super().evaluate(size)
         self._counters = None

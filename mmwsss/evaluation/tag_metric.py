@@ -19,16 +19,16 @@ from .protocols import protocol_label
 class TagMetric(BaseMetric):
     """Mean average precision of multi-label classification.
 
-    Samples carry ``pred_scores`` (C,) and ``gt_tags`` (C,). Results in percent: ``mAP``, mean over
-    classes of the average precision (a class without a tagged image counts 0); ``mAP_present``,
-    over classes that some image has, where it differs; ``mAP_per_image``, mean over tagged images
-    of the average precision of the image's class ranking, which MCTformer's training log calls mAP
-    (released code of MCTformer); and ``F1_per_image``, mean over images of the F1 of the classes
-    with a score above 0.5, 0 for an image without a correct one (the classification score of ToCo
-    and MCC).
+    Samples contain ``pred_scores`` (C,) and ``gt_tags`` (C,). Results in percent: ``mAP``, mean
+    over classes of the average precision (a class without a tagged image counts as 0);
+    ``mAP_present``, over classes that some image has, where it differs; ``mAP_per_image``, mean
+    over tagged images of the average precision of the image's class ranking, called mAP in
+    MCTformer's training log (released code of MCTformer); and ``F1_per_image``, mean over images of
+    the F1 of the classes with a score above 0.5, 0 for an image without a correct one (the
+    classification score of ToCo and MCC).
 
     Args:
-        collect_device (str): ``'cpu'`` or ``'gpu'``, how processes exchange scores.
+        collect_device (str): ``'cpu'`` or ``'gpu'``, the way in which processes exchange scores.
         collect_dir (str, optional): Shared folder for ``'cpu'``.
         protocol (str, optional): Name of the protocol that is followed.
         prefix (str, optional): Default ``'tags'``.
@@ -49,7 +49,7 @@ class TagMetric(BaseMetric):
         self.protocol: dict[str, Any] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keep scores and tags of a batch.
+        """Store scores and tags of a batch.
 
         Args:
             data_batch: Not used.
@@ -76,7 +76,7 @@ class TagMetric(BaseMetric):
             self.results.append((scores, tags))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """As :class:`mmengine.evaluator.BaseMetric`, and log the result with the name of the
+        """As :class:`mmengine.evaluator.BaseMetric`; also logs the result with the name of the
         protocol.
         """
         metrics = super().evaluate(size)

@@ -19,17 +19,17 @@ class WSOLMetric(CounterMetric):
     """PxAP and pIoU of the map of the image's class, at every threshold of a fine grid, pooled over
     all pixels of the data set.
 
-    Samples carry ``pred_cams`` (K,h,w) with ``cam_keys``, ``gt_tags`` (C,) with one class, and
+    Samples contain ``pred_cams`` (K,h,w) with ``cam_keys``, ``gt_tags`` (C,) with one class, and
     ``gt_sem_seg`` (1,H,W): 0 background, ``ignore_index`` left out, anything else object. The map
-    is resized to the mask (224 x 224 in the protocol; bicubic), and stretched to [0,1] image by
-    image; a constant map, or none, is 0 everywhere.
+    is resized to the mask (224 x 224 in the protocol; bicubic), and scaled to [0,1] image by image;
+    a constant or missing map is 0 everywhere.
 
     Results in percent: ``PxAP``, area under the curve of pixel precision and recall; ``pIoU``, IoU
     at the best threshold, one for all images; and that ``best_threshold``. :attr:`curve` has
     ``thresholds``, ``precision``, ``recall`` and ``IoU``.
 
     Args:
-        interval (float): Distance of thresholds.
+        interval (float): Distance between thresholds.
         ignore_index (int): Label that is left out.
         out_file (str, optional): JSON file for results, protocol and curve.
         protocol (str, optional): Name of the protocol that is followed.

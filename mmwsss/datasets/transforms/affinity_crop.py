@@ -11,26 +11,28 @@ from mmwsss.registry import TRANSFORMS
 
 @lru_cache(maxsize=8)
 def _blank(shape: tuple[int, ...], dtype: str, padding: Any) -> np.ndarray:
-    """Array of ``padding``; a copy of it takes a tenth of the time of filling one with colours."""
+    """Array of ``padding``; copying it takes a tenth of the time of filling an array with
+    colours.
+    """
     return np.full(shape, padding, dtype)
 
 
 @TRANSFORMS.register_module()
 class AffinityCrop(BaseTransform):
-    """Random crop of image, maps and labels; what is smaller than the crop is put at a random place
-    in it and padded around.
+    """Random crop of image, maps and labels; images smaller than the crop are placed in it at
+    random and padded.
 
-    Sets ``img_box``, the part of the crop that is image: y0, y1, x0, x1, ends exclusive.
+    Sets ``img_box``, the part of the crop that the image covers: y0, y1, x0, x1, ends exclusive.
 
     Args:
         crop_size (tuple[int]): (H,W) of the result.
-        img_pad (float | Sequence[float]): Grey level outside the image, per channel BGR or for all.
-            PSA pads with 0 before normalising; IRN with 0 after it, that is with the mean.
+        img_pad (float | Sequence[float]): Grey level outside the image, per BGR channel or for all.
+            PSA pads with 0 before normalisation; IRN pads with 0 after it, i.e. with the mean.
         seg_pad (int): Value of maps and labels outside: 0 for CRF maps (ignored cells), 255 for
             label maps.
 
     Raises:
-        ValueError: A side below 1.
+        ValueError: A side is below 1.
     """
 
     def __init__(self, crop_size: tuple[int, int], *, img_pad: Any = 0, seg_pad: int = 0) -> None:
@@ -52,9 +54,7 @@ class AffinityCrop(BaseTransform):
         return results
 
     def spans(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:
-        """For rows and columns of an image (H,W) the part that is shown and its place in the
-        crop, drawn at random.
-        """
+        """Random part of the rows and columns of an image (H,W), and its position in the crop."""
         spans = []
         for side, target in zip(size, self.crop_size):
             shift = np.random.randint(0, abs(side - target) + 1)
@@ -64,7 +64,7 @@ class AffinityCrop(BaseTransform):
         return spans
 
     def place(self, part: np.ndarray, places: tuple[slice, slice], padding: Any) -> np.ndarray:
-        """The crop: ``part`` at ``places`` (rows, columns), ``padding`` around it."""
+        """The crop with ``part`` at ``places`` (rows, columns), surrounded by ``padding``."""
         shape = (*self.crop_size, *part.shape[2:])
         if part.shape == shape:
             return np.ascontiguousarray(part)

@@ -11,14 +11,14 @@ from .random_scale import RandomScale
 
 @TRANSFORMS.register_module()
 class AffinityScale(RandomScale):
-    """:class:`RandomScale` with bicubic interpolation of the image; label maps are resized by the
-    nearest pixel.
+    """:class:`RandomScale` with bicubic interpolation of the image; label maps are resized by
+    nearest neighbour.
 
     Args:
         ratio_range (tuple[float]): Smallest and largest factor, drawn uniformly between them.
 
     Raises:
-        ValueError: Not 0 < smallest <= largest.
+        ValueError: The range does not satisfy 0 < smallest <= largest.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

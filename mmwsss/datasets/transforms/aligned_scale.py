@@ -1,4 +1,4 @@
-"""Scales of a test image as MCTformer's segmentation code makes them."""
+"""Scales of a test image as in MCTformer's segmentation code."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ from mmwsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class AlignedScale(BaseTransform):
-    """Resize an image in float, with aligned corners and sides that are cut to whole pixels.
+    """Resize an image in floating point, with aligned corners and sides truncated to whole pixels.
 
-    The released code resizes the normalised tensor. Normalisation is one line per channel, so that
-    to resize the image without rounding and to normalise it then is the same.
+    The released code resizes the normalised tensor. Normalisation is linear per channel, so that
+    resizing the image without rounding and then normalising it is equivalent.
 
     Args:
-        scale_factor (float): New side over old side.
+        scale_factor (float): Ratio of the new to the old side.
     """
 
     def __init__(self, scale_factor: float) -> None:
         self.scale_factor = scale_factor
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Resize ``img``; masks, which are loaded later, stay at the size of the photograph."""
+        """Resize ``img``; masks are loaded later and keep the size of the photo."""
         image = torch.from_numpy(np.ascontiguousarray(results['img'])).permute(2, 0, 1).float()
         size = [int(side * self.scale_factor) for side in image.shape[-2:]]
         image = F.interpolate(image[None], size=size, mode='bilinear', align_corners=True)[0]

@@ -1,4 +1,4 @@
-"""Colour jitter whose brightness and contrast are tables."""
+"""Colour jitter with look-up tables for brightness and contrast."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ PlainColorJitter: Any = import_quietly('mmpretrain.datasets.transforms.processin
 
 @TRANSFORMS.register_module()
 class ColorJitter(PlainColorJitter):
-    """``mmpretrain.ColorJitter``: the same random numbers and pixels, two to three times as fast.
+    """``mmpretrain.ColorJitter``: the same random numbers and pixels, two to three times faster.
 
     Args:
         brightness, contrast, saturation, hue: As in MMPretrain.
-        backend (str): ``'pillow'`` or ``'cv2'``, whose rounding the pixels have.
+        backend (str): ``'pillow'`` or ``'cv2'``, whose rounding is reproduced.
 
     Raises:
-        ValueError: Another backend.
+        ValueError: The backend is unknown.
     """
 
     def __init__(self, *, backend: str = 'pillow', **options: Any) -> None:
@@ -54,7 +54,7 @@ def _by_opencv(image: np.ndarray, index: int, factor: float) -> np.ndarray:
 
 
 def _by_pillow(image: np.ndarray, index: int, factor: float) -> np.ndarray:
-    """The same on an RGB image."""
+    """Operation ``index`` on an RGB image."""
     if index == 3:
         return swap_channels(mmcv.adjust_hue(swap_channels(image), factor, backend='pillow'))
     if index == 2:

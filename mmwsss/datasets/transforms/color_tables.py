@@ -1,5 +1,5 @@
-"""Colour operations of MMCV and Pillow on (H,W,3) uint8 images by tables of the 256 values, with
-the same pixels.
+"""Colour operations of MMCV and Pillow on (H,W,3) uint8 images by look-up tables of the 256 values,
+with identical pixels.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,7 @@ SHARPNESS = np.array([[1.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 1.0]]) / 13
 
 
 def by_value(image: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """``change(image)`` of a function that treats every value alike, wherever it is: it is called
-    for the 256 values only.
-    """
+    """``change(image)`` of a pointwise function, which is evaluated for the 256 values only."""
     return cv2.LUT(image, np.ascontiguousarray(change(RAMP.copy())[:, :, 0]))
 
 
@@ -25,7 +23,7 @@ def brightness(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def contrast(image: np.ndarray, factor: float) -> np.ndarray:
-    """``mmcv.adjust_contrast`` of a BGR image: turns around its mean grey level."""
+    """``mmcv.adjust_contrast`` of a BGR image, relative to its mean grey level."""
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     mean = np.full_like(RAMP, round(int(grey.sum(dtype=np.int64)) / grey.size), np.float32)
 
@@ -67,7 +65,7 @@ def equalize(image: np.ndarray) -> np.ndarray:
     """``mmcv.imequalize``."""
 
     def spread(counts: np.ndarray) -> np.ndarray:
-        # integers, and without the brightest value, as mmcv computes it
+        # in integers and without the brightest value, as in mmcv
         step = (counts.sum() - counts[counts.nonzero()[0][-1]]) // 255
         if not step:
             return np.arange(256)
@@ -78,7 +76,7 @@ def equalize(image: np.ndarray) -> np.ndarray:
 
 
 def _by_histogram(image: np.ndarray, table_of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Each channel by the table that its histogram (256,) gives."""
+    """Map each channel by the table computed from its histogram (256,)."""
     tables = []
     for channel in range(3):
         counts = cv2.calcHist([image], [channel], None, [256], (0, 256))

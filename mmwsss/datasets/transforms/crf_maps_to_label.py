@@ -1,4 +1,4 @@
-"""Labels of PSA from CRF maps, made after the crop."""
+"""Labels of PSA from CRF maps, computed after the crop."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ class CRFMapsToLabel(BaseTransform):
     """Labels of PSA: ``affinity_label`` (h,w) uint8 on a grid of ``stride`` pixels from
     ``crf_maps`` (PSA).
 
-    0 background, channel position 1..K, 255 uncertain. Comes last before packing: the label is that
-    of the crop.
+    0 background, channel position 1..K, 255 uncertain. It is the last transform before packing,
+    because the label is that of the crop.
 
     Args:
-        stride (int): Grid in pixels, that of the network.
+        stride (int): Stride of the grid of the network in pixels.
     """
 
     def __init__(self, stride: int = 8) -> None:

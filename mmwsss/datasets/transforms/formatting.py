@@ -1,4 +1,4 @@
-"""From arrays to what a model takes."""
+"""Conversion of arrays to the inputs of a model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ class PackTagInputs(BaseTransform):
     information.
 
     Args:
-        meta_keys (Sequence[str]): Entries that become meta information where present.
+        meta_keys (Sequence[str]): Entries that become meta information if present.
     """
 
     def __init__(

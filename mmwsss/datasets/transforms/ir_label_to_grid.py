@@ -12,11 +12,11 @@ from mmwsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class IRLabelToGrid(BaseTransform):
-    """Labels of IRN: ``affinity_label`` (h,w) uint8, ``ir_label`` at the middle of each cell of
+    """Labels of IRN: ``affinity_label`` (h,w) uint8, ``ir_label`` at the centre of each cell of
     ``stride`` pixels (IRN).
 
     Args:
-        stride (int): Grid in pixels, that of the network: h=(H-1)//stride+1 and w likewise.
+        stride (int): Stride of the grid of the network in pixels: h=(H-1)//stride+1 and w likewise.
     """
 
     def __init__(self, stride: int = 4) -> None:

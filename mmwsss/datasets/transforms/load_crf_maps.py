@@ -15,12 +15,12 @@ class LoadCRFMaps(BaseTransform):
     """Read ``affinity_path`` as ``crf_maps`` (H,W,2,K+1) float16: strong and weak background, each
     with the background channel first.
 
-    Comes after :class:`LoadImage`.
+    Must follow :class:`LoadImage`.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Damaged file, or maps of another size than the image. The message names the
-            file.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is damaged, or the maps differ in size from the image. The message
+            names the file.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -28,14 +28,14 @@ class LoadCRFMaps(BaseTransform):
         maps = read_crf_maps(results['affinity_path'])
         check_size(results, maps.la.shape[1:])
         results['crf_maps'] = np.stack([maps.la, maps.ha]).transpose(2, 3, 0, 1)
-        # mmseg.RandomFlip flips it with the image
+        # mmseg.RandomFlip then flips it with the image
         results.setdefault('seg_fields', []).append('crf_maps')
         return results
 
 
 def check_size(results: dict[str, Any], size: Sequence[int]) -> None:
-    """Raise an error if what ``affinity_path`` holds, (H,W), is not of the size of the loaded
-    image; it names both files.
+    """Raise an error that names both files if the content of ``affinity_path``, (H,W), differs in
+    size from the loaded image.
     """
     expected = tuple(results['ori_shape'][:2])
     if tuple(size) != expected:

@@ -1,4 +1,4 @@
-"""Images from files, with errors that name the file."""
+"""Loading of images, with errors that name the file."""
 
 from typing import Any
 
@@ -13,19 +13,20 @@ class LoadImage(BaseTransform):
     """Read ``img_path`` as (H,W,3) uint8 BGR.
 
     Sets ``img``, ``img_shape``, ``ori_shape`` (H,W) and, if there is none, an empty ``seg_fields``:
-    what the transforms of MMCV, MMSegmentation and MMPretrain start from. Grey, palette and CMYK
-    images become colour images. Photos are turned as their EXIF orientation says, unless the item
-    has ``raw_pixels``. With ``max_side`` of the item or of this transform, ``img`` is downscaled;
-    ``ori_shape`` stays that of the photo, to which maps are scaled back.
+    the entries that the transforms of MMCV, MMSegmentation and MMPretrain require. Grey, palette
+    and CMYK images are converted to colour images. The EXIF orientation of photos is applied unless
+    the item has ``raw_pixels``. With ``max_side`` of the item or of this transform, ``img`` is
+    downscaled; ``ori_shape`` stays that of the photo, to which maps are scaled back.
 
     Args:
-        max_side: Longest side of ``img``, pixels; None: as the item says.
+        max_side: Longest side of ``img``, pixels; None: that of the item.
         max_pixels: Largest photo, width x height; None: ``MMWSSS_MAX_MEGAPIXELS``.
-        value_range: Of photos of more than 8 bits, see :func:`mmwsss.utils.io.read_image`.
-        alpha_color: R, G, B that transparent pixels show.
+        value_range: Value range of photos with more than 8 bits, see
+            :func:`mmwsss.utils.io.read_image`.
+        alpha_color: R, G, B colour of transparent pixels.
 
     Raises:
-        FileNotFoundError: No such file.
+        FileNotFoundError: The file does not exist.
         ValueError: The file is not a readable image. The message names it.
     """
 

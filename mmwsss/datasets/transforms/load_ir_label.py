@@ -1,4 +1,4 @@
-"""Label maps of IRN from files."""
+"""Loading of the label maps of IRN."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from .load_crf_maps import check_size
 
 @TRANSFORMS.register_module()
 class LoadIRLabel(BaseTransform):
-    """Read ``affinity_path`` as ``ir_label`` (H,W) uint8: 0 background, class, 255 uncertain. Comes
-    after :class:`LoadImage`.
+    """Read ``affinity_path`` as ``ir_label`` (H,W) uint8: 0 background, class, 255 uncertain. Must
+    follow :class:`LoadImage`.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Unreadable label map, or one of another size than the image. The message names
+        FileNotFoundError: The file does not exist.
+        ValueError: The label map is unreadable or differs in size from the image. The message names
             the file.
     """
 
@@ -26,6 +26,6 @@ class LoadIRLabel(BaseTransform):
         label = read_mask(results['affinity_path'])
         check_size(results, label.shape)
         results['ir_label'] = label
-        # mmseg.RandomFlip flips it with the image
+        # mmseg.RandomFlip then flips it with the image
         results.setdefault('seg_fields', []).append('ir_label')
         return results

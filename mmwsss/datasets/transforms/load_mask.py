@@ -1,4 +1,4 @@
-"""Masks from files, with errors that name the file."""
+"""Loading of masks, with errors that name the file."""
 
 from mmcv.transforms import BaseTransform
 
@@ -8,20 +8,21 @@ from mmwsss.utils.io import read_mask
 
 @TRANSFORMS.register_module()
 class LoadMask(BaseTransform):
-    """Read ``seg_map_path`` as ``gt_seg_map`` (H,W) uint8, 0 background, 255 ignore; comes right
-    after :class:`LoadImage`.
+    """Read ``seg_map_path`` as ``gt_seg_map`` (H,W) uint8, 0 background, 255 ignore; must directly
+    follow :class:`LoadImage`.
 
     Args:
-        num_classes (int, optional): K, with background. Default: ``num_tags`` + 1 of the data set.
+        num_classes (int, optional): K, including background. Default: ``num_tags`` + 1 of the data
+            set.
         white (int, optional): Class of the pixels that are 255, for black-and-white masks of one
             object; by default they are ignored.
-        optional (bool): Leave an item without ``seg_map_path`` as it is (validation data that may
-            have no masks).
+        optional (bool): Leave an item without ``seg_map_path`` unchanged (for validation data
+            without masks).
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: The item has no ``seg_map_path``, or the mask is not of the image's size or
-            holds another value than 0..K-1 and 255. The message names the file and the value.
+        FileNotFoundError: The file does not exist.
+        ValueError: The item has no ``seg_map_path``, or the mask differs in size from the image or
+            contains a value other than 0..K-1 and 255. The message names the file and the value.
     """
 
     def __init__(

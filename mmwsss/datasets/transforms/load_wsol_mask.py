@@ -15,18 +15,18 @@ class LoadWSOLMask(BaseTransform):
     """Read ``mask_paths`` and ``ignore_path`` as ``gt_seg_map`` (size,size) uint8
     (OpenImages-WSOL).
 
-    Each PNG is resized to the square by its nearest pixels; the object is the union of all
-    instances and gets the label of the image's class, the region to ignore gets 255 where there is
-    no object. Sets ``ori_shape`` to the square, the size at which maps are evaluated against the
-    mask. Items without masks stay as they are.
+    Each PNG is resized to the square by nearest neighbour; the object is the union of all instances
+    and gets the label of the image's class, and the region to ignore gets 255 where there is no
+    object. Sets ``ori_shape`` to the square, the size at which maps are evaluated against the mask.
+    Items without masks are not changed.
 
     Args:
         size (int): Side, pixels; 224 in the protocol.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Unreadable mask, or an image with another number of classes than one. The
-            message names the file.
+        FileNotFoundError: The file does not exist.
+        ValueError: A mask is unreadable, or the image does not have exactly one class. The message
+            names the file.
     """
 
     def __init__(self, *, size: int = 224) -> None:
@@ -52,7 +52,7 @@ class LoadWSOLMask(BaseTransform):
         return results
 
     def _read(self, path: str | Path) -> np.ndarray:
-        """(size,size) bool; 0 is outside."""
+        """Mask (size,size) bool; values of 0 are outside."""
         mask = (read_mask(path) > 0).astype(np.uint8)
         rows, columns = (np.arange(self.size) * side // self.size for side in mask.shape)
         return mask[rows][:, columns] > 0

@@ -18,10 +18,11 @@ class MultiScaleViews(BaseTransform):
     round(W*s) with halves to even, resized by PIL's bicubic filter; scale 1 is the image itself.
 
     Args:
-        scales (Sequence[float]): Positive factors; maps of later views are resized to the first.
+        scales (Sequence[float]): Positive factors; maps of later views are resized to the size of
+            the first view.
 
     Raises:
-        ValueError: No scale, or one that is not positive.
+        ValueError: There is no scale, or one is not positive.
     """
 
     def __init__(self, scales: Sequence[float] = (1.0, 0.75, 1.25)) -> None:

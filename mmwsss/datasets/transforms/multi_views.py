@@ -13,21 +13,21 @@ SOURCES = ('base', 'original')
 
 @TRANSFORMS.register_module()
 class MultiViews(BaseTransform):
-    """Make ``views``, several versions of an image (ToCo, MCC, CoSA).
+    """Create ``views``, several versions of an image (ToCo, MCC, CoSA).
 
-    First come the transforms ``base``, whose result, tags and box included, goes on in the
-    pipeline. Each view is then created from a copy of it by transforms of its own, of which only
-    the image is kept: views without geometric transforms share their geometry. A view with
-    ``source='original'`` starts from the image as it was before ``base``.
+    The transforms ``base`` are applied first; their result, including tags and box, continues in
+    the pipeline. Each view is then created from a copy of it by further transforms, of which only
+    the image is kept, so that views without geometric transforms share their geometry. A view with
+    ``source='original'`` starts from the image before ``base``.
 
     Args:
-        views (Sequence[Sequence[dict] | dict]): Per view its transforms, or ``dict(source='base' |
+        views (Sequence[Sequence[dict] | dict]): Transforms of each view, or ``dict(source='base' |
             'original', steps=[...])``.
         base (Sequence[dict]): Transforms that all views of the source ``'base'`` share.
 
     Raises:
-        ValueError: No view or an unknown source; an image without a view because a transform
-            dropped it.
+        ValueError: There is no view, a source is unknown, or a transform dropped the image of a
+            view.
     """
 
     def __init__(self, views: Sequence[Any], *, base: Sequence[dict[str, Any]] = ()) -> None:

@@ -1,4 +1,4 @@
-"""From arrays to what an affinity network takes."""
+"""Conversion of arrays to the inputs of an affinity network."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class PackAffinityInputs(PackTagInputs):
     """:class:`PackTagInputs` with ``affinity_label`` (1,h,w) int64 in the sample.
 
     Args:
-        meta_keys (Sequence[str]): Entries that become meta information where present.
+        meta_keys (Sequence[str]): Entries that become meta information if present.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

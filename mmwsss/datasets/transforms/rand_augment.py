@@ -1,4 +1,4 @@
-"""Random augmentation whose colour operations are tables."""
+"""Random augmentation with look-up tables for colour operations."""
 
 from typing import Any
 
@@ -27,18 +27,18 @@ BY_FACTOR = {
 @TRANSFORMS.register_module()
 class RandAugment(PlainRandAugment):
     """``mmpretrain.RandAugment``: the same operations, random numbers and pixels, in less than half
-    of the time.
+    the time.
 
-    Operations that change each value alike are tables of the 256 values, those that depend on
-    histograms one table per channel. Rotation, shear and translation are MMCV's. The image is
-    (H,W,3) uint8 BGR.
+    Pointwise operations are look-up tables of the 256 values; those that depend on histograms use
+    one table per channel. Rotation, shear and translation are MMCV's. The image is (H,W,3) uint8
+    BGR.
 
     Args:
-        options: Those of MMPretrain.
+        options: Options of MMPretrain.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Apply operations that are drawn at random to ``img``."""
+        """Apply randomly drawn operations to ``img``."""
         for index in self.random_policy_indices():
             apply_operation(self.transforms[index], results)
         return results
@@ -48,7 +48,8 @@ def apply_operation(operation: Any, results: dict[str, Any]) -> None:
     """Apply an operation of MMPretrain to ``img``, with the random numbers that it draws."""
     kind, image = type(operation), results['img']
     if kind in BY_VALUE:
-        # the operation draws, and treats the 256 values as it would treat the image
+        # the operation draws its random numbers, and maps the 256 values like the pixels of the
+        # image
         results['img'] = by_value(image, lambda ramp: operation(dict(img=ramp))['img'])
     elif kind in BY_HISTOGRAM:
         if not operation.random_disable():

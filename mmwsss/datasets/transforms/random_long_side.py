@@ -1,4 +1,4 @@
-"""Random size given by the longer side."""
+"""Random resizing by the longer side."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class RandomLongSide(BaseTransform):
         low, high (int): Smallest and largest longer side in pixels, both included.
 
     Raises:
-        ValueError: Not 1 <= low <= high.
+        ValueError: The range does not satisfy 1 <= low <= high.
     """
 
     def __init__(self, low: int, high: int) -> None:

@@ -18,19 +18,21 @@ class RandomPhotometry(BaseTransform):
     CoSA).
 
     The operations are those of torchvision and PIL on RGB; the image is BGR before and after. The
-    geometry stays. Brightness, contrast, saturation, grey and solarise give the pixels of PIL; hue
-    and blur are OpenCV's, ten times as fast: PIL rounds hues down and blurs by three boxes.
+    geometry does not change. Brightness, contrast, saturation, grey and solarise give the pixels of
+    PIL; hue and blur use OpenCV, which is ten times faster: PIL rounds hues down and blurs with
+    three box filters.
 
     Args:
         jitter (tuple[float]): Half ranges of brightness, contrast, saturation (around a factor of
-            1) and hue (a shift as a part of the circle, up to 0.5); they are applied in random
-            order.
-        jitter_prob, gray_prob, blur_prob, solarize_prob (float): In [0,1]; 0 never.
+            1) and hue (a shift as a fraction of the colour circle, up to 0.5); they are applied in
+            random order.
+        jitter_prob, gray_prob, blur_prob, solarize_prob (float): Probabilities in [0,1]; 0 disables
+            the operation.
         blur_radius (tuple[float]): Range of the standard deviation of the Gaussian blur, in pixels.
-        solarize_threshold (int): Grey levels from it on are inverted.
+        solarize_threshold (int): Grey levels at or above it are inverted.
 
     Raises:
-        ValueError: A probability outside [0,1], or a jitter out of range.
+        ValueError: A probability is outside [0,1], or a jitter is out of range.
     """
 
     def __init__(
@@ -100,7 +102,7 @@ class RandomPhotometry(BaseTransform):
 
 
 def mean_grey(image: np.ndarray) -> int:
-    """Mean grey level of an RGB image (H,W,3), rounded: what PIL's contrast turns around."""
+    """Mean grey level of an RGB image (H,W,3), rounded, to which PIL's contrast is relative."""
     grey = Image.fromarray(image).convert('L')
     return int(ImageStat.Stat(grey).mean[0] + 0.5)
 
@@ -115,7 +117,7 @@ def blend_with_grey(image: np.ndarray, grey: int, factor: float) -> np.ndarray:
 
 
 def shift_hue(image: np.ndarray, shift: float) -> np.ndarray:
-    """Turn the hue of an RGB image (H,W,3) by a part of the circle, in steps of 1/256."""
+    """Shift the hue of an RGB image (H,W,3) by a fraction of the circle, in steps of 1/256."""
     step = int(shift * 255) % 256
     if step == 0:
         return image

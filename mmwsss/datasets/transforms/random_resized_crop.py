@@ -1,4 +1,4 @@
-"""Random crop that is resized, by PyTorch's kernels for bytes."""
+"""Random resized crop with PyTorch's uint8 kernels."""
 
 from typing import Any
 
@@ -15,18 +15,18 @@ PlainResizedCrop: Any = processing.RandomResizedCrop
 
 @TRANSFORMS.register_module()
 class RandomResizedCrop(PlainResizedCrop):
-    """``mmpretrain.RandomResizedCrop`` with the filters of Pillow, five times as fast.
+    """``mmpretrain.RandomResizedCrop`` with the filters of Pillow, five times faster.
 
-    A seed gives the same crop. The filter is antialiased, as Pillow's is, but its weights have
-    fewer bits: of an enlarged crop about 0.5 % of the values differ by a grey level, of one that
-    shrinks to a third up to a sixth, and hardly any by two.
+    The same seed gives the same crop. The filter is antialiased like that of Pillow, but its
+    weights have fewer bits: about 0.5 % of the values of an enlarged crop differ by one grey level,
+    up to a sixth of those of a crop that shrinks to a third, and hardly any by two.
 
     Args:
         scale, crop_ratio_range, aspect_ratio_range, max_attempts: As in MMPretrain.
         interpolation (str): ``'bilinear'`` or ``'bicubic'``.
 
     Raises:
-        ValueError: Another interpolation.
+        ValueError: The interpolation is unknown.
     """
 
     def __init__(self, scale: Any, *, interpolation: str = 'bilinear', **options: Any) -> None:
@@ -51,7 +51,7 @@ def resize_bytes(image: np.ndarray, size: tuple[int, int], interpolation: str) -
     """Antialiased resizing of an image (h,w,3) uint8 to ``size`` (H,W)."""
     if image.shape[:2] == tuple(size):
         return image
-    # a view in the layout that PyTorch has a vectorised kernel for
+    # a view in the layout for which PyTorch has a vectorised kernel
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
     resized = F.interpolate(
         pixels, size=tuple(size), mode=interpolation, align_corners=False, antialias=True

@@ -12,23 +12,23 @@ from mmwsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomScale(BaseTransform):
-    """Resize image (bilinear) and label maps (nearest) by a factor drawn from a range; both sides
-    keep their ratio up to rounding.
+    """Resize image (bilinear) and label maps (nearest) by a factor drawn from a range; the aspect
+    ratio is kept up to rounding.
 
-    The factor is relative to the image, where ``RandomResize`` of MMCV needs one base size for all
-    images. Sets ``img_shape`` and ``scale_factor`` (width factor, height
-    factor).
+    The factor is relative to the image, while ``RandomResize`` of MMCV needs one base size for all
+    images. Sets ``img_shape`` and ``scale_factor`` (width factor, height factor).
 
     Args:
         ratio_range (tuple[float], optional): Smallest and largest factor, drawn uniformly between
             them.
-        ratios (Sequence[float], optional): Factors to draw one of, instead of a range.
-        backend (str): ``'cv2'`` interpolates between pixels, ``'pillow'`` averages over them where
-            it makes the image smaller.
-        truncate (bool): Cut fractions of pixels off the new sides instead of rounding them.
+        ratios (Sequence[float], optional): Factors of which one is drawn, instead of a range.
+        backend (str): ``'cv2'`` interpolates between pixels, ``'pillow'`` averages over them when
+            downscaling.
+        truncate (bool): Truncate the new sides to whole pixels instead of rounding them.
 
     Raises:
-        ValueError: Not 0 < smallest <= largest, or not exactly one of the first two arguments.
+        ValueError: The range does not satisfy 0 < smallest <= largest, or not exactly one of the
+            first two arguments is given.
     """
 
     def __init__(

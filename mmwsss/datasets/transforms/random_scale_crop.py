@@ -1,4 +1,4 @@
-"""Random scale, flip and crop of which only the crop is computed."""
+"""Random scale, flip and crop that only compute the pixels of the crop."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ class RandomScaleCrop(BaseTransform):
     """:class:`RandomScale` by Pillow, a random flip and :class:`AffinityCrop` in one.
 
     Only the part of the enlarged image that the crop shows is interpolated. Random numbers are
-    drawn in the order of the three, so that a seed gives the same crop; Pillow takes the part in
-    float32, which changes about 1 % of the pixels by a grey level or two. Label maps are resized by
-    the nearest pixel. Sets what the three set: ``img_shape``, ``scale_factor``, ``flip``,
-    ``flip_direction`` and ``img_box``.
+    drawn in the order of the three transforms, so that the same seed gives the same crop; Pillow
+    represents the part in float32, which changes about 1 % of the pixels by one or two grey levels.
+    Label maps are resized by nearest neighbour. Sets the same entries as the three transforms:
+    ``img_shape``, ``scale_factor``, ``flip``, ``flip_direction`` and ``img_box``.
 
     Args:
         ratio_range (tuple[float]): Smallest and largest factor, drawn uniformly between them.
@@ -30,7 +30,8 @@ class RandomScaleCrop(BaseTransform):
         img_pad, seg_pad: See :class:`AffinityCrop`.
 
     Raises:
-        ValueError: Not 0 < smallest <= largest, a probability outside [0,1], or a side below 1.
+        ValueError: The range does not satisfy 0 < smallest <= largest, the probability is outside
+            [0,1], or a side is below 1.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class RandomScaleCrop(BaseTransform):
         scaled = max(1, int(height * factor)), max(1, int(width * factor))
         flip = bool(np.random.choice([1, 0], p=[self.flip_prob, 1 - self.flip_prob]))
         (rows, columns), places = zip(*self.crop.spans(scaled))
-        if flip:  # columns of the image before it was flipped
+        if flip:  # columns of the image before the flip
             columns = slice(scaled[1] - columns.stop, scaled[1] - columns.start)
         results['img'] = self._put(
             _resized_part(results['img'], scaled, rows, columns), places, flip, self.crop.img_pad
@@ -77,7 +78,7 @@ class RandomScaleCrop(BaseTransform):
 def _resized_part(
     image: np.ndarray, scaled: tuple[int, int], rows: slice, columns: slice
 ) -> np.ndarray:
-    """Rows and columns of the image resized to ``scaled`` (H,W), bilinear by Pillow."""
+    """Rows and columns of the image resized to ``scaled`` (H,W) by Pillow (bilinear)."""
     vertical, horizontal = image.shape[0] / scaled[0], image.shape[1] / scaled[1]
     if (rows.stop - rows.start, columns.stop - columns.start) == scaled:
         box = None

@@ -1,4 +1,4 @@
-"""One photometric operation at random: the strong view of CoSA."""
+"""One random photometric operation, the strong view of CoSA."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,14 +22,14 @@ OPERATIONS = ('identity', 'autocontrast', 'equalize', 'solarize', *ENHANCERS, 'p
 @TRANSFORMS.register_module()
 class StrongView(BaseTransform):
     """Apply one of nine photometric operations at a random magnitude to ``img`` (BGR); the geometry
-    stays (CoSA).
+    does not change (CoSA).
 
     Args:
         operations (Sequence[str]): Operations to choose from, with equal probability.
         max_magnitude (int): Magnitudes are drawn from 1..max_magnitude; at most 9.
 
     Raises:
-        ValueError: An unknown operation, none, or a magnitude out of range.
+        ValueError: An operation is unknown, there is none, or the magnitude is out of range.
     """
 
     def __init__(self, *, operations: Sequence[str] = OPERATIONS, max_magnitude: int = 9) -> None:
@@ -56,10 +56,10 @@ def apply_operation(image: Image.Image, operation: str, magnitude: int) -> Image
     """One operation on a PIL image in RGB.
 
     Args:
-        image (PIL.Image.Image): RGB.
+        image (PIL.Image.Image): RGB image.
         operation (str): One of :data:`OPERATIONS`.
-        magnitude (int): 1..9: factors of enhancers are 0.18 m + 0.1, solarize inverts from 25.6 m
-            on, posterize keeps 4 - int(0.4 m) bits.
+        magnitude (int): 1..9: factors of enhancers are 0.18 m + 0.1, solarize inverts values of at
+            least 25.6 m, posterize keeps 4 - int(0.4 m) bits.
 
     Returns:
         PIL.Image.Image

@@ -13,23 +13,23 @@ from mmwsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class TwoViews(BaseTransform):
-    """Set ``views`` to the augmented image and one transformed version of it, and ``view`` to how
-    that was made (ACR section 3.2).
+    """Set ``views`` to the augmented image and one transformed version of it, and ``view`` to the
+    steps of the transformation (ACR section 3.2).
 
-    The steps become meta information of the sample, which is all that undoes them on the attention
-    of the second view. The released code always flips; the paper draws one of resizing, flipping
-    and rotation. Comes last before packing.
+    The steps become meta information of the sample, from which they are undone on the attention of
+    the second view. The released code always flips; the paper draws one of resizing, flipping and
+    rotation. It is the last transform before packing.
 
     Args:
-        transforms (Sequence[str | Sequence[str]]): Views to draw one of, each a step or a
+        transforms (Sequence[str | Sequence[str]]): Views of which one is drawn, each a step or a
             composition of steps: :data:`mmwsss.functional.views.VIEW_STEPS`.
         ratio_range (tuple[float]): Factor of ``'resize'``, drawn uniformly.
-        divisor (int): Sides are multiples of it, at least one: the patch size. Other images are
-            padded with black at the bottom and the right before the view is created, since padding
-            after it would be on another side.
+        divisor (int): Patch size, of which the sides are multiples. Other images are padded with
+            black at the bottom and the right before the view is created, because padding afterwards
+            would be on another side.
 
     Raises:
-        ValueError: No transform, an unknown step, or a bad range.
+        ValueError: There is no transform, a step is unknown, or the range is invalid.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class TwoViews(BaseTransform):
         image = results['img']
         size: tuple[int, ...] | None = None
         rows, columns = (-side % self.divisor for side in image.shape[:2])
-        if rows or columns:  # a flip would move padding of the network to the other side
+        if rows or columns:  # a flip would move the padding of the network to the other side
             image = np.pad(image, ((0, rows), (0, columns), (0, 0)))
         planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
         if 'resize' in steps:

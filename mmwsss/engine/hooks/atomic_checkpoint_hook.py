@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill at any moment, and a full disk."""
+"""Checkpoints that survive a killed process and a full disk."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -23,18 +23,17 @@ OPEN_GRADIENTS = 'open_gradients'
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
-    """:class:`mmengine.hooks.CheckpointHook` in an order that leaves a whole checkpoint and a valid
-    ``last_checkpoint`` at every moment.
+    """:class:`mmengine.hooks.CheckpointHook` whose order of operations leaves a complete checkpoint
+    and a valid ``last_checkpoint`` at every moment.
 
-    A checkpoint is written beside the old one and flushed to the disk before it takes its name;
-    then the pointer is replaced in the same way; only then the checkpoint that is no longer kept is
-    removed, and so is a former best one. What a kill between these steps leaves behind is removed
-    when the run is resumed. The disk therefore needs room for one checkpoint more than
-    ``max_keep_ckpts``.
+    A checkpoint is written next to the old one and flushed to the disk before it is renamed; then
+    the pointer is replaced in the same way; only then the outdated checkpoint and the previous best
+    one are removed. Files that a kill between these steps leaves behind are removed when the run is
+    resumed. The disk therefore needs space for one checkpoint more than ``max_keep_ckpts``.
 
-    A run that was stopped inside a validation, the final one included, repeats that validation
-    before it trains on. The gradients of an open group of accumulated iterations are part of the
-    checkpoint.
+    A run that was stopped during a validation, including the final one, repeats that validation
+    before training continues. The gradients of an unfinished group of accumulated iterations are
+    part of the checkpoint.
 
     Args:
         interval, by_epoch, max_keep_ckpts, save_best, rule, ...: As in the parent.
@@ -44,7 +43,9 @@ class AtomicCheckpointHook(CheckpointHook):
     file_backend: Any
 
     def before_train(self, runner: Runner) -> None:
-        """Clean up after a killed run, restore open gradients, and validate if that is owed."""
+        """Clean up after a killed run, restore unfinished gradients, and repeat an interrupted
+        validation.
+        """
         super().before_train(runner)
         if is_main_process():
             source = getattr(runner, 'resumed_from', None)
@@ -59,7 +60,7 @@ class AtomicCheckpointHook(CheckpointHook):
             runner.val_loop.run()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Take the gradients of an open group."""
+        """Restore the gradients of an unfinished group."""
         states = checkpoint.pop(OPEN_GRADIENTS, None)
         if states is None or not runner._resume:
             return
@@ -74,14 +75,14 @@ class AtomicCheckpointHook(CheckpointHook):
                 parameter.grad = states[runner.rank][name].to(parameter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the gradients of an open group."""
+        """Store the gradients of an unfinished group."""
         if self._gradients is not None:
             checkpoint[OPEN_GRADIENTS] = self._gradients
 
     _gradients: list[dict[str, torch.Tensor]] | None = None
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
-        """Write, point, remove: in this order."""
+        """Write the checkpoint, replace the pointer and remove old files, in this order."""
         outdated = list(self._outdated)
         if self.max_keep_ckpts > 0:
             kept = [number for number in self.keep_ckpt_ids if number != step] + [step]
@@ -116,7 +117,9 @@ class AtomicCheckpointHook(CheckpointHook):
     _outdated: Sequence[str] = ()
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        """As the parent, which removes the former best one first: here it goes last."""
+        """As the parent, except that the previous best checkpoint is removed last instead of
+        first.
+        """
         if not self.save_best:
             return
         backend, removals = self.file_backend, _Removals(self.file_backend)
@@ -144,7 +147,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
 
 class _Removals:
-    """A file backend that only notes what it is asked to remove."""
+    """File backend that only records the files to be removed."""
 
     def __init__(self, backend: Any) -> None:
         self.backend = backend
@@ -154,13 +157,13 @@ class _Removals:
         return getattr(self.backend, name)
 
     def remove(self, path: str) -> None:
-        """Note the file."""
+        """Record the file."""
         self.names.append(Path(path).name)
 
 
 def _owes_validation(runner: Runner) -> bool:
-    """Whether the loop validates at the iteration of the checkpoint and no complete result of it
-    is there.
+    """Whether the loop validates at the iteration of the checkpoint and has no complete result for
+    it.
     """
     loop = runner.train_loop
     if runner.val_loop is None:
@@ -177,9 +180,10 @@ def _owes_validation(runner: Runner) -> bool:
 
 
 def _open_gradients(runner: Runner) -> list[dict[str, torch.Tensor]] | None:
-    """Gradients of every process inside a group of accumulated iterations; None outside of one.
+    """Gradients of every process inside a group of accumulated iterations; None outside such a
+    group.
 
-    Every process calls this; only the first one gets those of all.
+    All processes call this; only the first one receives the gradients of all.
     """
     wrapper = runner.optim_wrapper
     count = getattr(wrapper, '_accumulative_counts', 1)

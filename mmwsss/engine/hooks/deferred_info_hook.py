@@ -1,4 +1,4 @@
-"""Losses of a step, logged without waiting for them."""
+"""Asynchronous logging of the losses of a step."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ from mmwsss.registry import HOOKS
 
 @HOOKS.register_module()
 class DeferredInfoHook(RuntimeInfoHook):
-    """:class:`mmengine.hooks.RuntimeInfoHook` that leaves losses on an accelerator until the log is
-    printed or saved; it takes the place of that hook in every config.
+    """:class:`mmengine.hooks.RuntimeInfoHook` that keeps losses on the accelerator until the log is
+    printed or saved; it replaces that hook in every config.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class DeferredInfoHook(RuntimeInfoHook):
         data_batch: dict | Sequence | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Take the values of a step."""
+        """Collect the values of a step."""
         if self._scalars is None or self._scalars.hub is not runner.message_hub:
             self._scalars = DeferredScalars(runner.message_hub)
         for key, value in (outputs or {}).items():

@@ -1,4 +1,4 @@
-"""Random numbers that depend on the epoch, not on what ran before it."""
+"""Random numbers that depend on the epoch, not on the history of the process."""
 
 from functools import partial
 from typing import Any
@@ -17,16 +17,16 @@ class EpochSeedHook(Hook):
     """Seeds Python, NumPy and PyTorch at the start of each training epoch from seed, epoch and
     rank.
 
-    A run that is resumed after an epoch then gives the weights of one that was never interrupted.
-    MMEngine itself seeds a process once, and processes that load data whenever they start: these
-    would draw the same augmentations in every epoch. They are therefore started anew for each
-    epoch, ``persistent_workers`` or not.
+    A run that is resumed after an epoch then gives the same weights as an uninterrupted one.
+    MMEngine seeds a process once and data-loading processes when they start, so these would draw
+    the same augmentations in every epoch. They are therefore restarted for each epoch, with or
+    without ``persistent_workers``.
 
-    What a network draws is seeded before each iteration. The augmentations of an item are drawn
-    from seed, epoch and item, in loops by iteration from the seeds of
-    :class:`SeededInfiniteSampler`: the result does not depend on the number of processes that load
-    data. That holds for data sets on :class:`SeededItems`, alone or in a ``ConcatDataset``; below
-    other wrappers each process draws its own numbers.
+    The random numbers of the network are seeded before each iteration. The augmentations of an item
+    are seeded by seed, epoch and item, in loops by iteration by the seeds of
+    :class:`SeededInfiniteSampler`, so that the result does not depend on the number of data-loading
+    processes. This holds for data sets based on :class:`SeededItems`, alone or in a
+    ``ConcatDataset``; inside other wrappers each process draws different numbers.
     """
 
     priority = 'VERY_HIGH'
@@ -35,11 +35,13 @@ class EpochSeedHook(Hook):
         self._worker_init_fn = None
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Seed this process, after the data have been loaded and before the network draws."""
+        """Seed this process after the data have been loaded and before the network draws random
+        numbers.
+        """
         seed_all((runner.seed, runner.iter, runner.rank))
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Seed this process, and the ones that will load the data of this epoch."""
+        """Seed this process and the data-loading processes of this epoch."""
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             return
         entropy = (runner.seed, runner.epoch, runner.rank)

@@ -1,4 +1,4 @@
-"""Losses that start late."""
+"""Schedule of losses that do not start at the first iteration."""
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -10,17 +10,16 @@ from mmwsss.registry import HOOKS
 
 @HOOKS.register_module()
 class LossScheduleHook(Hook):
-    """Tells an algorithm how far training has come, before each epoch and iteration:
+    """Reports the progress of the training to an algorithm before each epoch and iteration:
     ``update_schedule(epoch=, iteration=)``.
 
-    Both count from 0 and go on where a resumed run left off. Algorithms without that method are
-    left alone.
+    Both count from 0 and continue in a resumed run. Algorithms without that method are skipped.
     """
 
     priority = 'VERY_HIGH'
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Tell epoch and iteration."""
+        """Report epoch and iteration."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if hasattr(model, 'update_schedule'):
             model.update_schedule(epoch=runner.epoch, iteration=runner.iter)
@@ -28,5 +27,5 @@ class LossScheduleHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict[str, Tensor] | None = None
     ) -> None:
-        """Tell epoch and iteration."""
+        """Report epoch and iteration."""
         self.before_train_epoch(runner)

@@ -1,4 +1,4 @@
-"""Keeps the numbers of a run in one flat file."""
+"""Results of a run in one flat file."""
 
 import logging
 from pathlib import Path
@@ -17,11 +17,11 @@ from mmwsss.utils.io import read_json, write_json
 @HOOKS.register_module()
 class MetricsFileHook(Hook):
     """Writes ``metrics.json`` (flat results in percent, protocol of each metric) and
-    ``curves.json`` after every evaluation. Results of a model that learns from more than image
-    tags, an oracle, are marked.
+    ``curves.json`` after every evaluation. Results of an oracle, a model that is trained on more
+    than image tags, are marked.
 
     Args:
-        out_file (str): Relative to the work directory.
+        out_file (str): File, relative to the work directory.
     """
 
     priority = 'LOWEST'
@@ -64,21 +64,21 @@ class MetricsFileHook(Hook):
             }
             print_log(f'these results are of {supervision}', 'current', logging.WARNING)
         path = Path(runner.work_dir) / self.out_file
-        # the curves first: metrics.json says that an evaluation is complete, so a kill between the
-        # two files leaves an evaluation that is still owed
+        # the curves are written first: metrics.json marks an evaluation as complete, so that a kill
+        # between the two files leaves an evaluation that is repeated
         if curves:
             write_json(path.with_name('curves.json'), curves)
         content: dict[str, Any] = dict(metrics, protocol=dict(protocols, **source))
         write_json(path, content)
 
     def is_written(self, runner: Runner) -> bool:
-        """Whether the files hold the validation of the runner's iteration.
+        """Whether the files contain the validation of the runner's iteration.
 
         Args:
-            runner (Runner): Of a training.
+            runner (Runner): Runner of a training run.
 
         Returns:
-            bool: False also where ``metrics.json`` is missing or one of the files is damaged.
+            bool: Also False if ``metrics.json`` is missing or one of the files is damaged.
         """
         path = Path(runner.work_dir) / self.out_file
         try:

@@ -1,4 +1,4 @@
-"""Writes CAMs or masks from inside a training or test run."""
+"""Export of CAMs or masks during a training or test run."""
 
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ class PseudoLabelHook(Hook):
         out_dir (str): Folder, relative to the work directory unless absolute.
         dataloader (dict, optional): Images to predict during training (config of a data loader,
             ``round_up=False``); without it only tested images are written.
-        interval (int): Also write every so many epochs, into ``out_dir/epoch_<n>``; 0 for the end
-            of training only.
+        interval (int): Number of epochs after which labels are also written, into
+            ``out_dir/epoch_<n>``; 0 for the end of training only.
         kind, threshold, half: See :class:`PredictionWriter`.
     """
 

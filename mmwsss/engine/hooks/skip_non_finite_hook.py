@@ -1,4 +1,4 @@
-"""A step with a NaN or infinite gradient does not reach the weights."""
+"""Protection of the weights from NaN or infinite gradients."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,28 +13,27 @@ from torch.optim import Optimizer
 
 from mmwsss.registry import HOOKS
 
-FOUND_INF = 'found_inf'  # attribute that fused optimizers read, set by gradient scalers too
+FOUND_INF = 'found_inf'  # attribute that fused optimizers read and that gradient scalers also set
 
 
 @HOOKS.register_module()
 class SkipNonFiniteHook(Hook):
-    """Leaves out the optimizer steps whose gradients are not finite, counts and logs them, and
-    stops a run that has too many in a row.
+    """Skips the optimizer steps whose gradients are not finite, counts and logs them, and stops a
+    run that skips too many in a row.
 
-    Gradients are those after the exchange between processes, so that all of them skip the same
-    steps. Steps that the gradient scaler of fp16 skips by itself, as it does while it searches its
-    scale, are not counted here.
+    Gradients are checked after the exchange between processes, so that all of them skip the same
+    steps. Steps that the gradient scaler of fp16 skips while it adjusts its scale are not counted.
 
-    A fused optimizer on an accelerator is told by a value on the device (its ``found_inf``) to
-    leave the step out, so that nobody waits for the gradients; the counts are then read, logged and
-    compared with ``limit`` every ``interval`` iterations only. Other optimizers are not called at
-    all, after the gradients have been looked at.
+    A fused optimizer on an accelerator skips the step depending on a value on the device (its
+    ``found_inf``), so that the host does not wait for the gradients; the counts are then read,
+    logged and compared with ``limit`` only every ``interval`` iterations. Other optimizers are not
+    called at all if the check of the gradients fails.
 
     Args:
-        limit (int): Steps left out one after the other that end the run.
-        interval (int): Iterations between two looks at the counts on the device.
-        on_device (bool, optional): Whether to decide on the device; default: where that saves a
-            wait and the optimizer is fused.
+        limit (int): Number of consecutive skipped steps that ends the run.
+        interval (int): Iterations between two reads of the counts on the device.
+        on_device (bool, optional): Whether to decide on the device; default: if it avoids a
+            synchronisation and the optimizer is fused.
 
     Raises:
         FloatingPointError: ``limit`` is reached.
@@ -51,7 +50,7 @@ class SkipNonFiniteHook(Hook):
         self._handles: list[Any] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Watch the optimizer."""
+        """Wrap the optimizer."""
         self.skipped = self.in_a_row = 0
         self._counts = None
         optimizer = runner.optim_wrapper.optimizer
@@ -67,12 +66,12 @@ class SkipNonFiniteHook(Hook):
         data_batch: dict | Sequence | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Look at the counts on the device, if it is time."""
+        """Read the counts from the device if it is due."""
         if self.every_n_train_iters(runner, self.interval):
             self._read_counts(runner)
 
     def after_train(self, runner: Runner) -> None:
-        """Leave the optimizer alone."""
+        """Unwrap the optimizer."""
         for handle in self._handles:
             handle.remove()
         self._read_counts(runner)
@@ -91,7 +90,7 @@ class SkipNonFiniteHook(Hook):
             self.in_a_row = 0
             return
         self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
-        for parameter in parameters:  # the optimizer passes over parameters without gradient
+        for parameter in parameters:  # the optimizer skips parameters without gradient
             parameter.grad = None
         self._report(runner, self.in_a_row)
 
@@ -102,10 +101,10 @@ class SkipNonFiniteHook(Hook):
         return fused and parameter.device.type != 'cpu'
 
     def _mark(self, optimizer: Any, finite: Tensor) -> None:
-        """Tell a fused optimizer, and count: left out, in a row now, longest row since the last
-        look.
+        """Set the flag of a fused optimizer and count the skipped steps: total, current sequence,
+        and longest sequence since the last read.
         """
-        if getattr(optimizer, FOUND_INF, None) is not None:  # the gradient scaler has
+        if getattr(optimizer, FOUND_INF, None) is not None:  # set by the gradient scaler
             return
         bad = (~finite).float()
         setattr(optimizer, FOUND_INF, bad)

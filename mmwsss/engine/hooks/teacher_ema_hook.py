@@ -1,4 +1,4 @@
-"""State of an algorithm that changes once per training step."""
+"""Updates of an algorithm once per training step."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ UPDATES = ('update_teacher', 'update_thresholds')
 
 @HOOKS.register_module()
 class TeacherEMAHook(Hook):
-    """Calls ``update_teacher()`` and ``update_thresholds()`` of the algorithm, as far as it has
-    them, after every training iteration: after the optimizer, before checkpoints and validation.
+    """Calls ``update_teacher()`` and ``update_thresholds()`` of the algorithm, if it has them,
+    after every training iteration, i.e. after the optimizer and before checkpoints and validation.
 
-    The averages and thresholds themselves are part of the algorithm, and so of its checkpoints; its
-    ``loss`` leaves them as they are.
+    The averages and thresholds are part of the algorithm, and thus of its checkpoints; its ``loss``
+    does not change them.
     """
 
     priority = 'VERY_HIGH'
@@ -25,7 +25,7 @@ class TeacherEMAHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Update what belongs to the finished step."""
+        """Apply the updates of the finished step."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for name in UPDATES:
             if hasattr(model, name):

@@ -15,18 +15,18 @@ from mmwsss.visualization import draw_cam_grid
 
 @HOOKS.register_module()
 class TrainingPictureHook(Hook):
-    """Draws, every so many iterations, the first image of the batch: image, CAM and auxiliary CAM
-    of each class, pseudo label, prediction.
+    """Draws the first image of the batch at regular intervals: image, CAM and auxiliary CAM of each
+    class, pseudo label and prediction.
 
-    The model is asked by its method ``inspect``. The picture goes to every visualisation backend of
-    the config, as ``training``.
+    The data come from the method ``inspect`` of the model. The picture is sent to every
+    visualisation backend of the config under the name ``training``.
 
     Args:
         interval (int): Iterations between pictures.
         cell (int): Side of one picture in pixels.
 
     Raises:
-        ValueError: An interval below 1.
+        ValueError: The interval is below 1.
     """
 
     priority = 'LOW'
@@ -44,7 +44,7 @@ class TrainingPictureHook(Hook):
         data_batch: Any = None,
         outputs: Any = None,
     ) -> None:
-        """Draw the batch that was just trained on, with the weights after the step."""
+        """Draw the batch of the current step with the weights after the step."""
         if not self.every_n_train_iters(runner, self.interval) or runner.rank != 0:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -61,7 +61,7 @@ class TrainingPictureHook(Hook):
         """Picture (H,W,3) uint8 RGB of the first image of a preprocessed batch.
 
         Args:
-            model (SingleStage): Asked for its maps and labels.
+            model (SingleStage): Model that provides maps and labels.
             data (dict): ``inputs`` and ``data_samples``.
             metainfo (dict): ``classes``, background first, and optionally ``palette``.
         """

@@ -1,4 +1,4 @@
-"""Summary of a training in the first lines of its log."""
+"""Summary of a training run in the first lines of its log."""
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -10,13 +10,13 @@ from mmwsss.utils.env import write_environment
 
 @HOOKS.register_module()
 class TrainingSummaryHook(Hook):
-    """Logs batch, updates and learning rate before the first step, each beside the value of the
-    recipe, because a change of one of them is the first cause of numbers that are not reached.
-    Writes ``environment.json``.
+    """Logs batch, updates and learning rate before the first step, each next to the value of the
+    recipe, because changing one of them is the most common reason for not reaching published
+    numbers. Writes ``environment.json``.
 
     Args:
-        lines (list[str]): What is known before the schedules exist.
-        note (str): What the command line changed on purpose; logged as a warning.
+        lines (list[str]): Lines that are known before the schedules exist.
+        note (str): Changes requested on the command line; logged as a warning.
     """
 
     priority = 'VERY_LOW'  # after the schedules have set the first learning rate

@@ -1,4 +1,4 @@
-"""All validations of a run in one table."""
+"""Table of all validations of a run."""
 
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,8 @@ class ValidationTableHook(Hook):
     file that a resumed run continues.
 
     Args:
-        columns (dict, optional): Heading -> name of a metric; numbers that a run does not have
-            leave their cell empty. Default: mIoU of segmentation, CAMs and auxiliary CAMs, and F1
-            of the tags.
+        columns (dict, optional): Heading -> name of a metric; cells of missing numbers are empty.
+            Default: mIoU of segmentation, CAMs and auxiliary CAMs, and F1 of the tags.
         out_file (str): JSON file in the work directory: a list of ``{"iteration": n, <name of a
             metric>: number}``.
     """
@@ -41,7 +40,7 @@ class ValidationTableHook(Hook):
         self._rows: list[dict[str, Any]] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Read the validations up to the iteration that training starts from."""
+        """Read the validations up to the iteration at which training starts."""
         path = Path(runner.work_dir) / self.out_file
         self._rows = (
             [row for row in read_json(path) if row['iteration'] <= runner.iter]

@@ -1,4 +1,4 @@
-"""Testing in batches of images of one size."""
+"""Test loop over batches of images of the same size."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,12 +15,12 @@ from .prediction_loop import PredictionLoop
 
 @LOOPS.register_module()
 class BucketedTestLoop(PredictionLoop):
-    """A test loop that collects images of exactly one size into batches; the numbers are those of
-    one image after the other.
+    """A test loop that collects images of exactly the same size into batches; the results equal
+    those of single images.
 
     Args:
-        runner, dataloader, evaluator: As in :class:`mmengine.runner.TestLoop`; the loader gives one
-            image at a time.
+        runner, dataloader, evaluator: As in :class:`mmengine.runner.TestLoop`; the loader returns
+            one image at a time.
         batch_size (int, optional): See :class:`BatchPredictor`.
     """
 

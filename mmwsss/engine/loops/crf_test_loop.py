@@ -1,4 +1,4 @@
-"""Testing with a dense CRF on the scores of a segmentation network."""
+"""Test loop with a dense CRF on the scores of a segmentation network."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -26,9 +26,9 @@ Job = tuple[str, list[np.ndarray]]  # image file, score maps (K,H,W)
 class CRFTestLoop(PredictionLoop):
     """A test loop whose predictions pass through a dense CRF before they are evaluated.
 
-    The network runs here, the CRF in worker processes behind a bounded queue; no score map is ever
-    stored. The CRF reads the original image and the softmax of ``seg_logits``, of which all
-    channels are kept.
+    The network runs in this process and the CRF in worker processes behind a bounded queue; score
+    maps are never stored. The CRF reads the original image and the softmax of ``seg_logits`` with
+    all channels.
 
     Args:
         runner, dataloader, evaluator: As in :class:`mmengine.runner.TestLoop`.
@@ -52,7 +52,7 @@ class CRFTestLoop(PredictionLoop):
         super().__init__(runner, dataloader, evaluator)
         self.crf = dict(crf)
         self.use_image_tags = use_image_tags
-        DenseCRF(**self.crf)  # a wrong preset fails before the first image
+        DenseCRF(**self.crf)  # an invalid preset fails before the first image
         self.workers = available_cores() if workers is None else workers
 
     def predictions(self) -> Iterator[tuple[Any, list[Any]]]:
@@ -78,8 +78,8 @@ class CRFTestLoop(PredictionLoop):
             yield data, [sample]
 
     def _jobs(self, waiting: list[tuple[Any, Any]]) -> Iterator[Job]:
-        """(image file, list of probabilities) of every image; its sample is in ``waiting`` until
-        the CRF is done.
+        """(image file, list of probabilities) of every image; its sample is kept in ``waiting``
+        until the CRF has finished.
         """
         for index, data in enumerate(self.dataloader):
             self.runner.call_hook('before_test_iter', batch_idx=index, data_batch=data)
@@ -104,6 +104,8 @@ def apply_crf(job: Job, crf: dict[str, Any], raw: bool = False) -> list[np.ndarr
 
 
 def keep_tagged(logits: Tensor, tags: Tensor) -> Tensor:
-    """Logits (C+1,H,W) with -1e5 for the classes that the multi-hot ``tags`` (C,) leave out."""
+    """Logits (C+1,H,W) with -1e5 for the classes that are absent from the multi-hot ``tags``
+    (C,).
+    """
     absent = torch.cat((tags.new_ones(1), tags)) == 0
     return logits.masked_fill(absent.to(logits.device)[:, None, None], -1e5)

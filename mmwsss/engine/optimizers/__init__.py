@@ -1,4 +1,4 @@
-"""Schedules."""
+"""Learning-rate schedules."""
 
 from .warmup_cosine_lr import WarmupCosineLR
 from .warmup_poly_lr import WarmupPolyLR

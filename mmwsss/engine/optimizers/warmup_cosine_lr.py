@@ -1,4 +1,4 @@
-"""The learning-rate rule of the DeiT recipe, as the released WSSS code really runs it."""
+"""Learning-rate schedule of the DeiT recipe as executed by the released WSSS code."""
 
 import math
 from typing import Any
@@ -17,16 +17,16 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
 
     ``v(t) = warmup_lr + t (base - warmup_lr) / warmup`` for ``t < warmup``, else ``v(t) = min_lr +
     (base - min_lr) (1 + cos(pi t / end)) / 2``; step ``t`` runs at ``v(max(t - lag, 0))``. The
-    warm-up takes its steps from the cosine, so ``base`` itself is not reached.
+    warm-up replaces the first steps of the cosine, so ``base`` itself is not reached.
 
     Args:
-        optimizer (OptimWrapper): Its learning rates are the base values.
+        optimizer (OptimWrapper): Optimizer whose learning rates are the base values.
         warmup (int): Steps (epochs, or iterations with ``by_epoch=False``) of the warm-up.
         warmup_lr (float): First value, absolute.
-        min_lr (float): Value the cosine falls to, absolute.
+        min_lr (float): Final value of the cosine, absolute.
         lag (int): 1 reproduces the released code, which updates at the end of an epoch with that
             epoch's number; 0 is exact.
-        begin, end, last_step, by_epoch, verbose: As in every MMEngine scheduler; ``end`` is the
+        begin, end, last_step, by_epoch, verbose: See the schedulers of MMEngine; ``end`` is the
             period of the cosine.
     """
 
@@ -61,7 +61,7 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         lag: int = 1,
         **kwargs: Any,
     ) -> 'WarmupCosineLR':
-        """The same schedule updated every iteration."""
+        """The same schedule, updated every iteration."""
         if not by_epoch or epoch_length is None:
             raise ValueError('only a schedule by epoch can be converted to iterations')
         return cls(

@@ -1,4 +1,4 @@
-"""The learning-rate rule of the single-stage methods, as the released code runs it."""
+"""Learning-rate schedule of the single-stage methods as executed by the released code."""
 
 from mmengine.optim import OptimWrapper
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
@@ -9,23 +9,23 @@ from mmwsss.registry import PARAM_SCHEDULERS
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
-    """Linear warm-up from a ratio, then a polynomial that began with the warm-up (AFA, ToCo, MCC,
+    """Linear warm-up from a ratio, then a polynomial that starts with the warm-up (AFA, ToCo, MCC,
     CoSA; MCC section IV-A).
 
     Factor of the base value at step n: ``1 - (1 - n / warmup) (1 - warmup_ratio)`` for ``n <
-    warmup``, else ``(1 - n / end)^power``. The polynomial is not re-based, so the rate drops a
-    little where the warm-up ends.
+    warmup``, else ``(1 - n / end)^power``. The polynomial is not re-based, so the rate drops
+    slightly at the end of the warm-up.
 
     Args:
-        optimizer (OptimWrapper): Its learning rates are the base values.
+        optimizer (OptimWrapper): Optimizer whose learning rates are the base values.
         warmup (int): Steps of the warm-up; 0 for none.
-        warmup_ratio (float): First value over base value.
+        warmup_ratio (float): Ratio of the first value to the base value.
         power (float): Exponent of the polynomial.
-        begin, end, last_step, by_epoch, verbose: As in every MMEngine scheduler; the polynomial
+        begin, end, last_step, by_epoch, verbose: See the schedulers of MMEngine; the polynomial
             would be 0 at ``end``.
 
     Raises:
-        ValueError: A warm-up longer than the schedule.
+        ValueError: The warm-up is longer than the schedule.
     """
 
     def __init__(
@@ -53,9 +53,10 @@ class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
     def _get_value(self) -> list[float]:
         step = self.last_step
         if step < self.warmup:
-            # from warmup_ratio to 1; the polynomial goes on from the step that it has reached
+            # from warmup_ratio to 1; the polynomial continues from the current step
             factor = 1 - (1 - step / self.warmup) * (1 - self.warmup_ratio)
         else:
-            # training may go on after the end, where a fractional power of less than 0 is complex
+            # training may continue after the end, where a fractional power of a negative number is
+            # complex
             factor = max(0.0, 1 - step / (self.end - self.begin)) ** self.power
         return [base * factor for base in self.base_values]
