@@ -1,1 +1,1 @@
-"""Every foreign weight format: how it is recognised, its key map, loading and conversion."""
+"""Foreign weight formats: recognition, key maps, loading and conversion."""

@@ -1,17 +1,16 @@
-"""Key maps between ACR classifiers built on timm's ViT (with the ResNet stem of ViT-hybrid-B or
-without) and ours: pure functions.
+"""Key maps between ACR classifiers built on timm's ViT (with or without the ResNet stem of
+ViT-hybrid-B) and mmwsss, as pure functions.
 
-The released code builds on timm's ViT, wraps it and keeps unused parts beside it; no released
-checkpoint was available to confirm the names of that wrapper. So the ViT is found by its position
-embedding, under whatever prefix, and the class head as the one linear layer of its width outside
-of it.
+The released code wraps timm's ViT and keeps unused parts next to it; no released checkpoint was
+available to confirm the names of that wrapper. The ViT is therefore found by its position embedding
+under any prefix, and the class head as the only linear layer of its width outside the ViT.
 """
 
 from torch import Tensor
 
 from mmwsss.checkpoints.vit import release_vit_keys, translate_vit_keys
 
-# what is written: the names of DPT, on which the released code is built
+# written names: those of DPT, on which the released code is based
 VIT_PREFIX, HEAD_NAME = 'pretrained.model.', 'cls_head'
 
 
@@ -27,7 +26,7 @@ def find_acr(state: dict[str, Tensor]) -> tuple[str, str] | None:
     prefix = prefixes[0]
     token = state[f'{prefix}cls_token']
     parts = ('blocks', 'head', 'pre_logits', 'head_dist')
-    own_parts = tuple(f'{prefix}{part}.' for part in parts)  # linear layers of the ViT itself
+    own_parts = tuple(f'{prefix}{part}.' for part in parts)  # linear layers inside the ViT
     layers = [
         name.removesuffix('.weight')
         for name in state
@@ -38,20 +37,20 @@ def find_acr(state: dict[str, Tensor]) -> tuple[str, str] | None:
 
 
 def _is_linear(state: dict[str, Tensor], layer: str, width: int) -> bool:
-    """Whether a layer is a linear one on ``width`` features, with a bias."""
+    """Whether a layer is linear with ``width`` input features and a bias."""
     weight = state[f'{layer}.weight']
     return weight.dim() == 2 and weight.shape[1] == width and f'{layer}.bias' in state
 
 
 def is_acr(state: dict[str, Tensor]) -> bool:
     """Whether ``state`` looks like a released ACR classifier: a timm ViT with one class token, and
-    a linear class head outside of it.
+    a linear class head outside it.
     """
     return find_acr(state) is not None
 
 
 def translate_acr_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Our names for released weights.
+    """Convert released weights to the names of mmwsss.
 
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out.
@@ -77,7 +76,7 @@ def translate_acr_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], lis
 
 
 def release_acr_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Released names for our weights.
+    """Convert weights of mmwsss to the released names.
 
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out.

@@ -1,4 +1,4 @@
-"""Checkpoint files between the formats that the papers released and ours."""
+"""Conversion of checkpoint files between the released formats of the papers and mmwsss."""
 
 import ast
 from pathlib import Path
@@ -19,9 +19,9 @@ from mmwsss.checkpoints.wrapped import meta_of
 from mmwsss.utils.compat import load_weights_only
 from mmwsss.utils.io import atomic_open
 
-Content = dict[str, Any]  # of a checkpoint file
+Content = dict[str, Any]  # content of a checkpoint file
 Weights = dict[str, Tensor]
-Converted = tuple[str, Weights, list[str], Weights]  # format, new weights, left out, by our names
+Converted = tuple[str, Weights, list[str], Weights]  # format, new, left out, by our names
 
 
 class Conversion(NamedTuple):
@@ -30,9 +30,9 @@ class Conversion(NamedTuple):
     Attributes:
         format (str): Key of :data:`mmwsss.checkpoints.formats.FORMATS`.
         state (dict): The weights that were written.
-        left_out (list[str]): Names of the input that have no place in the output.
-        num_classes (int | None): As the data set of the format counts them; None for networks
-            without classes.
+        left_out (list[str]): Names of the input without a counterpart in the output.
+        num_classes (int | None): Number of classes as counted by the data set of the format; None
+            for networks without classes.
     """
 
     format: str
@@ -47,20 +47,20 @@ def convert_checkpoint(
     """Write a clean checkpoint: tensors and plain containers only.
 
     Args:
-        source (str | Path): Checkpoint, of mmwsss or as released; none of its code is executed.
+        source (str | Path): Checkpoint of mmwsss or a released one; no code in it is executed.
         target (str | Path): File to write, atomically.
-        to (str): ``'mmwsss'``: a released checkpoint becomes ours; ``'released'``: ours becomes one
-            that the authors' code reads.
-        name (str, optional): Format; recognised by the names of the weights; of our checkpoint, by
-            its ``converted_from`` or the config inside.
+        to (str): ``'mmwsss'`` converts a released checkpoint to mmwsss; ``'released'`` converts a
+            checkpoint of mmwsss to one that the authors' code reads.
+        name (str, optional): Format. By default it is recognised by the names of the weights, for a
+            checkpoint of mmwsss by its ``converted_from`` or its config.
 
     Returns:
         Conversion
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Another format than the one that is asked for, or an unknown one. The message
-            names the file and the formats.
+        FileNotFoundError: The file does not exist.
+        ValueError: The format differs from the requested one or is unknown. The message names the
+            file and the formats.
     """
     if to not in ('mmwsss', 'released'):
         raise ValueError(f"to must be 'mmwsss' or 'released', got {to!r}")
@@ -122,7 +122,7 @@ def _to_released(
             if kind is not None:
                 reason = f'{kind} was never released in a format of its own'
             raise ValueError(f'{source}: {reason}; choose one with --format: {", ".join(FORMATS)}')
-    # which is trained with V2's network or that of +
+    # which is trained with the network of V2 or +
     elif own not in (None, name) and (kind or '').rpartition('.')[2] != 'AReAM':
         raise ValueError(
             f'{source}: is one of {own} ({FORMATS[own].title}), not of {name}; leave --format out'
@@ -149,7 +149,7 @@ def _first_names(state: Weights) -> str:
 
 def _model_type(text: Any) -> str | None:
     """Class name of ``model = dict(type=...)`` in the text of a config, which is parsed and not
-    run; None if there is none.
+    executed; None if there is none.
     """
     if not isinstance(text, str):
         return None

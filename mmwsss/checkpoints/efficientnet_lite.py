@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-# published name of a part -> ours: a pair of convolution and batch norm
+# published name of a part -> name of mmwsss: a pair of convolution and batch norm
 PARTS = {
     '_conv_stem': 'stem.0',
     '_bn0': 'stem.1',
@@ -24,11 +24,12 @@ HEAD = ('_conv_head.', '_bn1.', '_fc.')
 def translate_efficientnet_lite_keys(
     state: Mapping[str, Tensor], depths: Sequence[int]
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Our names for published weights; weights that have our names already keep them.
+    """Convert published weights to the names of mmwsss; weights that already have these names keep
+    them.
 
     Args:
         state (Mapping): Weights by name.
-        depths (Sequence[int]): Blocks of each stage.
+        depths (Sequence[int]): Number of blocks of each stage.
 
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out: the
@@ -40,7 +41,7 @@ def translate_efficientnet_lite_keys(
         found = BLOCK.fullmatch(name)
         if found is not None:
             stage, block = places[int(found[1])]
-            # the batch norm of an expansion has the name of the first one of the network
+            # the batch norm of an expansion is named like the first one of the network
             part = 'expand.1' if found[2] == '_bn0' else PARTS[found[2]]
             translated[f'stages.{stage}.{block}.{part}.{found[3]}'] = value
         elif name.startswith(HEAD):

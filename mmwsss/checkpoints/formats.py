@@ -1,5 +1,5 @@
-"""Released checkpoint formats that we read and write: how each is recognised, and its key map in
-both directions. Pure functions.
+"""Released checkpoint formats that are read and written, with their recognition and key maps in
+both directions, as pure functions.
 """
 
 from collections.abc import Callable
@@ -37,14 +37,14 @@ class CheckpointFormat(NamedTuple):
     """A released format.
 
     Attributes:
-        title (str): Whose weights these are.
-        config (str): Config that such weights belong to, for error messages.
-        models (tuple[str]): Class names of our models that read it, children included;
-            ``Model/Head`` with that decode head or patch head (``None``: without one).
+        title (str): Origin of the weights.
+        config (str): Config for such weights, for error messages.
+        models (tuple[str]): Class names of the models of mmwsss that read the format, including
+            subclasses; ``Model/Head`` with that decode head or patch head (``None``: without one).
         matches (Callable): State dict by released names -> bool.
-        translate (Callable): Released names -> (ours, names left out).
-        release (Callable): Our names -> (released, names left out).
-        classes (tuple[str, int]): One of our entries whose shape gives the number of classes, and
+        translate (Callable): Released names -> (names of mmwsss, names left out).
+        release (Callable): Names of mmwsss -> (released names, names left out).
+        classes (tuple[str, int]): Entry of mmwsss whose shape defines the number of classes, and
             the dimension.
         background (bool): Whether background is one of them.
         wrapper (str): Entry of the released file that holds the weights; empty if the file is the
@@ -90,11 +90,11 @@ def _single_stage(kind: str, title: str, config: str, models: tuple[str, ...]) -
 def _release_single_stage(
     state: dict[str, Tensor], kind: str
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Released weights of a single-stage method, completed by the 1000-way head of the
-    transformer: the released code never uses this head, but loads strictly.
+    """Released weights of a single-stage method, completed by the 1000-way head of the transformer,
+    which the released code never uses but requires, because it loads strictly.
 
-    Of the two networks of CoSA, the averaged one is written: its predictions are the published
-    ones.
+    Of the two networks of CoSA, the averaged one is written, because its predictions are the
+    published ones.
     """
     averaged = {
         name.removeprefix('assignment.'): value
@@ -119,7 +119,7 @@ def _has(*names: str) -> Callable[[State], bool]:
 
 
 def _without_unused(translate: Callable[[State], State], dropped: str) -> Callable[[State], KeyMap]:
-    """A key map that reports what it leaves out: the names that start with ``dropped``."""
+    """A key map that reports the names that it leaves out, those that start with ``dropped``."""
 
     def complete(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         return translate(state), [name for name in state if name.startswith(dropped)]
@@ -191,10 +191,10 @@ def recognise(checkpoint: dict[str, Tensor]) -> str | None:
     """Format of a released checkpoint.
 
     Args:
-        checkpoint (dict): State dict, or a file's content around one.
+        checkpoint (dict): State dict, or the content of a file that contains one.
 
     Returns:
-        str | None: Key of :data:`FORMATS`; None for our own names and everything unknown.
+        str | None: Key of :data:`FORMATS`; None for the names of mmwsss and for unknown formats.
     """
     state = unwrap_state_dict(checkpoint)
     return next((name for name, entry in FORMATS.items() if entry.matches(state)), None)
@@ -203,7 +203,7 @@ def recognise(checkpoint: dict[str, Tensor]) -> str | None:
 def translate_checkpoint(
     checkpoint: dict[str, Tensor], name: str
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Our names for a released checkpoint of format ``name``.
+    """Convert a released checkpoint of format ``name`` to the names of mmwsss.
 
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out.
@@ -212,7 +212,7 @@ def translate_checkpoint(
 
 
 def released_classes(state: dict[str, Tensor], name: str) -> int | None:
-    """Number of classes of translated weights, as the data set of the format counts them; None if
+    """Number of classes of translated weights, as counted by the data set of the format; None if
     the weights have none.
     """
     key, dim = FORMATS[name].classes
@@ -220,8 +220,8 @@ def released_classes(state: dict[str, Tensor], name: str) -> int | None:
 
 
 def converted_from(checkpoint: dict[str, Any]) -> str | None:
-    """Format that a file of mmwsss was converted from. Several formats share our parameter names,
-    so the names alone do not define it.
+    """Format that a file of mmwsss was converted from. Several formats have the same parameter
+    names in mmwsss, so the names alone do not determine it.
 
     Args:
         checkpoint (dict): A file's content.

@@ -3,14 +3,15 @@
 
 The released network holds each of its modules under several names (``resnet50.layer1`` is also
 ``stage2.0`` and ``backbone.1.0``, ``fc_edge1`` also ``edge_layers.0``): one of them is read, and
-the first of them is written. Names by the public code; no released file was at hand.
+the first of them is written. The names are those of the public code; no released file was
+available.
 """
 
 import re
 from typing import Any
 
 NUM_EDGE, NUM_DISPLACEMENT = 6, 7
-# pattern of a whole released name -> our name, and back
+# pattern of a whole released name -> name of mmwsss, and vice versa
 OURS = {
     r'resnet50\.((?:conv1|bn1|layer[1-4])\..+)': r'backbone.\1',
     r'fc_edge6\.(\w+)': r'edge.\1',
@@ -37,14 +38,14 @@ def is_irn(state: dict[str, Any]) -> bool:
 
 
 def translate_irn_keys(state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Our names for released IRN weights.
+    """Convert released IRN weights to the names of mmwsss.
 
     Args:
         state (dict): Weights by the released names.
 
     Returns:
-        tuple[dict, list[str]]: New state dict, and the names that were left out (second names are
-        not among them).
+        tuple[dict, list[str]]: New state dict, and the names that were left out (except for
+            duplicate names).
     """
     translated: dict[str, Any] = {}
     unused: list[str] = []
@@ -59,8 +60,8 @@ def translate_irn_keys(state: dict[str, Any]) -> tuple[dict[str, Any], list[str]
 
 
 def release_irn_keys(state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Released names for the weights of :class:`IRNet`; its code reads them without the second
-    names.
+    """Convert the weights of :class:`IRNet` to the released names; the released code reads them
+    without the duplicate names.
 
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out.
@@ -95,7 +96,7 @@ def _canonical_name(name: str) -> str:
 
 
 def _renamed(name: str, patterns: dict[str, str]) -> str | None:
-    """The name by the first pattern that fits it as a whole; None where none does."""
+    """Name converted by the first pattern that matches it as a whole; None if none matches."""
     for pattern, replacement in patterns.items():
         found = re.fullmatch(pattern, name)
         if found:

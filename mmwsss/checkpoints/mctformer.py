@@ -1,5 +1,5 @@
 """Key maps between the released MCTformer V1, V2 and + (and AReAM v1, which keeps V2's names) and
-ours: pure functions on state dicts.
+mmwsss, as pure functions on state dicts.
 """
 
 import torch
@@ -11,7 +11,7 @@ from mmwsss.checkpoints.vit import (
     translate_vit_keys,
 )
 
-# the position embedding that + inherits and never reads: 14 x 14 patches and one class token
+# the position embedding that + inherits but never reads: 14 x 14 patches and one class token
 LEGACY_POS_EMBED_LEN = 197
 
 
@@ -26,14 +26,14 @@ def mctformer_kind(state: dict[str, Tensor]) -> str | None:
 
 
 def translate_mctformer_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Our names for a released checkpoint.
+    """Convert a released checkpoint to the names of mmwsss.
 
     Args:
         state (dict): Weights by the released names.
 
     Returns:
-        tuple[dict, list[str]]: New state dict, and the names that were left out: what the released
-        code holds and never uses.
+        tuple[dict, list[str]]: New state dict, and the names that were left out, which the released
+            code never uses.
     """
     kind = mctformer_kind(state)
     plain = translate_official_mctformer(state)
@@ -57,21 +57,21 @@ def translate_mctformer_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor
 def release_mctformer_keys(
     state: dict[str, Tensor], kind: str
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """The released names for the weights of :class:`~mmwsss.models.algorithms.MCTformer` and its
-    children.
+    """Convert to the released names the weights of :class:`~mmwsss.models.algorithms.MCTformer` and
+    its children.
 
-    What the released code declares without using it (the last norm, a linear head in V1, positions
-    in +) gets neutral values, so that its strict loading accepts the result.
+    Weights that the released code declares without using them (the last norm, a linear head in V1,
+    positions in +) get neutral values, so that its strict loading accepts the result.
 
     Args:
-        state (dict): Weights by our names.
+        state (dict): Weights by the names of mmwsss.
         kind (str): ``'plus'``, ``'v2'`` or ``'v1'``.
 
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out.
 
     Raises:
-        ValueError: A patch head is missing, or there is one in V1.
+        ValueError: A patch head is missing, or V1 has one.
     """
     has_head = 'patch_head.conv.weight' in state
     if has_head != (kind != 'v1'):

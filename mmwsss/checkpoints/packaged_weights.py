@@ -1,4 +1,4 @@
-"""Initialisation with weights that an installed package ships."""
+"""Initialisation with weights from an installed package."""
 
 import hashlib
 from importlib.metadata import PackageNotFoundError, distribution
@@ -14,15 +14,15 @@ from mmwsss.utils.compat import load_weights_only
 
 
 def packaged_file(package: str, file: str, sha256: str) -> Path:
-    """A file of an installed package, verified.
+    """Find and verify a file of an installed package.
 
     Args:
-        package (str): Name of the distribution, as ``pip install`` takes it.
-        file (str): Path of the file in the package, or the end of it.
+        package (str): Name of the distribution for ``pip install``.
+        file (str): Path of the file in the package, or the end of the path.
         sha256 (str): Hash of the file in hexadecimal digits.
 
     Raises:
-        FileNotFoundError: The package is not installed, or has no such file.
+        FileNotFoundError: The package is not installed or does not contain the file.
         ValueError: The file has another hash.
     """
     try:
@@ -52,12 +52,12 @@ class PackagedWeights:
     """Load a module's weights from a file of an installed package.
 
     ``init_cfg=dict(type='mmwsss.PackagedWeights', package=..., file=..., sha256=...)``. The names
-    are those that the module reads, its own or a published format that it translates. No code of
-    the package or of the file is run.
+    are those of the module or of a published format that it translates. No code of the package or
+    the file is executed.
 
     Args:
-        package (str): Name of the distribution, as ``pip install`` takes it.
-        file (str): Path of the file in the package, or the end of it.
+        package (str): Name of the distribution for ``pip install``.
+        file (str): Path of the file in the package, or the end of the path.
         sha256 (str): Hash of the file.
     """
 
@@ -72,11 +72,12 @@ class PackagedWeights:
         """Load the weights.
 
         Args:
-            module (nn.Module): Changed in place; its weights that the file lacks stay.
+            module (nn.Module): Module, changed in place; weights that are missing in the file are
+                kept.
 
         Raises:
-            FileNotFoundError: The package is not installed, or has no such file.
-            ValueError: Another hash, a shape that differs, or a file in which nothing fits.
+            FileNotFoundError: The package is not installed or does not contain the file.
+            ValueError: The hash or a shape differs, or no weight of the file matches.
         """
         path = packaged_file(self.package, self.file, self.sha256)
         state = unwrap_state_dict(load_weights_only(path, map_location='cpu'))

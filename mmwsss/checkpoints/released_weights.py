@@ -1,4 +1,6 @@
-"""Released checkpoints loaded into our models, by any loader that calls ``load_state_dict``."""
+"""Loading of released checkpoints into models of mmwsss, by any loader that calls
+``load_state_dict``.
+"""
 
 import logging
 from collections.abc import Mapping
@@ -30,17 +32,17 @@ Model = TypeVar('Model', bound=nn.Module)
 
 def accept_released_weights(model: Model) -> Model:
     """Let a model load the checkpoints that its authors released, and explain why others are
-    refused; calling it again changes nothing.
+    rejected; further calls have no effect.
 
     A released checkpoint is recognised by its names and translated; ignored keys are logged. The
-    weights of a ViT alone go to the backbone. Everything else passes unchanged.
+    weights of a single ViT are loaded into the backbone. All other checkpoints pass unchanged.
 
     Args:
-        model (nn.Module): One of our algorithms, or a segmentation network of MMSegmentation.
+        model (nn.Module): An algorithm of mmwsss, or a segmentation network of MMSegmentation.
 
     Returns:
         The model. Loading raises a ValueError for a checkpoint of another network or number of
-        classes, and warns of one of the same network whose maps are computed differently
+            classes, and warns about one of the same network whose maps are computed differently
         (:func:`warn_of_origin`).
     """
     if not getattr(model, 'accepts_released_weights', False):
@@ -53,7 +55,7 @@ def accept_released_weights(model: Model) -> Model:
 
 
 def readable_formats(model: nn.Module) -> list[str]:
-    """Formats that a model reads, by the names of its class and the parents of it.
+    """Formats that a model reads, by the names of its class and of its parents.
 
     Returns:
         list[str]: Keys of :data:`FORMATS`.
@@ -68,11 +70,11 @@ def readable_formats(model: nn.Module) -> list[str]:
 
 
 def warn_of_origin(model: nn.Module, name: str) -> None:
-    """Log that weights of another method fit a model: MCTformer V1, V2, + and AReAM have the same
-    parameter names.
+    """Log that weights of another method match a model, since MCTformer V1, V2, + and AReAM have
+    the same parameter names.
 
-    Such weights are a valid initialisation, so they are not refused; the maps of the model are
-    then those of neither paper.
+    Such weights are a valid initialisation, so they are not rejected; the maps of the model then
+    belong to neither paper.
 
     Args:
         model (nn.Module): The model that loads the weights.
@@ -124,7 +126,7 @@ def _translate(
 
 
 def _unwrap(model: nn.Module, content: Mapping[str, Any]) -> dict[str, Any]:
-    """The weights of a model, or of its backbone alone, inside whatever holds them."""
+    """The weights of a model, or of its backbone only, from the content of a checkpoint."""
     for state in (unwrap_state_dict(dict(content)), *_entries(content)):
         bare, wrappers = strip_wrappers(flatten_state(state))
         if recognise(bare) is not None or is_bare_vit(bare):
@@ -135,7 +137,7 @@ def _unwrap(model: nn.Module, content: Mapping[str, Any]) -> dict[str, Any]:
     hits = sum(name in expected for name in own)
     inside = {f'backbone.{name}': value for name, value in own.items()}
     if hasattr(model, 'backbone') and sum(name in expected for name in inside) > hits:
-        return inside  # a backbone alone
+        return inside  # only a backbone
     say_unwrapped(model, '' if wrapper in ('state_dict.', 'model.', 'module.') else wrapper)
     return own
 

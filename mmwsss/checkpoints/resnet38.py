@@ -3,7 +3,7 @@ files of PSA, SEAM and MCTformer.
 
 The MXNet reader follows the documented binary layout of NDArray lists (below) and needs no MXNet.
 The real file ``ilsvrc-cls_rna-a1_cls1000_ep-0001.params`` was not available: the reader is tested
-on files written after the same layout.
+on files written in the same layout.
 
 Layout, little endian: uint64 0x112, uint64 0; uint64 number of arrays, the arrays; uint64 number of
 names, each a uint64 length and bytes. An array starts with a uint32 tag. 0xF993FAC8: uint32 ndim,
@@ -105,11 +105,12 @@ def read_mxnet_params(path: str | Path) -> dict[str, np.ndarray]:
         path (str | Path): File.
 
     Returns:
-        dict[str, np.ndarray]: Arrays by name, empty arrays left out. Names usually start with
+        dict[str, np.ndarray]: Arrays by name, except for empty arrays. Names usually start with
         ``arg:`` or ``aux:``.
 
     Raises:
-        ValueError: Not such a file, cut short, or with sparse arrays. The message names the file.
+        ValueError: The file has another format, is truncated, or contains sparse arrays. The
+            message names the file.
     """
     reader = _Reader(path)
     if len(reader.data) < 24 or reader.numbers('Q')[0] != LIST_MAGIC:
@@ -129,7 +130,7 @@ def mxnet_resnet38_name(name: str) -> str | None:
     :class:`~mmwsss.models.backbones.WideResNet38`; None for its classifier.
 
     Raises:
-        ValueError: The name is not one of that network.
+        ValueError: The name does not belong to that network.
     """
     bare = re.sub(r'^(arg|aux):', '', name)
     if bare == 'conv1a_weight':
@@ -157,7 +158,7 @@ def load_mxnet_resnet38(path: str | Path) -> dict[str, Tensor]:
     """State dict of :class:`~mmwsss.models.backbones.WideResNet38` from the MXNet ImageNet file."""
     renamed = {mxnet_resnet38_name(name): array for name, array in read_mxnet_params(path).items()}
     state = {name: torch.from_numpy(array) for name, array in renamed.items() if name is not None}
-    # torch keeps a counter beside its statistics
+    # PyTorch stores a counter in addition to the statistics
     for name in [name for name in state if name.endswith('running_var')]:
         state[name.replace('running_var', 'num_batches_tracked')] = torch.tensor(0)
     return state
@@ -232,6 +233,6 @@ def _translate(state: dict[str, Any], renames: dict[str, str]) -> dict[str, Any]
     translated = {}
     for name, value in state.items():
         head, _, tail = name.removeprefix('module.').partition('.')
-        if head != 'fc8':  # classifier of the weights that training started from
+        if head != 'fc8':  # classifier of the initial weights
             translated[f'{renames.get(head, f"backbone.{head}")}.{tail}'] = value
     return translated

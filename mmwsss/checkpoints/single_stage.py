@@ -1,5 +1,5 @@
-"""Key maps between the weights of the released single-stage networks (ToCo, MCC, CoSA) and ours:
-pure functions.
+"""Key maps between the weights of the released single-stage networks (ToCo, MCC, CoSA) and mmwsss,
+as pure functions.
 """
 
 import torch
@@ -25,7 +25,7 @@ def single_stage_kind(state: dict[str, Tensor]) -> str | None:
 
 
 def translate_single_stage_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Our names for released weights.
+    """Convert released weights to the names of mmwsss.
 
     The gain of a projector's last layer, which is frozen at 1, is left out.
 
@@ -33,7 +33,7 @@ def translate_single_stage_keys(state: dict[str, Tensor]) -> tuple[dict[str, Ten
         tuple[dict, list[str]]: New state dict, and the names that were left out.
 
     Raises:
-        ValueError: A gain that is not 1.
+        ValueError: The gain is not 1.
     """
     encoder = {
         key.removeprefix('encoder.'): value
@@ -63,7 +63,8 @@ def translate_single_stage_keys(state: dict[str, Tensor]) -> tuple[dict[str, Ten
 def release_single_stage_keys(
     state: dict[str, Tensor], kind: str = 'mcc'
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Released names for our weights, ``'mcc'`` with projectors or ``'cosa'`` without.
+    """Convert weights of mmwsss to the released names, ``'mcc'`` with projectors or ``'cosa'``
+    without.
 
     Returns:
         tuple[dict, list[str]]: New state dict, and the names that were left out.

@@ -1,4 +1,5 @@
-"""Key maps from foreign checkpoints to ours: pure functions on state dicts, no file is touched.
+"""Key maps from foreign checkpoints to mmwsss, as pure functions on state dicts without file
+access.
 
 Covered: mmpretrain, facebookresearch (DeiT, MAE, DINOv2, DINOv3), BAAI (EVA-02) and timm ViT
 weights for :class:`TokenViT`; the released MCTformer V1, V2 and +.
@@ -44,7 +45,7 @@ VIT_RENAMES = (
     (r'^norm_pre\.', 'pre_norm.'),
     (r'^(?:reg_token|storage_tokens)$', 'register_tokens'),
 )
-# the other way round
+# the reverse direction
 VIT_RELEASES = (
     (r'^patch_embed\.projection\.', 'patch_embed.proj.'),
     (r'^patch_embed\.(stem|stages)\.', r'patch_embed.backbone.\1.'),
@@ -64,15 +65,15 @@ VIT_RELEASES = (
     (r'^ln1\.', 'norm.'),
     (r'^pre_norm\.', 'norm_pre.'),
 )
-# heads of ImageNet checkpoints, and what masked image modelling needs besides the encoder
+# heads of ImageNet checkpoints, and parts other than the encoder for masked image modelling
 VIT_HEADS = re.compile(
     r'^((head|head_dist|pre_logits|fc_norm|decoder_\w+|lm_head|local_cls_norm)\.'
     r'|mask_token$|decoder_pos_embed$)'
 )
-# what follows from the options of a network: rotary positions, and where keys have no bias
+# buffers determined by the options of a network: rotary positions, and keys without bias
 DERIVED = re.compile(r'(^|\.)(rope\w*\.|attn\.qkv\.bias_mask$)')
-# an optional part of a ViT: what it is called, its weights by mmpretrain's names, and the option
-# that creates it
+# an optional part of a ViT: its description, its weights by mmpretrain's names, and the option that
+# creates it
 VIT_PARTS = (
     ('layer scale', re.compile(r'\.gamma[12]\.weight$'), 'layer_scale_init_value=1e-5'),
     ('register tokens', re.compile(r'^register_tokens$'), 'num_registers={rows}'),
@@ -136,10 +137,10 @@ def translate_vit_keys(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], lis
 
 
 def _unpack_timm(state: dict[str, Tensor]) -> None:
-    """Positions and gated layers that timm packs otherwise, in place.
+    """Convert positions and gated layers that timm stores differently, in place.
 
-    With registers, its position embedding has no row for the class token (the class token contains
-    it), or one for each register too, which the registers then take up.
+    With registers, its position embedding has either no row for the class token (which then
+    contains it), or also a row for each register, which is then added to the registers.
     """
     registers, pos_embed = state.get('register_tokens'), state.get('pos_embed')
     if registers is not None and pos_embed is not None:
@@ -177,9 +178,9 @@ def describe_vit_options(extra: Mapping[str, Tensor], missing: Collection[str]) 
         missing (Collection[str]): Names of the model that the checkpoint lacks.
 
     Returns:
-        list[str]: For each such part what to change in the config.
+        list[str]: The necessary change of the config for each such part.
     """
-    # otherwise more is missing than options could explain
+    # otherwise more is missing than options can explain
     explained = all(map(_is_optional, missing))
     problems = []
     for title, pattern, option in VIT_PARTS:
@@ -213,8 +214,8 @@ def release_vit_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def is_bare_vit(state: dict[str, Any]) -> bool:
-    """Whether ``state`` holds a ViT alone, with its names at the top: no prefix, no head of
-    ours; or is a file of transformers or open_clip.
+    """Whether ``state`` contains only a ViT, with its names at the top level, without prefix or
+    head of mmwsss; or is a file of transformers or open_clip.
     """
     return has_vit_layout(state) or (
         'cls_token' in state
@@ -237,7 +238,7 @@ def is_official_mctformer(state: dict[str, Tensor]) -> bool:
 
 
 def translate_official_mctformer(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Our names for a released MCTformer checkpoint.
+    """Convert a released MCTformer checkpoint to the names of mmwsss.
 
     The position embeddings of class tokens and patches, separate in MCTformer+, become one
     ``pos_embed``; the convolutional head becomes ``patch_head.conv``. The inherited ``pos_embed``
@@ -249,7 +250,7 @@ def translate_official_mctformer(state: dict[str, Tensor]) -> dict[str, Tensor]:
     translated = {}
     for key, value in state.items():
         if key.startswith('head.'):
-            if value.dim() != 2:  # V1 inherits a linear head that it never uses
+            if value.dim() != 2:  # V1 inherits an unused linear head
                 translated[key.replace('head.', 'patch_head.conv.')] = value
         elif key.startswith('norm.') or (key == 'pos_embed' and 'pos_embed_cls' in state):
             continue

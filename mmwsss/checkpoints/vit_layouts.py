@@ -1,5 +1,5 @@
-"""Vision transformers by the names of transformers (ViT, MAE, DINOv2, CLIP) and of OpenAI /
-open_clip. Pure functions on state dicts.
+"""Key maps for vision transformers with the names of transformers (ViT, MAE, DINOv2, CLIP) and of
+OpenAI / open_clip, as pure functions on state dicts.
 """
 
 import re
@@ -15,12 +15,12 @@ Renames = tuple[tuple[str, str], ...]
 
 
 class VitLayout(NamedTuple):
-    """Names of a library.
+    """Naming scheme of a library.
 
     Attributes:
-        anchor (str): Class token; what stands in front of it stands in front of every name.
-        renames (Renames): Their name -> mmpretrain's; ``query``, ``key``, ``value`` and ``gate``,
-            ``up`` are joined afterwards.
+        anchor (str): Name of the class token, whose prefix is the prefix of every name.
+        renames (Renames): Name of the library -> name of mmpretrain; ``query``, ``key``, ``value``
+            and ``gate``, ``up`` are joined afterwards.
     """
 
     anchor: str
@@ -31,9 +31,9 @@ def in_layers(source: str, target: str, parts: Iterable[tuple[str, str]]) -> Ren
     """Renames of the parts of a layer.
 
     Args:
-        source (str): Pattern of their layer, whose first group is its number.
-        target (str): Our layer.
-        parts: Pattern of a part in their layer -> its name in ours.
+        source (str): Pattern of a layer of the library, whose first group is its number.
+        target (str): Layer of mmpretrain.
+        parts: Pattern of a part in the layer of the library -> its name in the target.
     """
     return tuple((source + theirs, target + ours) for theirs, ours in parts)
 
@@ -132,21 +132,24 @@ def find_vit_layout(names: Mapping[str, Any]) -> tuple[VitLayout, str] | None:
 
 
 def has_vit_layout(state: Mapping[str, Any]) -> bool:
-    """Whether a vision transformer by the names of transformers or open_clip is in ``state``."""
+    """Whether ``state`` contains a vision transformer with the names of transformers or
+    open_clip.
+    """
     return find_vit_layout(state) is not None
 
 
 def translate_vit_layout(state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """mmpretrain's names for a vision transformer of transformers or open_clip.
+    """Convert a vision transformer of transformers or open_clip to mmpretrain's names.
 
-    A text tower, decoders and projections are left out.
+    Text encoders, decoders and projections are left out.
 
     Args:
         state (Mapping): Weights, possibly below entries or prefixes.
 
     Returns:
-        tuple[dict, list[str]]: New state dict, and the names that were left out; of weights outside
-            the vision transformer only their first parts. Anything else comes back unchanged.
+        tuple[dict, list[str]]: New state dict, and the names that were left out; for weights
+            outside the vision transformer only the first parts of the names. Other state dicts are
+            returned unchanged.
     """
     flat = flatten_state(state)
     found = find_vit_layout(flat)
@@ -176,13 +179,13 @@ def translate_vit_layout(state: Mapping[str, Any]) -> tuple[dict[str, Any], list
 
 
 def join_projections(state: dict[str, Tensor]) -> None:
-    """One weight or bias for those of several projections of the same input, in place.
+    """Concatenate the weights or biases of several projections of the same input, in place.
 
-    Keys without a bias beside queries that have one get zeros. What is called the input of a gated
-    layer and has no gate beside it is the first of two plain layers (DINOv3).
+    If queries have a bias but keys do not, the keys get zeros. An input layer that is named like
+    that of a gated layer but has no gate is the first of two plain layers (DINOv3).
 
     Args:
-        state: mmpretrain's names, ``query``, ``key``, ``value``, ``gate`` and ``up`` apart.
+        state: mmpretrain's names, ``query``, ``key``, ``value``, ``gate`` and ``up`` separately.
     """
     for name in [name for name in state if name.endswith('.attn.query.bias')]:
         state.setdefault(name.replace('.query.', '.key.'), torch.zeros_like(state[name]))
@@ -196,7 +199,7 @@ def join_projections(state: dict[str, Tensor]) -> None:
 
 
 def _join(state: dict[str, Tensor], joined: str, parts: tuple[str, ...]) -> None:
-    """Join the weights or biases ``parts`` wherever all of them are there, in place."""
+    """Join the weights or biases ``parts`` wherever all of them exist, in place."""
     for first in [name for name in state if f'.{parts[0]}.' in name]:
         names = [first.replace(f'.{parts[0]}.', f'.{part}.') for part in parts]
         if all(name in state for name in names):

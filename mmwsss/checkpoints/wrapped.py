@@ -1,4 +1,4 @@
-"""Weights inside a wrapper: a prefix in front of every name, or an entry of a larger checkpoint."""
+"""Unwrapping of weights with a common prefix or in an entry of a larger checkpoint."""
 
 import logging
 from collections import Counter
@@ -9,11 +9,11 @@ import torch
 from mmengine.logging import print_log
 from torch import nn
 
-# entries that hold the weights to use, where several fit equally well
+# entries with the preferred weights, if several match equally well
 PREFERRED = ('', 'state_dict.', 'model.', 'model_ema.', 'teacher.', 'student.')
-WRAPPERS = ('module.', '_orig_mod.')  # of DistributedDataParallel and torch.compile
+WRAPPERS = ('module.', '_orig_mod.')  # prefixes of DistributedDataParallel and torch.compile
 MOST_LEVELS = 4
-ENOUGH = 0.5  # share of a backbone's weights that a checkpoint of the same network has
+ENOUGH = 0.5  # fraction of a backbone's weights that a checkpoint of the same network contains
 
 
 def flatten_state(state: Mapping[str, Any], prefix: str = '', level: int = 0) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def state_of(content: Any) -> dict[str, Any]:
     """Weights by name in the content of a checkpoint file, without the prefix of processes.
 
     Raises:
-        ValueError: The file holds something else.
+        ValueError: The file does not contain weights.
     """
     state = content.get('state_dict', content) if isinstance(content, Mapping) else content
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
@@ -40,20 +40,20 @@ def state_of(content: Any) -> dict[str, Any]:
 
 
 def meta_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What MMEngine notes about a checkpoint; empty where there is nothing of the kind."""
+    """Meta information that MMEngine stores in a checkpoint; empty if there is none."""
     meta = content.get('meta')
     return meta if isinstance(meta, Mapping) else {}
 
 
 def check_finite_weights(model: nn.Module, origin: object) -> None:
-    """Refuse weights that are NaN or infinite: whatever they compute would be wrong in silence.
+    """Reject weights that are NaN or infinite, because all results would be silently wrong.
 
     Args:
-        model: With the weights loaded.
-        origin: File that they come from, for the message.
+        model: Model with the loaded weights.
+        origin: File of the weights, for the message.
 
     Raises:
-        ValueError: Names the file and the first such weight.
+        ValueError: A weight is not finite. The message names the file and the first such weight.
     """
     for name, weight in model.named_parameters():
         if not torch.isfinite(weight).all():
@@ -64,7 +64,7 @@ def check_finite_weights(model: nn.Module, origin: object) -> None:
 
 
 def strip_wrappers(state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Remove the prefixes of wrappers that stand in front of every name.
+    """Remove the prefixes of wrappers that all names have.
 
     Returns:
         tuple[dict, list[str]]: New state dict, and the prefixes, the outermost first.
@@ -84,11 +84,12 @@ def find_prefix(names: Collection[str], expected: Collection[str]) -> tuple[str,
     """The prefix in front of the names of a network inside a checkpoint.
 
     Args:
-        names (Collection[str]): Of the checkpoint.
-        expected (Collection[str]): Of the network.
+        names (Collection[str]): Names of the checkpoint.
+        expected (Collection[str]): Names of the network.
 
     Returns:
-        tuple[str, int]: Prefix, ``''`` where none does better, and how many names then fit.
+        tuple[str, int]: Prefix, or ``''`` if no prefix matches better, and the number of names that
+            match.
     """
     expected, counts = set(expected), Counter({'': 0})
     for name in names:
@@ -108,14 +109,15 @@ def _prefixes(name: str) -> Iterator[str]:
 
 
 def unwrap_state(state: Mapping[str, Any], expected: Collection[str]) -> tuple[dict[str, Any], str]:
-    """The weights of a network inside whatever holds them.
+    """The weights of a network from a state dict that may contain more.
 
     Args:
         state (Mapping): Weights, possibly of more than the network, below entries or prefixes.
-        expected (Collection[str]): Names of the network, in every naming that it reads.
+        expected (Collection[str]): Names of the network, in all naming schemes that it reads.
 
     Returns:
-        tuple[dict, str]: Weights without the prefix, and the prefix; unchanged where none helps.
+        tuple[dict, str]: Weights without the prefix, and the prefix; unchanged if no prefix
+            matches.
     """
     flat = flatten_state(state)
     prefix, _ = find_prefix(flat, expected)
@@ -125,14 +127,14 @@ def unwrap_state(state: Mapping[str, Any], expected: Collection[str]) -> tuple[d
 
 
 def refuse_foreign_weights(backbone: nn.Module) -> nn.Module:
-    """Let a backbone unwrap the weights that it is given, and refuse those of another network;
-    calling it again changes nothing.
+    """Let a backbone unwrap the weights that it loads, and reject those of another network; further
+    calls have no effect.
 
-    Every loader that ends in ``_load_from_state_dict`` passes here: ``init_cfg``, ``load_from``,
-    ``load_state_dict``. Without it, MMEngine leaves what does not fit at random values.
+    This applies to every loader that calls ``_load_from_state_dict``: ``init_cfg``, ``load_from``
+    and ``load_state_dict``. Otherwise MMEngine leaves weights that do not match at random values.
 
     Args:
-        backbone (nn.Module): Any; one with key maps of its own does this itself.
+        backbone (nn.Module): Any backbone; those with key maps do this themselves.
 
     Returns:
         The backbone. Loading raises a ValueError if less than half of the weights are in the
@@ -147,7 +149,9 @@ def refuse_foreign_weights(backbone: nn.Module) -> nn.Module:
 def unwrap_in_place(
     backbone: nn.Module, state_dict: dict[str, Any], prefix: str, *unused_arguments: Any
 ) -> None:
-    """Load-state-dict pre-hook that only unwraps, for a backbone whose key map comes next."""
+    """Load-state-dict pre-hook that only unwraps, for a backbone whose key map is applied
+    afterwards.
+    """
     own = {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
     own, wrapper = unwrap_state(own, backbone.state_dict())
     say_unwrapped(backbone, wrapper)
@@ -170,7 +174,7 @@ def _unwrap_or_refuse(
     }
     own = {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
     if not own and prefix not in ('', 'backbone.'):
-        return  # a copy, such as a teacher's, that the algorithm itself fills
+        return  # a copy, such as that of a teacher, which the algorithm fills
     own, wrapper = unwrap_state(own, backbone.state_dict())
     say_unwrapped(backbone, wrapper)
     hits = sum(name in own and own[name].shape == shape for name, shape in wanted.items())

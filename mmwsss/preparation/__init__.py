@@ -1,1 +1,3 @@
-"""Turn what people have into data sets: tag readers, checks, COCO and VOC sources, toy shapes."""
+"""Creation of data sets from existing data: tag readers, checks, COCO and VOC sources, toy
+shapes.
+"""

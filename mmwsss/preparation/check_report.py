@@ -1,6 +1,4 @@
-"""Report of a data check: every problem in one report, instead of one error at a
-time.
-"""
+"""Report of a data check: all problems in one report instead of one error at a time."""
 
 import sys
 from pathlib import Path
@@ -12,7 +10,7 @@ class CheckReport:
     """Problems, which block further processing, and notes, which do not, each with its file.
 
     Args:
-        subject (str): What is checked; starts the report.
+        subject (str): Name of what is checked; starts the report.
     """
 
     def __init__(self, subject: str) -> None:
@@ -24,14 +22,15 @@ class CheckReport:
         """Add a problem.
 
         Args:
-            kind (str): What is wrong and how to fix it; entries of one kind are listed together.
-            where (str | Path): The file, or file and line.
-            detail: What exactly, as text or a number.
+            kind (str): Description of the problem and its remedy; entries of the same kind are
+                listed together.
+            where (str | Path): The file, or the file and the line.
+            detail: Details, as text or a number.
         """
         self._problems.setdefault(kind, []).append((str(where), str(detail)))
 
     def note(self, kind: str, where: str | Path = '', detail: object = '') -> None:
-        """Add a note; arguments as for :meth:`problem`, ``where`` may be empty."""
+        """Add a note; arguments as for :meth:`problem`; ``where`` may be empty."""
         self._notes.setdefault(kind, []).append((str(where), str(detail)))
 
     @property
@@ -41,11 +40,11 @@ class CheckReport:
 
     @property
     def exit_code(self) -> int:
-        """int: 1 with problems, else 0."""
+        """int: 1 if there are problems, otherwise 0."""
         return int(self.num_problems > 0)
 
     def text(self) -> str:
-        """The whole report; each file has a line of its own."""
+        """The whole report, with one line per file."""
         notes = sum(map(len, self._notes.values()))
         lines = [f'{self.subject}: {_count(self.num_problems, "problem")}, {_count(notes, "note")}']
         for word, groups in (('problem', self._problems), ('note', self._notes)):
@@ -56,7 +55,7 @@ class CheckReport:
         return '\n'.join(lines)
 
     def publish(self, path: str | Path | None = None) -> None:
-        """Print :meth:`text` to the standard error, and write it to a file if there is one."""
+        """Print :meth:`text` to the standard error, and write it to a file if one is given."""
         if path is not None:
             self.write(path)
         sys.stderr.write(self.text() + '\n')

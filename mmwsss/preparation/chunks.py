@@ -1,4 +1,6 @@
-"""A function over many files, in chunks that worker processes take, with a progress bar."""
+"""Application of a function to many files in chunks, by worker processes and with a progress
+bar.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -17,10 +19,10 @@ def map_chunks(
     """Yield the result of each chunk of jobs, in order.
 
     Args:
-        function (callable): Takes a list of jobs; importable by its name.
-        jobs (Sequence): One for each file.
-        workers (int): Processes at the most; few jobs run in this process.
-        title (str): Of the progress bar.
+        function (callable): Function of a list of jobs, importable by its name.
+        jobs (Sequence): One job per file.
+        workers (int): Largest number of processes; a small number of jobs runs in this process.
+        title (str): Title of the progress bar.
     """
     chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
     workers = min(workers, len(chunks)) if len(chunks) > 2 else 0

@@ -1,4 +1,4 @@
-"""Names of tags that are joined, and hierarchies of classes, from a YAML file."""
+"""Renamed and merged tags, and hierarchies of classes, from a YAML file."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,19 +10,21 @@ from mmwsss.utils.yaml_files import read_yaml
 def read_class_map(path: str | Path, level: int | None = None) -> dict[str, str]:
     """Old name -> new name.
 
-    The file nests names: ``vehicle: [car, bus]`` takes cars and buses for vehicles, and
-    ``animal: {dog: [Dog, puppy], cat: }`` makes dogs and cats, or, at level 1, animals of both.
+    The file nests names: ``vehicle: [car, bus]`` maps cars and buses to vehicles, and ``animal:
+    {dog: [Dog, puppy], cat: }`` gives dogs and cats or, at level 1, maps both to animals.
 
     Args:
         path: YAML file.
-        level: Depth of the names to use, 1 for the outermost; None: the innermost that are keys.
+        level: Depth of the names to use, 1 for the outermost; None: the innermost names that are
+            keys.
 
     Returns:
-        Of all names of the file that change.
+        New names of all names in the file that change.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not such a file, or a name that stands in two places. The message names both.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file has another form, or a name occurs in two places. The message names
+            both.
     """
     content = read_yaml(path)
     if not isinstance(content, dict):
@@ -38,11 +40,11 @@ def read_class_map(path: str | Path, level: int | None = None) -> dict[str, str]
 def renamed_tags(
     pairs: Sequence[str], path: str | Path | None = None, level: int | None = None
 ) -> dict[str, str]:
-    """Old name -> new name, of ``A=B`` pairs and of a file; the pairs also apply to what the file
-    makes.
+    """Old name -> new name, from ``A=B`` pairs and a file; the pairs also apply to the new names of
+    the file.
 
     Args:
-        pairs: Of the command line.
+        pairs: Pairs of the command line.
         path, level: See :func:`read_class_map`; None: no file.
     """
     given = dict(pair.partition('=')[::2] for pair in pairs)

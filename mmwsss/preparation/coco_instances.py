@@ -1,5 +1,5 @@
-"""Instance annotations of MS COCO as image tags and label maps, without the annotation file in
-memory.
+"""Instance annotations of MS COCO as image tags and label maps, without holding the annotation file
+in memory.
 """
 
 import math
@@ -27,14 +27,14 @@ CATEGORY_IDS = tuple(
 )
 LABELS = {category: label for label, category in enumerate(CATEGORY_IDS, 1)}
 CROWDS = ('paint', 'ignore')
-FEWEST_COORDINATES = 6  # of a polygon
-# pixels; pycocotools has no bounds check: coordinates far out, NaN or None end the process
+FEWEST_COORDINATES = 6  # fewest coordinates of a polygon
+# pixels; pycocotools has no bounds check: distant coordinates, NaN or None crash the process
 FARTHEST = 1e6
 NUMBERS = frozenset({int, float})
 
 
 class COCOImage(NamedTuple):
-    """An image of an annotation file."""
+    """Image of an annotation file."""
 
     img_id: str
     file_name: str
@@ -59,20 +59,21 @@ class COCOMaskJob(NamedTuple):
 def index_annotations(
     path: str | Path, report: CheckReport, tell: Callable[..., object] | None = None
 ) -> list[COCOImage]:
-    """Read an instance annotation file once, and note where each image's annotations are.
+    """Read an instance annotation file once, and index the annotations of each image.
 
     Args:
         path (str | Path): ``instances_*.json``.
-        report (CheckReport): Takes categories outside the 80, annotations of missing images, bad
-            shapes, run lengths that do not fit their image, malformed entries and repeated images.
+        report (CheckReport): Report that receives categories outside the 80, annotations of missing
+            images, invalid shapes, run lengths that do not fit their image, malformed entries and
+            repeated images.
         tell (Callable, optional): Called with ``completed=``, the number of bytes read so far.
 
     Returns:
-        list[COCOImage]: Sorted by id, images without annotation included.
+        list[COCOImage]: Images sorted by id, including those without annotation.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not JSON, or cut off. The message names the file.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not JSON, or is truncated. The message names the file.
     """
     index = _Index(path, report)
     for name, element, start, length in JSONArrays(path, ('images', 'annotations', 'categories')):
@@ -88,11 +89,11 @@ def index_annotations(
 
 
 class _Index:
-    """Result of :func:`index_annotations` for a file: some numbers for each annotation.
+    """Index of :func:`index_annotations` for a file, with a few numbers per annotation.
 
     Args:
         path (str | Path): The file, for messages.
-        report (CheckReport): Takes the problems.
+        report (CheckReport): Report that receives the problems.
     """
 
     def __init__(self, path: str | Path, report: CheckReport) -> None:
@@ -106,7 +107,7 @@ class _Index:
         self.early: list[tuple[Any, int, tuple[int, int, int]]] = []
 
     def add_image(self, element: Any) -> None:
-        """Take an entry of ``images``."""
+        """Add an entry of ``images``."""
         problem = image_entry_problem(element, self.path)
         if problem is not None:
             self.report.problem(problem[0], self.path, problem[1])
@@ -119,7 +120,7 @@ class _Index:
         self.images[number] = file_name, (element['height'], element['width'])
 
     def add_annotation(self, element: Any, start: int, length: int) -> None:
-        """Take an entry of ``annotations`` and its place in the file."""
+        """Add an entry of ``annotations`` and its position in the file."""
         wrong = annotation_problem(element)
         if wrong:
             name = element.get('id') if isinstance(element, dict) else f'at byte {start}'
@@ -138,7 +139,7 @@ class _Index:
             if element['image_id'] in self.images:
                 self._check_runs(*run)
             else:
-                self.early.append(run)  # the file may list its images last
+                self.early.append(run)  # images may be listed after the annotations
         elif not shape or len(areal(shape)) < len(shape):
             self.report.note(
                 'polygons of fewer than three points: not painted, their tags count',
@@ -147,9 +148,9 @@ class _Index:
             )
 
     def result(self) -> list[COCOImage]:
-        """The images, sorted by id; reports the problems that only the whole file shows."""
+        """The images, sorted by id; problems that require the whole file are reported."""
         for name, owner, extent in self.early:
-            if owner in self.images:  # else reported below
+            if owner in self.images:  # otherwise reported below
                 self._check_runs(name, owner, extent)
         grouped: dict[int, list[int]] = {}
         for index, owner in enumerate(self.owners):
@@ -169,7 +170,7 @@ class _Index:
         return COCOImage(Path(file_name).stem, file_name, size, labels, places)
 
     def _check_runs(self, name: Any, owner: int, extent: tuple[int, int, int]) -> None:
-        """Report run lengths of another size than their image."""
+        """Report run lengths that differ in size from their image."""
         height, width = self.images[owner][1]
         if extent != (height, width, height * width):
             pixels = 'damaged runs' if extent[2] < 0 else f'runs of {extent[2]} pixels'
@@ -203,7 +204,7 @@ def annotation_problem(annotation: Any) -> tuple[str, str] | None:
 
 
 def _is_id(value: Any) -> bool:
-    return type(value) is int and -1 << 63 <= value < 1 << 63  # what an array of 'q' holds
+    return type(value) is int and -1 << 63 <= value < 1 << 63  # the range of an array of type 'q'
 
 
 def _is_polygon(value: Any) -> bool:
@@ -211,7 +212,7 @@ def _is_polygon(value: Any) -> bool:
         isinstance(value, list)
         and NUMBERS.issuperset(map(type, value))
         and (
-            # max() overlooks NaN
+            # max() does not detect NaN
             not value or max(map(abs, value)) < FARTHEST and math.isfinite(sum(value))
         )
     )
@@ -231,11 +232,10 @@ def _is_rle(shape: dict[str, Any]) -> bool:
 def rle_extent(shape: dict[str, Any]) -> tuple[int, int, int]:
     """Height, width and number of pixels of run lengths; -1 pixels where they are damaged.
 
-    pycocotools checks none of them: runs that end early leave the rest of the mask uninitialised.
+    pycocotools does not check them: runs that end early leave the rest of the mask uninitialised.
 
     Args:
-        shape (dict): ``size`` (H, W) and ``counts``, a list, or the string that pycocotools packs
-            them into.
+        shape (dict): ``size`` (H, W) and ``counts``, a list or the packed string of pycocotools.
     """
     try:
         counts = (
@@ -248,7 +248,7 @@ def rle_extent(shape: dict[str, Any]) -> tuple[int, int, int]:
 
 
 def areal(polygons: Iterable[list[float]]) -> list[list[float]]:
-    """The polygons that have an area: three points or more."""
+    """The polygons with an area, i.e. at least three points."""
     return [
         polygon
         for polygon in polygons
@@ -262,7 +262,7 @@ def check_coco_images(
     """Check several images, pairs (path, (H,W) of the annotation file or None).
 
     Returns:
-        list: (kind, file, detail) of those with a problem.
+        list: (kind, file, detail) of the images with a problem.
     """
     problems: list[tuple[str, Path, str]] = []
     for path, expected in batch:
@@ -287,7 +287,7 @@ def write_coco_masks(batch: Sequence[COCOMaskJob]) -> list[tuple[str, str]]:
         batch (list[COCOMaskJob]): Jobs of any annotation files.
 
     Returns:
-        list: (file, what is wrong) of images whose annotations cannot be decoded.
+        list: (file, problem) of images whose annotations cannot be decoded.
     """
     problems = []
     for job in batch:
@@ -303,7 +303,7 @@ def coco_label_map(job: COCOMaskJob) -> NDArray[np.uint8]:
     as instances, or 255.
 
     Raises:
-        ValueError: A segmentation that does not fit the image.
+        ValueError: A segmentation does not fit the image.
     """
     codes = rle_module()
     with open(job.annotations, 'rb') as file:
@@ -327,7 +327,7 @@ def _encode(annotation: dict[str, Any], codes: ModuleType, size: tuple[int, int]
     """Run lengths of an instance.
 
     Raises:
-        ValueError: A damaged segmentation, or one of another size. The message names the
+        ValueError: The segmentation is damaged or has another size. The message names the
             annotation.
     """
     shape, (height, width) = annotation['segmentation'], size
@@ -355,7 +355,7 @@ def rle_module() -> ModuleType:
     """The module ``pycocotools.mask``.
 
     Raises:
-        ValueError: pycocotools is not installed. The message says how to get it.
+        ValueError: pycocotools is not installed. The message says how to install it.
     """
     try:
         from pycocotools import mask

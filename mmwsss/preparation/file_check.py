@@ -1,4 +1,4 @@
-"""Validation of image and mask files: images that were cut off, masks that are not label maps."""
+"""Validation of image and mask files: truncated images, masks that are not label maps."""
 
 import os
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from mmwsss.utils.image_io import open_image, read_image, shown_size
 from mmwsss.utils.io import LOSSY_FORMATS, MASK_MODES, voc_palette
 
 LAST_BYTES = {'JPEG': b'\xff\xd9', 'PNG': b'IEND\xaeB`\x82'}
-TAIL = 64  # bytes; some programs append a few to a complete file
+TAIL = 64  # bytes, because some programs append a few to a complete file
 _RGB_CODE = np.array([1 << 16, 1 << 8, 1])
 
 
 class MaskCheck(NamedTuple):
-    """A label map and what is wrong with its file."""
+    """A label map and the problem of its file."""
 
     labels: NDArray[Any] | None  # (H,W) uint8, None if this cannot be determined
     problem: tuple[str, str] | None  # (kind, detail)
@@ -26,19 +26,19 @@ class MaskCheck(NamedTuple):
 def check_image(
     path: str | Path, decode: bool = False, *, raw: bool = False
 ) -> tuple[tuple[int, int] | None, str]:
-    """Look for an image that is damaged.
+    """Check whether an image is damaged.
 
-    The end of a JPEG or PNG file tells whether all of it is there, so that most files need not be
+    The end of a JPEG or PNG file shows whether the file is complete, so that most files need not be
     decoded.
 
     Args:
         path (str | Path): Image file.
         decode (bool): Decode every file, which also finds damage in the middle.
-        raw (bool): Size of the pixels as they are stored, without their EXIF orientation.
+        raw (bool): Return the size of the stored pixels, without the EXIF orientation.
 
     Returns:
-        tuple[tuple | None, str]: (H,W), or None if the image cannot be read; and what is wrong,
-        empty if nothing is.
+        tuple[tuple | None, str]: (H,W), or None if the image cannot be read; and the problem, empty
+            if there is none.
     """
     try:
         with open_image(path) as image:
@@ -61,17 +61,17 @@ def check_image(
 
 
 def check_mask(path: str | Path, num_classes: int, size: Sequence[int] | None = None) -> MaskCheck:
-    """Read a label map in any storage format, and report what is wrong with the file.
+    """Read a label map in any storage format, and report problems of the file.
 
     Args:
         path (str | Path): PNG file.
-        num_classes (int): K, with background.
+        num_classes (int): K, including background.
         size (tuple, optional): (H,W) of the image.
 
     Returns:
-        MaskCheck: ``labels`` may be given in spite of a problem: colour-encoded and four-channel
-            masks in VOC colours are translated, those with a foreign palette
-            are taken as class ids if their values are.
+        MaskCheck: ``labels`` may be given despite a problem: colour-encoded and four-channel masks
+            in VOC colours are translated, and masks with another palette are used as class ids if
+            their values are valid.
     """
     try:
         with open_image(path, 'mask') as image:
@@ -96,7 +96,7 @@ def check_mask(path: str | Path, num_classes: int, size: Sequence[int] | None = 
 
 
 def image_problem(path: Path, wrong: str) -> tuple[str, Path, str]:
-    """(kind, file, detail) for a report of what :func:`check_image` says is wrong."""
+    """(kind, file, detail) for a report of the problem found by :func:`check_image`."""
     if wrong == 'image not found':
         return wrong, path, ''
     return 'truncated or unreadable image', path, wrong
@@ -109,7 +109,7 @@ def size_problem(mask: Sequence[int], image: Sequence[int]) -> tuple[str, str]:
 
 
 def _check_colored_mask(pixels: NDArray[np.uint8], mode: str, num_classes: int) -> MaskCheck:
-    """A mask (H,W,3) that holds colours in place of class ids."""
+    """Check a mask (H,W,3) that contains colours instead of class ids."""
     labels, foreign = labels_from_colors(pixels, num_classes)
     kind = 'colour-encoded mask of four channels' if mode == 'RGBA' else 'colour-encoded mask'
     if foreign is not None:
@@ -122,7 +122,7 @@ def _check_colored_mask(pixels: NDArray[np.uint8], mode: str, num_classes: int) 
 def _check_label_map(
     pixels: NDArray[Any], palette: Sequence[int] | None, num_classes: int
 ) -> MaskCheck:
-    """A mask (H,W) of class ids, perhaps with a palette."""
+    """Check a mask (H,W) of class ids, possibly with a palette."""
     values = np.unique(pixels)
     wrong = [int(value) for value in values if not 0 <= value < num_classes and value != 255]
     if wrong:
@@ -164,8 +164,8 @@ def labels_from_colors(
 
 
 def _palette_difference(palette: Sequence[int], values: NDArray[Any]) -> str:
-    """How the colours of the values that occur differ from VOC's; grey levels are taken as plain
-    class ids.
+    """Difference between the colours of the occurring values and VOC's; grey levels are treated as
+    plain class ids.
     """
     colors = np.zeros((256, 3), np.int64)
     given = np.asarray(palette, np.int64).reshape(-1, 3)[:256]

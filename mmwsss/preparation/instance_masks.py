@@ -1,4 +1,4 @@
-"""One label map from the masks of overlapping instances."""
+"""Label maps from the masks of overlapping instances."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,18 +9,18 @@ OVERLAPS = ('first', 'smallest')
 
 
 def paint_order(areas: Sequence[float], overlap: str = 'first') -> list[int]:
-    """Order in which instances win a pixel.
+    """Order of precedence of instances at a pixel.
 
     Args:
         areas (Sequence[float]): Areas of the instances, in file order.
-        overlap (str): ``'first'``: the first in the file wins, as in MCC's script; ``'smallest'``:
-            the smallest area wins, the first of equal ones.
+        overlap (str): ``'first'``: the first in the file has precedence, as in MCC's script;
+            ``'smallest'``: the smallest area has precedence, and the first of equal ones.
 
     Returns:
-        list[int]: Indices, the winner first.
+        list[int]: Indices in the order of precedence.
 
     Raises:
-        ValueError: Unknown rule.
+        ValueError: The rule is unknown.
     """
     if overlap not in OVERLAPS:
         raise ValueError(f'overlap must be one of {OVERLAPS}, got {overlap!r}')
@@ -31,11 +31,11 @@ def paint_order(areas: Sequence[float], overlap: str = 'first') -> list[int]:
 def paint_instances(
     masks: Iterable[ArrayLike], labels: Iterable[int], size: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Paint instances one over the other.
+    """Paint instances over one another.
 
     Args:
-        masks (Iterable[array]): (H,W) each, non-zero inside; the winner of a pixel comes last, so
-            :func:`paint_order` reversed.
+        masks (Iterable[array]): (H,W) each, non-zero inside; the instance with precedence comes
+            last, i.e. :func:`paint_order` reversed.
         labels (Iterable[int]): Label of each, 1..255.
         size (tuple): (H,W).
 

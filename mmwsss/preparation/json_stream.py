@@ -1,4 +1,6 @@
-"""Arrays of large JSON files, element by element: memory does not grow with the file."""
+"""Streaming of arrays in large JSON files element by element, so that memory does not grow with the
+file.
+"""
 
 import json
 import re
@@ -17,17 +19,17 @@ class JSONArrays:
     """The arrays of a JSON object, e.g. ``images``, ``annotations`` and ``categories`` of a COCO
     file.
 
-    Iterate to get (name of the array, element, first byte, number of bytes); the last two find the
-    element again in the file. Other members are skipped.
+    Iterate to get (name of the array, element, first byte, number of bytes); the last two locate
+    the element in the file. Other members are skipped.
 
     Args:
-        path (str | Path): UTF-8 file with an object on top.
+        path (str | Path): UTF-8 file with an object at the top level.
         names (Sequence[str]): Arrays to read.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: The file is cut off or not such JSON. The message names the file and the byte.
-            Raised while iterating.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is truncated or has another form. The message names the file and the
+            byte. It is raised during the iteration.
     """
 
     def __init__(self, path: str | Path, names: Sequence[str]) -> None:
@@ -95,7 +97,7 @@ class JSONArrays:
                     f'{self.path}: JSON nested too deeply at byte {self._base + self._at}'
                 ) from error
             except ValueError as error:
-                if not isinstance(error, json.JSONDecodeError):  # an integer of 4,300 digits
+                if not isinstance(error, json.JSONDecodeError):  # an integer with 4,300 digits
                     raise ValueError(
                         f'{self.path}: not JSON that can be read ({error}) near byte '
                         f'{self._base + self._at}'
@@ -107,7 +109,7 @@ class JSONArrays:
                 raise ValueError(
                     f'{self.path}: not a complete JSON file, {error.msg} at byte {place}'
                 ) from error
-            # a number goes on
+            # a number may continue
             if (end == len(self._text) or self._text[end] not in _DELIMITERS) and self._more():
                 continue
             text, start = self._text[self._at : end], self._base + self._at
@@ -122,7 +124,7 @@ class JSONArrays:
             return value, start, len(text)
 
     def _check_length(self) -> None:
-        """Refuse a value that is still incomplete after as much as is read at once."""
+        """Reject a value that is still incomplete after a whole chunk."""
         allowed = limit('MMWSSS_MAX_JSON_MB') * MIB
         if len(self._text) - self._at > allowed:
             raise ValueError(
@@ -132,9 +134,9 @@ class JSONArrays:
             )
 
     def _more(self) -> bool:
-        """Read on and forget the text before the current position; False at the end."""
+        """Read the next chunk and drop the text before the current position; False at the end."""
         data = self._file.read(CHUNK)
-        # a character per byte
+        # one character per byte
         self._text, self._base, self._at = (
             self._text[self._at :] + data.decode('latin-1'),
             self._base + self._at,
@@ -144,8 +146,8 @@ class JSONArrays:
 
 
 def read_json_part(file: IO[bytes], start: int, length: int) -> Any:
-    """Element of an array, from an open binary file and the place that :class:`JSONArrays`
-    gives.
+    """Element of an array, from an open binary file and the position given by
+    :class:`JSONArrays`.
     """
     file.seek(start)
     return json.loads(file.read(length).decode('utf-8'))

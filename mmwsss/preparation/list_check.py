@@ -1,4 +1,4 @@
-"""Id lists as people have them: with paths, extensions, repeated lines and the marks that Windows
+"""Check and repair of id lists with paths, extensions, repeated lines and the marks that Windows
 programs leave.
 """
 
@@ -19,21 +19,21 @@ EMPTY = 'the list names no image'
 
 
 def check_id_list(path: str | Path, report: CheckReport, repair: bool = False) -> list[str]:
-    """Read a list of bare ids, one per line, and report everything that is unusual.
+    """Read a list of bare ids, one per line, and report everything unusual.
 
     Args:
         path (str | Path): Text file. A line with two columns, such as ``/JPEGImages/a.jpg
             /SegmentationClass/a.png``, is an image.
-        report (CheckReport): Takes the problems; with ``repair`` they are notes, as the returned
-            ids are clean.
+        report (CheckReport): Report that receives the problems; with ``repair`` they are notes,
+            because the returned ids are clean.
         repair (bool): See above.
 
     Returns:
         list[str]: Ids without path, extension and repetition, in order.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a UTF-8 text file.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not UTF-8 text.
     """
     complain = report.note if repair else report.problem
     text = _decode(path, complain)
@@ -58,7 +58,7 @@ def check_id_list(path: str | Path, report: CheckReport, repair: bool = False) -
 
 
 def _decode(path: str | Path, complain: Callable[[str, str | Path], None]) -> str:
-    """Text of a list; what Windows programs leave in it is complained about."""
+    """Text of a list; marks of Windows programs are reported."""
     data = read_bytes(path, 'image list')
     try:
         text = data.decode('utf-8-sig')

@@ -1,5 +1,5 @@
-"""Own photos and their tags become a data set: every row finds its photo, everything that is wrong
-is reported, and the folder that the tools read is written.
+"""Conversion of photos and their tags to a data set: rows are matched to photos, all problems are
+reported, and the folder for the tools is written.
 """
 
 import filecmp
@@ -26,22 +26,22 @@ from mmwsss.utils.io import atomic_open, swap_channels, write_tags
 from mmwsss.utils.names import name_problem, output_path
 from mmwsss.utils.pool import bounded_map
 
-CHUNK, FEW_CHUNKS = 64, 32  # so few photos are checked before a process has started
+CHUNK, FEW_CHUNKS = 64, 32  # a small number of photos is checked faster than a process starts
 MOST_CLASSES = 254  # 0 is background and 255 ignore in a mask
-QUALITY = 95  # of photos that are made smaller
-# what few programs read, or what would lose colours if a smaller copy were stored like that
+QUALITY = 95  # JPEG quality of downscaled photos
+# formats that few programs read, or that would lose colours in a downscaled copy
 CONVERTED = {'.heic': '.jpg', '.heif': '.jpg', '.gif': '.png'}
 
 
 class PhotoSet(NamedTuple):
-    """Photos with tags, checked.
+    """Photos with tags after the check.
 
     Attributes:
         table: Tags by name of the photo in the data set.
         files: File by name.
         classes: Names without background.
         unused: Photos of the folder without a row.
-        splits: ``'train'``, ``'val'`` or ``'test'`` by name, where the source has splits.
+        splits: ``'train'``, ``'val'`` or ``'test'`` by name, if the source has splits.
     """
 
     table: dict[str, list[str]]
@@ -69,23 +69,23 @@ def read_photo_set(
     """Read tags and photos, and check everything.
 
     Args:
-        path: Of the tags, see :func:`mmwsss.preparation.tag_readers.read_tag_source`.
-        folder: Of the photos.
-        out: Folder of the data set to be.
-        report: Takes problems and notes.
-        listed: The classes to expect, without background; None: those of the source.
-        origin: Where ``listed`` comes from, for messages.
+        path: Source of the tags, see :func:`mmwsss.preparation.tag_readers.read_tag_source`.
+        folder: Folder of the photos.
+        out: Folder of the new data set.
+        report: Report that receives problems and notes.
+        listed: Expected classes, without background; None: those of the source.
+        origin: Source of ``listed``, for messages.
         renamed: Old name -> new name of tags.
         decode, workers: See :func:`check_photo_files`.
         max_side, upright: See :func:`write_photo_set`.
-        separator: Between the tags of a field of a table.
+        separator: Separator of the tags in a field of a table.
 
     Returns:
-        Kind of the source, and what is in it.
+        Kind of the source, and its content.
 
     Raises:
-        FileNotFoundError: No such file or folder of tags.
-        ValueError: It holds no tags at all.
+        FileNotFoundError: The file or folder of the tags does not exist.
+        ValueError: The source contains no tags.
     """
     source = read_tag_source(path, report, listed, separator=separator)
     photos = match_photos(source, folder, report, listed=listed, origin=origin, renamed=renamed)
@@ -108,18 +108,18 @@ def match_photos(
     """Find the photo of every row, and check names and classes.
 
     Args:
-        source: What the table says.
-        folder: Of the photos; not used where the source names its files.
-        report: Takes problems and notes.
-        listed: The classes to expect, without background; None: those of the source.
+        source: Content of the table.
+        folder: Of the photos; not used if the source names its files.
+        report: Report that receives problems and notes.
+        listed: Expected classes, without background; None: those of the source.
         renamed: Old name -> new name of tags.
-        origin: Where ``listed`` comes from, for messages.
+        origin: Source of ``listed``, for messages.
     """
     renamed = renamed or {}
     table = {}
     for name, tags in source.table.items():
         table[name] = list(dict.fromkeys(renamed.get(tag, tag) for tag in tags))
-    if not table and not report.num_problems:  # else the report says why
+    if not table and not report.num_problems:  # otherwise the report contains the reason
         report.problem('no image in it', report.subject)
     classes = _classes(source, table, listed, renamed)
     check_tags(table, classes, report, origin)
@@ -198,7 +198,7 @@ def _find_photos(
 ) -> tuple[dict[str, tuple[str, Path]], tuple[Path, ...]]:
     """Image as written -> (name in the data set, file), and the photos without a row.
 
-    A name may lack its extension, and may have a path in front that is not below ``folder``.
+    A name may lack its extension, and may be preceded by a path that is not below ``folder``.
     """
     if not folder.is_dir():
         report.problem('folder of photos not found (--images)', folder)
@@ -232,12 +232,12 @@ def _find_photos(
 
 
 def _folded(name: str) -> str:
-    """Name in lower case, with the accents where Windows and Linux put them; macOS differs."""
+    """Name in lower case with composed accents, as on Windows and Linux; macOS decomposes them."""
     return unicodedata.normalize('NFC', name).casefold()
 
 
 def _places(files: Iterable[str]) -> dict[str, set[str]]:
-    """Files by everything that a row may call them."""
+    """Files by all names that a row may use for them."""
     places: dict[str, set[str]] = {}
     for file in files:
         plain = PurePosixPath(file).name
@@ -247,9 +247,7 @@ def _places(files: Iterable[str]) -> dict[str, set[str]]:
 
 
 def _check_names(found: Mapping[str, tuple[str, Path]], report: CheckReport) -> None:
-    """Report rows that are the same photo, and photos whose results would have the same file
-    name.
-    """
+    """Report rows for the same photo, and photos whose results would have the same file name."""
     ids: dict[str, str] = {}
     for name, (file, _) in found.items():
         key = image_id(file)
@@ -268,13 +266,13 @@ def _check_names(found: Mapping[str, tuple[str, Path]], report: CheckReport) -> 
 def check_photo_files(
     files: Iterable[Path], report: CheckReport, *, decode: bool = False, workers: int = 0
 ) -> None:
-    """Look into every photo.
+    """Check every photo.
 
     Args:
         files: The photos.
-        report: Takes problems and notes.
+        report: Report that receives problems and notes.
         decode: Decode every photo; otherwise its header and its end are checked.
-        workers: Processes where there are many photos.
+        workers: Processes, used for many photos.
     """
     jobs = [(str(path), decode) for path in files]
     chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
@@ -297,7 +295,7 @@ def check_targets(
     *,
     upright: bool = False,
 ) -> None:
-    """Report photos in ``JPEGImages`` that are not those to be put there."""
+    """Report photos in ``JPEGImages`` that differ from those to be written there."""
     for name, path in files.items():
         target = output_path(out / 'JPEGImages', name, what='photo')
         turned = upright and target.exists() and target.read_bytes() == upright_content(path)
@@ -308,7 +306,7 @@ def check_targets(
 
 
 def _is_there(target: Path, path: Path, max_side: int | None) -> bool:
-    """Whether a file of the data set is the photo, or the copy that it becomes."""
+    """Whether a file of the data set is the photo or its copy."""
     if _is_converted(path) or _is_smaller(path, max_side):
         with open_image(path) as photo, open_image(target) as copy:
             expected = _small_size(shown_size(photo), max_side)
@@ -322,7 +320,7 @@ def _is_converted(path: Path) -> bool:
 
 
 def _is_smaller(path: Path, max_side: int | None) -> bool:
-    """Whether a photo has to be made smaller."""
+    """Whether a photo has to be downscaled."""
     if max_side is None:
         return False
     with open_image(path) as photo:
@@ -330,7 +328,7 @@ def _is_smaller(path: Path, max_side: int | None) -> bool:
 
 
 def _small_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
-    """(H,W) of the smaller copy, as :func:`mmwsss.utils.image_io.shrink` makes it."""
+    """(H,W) of the downscaled copy made by :func:`mmwsss.utils.image_io.shrink`."""
     factor = 1.0 if max_side is None else min(1.0, max_side / max(size))
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
@@ -343,17 +341,17 @@ def write_photo_set(
     max_side: int | None = None,
     upright: bool = False,
 ) -> None:
-    """Photos in ``JPEGImages``, then the tables.
+    """Write photos to ``JPEGImages``, then the tables.
 
-    HEIC and GIF photos become JPEG and PNG copies.
+    HEIC and GIF photos are copied as JPEG and PNG.
 
     Args:
         out: Folder of the data set.
-        photos: What :func:`match_photos` found.
+        photos: Result of :func:`match_photos`.
         copy: Copy photos instead of linking to them.
-        max_side: Photos with a longer side become smaller copies; they are turned upright and have
-            8 bits.
-        upright: Store photos with an EXIF orientation anew, turned as viewers show them.
+        max_side: Photos with a longer side are stored as downscaled copies, which are upright and
+            have 8 bits.
+        upright: Rewrite photos with an EXIF orientation, rotated as viewers show them.
     """
     jobs = photos.files.items()
     console = Console(file=sys.stderr)
@@ -362,7 +360,7 @@ def write_photo_set(
         if target.exists():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)  # a link to nowhere
+        target.unlink(missing_ok=True)  # a broken link
         if _is_converted(file) or _is_smaller(file, max_side):
             _write_copy(target, file, max_side)
         elif upright and (content := upright_content(file)) is not None:
@@ -386,7 +384,9 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def _write_copy(target: Path, file: Path, max_side: int | None) -> None:
-    """A photo as viewers show it, in the format that the name says, and not larger than allowed."""
+    """Write a photo as viewers show it, in the format of the file name and not larger than
+    allowed.
+    """
     image = swap_channels(shrink(read_image(file), max_side))
     with atomic_open(target) as stream:
         kind = Image.registered_extensions()[target.suffix.lower()]

@@ -1,10 +1,11 @@
-"""Audit of image tags: pairs that a classifier cannot tell apart, tags that are probably wrong or
-missing, photos that are worth drawing.
+"""Audit of image tags: pairs that a classifier cannot distinguish, tags that are probably wrong or
+missing, and photos that are worth annotating.
 
-Wrong and missing tags are found by cross-validated scores, so that no photo is judged by a
-classifier that has learnt its tags, as in confident learning (Northcutt et al., 2021, section 3).
-Where confident learning takes the mean score of a class as threshold, the middle between the means
-with and without the tag is taken here: the lists are ranked, and their first entries count.
+Wrong and missing tags are found by cross-validated scores, so that no photo is scored by a
+classifier that was trained on its tags, as in confident learning (Northcutt et al., 2021, section
+3). While confident learning uses the mean score of a class as threshold, the midpoint between the
+means with and without the tag is used here, because the lists are ranked and their first entries
+matter.
 """
 
 import warnings
@@ -15,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDS = 5
-FEWEST = 3  # photos with a tag, for a statement about it
-TOGETHER = 0.9  # share of the photos with a tag that also carry the other one
+FEWEST = 3  # fewest photos with a tag for a statement about it
+TOGETHER = 0.9  # fraction of the photos with a tag that also have the other one
 OVERLAP = 0.5  # of the maps of two tags in the photos that carry both
 STRENGTH = 1.0  # inverse weight of the penalty of the logistic regression
 
@@ -28,7 +29,7 @@ class Suspect(NamedTuple):
         photo: Row of the table.
         tag: Column.
         score: Cross-validated probability of the tag.
-        typical: Mean score of the photos that carry it.
+        typical: Mean score of the photos with the tag.
     """
 
     photo: int
@@ -38,10 +39,10 @@ class Suspect(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two tags that are hard to tell apart.
+    """Two tags that are hard to distinguish.
 
     Attributes:
-        tag: Column of the tag that hardly occurs without the other.
+        tag: Column of the tag that rarely occurs without the other.
         other: Column of the other one.
         photos: Photos with the tag.
         both: Photos with both.
@@ -58,18 +59,18 @@ class Pair(NamedTuple):
 def cross_validated_scores(
     features: NDArray[np.float32], tags: NDArray[np.bool_], *, folds: int = FOLDS, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Probability of every tag in every photo, from classifiers that have not seen the photo.
+    """Probability of every tag in every photo, from classifiers that were not trained on the photo.
 
-    A logistic regression for each tag, on standardised features.
+    One logistic regression per tag is fitted to standardised features.
 
     Args:
         features: (N,F), a row per photo.
         tags: (N,C).
-        folds: Parts that the photos are divided into.
-        seed: Of the division.
+        folds: Number of folds.
+        seed: Seed of the division into folds.
 
     Returns:
-        (N,C) in [0,1]; NaN where a classifier saw no photo with the tag, or none without.
+        (N,C) in [0,1]; NaN where a training fold has no photo with the tag, or none without it.
     """
     from sklearn.model_selection import KFold
 
@@ -88,12 +89,12 @@ def fitted_scores(
     """Probability of every tag in other photos.
 
     Args:
-        features: (N,F) of the photos to learn from.
-        tags: (N,C) of them.
+        features: (N,F) features of the training photos.
+        tags: (N,C) tags of the training photos.
         others: (M,F).
 
     Returns:
-        (M,C) in [0,1]; NaN for tags that all or none of the photos carry.
+        (M,C) in [0,1]; NaN for tags that all or none of the photos have.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -115,17 +116,17 @@ def fitted_scores(
 
 
 def suspicious_tags(scores: NDArray[np.float64], tags: NDArray[np.bool_]) -> list[Suspect]:
-    """Tags that their photos probably do not show, the most certain first.
+    """Tags that their photos probably do not show, in order of decreasing certainty.
 
     Args:
-        scores: (N,C) of :func:`cross_validated_scores`.
+        scores: (N,C) from :func:`cross_validated_scores`.
         tags: (N,C).
     """
     return _suspects(scores, tags, wrong=True)
 
 
 def missing_tags(scores: NDArray[np.float64], tags: NDArray[np.bool_]) -> list[Suspect]:
-    """Tags that photos probably lack, the most certain first; arguments as of
+    """Tags that photos probably lack, in order of decreasing certainty; arguments as for
     :func:`suspicious_tags`.
     """
     return _suspects(scores, tags, wrong=False)
@@ -141,7 +142,7 @@ def _suspects(
         if (own & known).sum() < FEWEST or not (~own & known).any():
             continue
         typical, other = score[own & known].mean(), score[~own & known].mean()
-        # a wrong tag scores as photos without it do, a missing one as photos with it
+        # a wrong tag scores like photos without the tag, a missing one like photos with it
         middle = (typical + other) / 2
         chosen = own & (score < middle) if wrong else ~own & (score > middle)
         found += [
@@ -157,7 +158,7 @@ def _suspects(
 def confounded_pairs(
     tags: NDArray[np.bool_], overlaps: Mapping[tuple[int, int], float] | None = None
 ) -> list[Pair]:
-    """Pairs of tags that occur together, or whose maps lie on each other, the worst first.
+    """Pairs of tags that occur together or whose maps overlap, the worst first.
 
     Args:
         tags: (N,C).
@@ -168,7 +169,7 @@ def confounded_pairs(
     pairs = []
     for tag in range(tags.shape[1]):
         for other in range(tags.shape[1]):
-            # the rarer tag is first: it is the one that hardly occurs without the other
+            # the rarer tag is first: it rarely occurs without the other
             both = int((tags[:, tag] & tags[:, other]).sum())
             if other == tag or both < FEWEST or counts[tag] > counts[other]:
                 continue
@@ -191,7 +192,7 @@ def disagreement(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> float:
     left out.
     """
     known = one != 255
-    # classes that only pixels left out show do not count
+    # classes that occur only in ignored pixels do not count
     labels = np.union1d(one[known], two[known])
     ious = [
         ((one == label) & (two == label) & known).sum()
@@ -202,22 +203,22 @@ def disagreement(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> float:
 
 
 def uncertain_photos(scores: NDArray[np.float64]) -> list[tuple[int, float]]:
-    """Photos whose tags are the most uncertain, with the mean entropy in bits: worth tagging.
+    """Photos with the most uncertain tags, which are worth tagging, with the mean entropy in bits.
 
     Args:
-        scores: (M,C) of :func:`fitted_scores`.
+        scores: (M,C) from :func:`fitted_scores`.
     """
     # the logarithm of 0 is infinite, although its product with 0 is 0
     values = np.clip(scores, 1e-9, 1 - 1e-9)
     entropy = -(values * np.log2(values) + (1 - values) * np.log2(1 - values))
-    # a photo without any score is left out; of the others the scores that exist are averaged
+    # a photo without any score is left out; for the others the existing scores are averaged
     rows = np.flatnonzero(~np.isnan(entropy).all(1))
     means = {int(row): float(np.nanmean(entropy[row])) for row in rows}
     return sorted(means.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
 def tag_matrix(table: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray[np.bool_]:
-    """(N,C) of lists of tags."""
+    """Matrix (N,C) from lists of tags."""
     matrix = np.zeros((len(table), len(names)), bool)
     for row, tags in zip(matrix, table):
         row[:] = [name in tags for name in names]

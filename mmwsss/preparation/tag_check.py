@@ -1,4 +1,4 @@
-"""Checks of a table of tags whose rows can all be read."""
+"""Checks of a readable table of tags."""
 
 import difflib
 import re
@@ -11,23 +11,23 @@ from mmwsss.preparation.file_check import check_image
 from mmwsss.utils.image_io import is_deep_color, open_image, orientation_of, shown_size
 
 SMALLEST_SIDE = 16  # pixels, a patch
-SMALLEST_SCALE = 0.5  # at which configs make maps
+SMALLEST_SCALE = 0.5  # at which configs compute maps
 TURNED = 'photos with an EXIF orientation (read as viewers show them; draw masks on that)'
 DEEP = 'photos of more than 8 bits (their 0.5th to 99.5th percentile becomes 0..255)'
 CLEAR = 'photos with transparent pixels (read as white)'
 MOVING = 'animated images (their first picture is read)'
 SMALL = 'photos so small that the smallest scales are skipped, for they have less than a patch'
-FEW = 10  # photos of a class
-NEARLY_ALL = 0.9  # share of the photos
-SIMILAR, SHORTEST = 0.8, 5  # of difflib, for names of so many letters
+FEW = 10  # fewest photos of a class without a note
+NEARLY_ALL = 0.9  # fraction of the photos
+SIMILAR, SHORTEST = 0.8, 5  # ratio of difflib, and length of names that are compared by it
 
 
 def near_duplicates(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of names that probably mean the same: another case, other marks, a plural, a typing
+    """Pairs of names that probably mean the same: different case, punctuation, a plural or a typing
     error.
 
     Args:
-        names (Sequence[str]): Different names. Names that differ in their digits only are no such
+        names (Sequence[str]): Different names. Names that differ only in their digits do not form a
             pair.
 
     Returns:
@@ -54,7 +54,7 @@ def near_duplicates(names: Sequence[str]) -> list[tuple[str, str]]:
 def _similar(one: str, two: str) -> bool:
     if min(len(one), len(two)) < SHORTEST or abs(len(one) - len(two)) > 2:
         return False
-    # cheap bounds first: all pairs of names are compared
+    # inexpensive bounds first, because all pairs of names are compared
     matcher = difflib.SequenceMatcher(None, one, two, False)
     return matcher.quick_ratio() >= SIMILAR and matcher.ratio() >= SIMILAR
 
@@ -67,10 +67,10 @@ def note_balance(
     Args:
         table (dict[str, list[str]]): Tags of each image.
         classes (Sequence[str]): Names without background.
-        report (CheckReport): Takes the notes.
+        report (CheckReport): Report that receives the notes.
 
     Returns:
-        Counter: Images of each class.
+        Counter: Number of images of each class.
     """
     counts = Counter(chain.from_iterable(table.values()))
     for one, two in near_duplicates(classes):
@@ -89,7 +89,7 @@ def note_balance(
 
 
 def _note_share(name: str, count: int, total: int, report: CheckReport) -> None:
-    """Note a class that few of the photos show, or nearly all."""
+    """Note classes that occur in few or in nearly all photos."""
     if not count:
         report.note('class without a photo', name)
     elif count < FEW:
@@ -107,7 +107,7 @@ def _note_inseparable(
     counts: Counter[str],
     report: CheckReport,
 ) -> None:
-    """Note classes that exactly the same photos show, unless these are all photos."""
+    """Note classes that occur in exactly the same photos, unless these are all photos."""
     together: dict[frozenset[str], list[str]] = {}
     for name in classes:
         if counts[name]:
@@ -123,7 +123,7 @@ def _note_inseparable(
 
 
 def note_photos(paths: list[tuple[str, bool]]) -> list[tuple[str, str, str]]:
-    """What is unusual about photos although they can be read, for worker processes.
+    """Unusual properties of readable photos, for worker processes.
 
     Args:
         paths: As for :func:`check_photos`.
@@ -139,7 +139,7 @@ def note_photos(paths: list[tuple[str, bool]]) -> list[tuple[str, str, str]]:
                 turn, size, mode = orientation_of(image), shown_size(image), image.mode
                 deep = mode[:1] in 'IF' or is_deep_color(image)
                 clear = mode in ('LA', 'PA', 'RGBA') or 'transparency' in image.info
-                # not of JPEG: a camera's second picture is a preview
+                # except for JPEG, where the second picture of a camera is a preview
                 several = getattr(image, 'is_animated', False)
                 moving = several and image.format in ('GIF', 'WEBP', 'PNG')
         except (OSError, ValueError):  # reported as a problem
@@ -164,7 +164,7 @@ def check_photos(paths: Sequence[tuple[str, bool]]) -> list[tuple[str, str, str]
         paths (list[tuple[str, bool]]): Files, and whether to decode all of it.
 
     Returns:
-        list: (kind, file, detail) of those with a problem.
+        list: (kind, file, detail) of the images with a problem.
     """
     problems = []
     for path, decode in paths:

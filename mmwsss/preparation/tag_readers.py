@@ -1,4 +1,4 @@
-"""Tags in whatever format people have them, found out by the content."""
+"""Reading of tags in all supported formats, which are recognised by the content."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, is_hidden
 from mmwsss.utils.io import read_json
 from mmwsss.utils.limits import check_regular_file, read_text, read_xml
 
-HEAD = 4096  # bytes that tell the kind of a file
+HEAD = 4096  # bytes from which the format of a file is recognised
 MARKS = b'\xef\xbb\xbf \t\r\n'
 
 
@@ -25,24 +25,24 @@ def read_tag_source(
 ) -> TagSource:
     """Read tags from a table, annotations, folders or the photos themselves.
 
-    A file: a CSV, an Excel workbook, JSON (a plain object or records, MMPretrain, COCO, Label
-    Studio, labelme, VIA), JSON Lines, CVAT XML or PASCAL VOC XML. A folder: of labelme, PASCAL VOC
-    or YOLO files, of a folder per tag, or of photos that hold keywords. The readers say what they
-    accept (:mod:`mmwsss.preparation.readers`).
+    A file can be a CSV, an Excel workbook, JSON (a plain object or records, MMPretrain, COCO, Label
+    Studio, labelme, VIA), JSON Lines, CVAT XML or PASCAL VOC XML. A folder can contain labelme,
+    PASCAL VOC or YOLO files, one folder per tag, or photos with keywords. The readers document the
+    details (:mod:`mmwsss.preparation.readers`).
 
     Args:
         path (str | Path): The source.
-        report (CheckReport): Takes the problems.
-        classes (Sequence[str], optional): Names without background, for files that have only
-            numbers.
-        separator (str, optional): Between the tags of a field of a table.
+        report (CheckReport): Report that receives the problems.
+        classes (Sequence[str], optional): Class names without background, for files that contain
+            only numbers.
+        separator (str, optional): Separator of the tags in a field of a table.
 
     Returns:
         TagSource
 
     Raises:
-        FileNotFoundError: No such file or folder.
-        ValueError: Not such a file at all. The message names it.
+        FileNotFoundError: The file or folder does not exist.
+        ValueError: The file has none of these formats. The message names it.
     """
     path = Path(path)
     if not path.exists():
@@ -66,7 +66,7 @@ def read_tag_source(
 
 
 def _is_plain_folder(path: Path) -> bool:
-    """Whether a folder holds photos itself, and one of them has keywords."""
+    """Whether a folder directly contains photos of which one has keywords."""
     photos = any(
         file.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(file.name)
         for file in path.iterdir()
@@ -85,7 +85,7 @@ def _is_json(path: Path) -> bool:
 
 
 def _parsed(path: Path, repeated: list[str]) -> Any:
-    """Content of a JSON or XML file, None of others."""
+    """Content of a JSON or XML file; None for other files."""
     check_regular_file(path, 'table of tags')
     head = _head(path)
     if path.suffix.lower() == '.jsonl':
@@ -96,7 +96,7 @@ def _parsed(path: Path, repeated: list[str]) -> Any:
 
 
 def _json_lines(path: Path) -> list[Any]:
-    """One record a line."""
+    """Parse one record per line."""
     records = []
     text = read_text(path, 'JSON Lines file', option='MMWSSS_MAX_JSON_MB')
     for number, line in enumerate(text.splitlines(), 1):

@@ -1,4 +1,4 @@
-"""Text embeddings of class names and backgrounds, by a CLIP of transformers."""
+"""Text embeddings of class names and backgrounds, computed by a CLIP model of transformers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,21 +12,21 @@ from mmwsss.utils.io import read_json
 from mmwsss.utils.limits import read_text
 from mmwsss.utils.text_embeddings import write_text_embeddings
 
-# what is around the objects of VOC: the background set of CLIP-ES (CVPR 2023)
+# surroundings of the objects of VOC: the background set of CLIP-ES (CVPR 2023)
 BACKGROUNDS = (
     *('ground', 'land', 'grass', 'tree', 'building', 'wall', 'sky', 'lake', 'water', 'river'),
     *('sea', 'railway', 'railroad', 'keyboard', 'helmet', 'cloud', 'house', 'mountain', 'ocean'),
     *('road', 'rock', 'street', 'valley', 'bridge', 'sign'),
 )
-TEMPLATE = 'a clean origami {}.'  # of CLIP-ES
+TEMPLATE = 'a clean origami {}.'  # as in CLIP-ES
 
 
 def read_names(path: str | Path) -> list[str]:
     """Names of a text file, one per line.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: No name in it.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file contains no name.
     """
     names = [line.strip() for line in read_text(path, 'list of names').splitlines()]
     names = [name for name in names if name]
@@ -36,11 +36,11 @@ def read_names(path: str | Path) -> list[str]:
 
 
 def read_prompts(path: str | Path) -> dict[str, str]:
-    """Other words for classes: a JSON object, class name -> words.
+    """Alternative prompts of classes from a JSON object that maps class names to prompts.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not such an object.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file does not contain such an object.
     """
     prompts = read_json(path)
     if not isinstance(prompts, dict) or not all(isinstance(v, str) for v in prompts.values()):
@@ -58,20 +58,21 @@ def make_text_embeddings(
     template: str = TEMPLATE,
 ) -> None:
     """Write the file that :class:`mmwsss.models.cams.TextCAM` reads, on a machine with transformers
-    and the weights of a CLIP.
+    and the weights of a CLIP model.
 
     Args:
         path (str | Path): Ends with ``.npz``.
-        source (str | Path): Folder, or name on the hub: ``'openai/clip-vit-base-patch16'``.
-        classes (Sequence[str]): Of the data set, without background.
+        source (str | Path): Folder, or name on the Hugging Face hub:
+            ``'openai/clip-vit-base-patch16'``.
+        classes (Sequence[str]): Class names of the data set, without background.
         backgrounds (Sequence[str]): Names that compete with the classes.
-        prompts (Mapping[str, str], optional): Other words for some classes, such as ``'person':
-            'person with clothes'``.
-        template (str): Sentence around a name.
+        prompts (Mapping[str, str], optional): Alternative prompts for some classes, such as
+            ``'person': 'person with clothes'``.
+        template (str): Template sentence for a name.
 
     Raises:
-        ValueError: transformers is not installed, no CLIP at ``source``, a prompt for an unknown
-            class, or a template without ``{}``.
+        ValueError: transformers is not installed, ``source`` is not a CLIP model, a prompt belongs
+            to an unknown class, or the template lacks ``{}``.
     """
     transformers = import_extra('transformers', 'foundation', 'the text cache')
     try:
@@ -95,7 +96,7 @@ def write_prompts(
     prompts: Mapping[str, str] | None = None,
     template: str = TEMPLATE,
 ) -> None:
-    """:func:`make_text_embeddings` with a ``transformers.CLIPModel`` and its tokenizer at hand."""
+    """:func:`make_text_embeddings` with a given ``transformers.CLIPModel`` and its tokenizer."""
     unknown = sorted(set(prompts or {}) - set(classes))
     if unknown:
         raise ValueError(

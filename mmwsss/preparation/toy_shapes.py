@@ -1,10 +1,11 @@
 """Toy shapes: a procedural multi-label data set in VOC layout, for demos, tests and experiments
 without a download.
 
-It poses the problem of weak supervision in small: each class owns a small part that no other class
-has (a classifier needs nothing else) on a larger body whose shape and hue say less (a mask has to
-cover it); one class, the boat, nearly always comes with the same background, water; grey
-distractors and textured backgrounds belong to no class. :class:`ToyDifficulty` holds every setting.
+It reproduces the problem of weak supervision at small scale: each class has a small part that no
+other class has (which is sufficient for a classifier) on a larger body whose shape and hue are less
+discriminative (which a mask has to cover); one class, the boat, nearly always occurs with the same
+background, water; grey distractors and textured backgrounds do not belong to any class.
+:class:`ToyDifficulty` contains all settings.
 """
 
 import colorsys
@@ -28,34 +29,34 @@ JPEG_QUALITY = 95
 _Job = tuple[Path, str, int, dict[str, Any]]  # root, split, number of the image, settings
 Polygon = tuple[tuple[float, float], ...]
 Color = tuple[int, int, int]
-FORMAT = 2  # raise it when a change of this file changes the images
+FORMAT = 2  # to be increased when a change of this file changes the images
 
 
 class ToyDifficulty(NamedTuple):
-    """Difficulty of the set; fractions unless said otherwise."""
+    """Difficulty of the data set; values are fractions unless stated otherwise."""
 
     # standard deviation of the body's hue, in turns of the colour circle (class hues are 0.11 apart
     # on average)
     body_noise: float = 0.05
     body_texture: float = 0.25  # contrast of the blotches on a body
-    part_scale: float = 1.0  # size of the discriminative part against its drawing
+    part_scale: float = 1.0  # size of the discriminative part relative to its drawing
     part_hidden: float = 0.3  # share of objects drawn without their part
     shape_noise: float = 0.18  # spread of aspect ratio and shear
     rotation: float = 15.0  # largest rotation, degrees
     area_low: float = 0.09  # smallest and largest object, share of the image
     area_high: float = 0.22
     max_overlap: float = 0.2  # share of an object that a later one may cover
-    same_class: float = 0.15  # chance that the next object repeats the class of the previous one
+    same_class: float = 0.15  # probability that an object repeats the class of the previous one
     cooccurrence: float = 0.9  # share of boat images that show water
     water_elsewhere: float = 0.03  # share of other images that show water
-    distractors: int = 3  # most grey shapes in an image
+    distractors: int = 3  # largest number of grey shapes in an image
     background_saturation: float = 0.35  # largest saturation of a background
     pixel_noise: float = 4.0  # standard deviation, grey levels of 255
 
 
 class ToyClass(NamedTuple):
-    """Drawing of a class on the square [-1,1]x[-1,1] (y down): polygons with their layer, and how
-    the part is painted.
+    """Drawing of a class on the square [-1,1]x[-1,1] (y down): polygons with their layer, and the
+    pattern of the part.
     """
 
     name: str
@@ -213,7 +214,7 @@ def render_toy_image(
     image = _background(rng, height, width, kind, difficulty.background_saturation)
     for _ in range(rng.integers(difficulty.distractors + 1)):
         _draw_distractor(rng, image)
-    owner = np.zeros((height, width), np.uint8)  # number of the object that shows at a pixel
+    owner = np.zeros((height, width), np.uint8)  # number of the visible object at a pixel
     areas: list[int] = []
     mask = np.zeros((height, width), np.uint8)
     for index in classes:
@@ -288,7 +289,7 @@ def _background_pattern(
         return 0.5 + 0.5 * np.sin(along * frequency + 1.5 * _noise(rng, height, width, 4))
     if kind == 'tiles':
         side = rng.uniform(5, 14)
-        # turned by the same angle, so that the squares stay squares
+        # rotated by the same angle, so that squares remain squares
         across = y * np.cos(angle) - x * np.sin(angle)
         return ((np.floor(along / side) + np.floor(across / side)) % 2).astype(np.float32)
     if kind == 'gradient':
@@ -355,17 +356,18 @@ def _place(
     """Find a pose that leaves enough of the earlier objects visible.
 
     Returns:
-        tuple | None: Layer map (H,W), matrix (2,2) and centre (2,) of the pose, or None when no try
-        fits.
+        tuple | None: Layer map (H,W), matrix (2,2) and centre (2,) of the pose, or None if no
+            attempt fits.
     """
     height, width = owner.shape
     whole = np.asarray(areas, np.int64)
-    # what later objects hide already counts: the limit is for all of them together
+    # pixels already hidden by later objects count, because the limit applies to all of them
+    # together
     lost = whole - np.bincount(owner.ravel(), minlength=len(areas) + 1)[1:]
     for _ in range(tries):
         area = rng.uniform(difficulty.area_low, difficulty.area_high) * height * width
         scale = np.sqrt(area / UNIT_AREAS[kind.name])
-        # stretch and its reciprocal below keep the area
+        # the stretch and its reciprocal below preserve the area
         stretch = np.exp(rng.uniform(-0.5, 0.5) * difficulty.shape_noise * 2)
         shear = rng.uniform(-1, 1) * difficulty.shape_noise
         angle = np.deg2rad(rng.uniform(-1, 1) * difficulty.rotation)
@@ -447,13 +449,13 @@ def write_toy_shapes(
     overwrite: bool = False,
 ) -> bool:
     """Write the data set in VOC layout: ``JPEGImages``, ``SegmentationClass``,
-    ``ImageSets/Segmentation/<split>.txt``, ``image_tags.csv`` and ``classes.txt``. A run that was
-    interrupted goes on where it stopped; the result does not depend on ``workers``.
+    ``ImageSets/Segmentation/<split>.txt``, ``image_tags.csv`` and ``classes.txt``. An interrupted
+    run is continued; the result does not depend on ``workers``.
 
     Args:
-        root (str | Path): Folder of the set; created.
-        train, val, test (int): Images of each split; a split of 0 images is left out.
-        seed (int): Each image has its own random stream, made of the seed, its split and its
+        root (str | Path): Folder of the data set, which is created.
+        train, val, test (int): Number of images of each split; a split of 0 images is left out.
+        seed (int): Each image has its own random stream, derived from the seed, its split and its
             number.
         size (int | tuple): Side of square images, pixels; or ``(low, high)``: each side is drawn
             from that range in steps of 8.
@@ -462,11 +464,11 @@ def write_toy_shapes(
         overwrite (bool): Replace a toy set with other settings.
 
     Returns:
-        bool: False when the set was there already, complete and with the same settings.
+        bool: False if the set already existed, complete and with the same settings.
 
     Raises:
-        FileExistsError: ``root`` holds a toy set with other settings, or something else.
-        ValueError: A negative count or an impossible size.
+        FileExistsError: ``root`` contains a toy set with other settings, or other files.
+        ValueError: A count is negative, or the size is invalid.
     """
     root = Path(root)
     difficulty = difficulty or ToyDifficulty()
@@ -492,7 +494,7 @@ def write_toy_shapes(
 def _checked_settings(
     counts: dict[str, int], seed: int, size: int | Sequence[int], difficulty: ToyDifficulty
 ) -> dict[str, Any]:
-    """Settings as they are stored beside the set."""
+    """Settings as they are stored with the data set."""
     low, high = (size, size) if isinstance(size, int) else tuple(size)
     if not 32 <= low <= high:
         raise ValueError(f'size: sides must satisfy 32 <= low <= high, got {low} and {high}')
@@ -513,7 +515,7 @@ def _checked_settings(
 def _write_images(
     root: Path, counts: dict[str, int], settings: dict[str, Any], workers: int
 ) -> dict[str, list[str]]:
-    """Write every image that is not there yet. Returns the tags of all of them."""
+    """Write all missing images. Returns the tags of all images."""
     jobs: list[_Job] = []
     for split, count in counts.items():
         jobs += [(root, split, index, settings) for index in range(count)]
@@ -522,8 +524,8 @@ def _write_images(
 
 
 def _is_complete(root: Path, settings: dict[str, Any], overwrite: bool) -> bool:
-    """Whether ``root`` holds this very set; removes the files of another toy set if that was asked
-    for.
+    """Whether ``root`` contains exactly this data set; the files of another toy set are removed if
+    requested.
     """
     marker = next(
         (root / name for name in (MARKER, PARTIAL_MARKER) if (root / name).is_file()), None
@@ -558,7 +560,7 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def _write_image(job: _Job) -> tuple[str, list[str]]:
-    """Render and write one image and its mask unless both are there. Returns its id and tags."""
+    """Render and write one image and its mask unless both exist. Returns its id and tags."""
     root, split, index, settings = job
     name = _image_id(split, index)
     image_path = root / 'JPEGImages' / f'{name}.jpg'

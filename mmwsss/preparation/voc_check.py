@@ -22,21 +22,21 @@ from mmwsss.utils.limits import MIB, limit, read_bytes
 from mmwsss.utils.tag_sources import tags_from_xml, voc_tags
 
 MAT_HEADER, MAT_COMPRESSED = 128, 15  # bytes before the first element; a type of element
-REPAIRABLE = 'not a palette PNG'  # part of a kind of problem: the labels are known all the same
+REPAIRABLE = 'not a palette PNG'  # part of a kind of problem with known labels
 
 
 class VOCFiles(NamedTuple):
-    """Files of one image; None for those that are not checked."""
+    """Files of one image; None for files that are not checked."""
 
     img_id: str
     image: Path | None
     mask: Path | None  # PNG, or ``cls/<id>.mat`` of SBD
     annotation: Path | None
-    decode: bool = False  # the whole image, not only its two ends
+    decode: bool = False  # the whole image instead of its two ends
 
 
 class VOCFinding(NamedTuple):
-    """Files of one image."""
+    """Result of the check of one image."""
 
     problems: list[tuple[str, Path, str]]  # (kind, file, detail)
     annotation_tags: list[str] | None  # names in order of the classes
@@ -80,7 +80,7 @@ def _check_any_mask(path: Path, size: Sequence[int] | None) -> MaskCheck:
 
 
 def _check_annotation(path: Path) -> tuple[list[str] | None, tuple[str, Path, str] | None]:
-    """Tags of an annotation, or None and what is wrong with it."""
+    """Tags of an annotation, or None and its problem."""
     try:
         foreign = [name for name in tags_from_xml(path) if name not in VOC_CLASSES[1:]]
         if foreign:
@@ -98,7 +98,7 @@ def check_voc_images(batch: Sequence[VOCFiles]) -> list[VOCFinding]:
 
 
 def repair_mask(path: Path) -> None:
-    """Write a colour-encoded mask again as a palette PNG, in its place."""
+    """Replace a colour-encoded mask by a palette PNG."""
     checked = check_mask(path, len(VOC_CLASSES))
     if checked.labels is None:
         raise ValueError(f'{path}: {": ".join(checked.problem or ())}')
@@ -115,8 +115,8 @@ def repair_masks(paths: Sequence[Path]) -> int:
 def augmented_split(
     voc_train: Iterable[str], voc_val: Iterable[str], sbd: Iterable[str]
 ) -> list[str]:
-    """Ids of ``train_aug``: everything that VOC or SBD annotate and that VOC does not validate on,
-    sorted.
+    """Ids of ``train_aug``: all images that VOC or SBD annotate, except for the validation images
+    of VOC, sorted.
 
     10,582 ids for VOC 2012 ``train``, ``val`` and the two lists of SBD.
     """
@@ -127,7 +127,8 @@ def read_sbd_labels(path: str | Path) -> NDArray[Any]:
     """(H,W) label map of an SBD annotation ``cls/<id>.mat``, 0..20.
 
     Raises:
-        ValueError: Damaged file, or no class annotation of SBD. The message names the file.
+        ValueError: The file is damaged or is not a class annotation of SBD. The message names the
+            file.
     """
     from scipy.io import loadmat
 
@@ -136,7 +137,7 @@ def read_sbd_labels(path: str | Path) -> NDArray[Any]:
         labels = np.asarray(
             loadmat(path, squeeze_me=True, struct_as_record=False)['GTcls'].Segmentation
         )
-    # scipy raises whatever its parser runs into: IndexError, zlib.error, NotImplementedError, ...
+    # the parser of scipy raises many exceptions: IndexError, zlib.error, NotImplementedError, ...
     except Exception as error:  # noqa: BLE001
         raise ValueError(f'{path}: {error or type(error).__name__}') from error
     if (
@@ -149,11 +150,11 @@ def read_sbd_labels(path: str | Path) -> NDArray[Any]:
 
 
 def check_inflated_size(path: str | Path) -> None:
-    """Refuse a MATLAB 5 file that unpacks to more than ``MMWSSS_MAX_MAPS_MB``.
+    """Reject a MATLAB 5 file that unpacks to more than ``MMWSSS_MAX_MAPS_MB``.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a regular file, or too large. The message names it.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not regular or is too large. The message names it.
     """
     data = memoryview(read_bytes(path, 'annotation of SBD'))
     allowed = limit('MMWSSS_MAX_MAPS_MB') * MIB
@@ -174,7 +175,7 @@ def check_inflated_size(path: str | Path) -> None:
 
 
 def check_sbd_mask(path: Path, size: Sequence[int] | None = None) -> MaskCheck:
-    """Like :func:`mmwsss.preparation.file_check.check_mask`, of an SBD annotation."""
+    """As :func:`mmwsss.preparation.file_check.check_mask`, for an SBD annotation."""
     try:
         labels = read_sbd_labels(path)
     except ValueError as error:
@@ -187,8 +188,8 @@ def check_sbd_mask(path: Path, size: Sequence[int] | None = None) -> MaskCheck:
 
 
 def write_sbd_masks(batch: Sequence[tuple[Path, Path]]) -> int:
-    """Write the masks of several SBD annotations, for worker processes; pairs (``cls/<id>.mat``,
-    PNG to write).
+    """Write the masks of several SBD annotations, given as pairs (``cls/<id>.mat``, PNG to write),
+    for worker processes.
 
     Raises:
         ValueError: See :func:`read_sbd_labels`.

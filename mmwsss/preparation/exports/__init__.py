@@ -1,4 +1,4 @@
-"""Masks to annotation tools and back, one format per file."""
+"""Export of masks to annotation tools and import from them, one format per file."""
 
 from .base import MaskFormat, MaskItem, ReadMask
 from .coco import COCOFormat

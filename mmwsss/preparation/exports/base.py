@@ -1,4 +1,4 @@
-"""Common part of the annotation formats: one interface to write masks and to read them back."""
+"""Common part of the annotation formats: the interface for writing and reading masks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmwsss.functional.polygons import Region, connected_regions
 from mmwsss.utils.limits import check_pixels
 
-# what values of other kinds than expected lead to
+# exceptions caused by values of unexpected types
 READ_ERRORS = (
     ValueError,
     OSError,
@@ -36,7 +36,7 @@ class MaskItem(NamedTuple):
 
 
 class ReadMask(NamedTuple):
-    """One mask read from an annotation file."""
+    """Mask that was read from an annotation file."""
 
     id: str
     mask: NDArray[np.uint8]
@@ -44,7 +44,7 @@ class ReadMask(NamedTuple):
 
 
 class MaskFormat(ABC):
-    """An annotation format: masks in, masks out.
+    """An annotation format that can be written and read.
 
     Args:
         classes (Sequence[str]): Class names, background first.
@@ -72,9 +72,9 @@ class MaskFormat(ABC):
             images (Path, optional): Folder of the photos, for formats that hold no sizes.
 
         Raises:
-            FileNotFoundError: No such file.
-            ValueError: Damaged file, no mask, unknown class, or two masks of one image; the message
-                names the file.
+            FileNotFoundError: The file does not exist.
+            ValueError: A file is damaged, there is no mask, a class is unknown, or an image has two
+                masks. The message names the file.
         """
         seen: set[str] = set()
         try:
@@ -95,17 +95,17 @@ class MaskFormat(ABC):
 
     @abstractmethod
     def _read(self, source: Path, images: Path | None) -> Iterator[ReadMask]:
-        """Masks as :meth:`read` returns them, which deals with values of wrong kinds."""
+        """Masks as :meth:`read` returns them, which handles values of unexpected types."""
 
     def blank_mask(self, where: str | Path, height: object, width: object) -> NDArray[np.uint8]:
-        """Background of a size that a file declares.
+        """Background label map of a size that a file declares.
 
         Args:
             where: File, for the message.
-            height, width: As read.
+            height, width: Size as read from the file.
 
         Raises:
-            ValueError: Not positive whole numbers, or more pixels than ``MMWSSS_MAX_MEGAPIXELS``.
+            ValueError: The size is not positive integers, or exceeds ``MMWSSS_MAX_MEGAPIXELS``.
         """
         sides = [int(str(side)) for side in (height, width)]
         if min(sides) < 1:

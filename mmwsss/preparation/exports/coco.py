@@ -1,4 +1,4 @@
-"""COCO: one JSON file, run-length encoded masks or polygons."""
+"""COCO: one JSON file with run-length encoded masks or polygons."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -19,7 +19,7 @@ class COCOFormat(MaskFormat):
     """``annotations.json`` with one annotation per connected region; categories count from 1.
 
     Args:
-        polygons (bool): Polygons, which most annotation tools can edit, instead of run-length
+        polygons (bool): Write polygons, which most annotation tools can edit, instead of run-length
             encoded masks, which are exact.
         options: See :class:`~mmwsss.preparation.exports.base.MaskFormat`.
     """
@@ -94,7 +94,7 @@ class COCOFormat(MaskFormat):
             raise ValueError(f'{path}: not a COCO annotation file (missing {error})') from error
         for image in content['images']:
             mask = self.blank_mask(path, image['height'], image['width'])
-            # small regions over large ones, as tools show them
+            # small regions are painted over large ones, as in annotation tools
             for entry in sorted(of_image[image['id']], key=lambda entry: -entry.get('area', 0)):
                 name = names.get(entry['category_id'])
                 _paint(mask, entry['segmentation'], self.class_id(name, path))

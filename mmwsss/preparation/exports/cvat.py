@@ -18,7 +18,7 @@ from .base import MaskFormat, MaskItem, ReadMask
 class CVATFormat(MaskFormat):
     """``annotations.xml`` with the masks of all images.
 
-    Arguments as of :class:`~mmwsss.preparation.exports.base.MaskFormat`.
+    Arguments as for :class:`~mmwsss.preparation.exports.base.MaskFormat`.
     """
 
     def write(self, items: Iterator[MaskItem], out: Path) -> None:

@@ -1,4 +1,6 @@
-"""Label Studio: a list of tasks with predictions (brush masks) that people accept or correct."""
+"""Label Studio: a list of tasks with predictions (brush masks) that annotators accept or
+correct.
+"""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from mmwsss.utils.io import atomic_open, read_json, write_json
 
 from .base import MaskFormat, MaskItem, ReadMask
 
-RUN_BITS = (3, 4, 8, 16)  # how many bits the length of a run may take
+RUN_BITS = (3, 4, 8, 16)  # possible numbers of bits for the length of a run
 CONFIG = """<View>
   <Image name="image" value="$image" zoom="true"/>
   <BrushLabels name="label" toName="image">
@@ -28,10 +30,10 @@ class LabelStudioFormat(MaskFormat):
     """``tasks.json`` with one task per image, and ``label_config.xml`` for the project.
 
     The image of a task is ``/data/local-files/?d=<path>``, the local storage of Label Studio, with
-    the path as given; with a cloud storage, replace the prefix. Reading takes annotations where a
-    task has some, else predictions; brush masks and polygons.
+    the given path; with a cloud storage, replace the prefix. Reading uses the annotations of a
+    task, or its predictions if there are none; brush masks and polygons are supported.
 
-    Arguments as of :class:`~mmwsss.preparation.exports.base.MaskFormat`.
+    Arguments as for :class:`~mmwsss.preparation.exports.base.MaskFormat`.
     """
 
     def write(self, items: Iterator[MaskItem], out: Path) -> None:
@@ -97,7 +99,7 @@ class LabelStudioFormat(MaskFormat):
 
 
 def _task_id(data: dict[str, Any]) -> str:
-    """Id of the image of a task: the one that we wrote, else the name of the file."""
+    """Id of the image of a task: the id written by mmwsss, or the name of the file."""
     if 'image_id' in data:
         return str(data['image_id'])
     url = urlparse(str(data['image']))
@@ -108,7 +110,7 @@ def _task_id(data: dict[str, Any]) -> str:
 def encode_brush(mask: NDArray[np.bool_]) -> list[int]:
     """Brush mask of Label Studio: runs of the four equal channels of an RGBA image, as bits.
 
-    A header of 32 bits for the number of values, 5 for the size of a value and 4 for each of the
+    The header has 32 bits for the number of values, 5 for the size of a value and 4 for each of the
     four sizes of a run's length; then, for each run, one bit (1: the value repeats), two bits that
     select the size of the length, the length less one, and the value of 8 bits.
 
@@ -127,7 +129,7 @@ def encode_brush(mask: NDArray[np.bool_]) -> list[int]:
         color = f'{255 if values[start] else 0:08b}'
         while total:
             length = min(total, longest)
-            # the shortest field that holds the length; longer runs are split
+            # the shortest field that can hold the length; longer runs are split
             index = next(i for i, size in enumerate(RUN_BITS) if length <= 1 << size)
             bits.append(f'1{index:02b}{length - 1:0{RUN_BITS[index]}b}{color}')
             total -= length

@@ -15,9 +15,9 @@ from .base import MaskFormat, MaskItem, ReadMask
 
 
 class LabelmeFormat(MaskFormat):
-    """``<id>.json`` beside each other, with the path of the image relative to the file.
+    """``<id>.json`` in one folder, with the path of the image relative to the file.
 
-    Arguments as of :class:`~mmwsss.preparation.exports.base.MaskFormat`.
+    Arguments as for :class:`~mmwsss.preparation.exports.base.MaskFormat`.
     """
 
     def write(self, items: Iterator[MaskItem], out: Path) -> None:

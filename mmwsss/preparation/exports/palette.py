@@ -1,4 +1,4 @@
-"""Palette PNG, and GeoTIFF where the photo is one."""
+"""Palette PNG, and GeoTIFF if the photo is one."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -17,10 +17,10 @@ GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 42113)
 
 
 class PaletteFormat(MaskFormat):
-    """``<id>.png`` with VOC colours; ``<id>.tif`` with the position on Earth where the photo has
+    """``<id>.png`` with VOC colours; ``<id>.tif`` with the georeference of the photo, if it has
     one.
 
-    Arguments as of :class:`~mmwsss.preparation.exports.base.MaskFormat`.
+    Arguments as for :class:`~mmwsss.preparation.exports.base.MaskFormat`.
     """
 
     def write(self, items: Iterator[MaskItem], out: Path) -> None:
@@ -47,7 +47,7 @@ class PaletteFormat(MaskFormat):
 
 
 def geo_tags(image: Path) -> ImageFileDirectory_v2 | None:
-    """GeoTIFF tags of a photo, or None where it has none."""
+    """GeoTIFF tags of a photo, or None if it has none."""
     if image.suffix.lower() not in ('.tif', '.tiff'):
         return None
     with open_image(image) as photo:

@@ -18,10 +18,10 @@ from .base import MaskFormat, MaskItem, ReadMask
 
 
 class YOLOFormat(MaskFormat):
-    """``labels/<id>.txt`` with coordinates in parts of the image, and ``data.yaml`` with the names;
-    class numbers count from 0 without background.
+    """``labels/<id>.txt`` with coordinates relative to the size of the image, and ``data.yaml``
+    with the names; class numbers count from 0 without background.
 
-    Arguments as of :class:`~mmwsss.preparation.exports.base.MaskFormat`.
+    Arguments as for :class:`~mmwsss.preparation.exports.base.MaskFormat`.
     """
 
     def write(self, items: Iterator[MaskItem], out: Path) -> None:
@@ -74,7 +74,7 @@ def _class_names(path: Path) -> dict[int, Any]:
     """Names by number of a ``data.yaml``.
 
     Raises:
-        ValueError: Not such a file; the message names it.
+        ValueError: The file has another form. The message names it.
     """
     content = read_yaml(path)
     names = content.get('names') if isinstance(content, dict) else None

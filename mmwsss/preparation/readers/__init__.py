@@ -1,4 +1,4 @@
-"""Tags as other programs write them, one format per file."""
+"""Readers of the tag formats of other programs, one format per file."""
 
 from .base import ReadOptions, TagReader, TagSource
 from .class_folders import ClassFolderReader
@@ -16,7 +16,7 @@ from .via import VIAReader
 from .voc_xml import VOCReader
 from .yolo import YOLOReader
 
-# asked in this order, the general ones last
+# tried in this order, the general ones last
 READERS: tuple[type[TagReader], ...] = (
     COCOReader,
     MMPretrainReader,

@@ -1,4 +1,4 @@
-"""What every reader of tags shares: one interface, and the words of the report."""
+"""Common part of all tag readers: the interface and the texts of the report."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -18,15 +18,15 @@ class TagSource(NamedTuple):
     table: dict[str, list[str]]  # image as written -> tags
     classes: tuple[str, ...] | None  # the classes it lists, without background
     files: dict[str, Path] | None  # image -> path, of folders
-    splits: dict[str, str] | None = None  # image -> 'train', 'val' or 'test', where it says so
+    splits: dict[str, str] | None = None  # image -> 'train', 'val' or 'test', if given
 
 
 class ReadOptions(NamedTuple):
-    """What a user says about a source.
+    """Options of the user for a source.
 
     Attributes:
-        classes: Names without background, for files that have only numbers.
-        separator: Between tags, where it cannot be guessed.
+        classes: Class names without background, for files that contain only numbers.
+        separator: Separator between tags, if it cannot be inferred.
         images: Folder of the photos, for sources that are read from photos.
     """
 
@@ -36,7 +36,7 @@ class ReadOptions(NamedTuple):
 
 
 class TagReader(ABC):
-    """A format of tags. A reader is asked in turn whether a source is its own, by the content."""
+    """A tag format. Readers are tried in order, and recognise their sources by the content."""
 
     kind: ClassVar[str]
     """Name for messages."""
@@ -47,30 +47,30 @@ class TagReader(ABC):
 
         Args:
             path: File or folder.
-            content: The parsed file where it is JSON or XML, else None.
+            content: The parsed file if it is JSON or XML, otherwise None.
         """
 
     @abstractmethod
     def read(
         self, path: Path, content: Any, report: CheckReport, options: ReadOptions
     ) -> TagSource:
-        """Read a source that fits; everything that is wrong goes into the report.
+        """Read a source of this format; all problems are added to the report.
 
         Raises:
-            ValueError: It cannot be read at all. The message names the file.
+            ValueError: The source cannot be read at all. The message names the file.
         """
 
 
 def unique_tags(tags: Iterable[str]) -> list[str]:
-    """Tags without blanks around them, each once, in order."""
+    """Tags without surrounding blanks and repetitions, in order."""
     return list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
 
 
 class TagTable:
-    """Rows of images that may come in several parts.
+    """Rows of images, which may consist of several parts.
 
     Args:
-        report: Takes what is malformed.
+        report: Report that receives malformed rows.
     """
 
     def __init__(self, report: CheckReport) -> None:
@@ -78,7 +78,7 @@ class TagTable:
         self.report = report
 
     def add(self, where: str | Path, image: object, tags: Iterable[object]) -> None:
-        """Add tags to an image; they may be empty."""
+        """Add tags, possibly none, to an image."""
         names = list(tags)
         if not isinstance(image, str) or not image or not all(isinstance(n, str) for n in names):
             detail = f'expected the name of an image and tags, found {image!r}: {names!r}'

@@ -11,7 +11,7 @@ from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, is_hidden
 from .base import ReadOptions, TagReader, TagSource
 
 UNTAGGED_FOLDERS = ('background', 'untagged')
-# of a data set, so no tags
+# folders of a data set, which are not tags
 DATA_FOLDERS = (
     'JPEGImages',
     'ImageSets',
@@ -33,14 +33,15 @@ TAG_TABLE = 'image_tags.csv'  # marks a folder as a data set that was created in
 
 
 class ClassFolderReader(TagReader):
-    """One subfolder per tag; a photo that lies in several has several tags, one in ``untagged`` or
-    ``background`` has none. The folders may lie in folders ``train``, ``val`` and ``test``.
+    """One subfolder per tag; a photo in several of them has several tags, and a photo in
+    ``untagged`` or ``background`` has none. The subfolders may be inside folders ``train``, ``val``
+    and ``test``.
     """
 
     kind = 'folders of tags'
 
     def fits(self, path: Path, content: Any) -> bool:
-        """See :meth:`TagReader.fits`; the last reader that is asked about a folder."""
+        """See :meth:`TagReader.fits`; the last reader that is tried for a folder."""
         return path.is_dir()
 
     def read(
@@ -53,7 +54,7 @@ class ClassFolderReader(TagReader):
 
 
 def _tag_folders(path: Path, report: CheckReport) -> list[Path]:
-    """The folders of tags, without hidden ones and those of a data set."""
+    """The folders of tags, except for hidden ones and those of a data set."""
     folders = sorted(
         folder for folder in path.iterdir() if folder.is_dir() and not is_hidden(folder.name)
     )
@@ -68,7 +69,7 @@ def _tag_folders(path: Path, report: CheckReport) -> list[Path]:
 
 
 def _split_folders(path: Path, report: CheckReport) -> list[Path]:
-    """The folders ``train``, ``val`` and ``test`` where these hold the folders of tags."""
+    """The folders ``train``, ``val`` and ``test`` if they contain the folders of tags."""
     folders = [folder for folder in sorted(path.iterdir()) if folder.is_dir()]
     splits = [folder for folder in folders if _is_split(folder)]
     others = [folder for folder in folders if folder not in splits and not is_hidden(folder.name)]
@@ -81,14 +82,16 @@ def _split_folders(path: Path, report: CheckReport) -> list[Path]:
 
 
 def _is_split(folder: Path) -> bool:
-    """Whether a folder has the name of a split and holds folders; one of photos is a tag."""
+    """Whether a folder has the name of a split and contains folders; a folder of photos is a
+    tag.
+    """
     if folder.name.lower() not in SPLITS:
         return False
     return any(entry.is_dir() and not is_hidden(entry.name) for entry in folder.iterdir())
 
 
 def _read_splits(folders: list[Path], report: CheckReport) -> TagSource:
-    """Folders of tags in folders of splits; a photo is named ``<split>/<file>``."""
+    """Read folders of tags in folders of splits; a photo is named ``<split>/<file>``."""
     table: dict[str, list[str]] = {}
     files: dict[str, Path] = {}
     splits: dict[str, str] = {}
@@ -108,7 +111,7 @@ def _read_splits(folders: list[Path], report: CheckReport) -> TagSource:
 
 
 def _note_shared(files: dict[str, Path], splits: dict[str, str], report: CheckReport) -> None:
-    """Note photos of one content in two splits."""
+    """Note photos with the same content in two splits."""
     by_size: dict[int, list[str]] = {}
     for name, file in files.items():
         if file.is_file():

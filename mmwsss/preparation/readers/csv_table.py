@@ -44,8 +44,8 @@ UTF_8_MARK = b'\xef\xbb\xbf'
 UTF_16 = (b'\xff\xfe', b'\xfe\xff')
 WINDOWS = 'a table in Windows-1252 (Western European), not UTF-8; are these words right?'
 WORDS_SHOWN = 5
-# what other encodings look like when they are read as Windows-1252: words of foreign scripts are
-# rows of accented letters, and signs or capitals stand inside words
+# appearance of other encodings when they are read as Windows-1252: words of other scripts become
+# sequences of accented letters, and symbols or capitals occur inside words
 _FOREIGN = re.compile(
     r'[^\W\d_a-zA-Z]{3}|[¢¤¥¦¨¬¯¸¼¾‚†‡ˆ˜‰]|[¹²³ºª]\w|\w[¿¡]|[a-z][ŠŒŽŸ]|\w[ŠŒŽŸ][a-z]|[\x80-\x9f]'
 )
@@ -56,14 +56,14 @@ class CSVReader(TagReader):
     """Fields separated by ``,``, ``;`` or tabs. ``image,tags`` as in
     :func:`mmwsss.utils.io.read_tags`; any other two columns, with a row per tag, or tags separated
     by ``;``, ``|`` or blanks (a column ``label``, ``tag``, ``class`` or ``category`` is never split
-    at blanks); or one column of 0 and 1 per tag. A column of row numbers and columns beside one of
-    images and one of tags are left out.
+    at blanks); or one column of 0 and 1 per tag. Row numbers and further columns next to those of
+    images and tags are ignored.
     """
 
     kind = 'CSV of tags'
 
     def fits(self, path: Path, content: Any) -> bool:
-        """See :meth:`TagReader.fits`; the last reader that is asked about a file."""
+        """See :meth:`TagReader.fits`; the last reader that is tried for a file."""
         return content is None and path.is_file()
 
     def read(
@@ -97,16 +97,16 @@ def _read_csv(path: Path, report: CheckReport, options: ReadOptions) -> TagSourc
 
 
 def read_rows(path: Path, rows: Rows, report: CheckReport, options: ReadOptions) -> TagSource:
-    """Tags of the rows of a table, whatever program wrote it.
+    """Tags of the rows of a table of any program.
 
     Args:
-        path: For messages.
+        path: File, for messages.
         rows: Number and fields of each row, the header first.
-        report: Takes what is wrong.
-        options: Of the user.
+        report: Report that receives the problems.
+        options: Options of the user.
 
     Raises:
-        ValueError: Not a table of images and tags.
+        ValueError: The file is not a table of images and tags.
     """
     rows = [(number, list(map(str.strip, row))) for number, row in rows]
     rows = [(number, row) for number, row in rows if any(row)]  # spreadsheets write empty rows
@@ -135,7 +135,7 @@ def read_rows(path: Path, rows: Rows, report: CheckReport, options: ReadOptions)
 def _useful_columns(
     path: Path, header: list[str], rows: Rows, report: CheckReport
 ) -> tuple[list[str], Rows]:
-    """Leave out row numbers, and what stands beside a column of images and one of tags."""
+    """Remove row numbers and all columns other than those of images and tags."""
     if len(header) < 3:
         return header, rows
     names = [name.casefold() for name in header]
@@ -151,7 +151,7 @@ def _useful_columns(
     report.note('columns that are not read', path, ', '.join(left_out))
     kept: Rows = []
     for number, row in rows:
-        complete = len(row) == len(header)  # a row of another length is reported later
+        complete = len(row) == len(header)  # a row with another length is reported later
         kept.append((number, [row[index] for index in keep] if complete else row[:1]))
     return [header[index] for index in keep], kept
 
@@ -160,11 +160,11 @@ def table_lines(path: Path, report: CheckReport) -> list[str]:
     """Lines of a text file, without the marks that programs leave in it.
 
     Args:
-        path: UTF-8, UTF-16 with its mark, or Windows-1252.
-        report: Takes notes about marks and the encoding.
+        path: File in UTF-8, UTF-16 with a byte-order mark, or Windows-1252.
+        report: Report that receives notes about marks and the encoding.
 
     Raises:
-        ValueError: Empty, or of another encoding. The message names the file.
+        ValueError: The file is empty or has another encoding. The message names the file.
     """
     data = read_bytes(path, 'table of tags')
     encoding = 'utf-16' if data.startswith(UTF_16) else 'utf-8-sig'
@@ -184,10 +184,10 @@ def table_lines(path: Path, report: CheckReport) -> list[str]:
 def _windows_lines(
     path: Path, data: bytes, report: CheckReport, error: UnicodeDecodeError
 ) -> list[str]:
-    """Lines of a table that Excel has saved on a Windows of Western Europe.
+    """Lines of a table saved by Excel on Windows with a Western European locale.
 
     Raises:
-        ValueError: It does not look like one. The message names the file.
+        ValueError: The file does not look like such a table. The message names the file.
     """
     text = data.decode('cp1252', 'replace')
     marked = data.startswith((UTF_8_MARK, *UTF_16))
@@ -198,7 +198,7 @@ def _windows_lines(
         ) from error
     plain = re.sub('[,;\t"|]', ' ', text)
     words = list(dict.fromkeys(re.findall(r'\S*[^\x00-\x7f]\S*', plain)))
-    # names of photos have to fit those of the files, tags have not
+    # names of photos must match those of the files, tags need not
     shown = [word for word in words if not word.lower().endswith(IMAGE_SUFFIXES)] or words
     more = ', ...' if len(shown) > WORDS_SHOWN else ''
     report.note(WINDOWS, path, ', '.join(shown[:WORDS_SHOWN]) + more)
@@ -233,13 +233,15 @@ def _parts(line: str) -> list[str]:
 
 
 def _is_comma_list(line: str, known: set[str]) -> bool:
-    """Whether a row probably separates tags by commas: they are tags elsewhere, or single words."""
+    """Whether a row probably separates tags by commas, because its parts are tags in other rows or
+    single words.
+    """
     parts = _parts(line)
     return len(parts) > 1 and all(part in known or re.fullmatch(r'[\w-]+', part) for part in parts)
 
 
 def _advice(line: str, known: set[str]) -> str:
-    """What a row with a comma should say instead."""
+    """Correct form of a row with a comma."""
     parts = _parts(line)
     if len(parts) > 1 and all(part in known for part in parts):
         return f'; all of these are tags elsewhere, so write {";".join(parts)}'
@@ -249,7 +251,9 @@ def _advice(line: str, known: set[str]) -> str:
 
 
 def _note_blanks(table: dict[str, list[str]], report: CheckReport) -> None:
-    """Note words that always stand together in one order: probably one tag without quotes."""
+    """Note words that always occur together in the same order, which are probably one tag without
+    quotes.
+    """
     after: dict[str, set[str | None]] = {}
     before: dict[str, set[str | None]] = {}
     counts: dict[str, int] = {}
@@ -287,7 +291,7 @@ def _read_pairs(
 
 
 def _split(text: str, separator: str | None, single: bool) -> list[str]:
-    """Tags of a field; a list as Python or JSON writes it too."""
+    """Tags of a field, which may also be a list in the notation of Python or JSON."""
     if re.fullmatch(r'\[.*\]|\(.*\)|\{.*\}', text):
         pairs = re.findall(r'\'([^\']*)\'|"([^"]*)"', text)
         return list(filter(None, chain.from_iterable(pairs)))

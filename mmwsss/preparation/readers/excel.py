@@ -49,7 +49,7 @@ class ExcelReader(TagReader):
             raise ValueError(f'{path}: not a workbook that can be read ({error})') from error
         if len(book.worksheets) > 1:
             report.note('sheets that are not read', path, ', '.join(book.sheetnames[1:]))
-        # trailing cells that were formatted and are empty
+        # trailing cells that are formatted but empty
         width = max((len(_without_tail(row)) for _, row in rows), default=0)
         read = read_rows(path, [(number, row[:width]) for number, row in rows], report, options)
         return read._replace(kind=self.kind)
@@ -62,7 +62,9 @@ def _without_tail(row: list[str]) -> list[str]:
 
 
 def _check_parts(path: Path) -> None:
-    """Refuse an archive that unpacks to more than a table may have, or defines entities."""
+    """Reject an archive that exceeds the size limit of tables when unpacked, or defines
+    entities.
+    """
     most = limit('MMWSSS_MAX_TEXT_MB') * MIB
     with zipfile.ZipFile(path) as archive:
         total = sum(entry.file_size for entry in archive.infolist())

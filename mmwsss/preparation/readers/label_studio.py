@@ -8,12 +8,12 @@ from mmwsss.preparation.check_report import CheckReport
 
 from .base import MALFORMED, ReadOptions, TagReader, TagSource, TagTable
 
-UPLOAD_DIGITS = 8  # of the name that Label Studio puts before an uploaded file
+UPLOAD_DIGITS = 8  # digits that Label Studio prepends to the name of an uploaded file
 
 
 class LabelStudioReader(TagReader):
-    """An export of tasks (JSON); annotations count, predictions where a task has none. Cancelled
-    annotations are left out.
+    """An export of tasks (JSON); annotations are used, or predictions if a task has none. Cancelled
+    annotations are ignored.
     """
 
     kind = 'Label Studio tasks'
@@ -45,8 +45,8 @@ class LabelStudioReader(TagReader):
 
 
 def image_of_task(data: dict[str, Any]) -> str | None:
-    """Name of the image of a task: the id that we wrote, else the file of the first text that looks
-    like one, without the random digits of an upload.
+    """Name of the image of a task: the id written by mmwsss, or the first text that looks like a
+    file, without the random digits of an upload.
     """
     if 'image_id' in data:
         return str(data['image_id'])

@@ -16,14 +16,14 @@ from .label_studio import image_of_task
 # control, then these
 TASK_ID = 'id'
 ABOUT = ('annotator', 'annotation_id', 'agreement', 'created_at', 'updated_at', 'lead_time')
-SIGNS = ('annotation_id', 'lead_time')  # of an export
-HEAD = 1 << 16  # bytes of a header at most
+SIGNS = ('annotation_id', 'lead_time')  # columns of an export
+HEAD = 1 << 16  # largest size of a header in bytes
 LONGEST_FIELD = 1 << 26  # characters: a brush mask is a list of numbers in one field
 
 
 class LabelStudioTableReader(TagReader):
     """A row per annotation (CSV, or JSON-MIN). A field of labels is a name, a list of names, or the
-    choices, boxes, polygons and brush masks as JSON. Rows of one task are joined.
+    choices, boxes, polygons and brush masks as JSON. Rows of the same task are joined.
     """
 
     kind = 'Label Studio table'
@@ -76,7 +76,7 @@ def _image_and_tags(row: Mapping[str, Any]) -> tuple[str | None, list[str]]:
     """Name of the image and tags of a row.
 
     Raises:
-        ValueError: The row is not complete, or a field holds something else than labels.
+        ValueError: The row is incomplete, or a field does not contain labels.
     """
     columns = list(row)
     if TASK_ID not in columns or None in columns:
@@ -92,10 +92,10 @@ def _image_and_tags(row: Mapping[str, Any]) -> tuple[str | None, list[str]]:
 
 
 def _labels(value: Any) -> list[str]:
-    """Labels of a field, whichever way Label Studio has shortened it.
+    """Labels of a field in any of the short forms of Label Studio.
 
     Raises:
-        ValueError: No labels.
+        ValueError: The field does not contain labels.
     """
     if isinstance(value, str) and value[:1] in ('[', '{'):
         value = json.loads(value)

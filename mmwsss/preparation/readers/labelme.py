@@ -10,12 +10,12 @@ from .base import MALFORMED, ReadOptions, TagReader, TagSource, TagTable
 
 
 class LabelmeReader(TagReader):
-    """Labels of the shapes, and flags that are set; a folder of such files, or one of them."""
+    """Labels of the shapes and flags that are set, from a folder of such files or a single one."""
 
     kind = 'labelme annotations'
 
     def fits(self, path: Path, content: Any) -> bool:
-        """See :meth:`TagReader.fits`; the first file of a folder tells."""
+        """See :meth:`TagReader.fits`; a folder is recognised by its first file."""
         if path.is_dir():
             first = next(iter(sorted(path.rglob('*.json'))), None)
             return first is not None and _is_labelme(_content(first))
@@ -43,7 +43,7 @@ class LabelmeReader(TagReader):
 
 
 def _content(path: Path) -> Any:
-    """A JSON file, or None where it is none."""
+    """Content of a JSON file, or None if the file is not JSON."""
     try:
         return read_json(path)
     except ValueError:

@@ -17,12 +17,12 @@ from .base import MALFORMED, ReadOptions, TagReader, TagSource, TagTable
 SUBJECT = '{http://purl.org/dc/elements/1.1/}subject'
 ITEM = '{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li'
 IPTC_KEYWORDS = (2, 25)
-ENOUGH = 50  # photos that are looked at to see whether any has keywords
+ENOUGH = 50  # photos that are searched for keywords
 
 
 class PhotoKeywordReader(TagReader):
-    """A folder of photos without a table: keywords of ``<photo>.xmp`` or ``<photo>.jpg.xmp``, of
-    XMP (``dc:subject``) and of IPTC, together.
+    """A folder of photos without a table; keywords from ``<photo>.xmp`` or ``<photo>.jpg.xmp``,
+    from XMP (``dc:subject``) and from IPTC are combined.
     """
 
     kind = 'keywords of photos'
@@ -57,7 +57,7 @@ def photo_keywords(path: Path, report: CheckReport) -> list[str]:
             packet = image.info.get('xmp') or b''
             stored: Any = image
             iptc = IptcImagePlugin.getiptcinfo(stored) or {}
-    except (ValueError, OSError, SyntaxError):  # the check of the photos names it
+    except (ValueError, OSError, SyntaxError):  # reported by the check of the photos
         return found
     packet = packet.encode() if isinstance(packet, str) else packet
     if packet:

@@ -18,7 +18,7 @@ class TagObjectReader(TagReader):
     kind = 'JSON of tags'
 
     def fits(self, path: Path, content: Any) -> bool:
-        """See :meth:`TagReader.fits`; the last reader that is asked about an object."""
+        """See :meth:`TagReader.fits`; the last reader that is tried for an object."""
         return isinstance(content, dict)
 
     def read(
@@ -37,7 +37,9 @@ class TagObjectReader(TagReader):
 
 
 class TagRecordReader(TagReader):
-    """``[{"image": "a.jpg", "tags": ["dog"]}, ...]``, also one record a line (JSON Lines)."""
+    """``[{"image": "a.jpg", "tags": ["dog"]}, ...]``, also with one record per line (JSON
+    Lines).
+    """
 
     kind = 'JSON of records'
 

@@ -11,8 +11,8 @@ from .base import MALFORMED, ReadOptions, TagReader, TagSource, TagTable
 
 
 class VIAReader(TagReader):
-    """A project of VIA 2 or its export of annotations. Texts of drop-down lists and chosen boxes
-    are tags, of regions and of whole files.
+    """A project of VIA 2 or its export of annotations. Texts of drop-down lists and selected check
+    boxes are tags, both of regions and of whole files.
     """
 
     kind = 'VIA annotations'
@@ -34,7 +34,7 @@ class VIAReader(TagReader):
                 report.problem(MALFORMED, where, f'expected "filename", found {repr(entry)[:60]}')
                 continue
             regions = entry.get('regions') or []
-            # an old export numbers the regions
+            # old exports number the regions
             regions = list(regions.values()) if isinstance(regions, dict) else regions
             attributes = [entry.get('file_attributes')]
             parts = (part for part in regions if isinstance(part, dict))

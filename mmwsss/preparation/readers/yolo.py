@@ -52,7 +52,7 @@ class YOLOReader(TagReader):
 
 
 def _names(path: Path) -> list[str]:
-    """Class names by number; empty where no file has them."""
+    """Class names by number; empty if no file contains them."""
     for file in sorted(path.glob('*.y*ml')):
         names = (read_yaml(file) or {}).get('names')
         if isinstance(names, dict):
