@@ -1,1 +1,1 @@
-"""Helpers without a model: compatibility, files, checkpoints, environment."""
+"""Helpers that do not depend on models: compatibility, files, checkpoints, environment."""

@@ -52,9 +52,9 @@ def read_crf_maps(path: str | Path) -> CRFMaps:
         CRFMaps: ``keys`` (K,) int16, ``la`` and ``ha`` (K+1,H,W) float16.
 
     Raises:
-        FileNotFoundError: No such file.
+        FileNotFoundError: The file does not exist.
         ValueError: The file is damaged or is not a file of CRF maps. The message says to delete it
-            and to run again.
+            and to run the tool again.
     """
     data = read_arrays(
         path,

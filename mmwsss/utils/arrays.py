@@ -1,7 +1,7 @@
-"""Archives of arrays (``.npz``) from files that nobody vouches for: bounded, without pickle.
+"""Safe reading of array archives (``.npz``) from untrusted files, with bounds and without pickle.
 
-:func:`numpy.load` believes the sizes that a file declares. Here they are checked before anything is
-unpacked: a few kilobytes cannot become gigabytes.
+:func:`numpy.load` trusts the sizes that a file declares. Here they are checked before anything is
+unpacked, so that a few kilobytes cannot become gigabytes.
 """
 
 import lzma
@@ -18,13 +18,13 @@ from numpy.lib import format as npy
 
 from mmwsss.utils.limits import MIB, check_regular_file, limit
 
-MOST_MEMBERS = 64  # of an archive; ours have three
-END_OF_ARCHIVE = struct.Struct('<4s4H2LH')  # the record that counts the members
-LOCAL_HEADER = struct.Struct('<26xHH')  # of a member: lengths of its name and of what follows
+MOST_MEMBERS = 64  # largest number of members of an archive; those of mmwsss have three
+END_OF_ARCHIVE = struct.Struct('<4s4H2LH')  # the record with the number of members
+LOCAL_HEADER = struct.Struct('<26xHH')  # of a member: lengths of its name and of the extra field
 CHUNK = 1 << 18
-TOLERANCE = 1e-3  # of [0,1], the resolution of float16
+TOLERANCE = 1e-3  # tolerance of [0,1], the resolution of float16
 FLOAT_BITS = {2: (np.uint16, 0x3C00), 4: (np.uint32, 0x3F800000)}  # integer type, bits of 1
-# what zipfile, its decompressors and the parser of NumPy's headers raise on damaged files
+# exceptions of zipfile, its decompressors and the parser of NumPy's headers for damaged files
 ARRAY_ERRORS = (
     OSError,
     ValueError,
@@ -53,16 +53,16 @@ def read_arrays(
         path: File.
         names: Arrays to read.
         what: Kind of the file, for messages, e.g. ``'CAM file'``.
-        remedy: What to do about a damaged file; ends a message.
+        remedy: Remedy for a damaged file; ends the message.
 
     Returns:
         Writable arrays by name.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a regular file, damaged, without one of the arrays, with objects instead of
-            numbers, or larger than ``MMWSSS_MAX_MAPS_MB`` when unpacked. The message names the
-            file.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not regular, is damaged, lacks one of the arrays, contains objects
+            instead of numbers, or exceeds ``MMWSSS_MAX_MAPS_MB`` when unpacked. The message names
+            the file.
     """
     allowed = limit('MMWSSS_MAX_MAPS_MB') * MIB
     size = check_regular_file(path, what).st_size
@@ -97,7 +97,7 @@ def _too_large(path: str | Path, what: str, size: int, allowed: float) -> str:
 
 
 def _check_members(file: IO[bytes], size: int) -> None:
-    """Refuse an archive with a directory of thousands of members before it is parsed."""
+    """Reject an archive with thousands of members before its directory is parsed."""
     file.seek(max(0, size - END_OF_ARCHIVE.size - (1 << 16)))
     tail = file.read()
     at = tail.rfind(b'PK\5\6')
@@ -110,7 +110,7 @@ def _check_members(file: IO[bytes], size: int) -> None:
 
 
 def _read_array(file: IO[bytes], archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
-    """One member, whose header must announce exactly the bytes that the archive declares."""
+    """Read one member, whose header must declare exactly the number of bytes in the archive."""
     with archive.open(entry) as member:
         version = npy.read_magic(member)
         if version == (1, 0):
@@ -150,7 +150,7 @@ def _read_stored(file: IO[bytes], entry: zipfile.ZipInfo, header: int, view: mem
 
 
 def _read_packed(member: IO[bytes], entry: zipfile.ZipInfo, view: memoryview) -> None:
-    """Fill ``view`` with the rest of a member that is unpacked on the way."""
+    """Fill ``view`` with the rest of a member while unpacking it."""
     at = 0
     while at < len(view):
         chunk = member.read(min(CHUNK, len(view) - at))
@@ -158,28 +158,29 @@ def _read_packed(member: IO[bytes], entry: zipfile.ZipInfo, view: memoryview) ->
             raise EOFError(f'{entry.filename} ends after {at} of {len(view)} bytes')
         view[at : at + len(chunk)] = chunk
         at += len(chunk)
-    member.read(1)  # the end, where the checksum is compared
+    member.read(1)  # reads the end, where the checksum is compared
 
 
 def check_unit_range(path: str | Path, maps: np.ndarray, what: str) -> None:
-    """Refuse maps that are not probabilities: NaN, infinite or outside [0,1].
+    """Reject maps that are not probabilities: NaN, infinite or outside [0,1].
 
     Args:
-        path: File that they are read from or written to, for the message.
-        maps: Any shape, float16 or float32.
+        path: File of the maps, for the message.
+        maps: Maps of any shape, float16 or float32.
         what: Kind of the maps, for the message.
 
     Raises:
-        ValueError: Names the file, the first wrong value and the remedy.
+        ValueError: A value is invalid. The message names the file, the first such value and the
+            remedy.
     """
     if not maps.size:
         return
-    # the bits of floats from 0 to 1 are integers in the same order: one fast pass
+    # the bits of floats from 0 to 1 are integers in the same order, which allows one fast pass
     bits, one = FLOAT_BITS[maps.dtype.itemsize]
     if maps.view(bits).max() <= one:
         return
     low, high = maps.min(), maps.max()
-    if low >= -TOLERANCE and high <= 1 + TOLERANCE:  # false for NaN
+    if low >= -TOLERANCE and high <= 1 + TOLERANCE:  # False for NaN
         return
     wrong = maps[~((maps >= -TOLERANCE) & (maps <= 1 + TOLERANCE))]
     finite = np.isfinite(wrong).all()

@@ -1,18 +1,19 @@
-"""Batches of items that belong together, from a stream of mixed ones."""
+"""Batches of items with equal keys from a mixed stream."""
 
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 
 class Buckets:
-    """Collects items until as many as a batch has have the same key; others wait in buckets of
-    their own. At most ``waiting`` items are kept: beyond that the fullest bucket becomes a batch.
+    """Collects items until there are enough with the same key for a batch; other items wait in
+    separate buckets. At most ``waiting`` items are kept; beyond that the fullest bucket becomes a
+    batch.
 
-    A subclass defines :meth:`key`.
+    Subclasses define :meth:`key`.
 
     Args:
-        batch_size (int): Items of a batch; may be changed at any time.
-        waiting (int, optional): Default four batches.
+        batch_size (int): Number of items per batch; may be changed at any time.
+        waiting (int, optional): Largest number of waiting items; default: four batches.
 
     Raises:
         ValueError: ``batch_size`` is below 1.
@@ -25,7 +26,7 @@ class Buckets:
         self.waiting = waiting
 
     def key(self, item: Any) -> Hashable:
-        """What the items of a batch have in common; None: the item is a batch of its own."""
+        """Key that the items of a batch share; None: the item forms a batch by itself."""
         raise NotImplementedError
 
     def lists(self, stream: Iterable) -> Iterator[list]:

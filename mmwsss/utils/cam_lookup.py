@@ -1,4 +1,4 @@
-"""The CAM file and the image of each id."""
+"""Look-up of the CAM file and the image of each id."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ HINT = 'Write them with tools/generate_cams.py'
 def find_cam_files(
     cams: Path, images: Path, list_file: Path | None = None
 ) -> tuple[list[str], list[str], list[str]]:
-    """Ids, CAM files ``<id>.npz`` and images; whatever is missing is named at once.
+    """Ids, CAM files ``<id>.npz`` and images; all missing files are reported at once.
 
     Args:
         cams (Path): Folder of the CAM files.
         images (Path): Folder of the images.
-        list_file (Path, optional): List of ids. Default: every CAM file.
+        list_file (Path, optional): List of ids. Default: all CAM files.
 
     Raises:
         FileNotFoundError: The folder, CAM files or images do not exist. The message names up to 20

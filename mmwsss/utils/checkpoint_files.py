@@ -1,4 +1,4 @@
-"""Checkpoint files of a training: whether one is complete, and which one a run resumes from."""
+"""Checkpoint files of a training run: completeness, and the one from which a run resumes."""
 
 import re
 import zipfile
@@ -12,15 +12,15 @@ NUMBERED = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
 
 
 def check_checkpoint(path: str | Path) -> None:
-    """Refuse a file that cannot be a checkpoint before anything is built for it.
+    """Reject a file that cannot be a checkpoint before anything is built for it.
 
     Args:
         path: Checkpoint; addresses (``https://...``) pass.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: A folder, pipe or device, an empty file, or a damaged archive. The message names
-            the file and the remedy.
+        FileNotFoundError: The file does not exist.
+        ValueError: The path is a folder, pipe or device, an empty file, or a damaged archive. The
+            message names the file and the remedy.
     """
     if '://' in str(path):
         return
@@ -34,14 +34,14 @@ def check_checkpoint(path: str | Path) -> None:
 
 
 def archive_damage(path: str | Path) -> str | None:
-    """Compare the checksums that an archive of PyTorch carries with its content.
+    """Compare the checksums in a PyTorch archive with its content.
 
     Args:
         path (str | Path): Checkpoint.
 
     Returns:
-        str | None: What is damaged; None if nothing is, or if the file is in the older format,
-        which has no checksums.
+        str | None: The damaged part; None if there is none, or if the file is in the older format,
+            which has no checksums.
 
     Raises:
         OSError: The file is missing or cannot be read.
@@ -66,7 +66,7 @@ def archive_damage(path: str | Path) -> str | None:
 
 
 def is_whole(path: str | Path) -> bool:
-    """Whether a checkpoint that a run of mmwsss wrote is there and undamaged."""
+    """Whether a checkpoint written by a run of mmwsss exists and is undamaged."""
     try:
         return zipfile.is_zipfile(path) and archive_damage(path) is None
     except OSError:
@@ -74,10 +74,10 @@ def is_whole(path: str | Path) -> bool:
 
 
 def pointed_checkpoint(folder: str | Path) -> Path | None:
-    """The file that ``last_checkpoint`` of a work directory names, whole or not.
+    """The file that ``last_checkpoint`` of a work directory names, complete or not.
 
-    A file of that name inside the folder comes before the path that was written down, so that a
-    folder that was moved or copied is one of its own.
+    A file of that name inside the folder takes precedence over the recorded path, so that a moved
+    or copied folder is independent of the original.
     """
     pointer = Path(folder) / POINTER
     try:
@@ -93,15 +93,15 @@ def pointed_checkpoint(folder: str | Path) -> Path | None:
 def newest_checkpoint(folder: str | Path) -> tuple[str | None, list[str]]:
     """The checkpoint from which a stopped training resumes.
 
-    That is the one ``last_checkpoint`` names, unless it is damaged or missing, or a later one was
-    finished before the pointer could be moved.
+    This is the one that ``last_checkpoint`` names, unless it is damaged or missing, or a later one
+    was finished before the pointer was updated.
 
     Args:
         folder (str | Path): Work directory.
 
     Returns:
-        tuple[str | None, list[str]]: The file, None if there is no whole one, and what has to be
-        said about the others.
+        tuple[str | None, list[str]]: The file, None if there is no complete one, and messages about
+            the others.
     """
     pointed = pointed_checkpoint(folder)
     others = [path for path in Path(folder).glob('*.pth') if NUMBERED.fullmatch(path.name)]

@@ -24,7 +24,7 @@ VOC_CLASSES = (
     'tvmonitor',
 )
 
-# in the order of the sorted category ids, which is that of the label maps (1..80)
+# in the order of the sorted category ids, as in the label maps (1..80)
 COCO_CLASSES = (
     'background',
     'person',

@@ -19,15 +19,15 @@ def run_main(main: Callable[[], int | None]) -> int:
     """Run ``main()`` and turn an error that the user can fix into one line on stderr.
 
     ``ValueError`` and ``OSError`` (missing or unreadable files among them) are such errors; any
-    other exception is a defect and keeps its traceback. The line of a ``ValueError`` that a library
-    raised ends with its place. ``MMWSSS_DEBUG=1`` shows the traceback in every case.
+    other exception is a defect and keeps its traceback. The line of a ``ValueError`` raised by a
+    library ends with its location. ``MMWSSS_DEBUG=1`` shows the traceback in every case.
 
-    Of several processes, each that fails writes one line with its rank, its host and the images
-    that it had in hand, before any traceback, also that of the launcher; a process that waited in
-    vain for another one says so.
+    With several processes, each one that fails writes one line with its rank, its host and the
+    images of its current batch, before any traceback, including that of the launcher; a process
+    that timed out waiting for another one reports this.
 
     Args:
-        main (Callable): Takes nothing; returns None or an exit code.
+        main (Callable): Function without arguments that returns None or an exit code.
 
     Returns:
         int: 0, the code of ``main``, 1 after an error, 130 after Ctrl-C. Pass it to
@@ -61,8 +61,8 @@ def run_main(main: Callable[[], int | None]) -> int:
 
 
 def _full_disk(error: BaseException) -> str:
-    """What to do about a full disk where a library met it; empty for other errors and for ours,
-    which say it already.
+    """Remedy for a full disk if a library encountered it; empty for other errors and for those of
+    mmwsss, which include it.
     """
     if not isinstance(error, OSError) or error.errno not in FULL_DISK or 'free some' in str(error):
         return ''
@@ -76,7 +76,7 @@ def _num_processes() -> int:
 
 
 def _process() -> str:
-    """``rank 1 of 4 on node7: `` of one of several processes, else nothing."""
+    """``rank 1 of 4 on node7: `` for one of several processes, otherwise an empty text."""
     if _num_processes() == 1:
         return ''
     rank = os.environ.get('RANK', '?')
@@ -84,7 +84,9 @@ def _process() -> str:
 
 
 def _without_worker_trace(text: str) -> str:
-    """One line; of an error in a data-loading process, which arrives as a traceback, its last."""
+    """One line for an error; for an error in a data-loading process, which arrives as a traceback,
+    its last line.
+    """
     if text.startswith('Caught ') and 'Original Traceback' in text:
         last = [line for line in text.splitlines() if re.match(r'[\w.]+(Error|Exception): ', line)]
         if last:
@@ -94,9 +96,9 @@ def _without_worker_trace(text: str) -> str:
 
 
 def _images(error: BaseException, message: str) -> str:
-    """The images of the batch in hand that a message does not name."""
+    """The images of the current batch that a message does not name."""
     images = [str(name) for name in getattr(error, 'images', None) or []]
-    # another process may have failed on images of its own
+    # another process may have failed on its own images
     if not images or _num_processes() == 1 or any(name in message for name in images):
         return ''
     more = f' and {len(images) - MOST_IMAGES} more' if len(images) > MOST_IMAGES else ''
@@ -116,7 +118,7 @@ def _advice(message: str) -> str:
 
 
 def _foreign_place(error: BaseException, main: Callable[[], int | None]) -> str:
-    """Place where a library raised a ValueError, whose text alone names no input."""
+    """Location where a library raised a ValueError, whose text does not name an input."""
     if not isinstance(error, ValueError) or isinstance(error, OSError):
         return ''
     frames = list(traceback.walk_tb(error.__traceback__))

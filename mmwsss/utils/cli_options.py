@@ -1,4 +1,4 @@
-"""``--cfg-options key=value``: values as they are typed, blanks and commas in paths included."""
+"""``--cfg-options key=value`` with values as typed, including blanks and commas in paths."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +10,8 @@ QUOTES = '\'"'
 
 
 class CommaList(list):
-    """A list that was typed without brackets, ``a,b``; :attr:`text` is what was typed, for a
-    setting that is a text.
+    """A list that was typed without brackets, ``a,b``; :attr:`text` is the typed text, for settings
+    that are texts.
     """
 
     def __init__(self, values: Sequence[Any], text: str) -> None:
@@ -22,8 +22,8 @@ class CommaList(list):
 class DictAction(argparse.Action):
     """Collects ``key=value`` arguments into a dictionary.
 
-    Numbers, ``True``, ``False`` and ``None`` become such; ``[1, 2]`` and ``1,2`` lists, ``(1, 2)``
-    a tuple, nested as needed. Everything else is text and stays as it was typed: a value with a
+    Numbers, ``True``, ``False`` and ``None`` are converted; ``[1, 2]`` and ``1,2`` become lists and
+    ``(1, 2)`` a tuple, nested as needed. Everything else is kept as the typed text: a value with a
     path separator keeps its blanks and commas (``data_root=/media/My Drive/Fotos, 2023``), and so
     does one in quotes (``name='a, b'``).
     """
@@ -52,13 +52,13 @@ class DictAction(argparse.Action):
 
 
 def choice_of(module: str, name: str) -> Callable[[str], str]:
-    """``type`` of an option that takes one of the names which a module lists.
+    """``type`` of an option that takes one of the names listed in a module.
 
     The module is imported when the option is given, not for ``--help``.
 
     Args:
         module (str): Full name of the module.
-        name (str): Its collection of names.
+        name (str): Collection of names in the module.
     """
 
     def choice(text: str) -> str:
@@ -95,13 +95,13 @@ def positive_integer(text: str) -> int:
 
 
 def parse_value(text: str) -> Any:
-    """The value that a text on the command line means, see :class:`DictAction`.
+    """Value of a text on the command line, see :class:`DictAction`.
 
     Raises:
         ValueError: Brackets or quotes inside a list do not match.
     """
     text = text.strip()
-    # one pair of quotes around everything; 'a', 'b' is a list
+    # one pair of quotes around the whole value; 'a', 'b' is a list
     if len(text) > 1 and text[0] in QUOTES and text[-1] == text[0] and text.count(text[0]) == 2:
         return text[1:-1]
     if len(text) > 1 and PAIRS.get(text[0]) == text[-1]:
@@ -123,12 +123,11 @@ def format_option(key: str, value: Any) -> str:
 
 
 def settle_comma_lists(options: Mapping[str, Any], current: Any) -> dict[str, Any]:
-    """Overrides with the values that were typed as ``a,b`` decided: text where the setting is a
-    text, else a list.
+    """Resolve values that were typed as ``a,b``: text if the setting is a text, otherwise a list.
 
     Args:
         options (Mapping): ``{'a.b': value}``.
-        current (Config): What they override.
+        current (Config): Config that is overridden.
     """
     settled = {}
     for key, value in options.items():

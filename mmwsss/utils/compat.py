@@ -1,5 +1,5 @@
-"""The only place that touches internals of a dependency. Every function is a no-op where nothing
-needs mending.
+"""The only module that uses internals of dependencies. Every function is a no-op where no patch is
+needed.
 """
 
 import argparse
@@ -35,12 +35,13 @@ DEPENDENCIES = dict(
 
 
 def prepare_dependencies() -> None:
-    """Mend what configs and checkpoints of mmwsss need, as soon as its owner is imported.
+    """Apply the patches that configs and checkpoints of mmwsss need, as soon as the patched modules
+    are imported.
 
     Nothing heavy is imported here: ``import mmwsss`` stays light.
 
     Raises:
-        ImportError: A package is not installed. The message says which, in one line.
+        ImportError: A package is not installed. The message names it in one line.
     """
     warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
     for module, fork in DEPENDENCIES.items():
@@ -58,7 +59,8 @@ def import_dependencies() -> None:
     """Import the OpenMMLab packages.
 
     Raises:
-        ImportError: In one line, which package to replace by its maintained fork.
+        ImportError: The import fails. The message says in one line which package to replace by its
+            maintained fork.
     """
     for module, fork in DEPENDENCIES.items():
         try:
@@ -71,7 +73,7 @@ def import_dependencies() -> None:
 
 
 def _name_config_packages(utils: Any) -> None:
-    """Let ``_base_ = ['mmseg::...']`` resolve: MMEngine asks for a distribution name, and the forks
+    """Let ``_base_ = ['mmseg::...']`` resolve: MMEngine looks up a distribution name, and the forks
     have another one.
     """
     utils.MODULE2PACKAGE['mmwsss'] = 'mmwsss'
@@ -114,23 +116,23 @@ def _get_own_configs(hub: Any) -> None:
 
 
 def _leave_multimodal_models_out(dependency: Any) -> None:
-    """Spare MMPretrain its language models, which nothing here uses: where transformers is
-    installed they take seconds to import, and with transformers 5 the import fails.
+    """Skip the language models of MMPretrain, which mmwsss does not use: if transformers is
+    installed, importing them takes seconds, and with transformers 5 the import fails.
     """
     dependency.WITH_MULTIMODAL = False
 
 
 def _read_weights_only(checkpoint: Any) -> None:
-    """Let MMEngine read checkpoints with ``weights_only=True`` alone. Without this, it executes
-    the code in a file when that fails.
+    """Let MMEngine read checkpoints only with ``weights_only=True``. By default it executes the
+    code in a file when that fails.
     """
     checkpoint._safe_torch_load = load_weights_only
     checkpoint.load_url = _load_url_weights_only
 
 
 def _write_checkpoints_atomically(runner: Any) -> None:
-    """Let MMEngine write a checkpoint beside the old one and put it in its place when it is on the
-    disk; by default it overwrites the file.
+    """Let MMEngine write a checkpoint next to the old one and replace it when it is on the disk; by
+    default it overwrites the file.
     """
     import torch
     from mmengine.runner import checkpoint as module
@@ -148,7 +150,7 @@ def _write_checkpoints_atomically(runner: Any) -> None:
         if file_client_args or backend_args or '://' in str(filename):
             original(checkpoint, filename, file_client_args, backend_args)
             return
-        buffer = io.BytesIO()  # a full disk is then an error of the system, not of PyTorch
+        buffer = io.BytesIO()  # a full disk then raises an error of the system instead of PyTorch
         torch.save(checkpoint, buffer)
         with atomic_open(filename, durable=True) as file:
             file.write(buffer.getbuffer())
@@ -157,7 +159,7 @@ def _write_checkpoints_atomically(runner: Any) -> None:
 
 
 def load_weights_only(file: str | Path | IO[bytes], map_location: Any = None) -> Any:
-    """Read a checkpoint without running code that it may hold.
+    """Read a checkpoint without executing code in it.
 
     Tensors, plain containers, the logs of MMEngine and a command line (``argparse.Namespace``:
     DeiT, ToCo, CoSA) are read.
@@ -167,9 +169,9 @@ def load_weights_only(file: str | Path | IO[bytes], map_location: Any = None) ->
         map_location: As in :func:`torch.load`.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: No checkpoint, a damaged one (the checksums of the archive are compared), or one
-            that needs other Python objects. The message names file and object.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not a checkpoint, is damaged (the checksums of the archive are
+            compared), or needs other Python objects. The message names file and object.
     """
     import torch
 
@@ -195,7 +197,7 @@ def _load_url_weights_only(url: str, **options: Any) -> Any:
 
 @contextlib.contextmanager
 def _checkpoint_globals(file: str | Path | IO[bytes]) -> Iterator[None]:
-    """Allow what checkpoints of MMEngine and of the papers hold, and name ``file`` in errors."""
+    """Allow the types in checkpoints of MMEngine and of the papers, and name ``file`` in errors."""
     import torch
     from mmengine.runner.checkpoint import get_torch_safe_globals
 
@@ -228,7 +230,7 @@ def _checkpoint_globals(file: str | Path | IO[bytes]) -> Iterator[None]:
 
 
 def _log_method(owner: type, name: str) -> Any:
-    """The one use of ``getattr`` in MMEngine's logs: a statistic of a history buffer."""
+    """The only use of ``getattr`` in MMEngine's logs: a statistic of a history buffer."""
     from mmengine.logging import HistoryBuffer
 
     if owner is not HistoryBuffer or name.startswith('_'):
@@ -237,8 +239,8 @@ def _log_method(owner: type, name: str) -> Any:
 
 
 def restart_workers(dataloader: 'DataLoader[Any]') -> None:
-    """Let a data loader start new worker processes for its next pass, also one that keeps them
-    (``persistent_workers``).
+    """Let a data loader start new worker processes for its next pass, even with
+    ``persistent_workers``.
     """
     dataloader._iterator = None
 
@@ -264,7 +266,9 @@ def count_accuracy_on_device() -> None:
 
 
 def import_quietly(*modules: str) -> Any:
-    """Import modules that print about optional packages of no interest here; gives the last one."""
+    """Import modules that print messages about irrelevant optional packages; returns the last
+    one.
+    """
     with contextlib.redirect_stdout(io.StringIO()):
         return [import_module(module) for module in modules][-1]
 
@@ -293,7 +297,7 @@ def revert_sync_batchnorm_off_ddp(cfg: Any) -> Any:
 @contextlib.contextmanager
 def pillow_without_bound() -> Iterator[None]:
     """Let :func:`PIL.Image.open` read the header of an image of any size, for callers that check
-    the size themselves (:mod:`mmwsss.utils.limits`); the bound of Pillow is back at the end.
+    the size themselves (:mod:`mmwsss.utils.limits`); the limit of Pillow is restored at the end.
     """
     from PIL import Image
 
@@ -309,7 +313,7 @@ _pillow_lock = threading.Lock()
 
 
 def _new_pillow_lock() -> None:
-    """A process that is forked while another thread holds the lock would wait for ever."""
+    """Replace the lock in a forked process, which would deadlock if another thread held it."""
     global _pillow_lock
     _pillow_lock = threading.Lock()
 

@@ -7,11 +7,11 @@ from typing import Any
 def parse_config_text(text: str) -> dict[str, Any] | None:
     """Read the assignments of a config's text.
 
-    Literals and ``dict(...)`` become values; every other expression stays its source text, so that
+    Literals and ``dict(...)`` become values; every other expression is kept as source text, so that
     two texts can still be compared.
 
     Args:
-        text (str): As :attr:`mmengine.Config.pretty_text` writes it, and from any source.
+        text (str): Text as written by :attr:`mmengine.Config.pretty_text`, from any source.
 
     Returns:
         dict[str, Any] | None: Values by name; None if the text is not Python.

@@ -21,13 +21,13 @@ def collect_environment(*, compilers: bool = False) -> dict[str, Any]:
     """Describe software and hardware.
 
     Args:
-        compilers (bool): Also what MMEngine's ``collect_env`` finds, as ``build``: compilers, how
-            PyTorch was built, CUDA. It starts them, which takes a second.
+        compilers (bool): Also include the result of MMEngine's ``collect_env`` as ``build``:
+            compilers, build settings of PyTorch, CUDA. It runs the compilers, which takes a second.
 
     Returns:
         dict: ``time`` (ISO 8601, local time with offset), ``platform``, ``versions`` (Python and
-            modules), ``cpu_count`` (CPUs this process may use), ``cuda`` (version PyTorch was
-            built with, or None), ``gpus`` (names of the visible ones), ``git``
+            modules), ``cpu_count`` (CPUs this process may use), ``cuda`` (version with which
+            PyTorch was built, or None), ``gpus`` (names of the visible ones), ``git``
             (:func:`git_state`).
     """
     found = {
@@ -58,13 +58,13 @@ def _build_of_pytorch() -> dict[str, str]:
 
 
 def check_device(name: torch.device | str) -> torch.device:
-    """The device of a name, before anything is built for it.
+    """The device with a name, checked before anything is built for it.
 
     Args:
-        name: Name of PyTorch, or ``'auto'``: the first accelerator, else the CPU.
+        name: Name of PyTorch, or ``'auto'``: the first accelerator, or the CPU if there is none.
 
     Raises:
-        ValueError: PyTorch has no such device, or the machine lacks it.
+        ValueError: PyTorch does not know the device, or the machine does not have it.
     """
     if name == 'auto':
         from mmengine.device import get_device
@@ -89,7 +89,7 @@ def check_device(name: torch.device | str) -> torch.device:
 
 def emulates_bf16(device: torch.device | str) -> bool:
     """Whether bfloat16 is slower than float32 on a device, because its instructions are emulated;
-    False where PyTorch cannot tell.
+    False if PyTorch does not report it.
 
     Args:
         device (torch.device | str): CPU or accelerator.
@@ -124,11 +124,11 @@ def write_environment(work_dir: str | Path, *, seed: int | None = None) -> dict[
 
     Args:
         work_dir (str | Path): Folder of the run, created if needed.
-        seed (int, optional): Seed of the run, stored beside the content of
+        seed (int, optional): Seed of the run, stored together with the content of
             :func:`collect_environment`.
 
     Returns:
-        dict: What was written.
+        dict: The content that was written.
     """
     environment = dict(seed=seed, **collect_environment())
     write_json(Path(work_dir) / 'environment.json', environment)
@@ -137,8 +137,8 @@ def write_environment(work_dir: str | Path, *, seed: int | None = None) -> dict[
 
 def _git(folder: Path, *arguments: str) -> str | None:
     """Output of a git command, or None if git is missing, fails or takes too long."""
-    # variables of a calling git hook point to another repository; a status must not wait for or
-    # take the index lock
+    # variables of a calling git hook refer to another repository; a status must not wait for the
+    # index lock or take it
     variables = {
         name: value
         for name, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""Packages that only some parts need, installed by an extra of mmwsss."""
+"""Optional packages, which are installed by an extra of mmwsss."""
 
 import importlib
 from types import ModuleType
@@ -8,9 +8,9 @@ def import_extra(module: str, extra: str, what: str) -> ModuleType:
     """Import a module of an optional package.
 
     Args:
-        module (str): Such as ``'skimage.segmentation'``.
+        module (str): Full name, such as ``'skimage.segmentation'``.
         extra (str): Extra of mmwsss that installs its package.
-        what (str): What needs it, for the message.
+        what (str): Name of the feature that needs it, for the message.
 
     Returns:
         ModuleType

@@ -1,4 +1,6 @@
-"""One file per image, written by several processes of one or several hosts; a rerun continues."""
+"""Writing one file per image by several processes on one or several hosts, with continuation in a
+rerun.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,27 +28,27 @@ def write_files(
     title: str,
     run: Run | None = None,
 ) -> int:
-    """Write the files that are not there yet, each process a part of them.
+    """Write all missing files, divided among the processes.
 
     Args:
-        make_worker: Gives the function that writes the file of an entry; called where there is
-            something to do.
-        entries: Of each image its id and the files that its result is made from.
-        folder: Of the results, held by this job.
-        suffix: Of the results, ``<folder>/<id><suffix>``.
-        settings: What the results depend on, see
+        make_worker: Factory of the function that writes the file of an entry; only called if there
+            is work.
+        entries: Id of each image, and the files from which its result is computed.
+        folder: Folder of the results, locked by this job.
+        suffix: Suffix of the results, ``<folder>/<id><suffix>``.
+        settings: Settings that determine the results, see
             :func:`~mmwsss.utils.output_folder.claim_output_folder`.
-        processes: Of the job.
-        workers: Worker processes of each; 0: none; None: as many as its cores.
-        title: Of the progress bar.
-        run: Works through the entries in this process, instead of worker processes: takes the
-            function of ``make_worker`` and the entries, yields once per file.
+        processes: Processes of the job.
+        workers: Number of worker processes of each process; 0: none; None: one per core.
+        title: Title of the progress bar.
+        run: Function that processes the entries in this process instead of worker processes: it
+            takes the function of ``make_worker`` and the entries, and yields once per file.
 
     Returns:
-        How many files were there.
+        Number of files that already existed.
 
     Raises:
-        ValueError: The folder belongs to something else; from the first process alone.
+        ValueError: The folder belongs to another job; raised by the first process only.
     """
     from rich.progress import track
 
@@ -63,7 +65,8 @@ def write_files(
             if not is_finished(output_path(folder, name, suffix))
         ]
 
-    # one decision for all: the first process would see what others have already written
+    # decided once for all processes, since the first one could otherwise see files that others have
+    # already written
     pending = processes.from_first(unfinished)
     jobs = [entries[index] for index in processes.share(pending)]
     if jobs:

@@ -19,8 +19,9 @@ IMAGE_SUFFIXES = (
     '.heic',
     '.heif',
 )
-MOST_NAMED = 20  # files that an error message names
-# what macOS, Windows and network disks leave among photos, beside names with a dot in front
+MOST_NAMED = 20  # largest number of files in an error message
+# files that macOS, Windows and network disks create among photos, in addition to names with a
+# leading dot
 LITTER = frozenset(
     (
         '__macosx',
@@ -40,7 +41,7 @@ LITTER = frozenset(
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is not data of the user but left by a program:
+    """Whether the name of a file or folder is not data of the user but was created by a program:
     ``._dog.jpg``, ``.ipynb_checkpoints``, ``__MACOSX``, ``@eaDir`` and the like.
     """
     return name.startswith('.') or name.casefold() in LITTER
@@ -48,8 +49,8 @@ def is_hidden(name: str) -> bool:
 
 def walk_files(folder: str | Path, suffixes: Sequence[str]) -> Iterator[str]:
     """Paths below ``folder``, relative to it and sorted, of all files with one of ``suffixes``
-    (lower case; the case of the files' does not matter); ``/`` stands between folders. Hidden files
-    and folders (:func:`is_hidden`) are left out.
+    (lower case; compared without regard to case); folders are separated by ``/``. Hidden files and
+    folders (:func:`is_hidden`) are left out.
     """
     found = []
     for place, folders, names in os.walk(folder):
@@ -64,7 +65,7 @@ def walk_files(folder: str | Path, suffixes: Sequence[str]) -> Iterator[str]:
 
 
 def image_id(name: str, suffixes: tuple[str, ...] = ()) -> str:
-    """Id of an image that is written with or without its extension: ``'trip/a.JPG'`` and
+    """Id of an image whose name is written with or without its extension: ``'trip/a.JPG'`` and
     ``'trip/a'`` are ``'trip/a'``.
     """
     stem, suffix = os.path.splitext(name)
@@ -77,19 +78,19 @@ def find_files(
     """Path of the file of each name; the case of the suffix does not matter.
 
     Args:
-        folder (str | Path): Where to look. The message names may contain subfolders.
-        names (Sequence[str]): Ids, or file names with their extension.
+        folder (str | Path): Folder of the files.
+        names (Sequence[str]): Ids, or file names with their extension; they may contain subfolders.
         suffixes (Sequence[str]): Tried in this order.
         what (str): Kind of the files, for messages, e.g. ``'image'``.
-        hint (str): How to get the files, ends a message.
+        hint (str): Source of the files, appended to the message.
 
     Returns:
         list[str]: One path per name.
 
     Raises:
         FileNotFoundError: The folder or some files are missing. The message names up to 20 of them.
-        ValueError: Names that could lead out of the folder (:func:`mmwsss.utils.names.check_name`).
-            The message names up to 20 of them.
+        ValueError: A name could lead out of the folder (:func:`mmwsss.utils.names.check_name`). The
+            message names up to 20 of them.
     """
     folder, hint = Path(folder), hint and f'. {hint}'
     _check_names(folder, names, what)
@@ -124,11 +125,11 @@ def find_files(
 def list_image_ids(
     folder: Path, suffixes: tuple[str, ...], *, what: str, hint: str = ''
 ) -> list[str]:
-    """Ids of all files of ``folder`` and its subfolders with one of ``suffixes``, sorted; ``/``
-    stands between folders. Hidden files and folders are left out.
+    """Ids of all files of ``folder`` and its subfolders with one of ``suffixes``, sorted; folders
+    are separated by ``/``. Hidden files and folders are left out.
 
     Raises:
-        FileNotFoundError: No such folder, or none of its files fits.
+        FileNotFoundError: The folder does not exist, or none of its files matches.
     """
     folder, hint = Path(folder), hint and f'. {hint}'
     if not folder.is_dir():
@@ -148,7 +149,7 @@ def listed_images(
 
     Raises:
         FileNotFoundError: See :func:`find_files` and :func:`list_image_ids`.
-        ValueError: A name of the list is unfit, see :func:`find_files`.
+        ValueError: A name of the list is invalid, see :func:`find_files`.
     """
     if ann_file:
         names = read_id_list(ann_file)
@@ -159,8 +160,8 @@ def listed_images(
 
 
 def generated_folder(data_root: str, folder: str) -> str:
-    """A folder that a stage has written: relative to ``data_root`` if it is found there, else to
-    the working directory.
+    """Folder written by a stage, relative to ``data_root`` if it is found there, otherwise to the
+    working directory.
     """
     below = Path(data_root, folder)
     return str(below if below.is_dir() else Path(folder).absolute())
@@ -172,7 +173,7 @@ def as_suffixes(suffixes: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_names(folder: Path, names: Sequence[str], what: str) -> None:
-    """Refuse names that could lead out of the folder."""
+    """Reject names that could lead out of the folder."""
     problems = ((name, name_problem(name)) for name in names)
     unfit = [f'{str(name)[:100]!r} ({problem})' for name, problem in problems if problem]
     if unfit:
@@ -183,7 +184,9 @@ def _check_names(folder: Path, names: Sequence[str], what: str) -> None:
 
 
 def _listing(folder: Path) -> dict[str, str]:
-    """Names in a folder by themselves with a lower-case suffix; empty without the folder."""
+    """Names in a folder by the same names with a lower-case suffix; empty if the folder does not
+    exist.
+    """
     return {_fold(name): name for name in sorted(os.listdir(folder))} if folder.is_dir() else {}
 
 

@@ -1,4 +1,4 @@
-"""Whether two files or folders hold the same, whatever they are called and wherever they lie."""
+"""Comparison of the content of files or folders, independent of their names and locations."""
 
 import hashlib
 import json
@@ -14,17 +14,17 @@ from mmwsss.utils.io import LEFTOVER_SUFFIX
 SAMPLE_BYTES = 1 << 12
 CHUNK_BYTES = 1 << 20
 PNG_START = b'\x89PNG'
-# written anew at each run, or notes about it; the content of a folder does not depend on them
+# rewritten in each run, or records of it; not part of the content of a folder
 NOTES = {'settings.json', 'inputs.json', 'stage.json', 'environment.json', 'stage.log'}
 
 
 def fingerprint_file(path: str | Path) -> str:
     """Digest of the content of a file.
 
-    Archives (checkpoints, CAM files) are told by the checksums of what they hold, so that nothing
-    is read but their directory, and neither the time of saving nor the name of the file counts.
-    PNG files above 12 KiB are told by size, beginning, middle and end, where the checksum of their
-    pixels is. Of all other files everything counts.
+    Archives (checkpoints, CAM files) are identified by the checksums of their members, so that only
+    their directory is read, and neither the time of saving nor the name of the file matters. PNG
+    files above 12 KiB are identified by size, beginning, middle and end, which contains the
+    checksum of their pixels. All other files are read completely.
 
     Args:
         path (str | Path): File.
@@ -33,8 +33,8 @@ def fingerprint_file(path: str | Path) -> str:
         str: 16 hexadecimal digits.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a regular file.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not regular.
     """
     path = Path(path)
     if not path.is_file():
@@ -61,7 +61,7 @@ def fingerprint_checkpoint(path: str | Path) -> str:
     """:func:`fingerprint_file` of a checkpoint; the address itself where it is not a local file.
 
     Raises:
-        FileNotFoundError: No such file.
+        FileNotFoundError: The file does not exist.
     """
     if '://' in str(path):
         return str(path)
@@ -73,11 +73,11 @@ def fingerprint_checkpoint(path: str | Path) -> str:
 def fingerprint(path: str | Path) -> str:
     """Digest of a file (:func:`fingerprint_file`), or of all files below a folder.
 
-    In a folder the names relative to it count too; hidden files, unfinished ones, logs and notes of
-    runs do not.
+    The digest of a folder includes the relative names; hidden and unfinished files, logs and
+    records of runs are ignored.
 
     Raises:
-        FileNotFoundError: No such file or folder.
+        FileNotFoundError: The file or folder does not exist.
     """
     path = Path(path)
     if not path.is_dir():
@@ -89,7 +89,7 @@ def fingerprint(path: str | Path) -> str:
 
 
 def list_content(folder: Path) -> list[str]:
-    """Files below a folder that are results, relative to it, sorted."""
+    """Result files below a folder, relative to it and sorted."""
     found = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not _is_note(name)]
@@ -102,7 +102,7 @@ def list_content(folder: Path) -> list[str]:
 
 
 def digest_settings(value: Any) -> str:
-    """Digest of a part of a config, without the weights it would start from (``init_cfg``)."""
+    """Digest of a part of a config, without its initial weights (``init_cfg``)."""
     return _digest([json.dumps(_plain(value), sort_keys=True, default=repr).encode()])
 
 
@@ -120,13 +120,13 @@ def _is_note(name: str) -> bool:
         or name in NOTES
         or name == 'log'
         or name.endswith(('.log', LEFTOVER_SUFFIX))
-        # folder of one run's logs, named after its start
+        # folder with the logs of a run, named after its start
         or (len(name) == 15 and name[8] == '_' and name.replace('_', '').isdigit())
     )
 
 
 def _archive_members(path: Path) -> list[bytes] | None:
-    """Name, size and checksum of what an archive holds; None if it is damaged."""
+    """Name, size and checksum of the members of an archive; None if it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
@@ -137,7 +137,7 @@ def _archive_members(path: Path) -> list[bytes] | None:
         name = info.filename.partition('/')[2] or info.filename  # PyTorch: '<file name>/data/0'
         entries.append((name, info.file_size, info.CRC))
     tensors = [entry for entry in entries if entry[0].startswith('data/')]
-    # the rest of a checkpoint is its directory and the time at which it was saved
+    # the rest of a checkpoint is its directory and the time of saving
     return [repr(entry).encode() for entry in sorted(tensors or entries)]
 
 

@@ -1,8 +1,8 @@
-"""Photos from files as people see them: turned upright, every bit depth, no transparency.
+"""Reading of photos as viewers show them: upright, at any bit depth, without transparency.
 
-Cameras store photos on their side and note the turn in EXIF; scanners, microscopes and satellites
-store more than 8 bits; drawing programs store colours below transparent pixels.
-:func:`read_image` returns the image as a viewer shows it, unless the raw pixels are requested.
+Cameras store rotated photos with their orientation in EXIF; scanners, microscopes and satellites
+store more than 8 bits; drawing programs store colours of transparent pixels. :func:`read_image`
+returns the image as a viewer shows it, unless the raw pixels are requested.
 """
 
 import io
@@ -20,7 +20,7 @@ from mmwsss.utils.compat import pillow_without_bound
 from mmwsss.utils.extras import import_extra
 from mmwsss.utils.limits import check_pixels, check_regular_file
 
-# what Pillow's decoders raise on damaged files, found by changing bytes of every format
+# exceptions of Pillow's decoders for damaged files, found by changing bytes of every format
 IMAGE_ERRORS = (
     OSError,
     SyntaxError,
@@ -37,9 +37,9 @@ IMAGE_ERRORS = (
     RuntimeError,
     MemoryError,
 )
-ALPHA_COLOR = (255, 255, 255)  # what lies behind transparent pixels, R G B: paper
-PERCENTILES = (0.5, 99.5)  # of the values that become black and white
-SAMPLED = 1 << 20  # values that the percentiles are computed from
+ALPHA_COLOR = (255, 255, 255)  # colour behind transparent pixels, R G B: white as paper
+PERCENTILES = (0.5, 99.5)  # percentiles of the values that become black and white
+SAMPLED = 1 << 20  # number of values from which the percentiles are computed
 STRIP = 1 << 22  # pixels that are converted at a time
 ORIENTATION = 0x0112  # EXIF tag
 HEIF_BRANDS = (b'heic', b'heix', b'heim', b'heis', b'hevc', b'hevx', b'mif1', b'msf1')
@@ -55,15 +55,15 @@ def open_image(
     Args:
         path: File.
         what: Kind of the file, for messages.
-        max_pixels: Default: the bound of :mod:`mmwsss.utils.limits`, which replaces Pillow's.
+        max_pixels: Default: the limit of :mod:`mmwsss.utils.limits`, which replaces that of Pillow.
 
     Yields:
         The image.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a regular file, too large, or damaged, while decoding too; or of a format
-            whose package is not installed. The message names the file.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not regular, is too large or damaged (also found while decoding), or
+            has a format whose package is not installed. The message names the file.
     """
     check_regular_file(path, what)
     try:
@@ -83,7 +83,7 @@ def open_image(
 
 
 def _opened(path: str | Path) -> Image.Image:
-    """An image file of any format of Pillow or, if its content says so, a HEIC photo."""
+    """Open an image file of any format of Pillow or, depending on its content, a HEIC photo."""
     try:
         with pillow_without_bound():
             return Image.open(path)
@@ -96,14 +96,14 @@ def _opened(path: str | Path) -> Image.Image:
 
 
 def _is_heif(path: str | Path) -> bool:
-    """Whether a file is a HEIF container, whatever its name."""
+    """Whether a file is a HEIF container, regardless of its name."""
     with open(path, 'rb') as file:
         head = file.read(12)
     return head[4:8] == b'ftyp' and head[8:] in HEIF_BRANDS
 
 
 def _reason(error: BaseException, path: str | Path) -> str:
-    """Message of a library's error without the path that starts ours."""
+    """Message of a library's error without the path, with which the messages of mmwsss start."""
     text = str(error) or type(error).__name__
     return text.replace(repr(str(path)), 'the file')
 
@@ -112,11 +112,11 @@ def orientation_of(image: Image.Image) -> int:
     """EXIF orientation 1..8 of an open image, 1 if there is none or the EXIF block is damaged (a
     viewer shows such a photo as it is stored).
 
-    A TIFF file is turned by Pillow while it is decoded and says 1 from then on; a HEIC photo is
-    turned by its container.
+    A TIFF file is rotated by Pillow while it is decoded and then has orientation 1; a HEIC photo is
+    rotated by its container.
     """
     try:
-        # Pillow would decode a whole PNG file to look for EXIF behind the pixels
+        # Pillow decodes a whole PNG file to search for EXIF behind the pixels
         if image.format == 'PNG' and not _png_has_exif(image):
             return 1
         value = image.getexif().get(ORIENTATION, 1)
@@ -139,8 +139,8 @@ def _png_has_exif(image: Any) -> bool:
 
 
 def shown_size(image: Image.Image) -> tuple[int, int]:
-    """(H,W) of an open image after its EXIF orientation, from the header; that of a TIFF file
-    counts in Pillow's size already.
+    """(H,W) of an open image after its EXIF orientation, from the header; Pillow's size of a TIFF
+    file already includes it.
     """
     height, width = image.height, image.width
     turned = image.format != 'TIFF' and orientation_of(image) >= 5
@@ -157,23 +157,24 @@ def read_image(
 ) -> np.ndarray:
     """Read an image as (H,W,3) uint8 BGR (the channel order of MMCV), as a viewer shows it.
 
-    The EXIF orientation is applied; of several pictures in a file (GIF) the first counts;
-    transparent pixels show ``alpha_color``; grey, palette, CMYK
-    and 1-bit images become colour images. Values of more than 8 bits, and floats, are scaled
-    linearly so that ``value_range`` becomes 0..255; pixels that are not finite become 0.
+    The EXIF orientation is applied; the first of several pictures in a file (GIF) is read;
+    transparent pixels show ``alpha_color``; grey, palette, CMYK and 1-bit images are converted to
+    colour images. Values of more than 8 bits, and floats, are scaled linearly so that
+    ``value_range`` becomes 0..255; pixels that are not finite become 0.
 
     Args:
         path: File.
-        raw: Pixels in the order and with the colours in which they are stored: orientation and
-            transparency are ignored. Annotations of VOC, SBD and COCO follow raw pixels.
+        raw: Return pixels in the order and with the colours in which they are stored: orientation
+            and transparency are ignored. Annotations of VOC, SBD and COCO follow raw pixels.
         max_pixels: Largest width x height; default: ``MMWSSS_MAX_MEGAPIXELS``, 134 million.
         alpha_color: R, G, B behind transparent pixels.
-        value_range: Of deep images: ``'percentile'``, from the 0.5th to the 99.5th percentile of
-            the image; ``'full'``, the whole range of the type (0..1 for floats); or (low, high).
+        value_range: Range of images with more than 8 bits: ``'percentile'``, from the 0.5th to the
+            99.5th percentile of the image; ``'full'``, the whole range of the type (0..1 for
+            floats); or (low, high).
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a readable image, or one that is too large. The message names the file.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not a readable image, or is too large. The message names the file.
     """
     with open_image(path, max_pixels=max_pixels) as image:
         wide = is_deep_color(image)
@@ -195,15 +196,15 @@ def image_to_bgr(
     alpha_color: tuple[int, int, int] = ALPHA_COLOR,
     value_range: str | tuple[float, float] = 'percentile',
 ) -> np.ndarray:
-    """(H,W,3) uint8 BGR of a PIL image in any mode, its pixels as they lie in it: PIL leaves it to
-    the caller to apply the EXIF orientation (``PIL.ImageOps.exif_transpose``).
+    """(H,W,3) uint8 BGR of a PIL image in any mode, with its pixels as stored: applying the EXIF
+    orientation (``PIL.ImageOps.exif_transpose``) is left to the caller.
 
     Args:
-        image: Image; that of an open file is decoded.
+        image: Image; an open file is decoded.
         alpha_color, value_range: See :func:`read_image`.
 
     Raises:
-        ValueError: Pixels cannot be decoded.
+        ValueError: The pixels cannot be decoded.
     """
     check_pixels('the image', image.width, image.height, 'image')
     try:
@@ -217,7 +218,7 @@ def image_to_bgr(
 
 def shrink(image: np.ndarray, max_side: int | None) -> np.ndarray:
     """Image (H,W,3) uint8 whose longer side is at most ``max_side`` pixels, resized by Pillow's
-    antialiased bicubic filter; the image itself if it is small enough or there is no bound.
+    antialiased bicubic filter; the image itself if it is small enough or there is no limit.
 
     Raises:
         ValueError: ``max_side`` is not positive.
@@ -232,18 +233,19 @@ def shrink(image: np.ndarray, max_side: int | None) -> np.ndarray:
 
 
 def upright_content(path: str | Path) -> bytes | None:
-    """Content of an image file whose pixels are stored as they are shown, in the format of the
-    original: lossless where that is, else at quality 95. Other EXIF entries and the colour profile
-    stay.
+    """Content of an image file whose pixels are stored upright, in the format of the original:
+    lossless if that is lossless, otherwise at quality 95. Other EXIF entries and the colour profile
+    are kept.
 
     Args:
         path: Image file.
 
     Returns:
-        None where the orientation is upright already.
+        The content; None if the orientation is already upright.
 
     Raises:
-        ValueError: Unreadable, or of a format that cannot be written. The message names the file.
+        ValueError: The file is unreadable, or its format cannot be written. The message names the
+            file.
     """
     with open_image(path) as image:
         if orientation_of(image) == 1:
@@ -268,7 +270,7 @@ def _as_stored(result: np.ndarray, turn: int) -> np.ndarray:
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
-    """Rows of an image, a few at a time: conversions need little memory beside the image."""
+    """Rows of an image, a few at a time, so that conversions need little additional memory."""
     step = max(1, STRIP // max(1, image.width))
     if step >= image.height:
         yield slice(None), image
@@ -310,7 +312,7 @@ def _fill_colors(
 
 
 def _swapped(pixels: np.ndarray) -> np.ndarray:
-    """BGR of (H,W,3) uint8 RGB; a reversed copy would take as long as decoding a JPEG file."""
+    """BGR of (H,W,3) uint8 RGB; a reversed copy takes as long as decoding a JPEG file."""
     import cv2  # slow to import, and many tools read no image
 
     return cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)

@@ -1,4 +1,4 @@
-"""Run a function right after a module of another package has been imported."""
+"""Hooks that run right after a module of another package has been imported."""
 
 import importlib
 import sys
@@ -11,9 +11,8 @@ Hook = Callable[[ModuleType], None]
 
 
 def when_imported(name: str, hook: Hook) -> None:
-    """Call ``hook(module)`` as soon as the module ``name`` is there: at once if it is already.
-
-    It keeps ``import mmwsss`` light: MMEngine and PyTorch are imported by whoever needs them.
+    """Call ``hook(module)`` as soon as the module ``name`` is imported, immediately if it already
+    is. This keeps ``import mmwsss`` light: MMEngine and PyTorch are only imported when needed.
     """
     if name in sys.modules:
         hook(sys.modules[name])
@@ -22,7 +21,7 @@ def when_imported(name: str, hook: Hook) -> None:
 
 
 class _HookFinder(MetaPathFinder):
-    """Finds one module as Python would, and calls the hook after it has run."""
+    """Finds one module like Python, and calls the hook after the module has been executed."""
 
     def __init__(self, name: str, hook: Hook) -> None:
         self.name, self.hook = name, hook

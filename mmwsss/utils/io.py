@@ -46,9 +46,9 @@ __all__ = [
     'write_mask',
     'write_tags',
 ]
-# one channel of integers
+# modes with one channel of integers
 MASK_MODES = ('P', 'L', '1', 'I', 'I;16', 'I;16L', 'I;16B', 'I;16N')
-# bytes that unpack to 64 MiB at most, whatever they are: deflate shrinks to a 1,032nd
+# bytes that unpack to at most 64 MiB, since deflate compresses by at most a factor of 1,032
 SMALL_PACKED = 1 << 16
 LOSSY_FORMATS = ('JPEG', 'MPO', 'JPEG2000', 'WEBP', 'AVIF')
 
@@ -70,15 +70,15 @@ def atomic_open(
     """Open a temporary file beside ``path`` that takes its place only when the block ends without
     an error.
 
-    A process that is killed leaves the old file, or none, and perhaps the temporary one
+    A killed process leaves the old file, or none, and possibly the temporary one
     (:func:`remove_leftovers`).
 
     Args:
         path (str | Path): Final file; its folder is created.
         mode (str): ``'wb'`` or ``'w'``.
-        durable (bool): The content reaches the disk before the new name does, and the name before
-            this returns, so that a power failure leaves the old file or the new one as well. For
-            files that others depend on: checkpoints and notes of what is done.
+        durable (bool): The content reaches the disk before the new name, and the name before this
+            returns, so that the old or the new file also survives a power failure. This is meant
+            for files on which others depend: checkpoints and records of finished work.
 
     Raises:
         OSError: The disk is full, or the folder cannot be written to. The message names the file.
@@ -112,7 +112,9 @@ def atomic_open(
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make new names in a folder reach the disk; file systems that cannot are not an error."""
+    """Flush new names in a folder to the disk; file systems that do not support this are not an
+    error.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):
@@ -127,11 +129,11 @@ def remove_leftovers(folder: str | Path, *, below: bool = True) -> list[str]:
     Only for the process that holds the folder (:class:`mmwsss.utils.locks.FolderLock`).
 
     Args:
-        folder (str | Path): May be missing.
-        below (bool): In its subfolders too; they may belong to other jobs.
+        folder (str | Path): Folder, which may be missing.
+        below (bool): Also search its subfolders, which may belong to other jobs.
 
     Returns:
-        list[str]: The files, relative to the folder.
+        list[str]: The removed files, relative to the folder.
     """
     pattern = f'.*{LEFTOVER_SUFFIX}'
     found = Path(folder).rglob(pattern) if below else Path(folder).glob(pattern)
@@ -160,11 +162,11 @@ def read_json(path: str | Path, repeated: list[str] | None = None) -> Any:
 
     Args:
         path (str | Path): UTF-8 file.
-        repeated (list, optional): Takes the keys that an object has more than once, of which only
-            the last value is returned.
+        repeated (list, optional): List that receives the keys that an object has more than once, of
+            which only the last value is returned.
 
     Raises:
-        FileNotFoundError: No such file.
+        FileNotFoundError: The file does not exist.
         ValueError: The file is not JSON, nested beyond Python's limit, or larger than
             ``MMWSSS_MAX_JSON_MB``. The message names the file and the position.
     """
@@ -181,7 +183,7 @@ def read_json(path: str | Path, repeated: list[str] | None = None) -> Any:
         return json.loads(text, object_pairs_hook=None if repeated is None else build)
     except RecursionError as error:
         raise ValueError(f'{path}: not a JSON file of mmwsss (nested too deeply)') from error
-    except ValueError as error:  # damage, or an integer of thousands of digits
+    except ValueError as error:  # damaged, or an integer with thousands of digits
         raise ValueError(f'{path}: not a JSON file ({error})') from error
 
 
@@ -203,8 +205,8 @@ def write_cam(path: str | Path, keys: Any, cam: Any, size: Sequence[int] | None 
         size (tuple, optional): (H,W), needed when K is 0.
 
     Raises:
-        ValueError: Inconsistent shapes, or values that are not finite or not in
-            [0,1]. The message names the file.
+        ValueError: The shapes are inconsistent, or values are not finite or not in [0,1]. The
+            message names the file.
     """
     keys = np.asarray(keys, np.int16).reshape(-1)
     cam = np.asarray(cam)
@@ -226,9 +228,9 @@ def read_cam(path: str | Path) -> CAMFile:
         CAMFile: ``keys`` (K,) int16, ``cam`` (K,H,W), ``size`` (H,W).
 
     Raises:
-        FileNotFoundError: No such file.
+        FileNotFoundError: The file does not exist.
         ValueError: The file is damaged or is not a CAM file, is larger than ``MMWSSS_MAX_MAPS_MB``,
-            or holds values that are not finite or not in [0,1]. The message says to generate it
+            or contains values that are not finite or not in [0,1]. The message says to generate it
             again.
     """
     data = read_arrays(path, ('keys', 'cam', 'size'), 'CAM file', 'delete it and generate it again')
@@ -267,16 +269,16 @@ def read_cam_and_image(
 
     Args:
         cam_path, image_path (str | Path): Files.
-        num_classes (int, optional): C, to check class ids against; default 254, as many as a mask
-            file has labels for.
+        num_classes (int, optional): C, for the check of class ids; default 254, the number of
+            labels in a mask file.
         reading: Options of :func:`read_image`.
 
     Returns:
         tuple: Maps (K,H,W) float32 in [0,1], class ids (K,) int64, image (H,W,3) uint8 BGR.
 
     Raises:
-        ValueError: Damaged file, size of the maps other than the image's, class id out of range.
-            The message names the file.
+        ValueError: A file is damaged, the maps differ in size from the image, or a class id is out
+            of range. The message names the file.
     """
     maps = read_cam(cam_path)
     image = read_image(image_path, **reading)
@@ -331,15 +333,15 @@ def read_mask(
 
     Args:
         path (str | Path): PNG file.
-        num_classes (int, optional): Number of classes with background; larger values except 255
-            raise an error.
+        num_classes (int, optional): Number of classes including background; larger values except
+            255 raise an error.
         size (tuple, optional): Expected (H,W).
         max_pixels (float, optional): Largest width x height; default ``MMWSSS_MAX_MEGAPIXELS``.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Damaged file, colour image, lossy format, wrong size, or class id out of range.
-            The message names the file and the value.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is damaged, a colour image or in a lossy format, or has a wrong size or
+            a class id out of range. The message names the file and the value.
     """
     mask = _read_plain_png(path, max_pixels)
     if mask is None:
@@ -373,13 +375,14 @@ def read_mask(
 
 def _read_plain_png(path: str | Path, max_pixels: int | None = None) -> np.ndarray | None:
     """Pixels of an 8-bit palette or grey PNG with unfiltered rows, as label maps are stored; None
-    for everything else, damage included.
+    for all other files, including damaged ones.
 
-    Twice as fast as PIL, which reads the rest. No more is unpacked than the header announces.
+    This is twice as fast as PIL, which reads the other files. No more is unpacked than the header
+    declares.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a regular file, or too many pixels. The message names the file.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not regular or has too many pixels. The message names the file.
     """
     size = check_regular_file(path, 'mask').st_size
     with open(path, 'rb') as file:
@@ -391,7 +394,7 @@ def _read_plain_png(path: str | Path, max_pixels: int | None = None) -> np.ndarr
             return None
         check_pixels(path, width, height, 'mask', max_pixels)
         expected = height * (width + 1)
-        # incompressible pixels, palette and a few remarks
+        # incompressible pixels, palette and a few text chunks
         if size > 2 * expected + (1 << 20):
             return None
         data = head + file.read()
@@ -408,7 +411,7 @@ def _read_plain_png(path: str | Path, max_pixels: int | None = None) -> np.ndarr
         at += length + 12
     try:
         packed = b''.join(parts)
-        if len(packed) <= SMALL_PACKED:  # into one buffer, which is fast
+        if len(packed) <= SMALL_PACKED:  # unpacking into one buffer is fast
             rows = np.frombuffer(zlib.decompress(packed, bufsize=expected + 1), np.uint8)
         else:
             stream = zlib.decompressobj()
@@ -428,8 +431,8 @@ def read_id_list(path: str | Path) -> list[str]:
     accepted.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Empty list, an id that appears twice, or one that could lead out of a folder
+        FileNotFoundError: The file does not exist.
+        ValueError: The list is empty, an id appears twice, or an id could lead out of a folder
             (:func:`mmwsss.utils.names.check_name`). The message names file and line.
     """
     ids: list[str] = []
@@ -454,19 +457,19 @@ def read_id_list(path: str | Path) -> list[str]:
 def read_tags(path: str | Path) -> dict[str, list[str]]:
     """Read image tags from CSV (header ``image,tags``) or JSON (``{"image": ["tag", ...]}``).
 
-    In CSV, tags are separated by blanks, or by ``;`` where one occurs in the field. A tag with
-    blanks may be quoted, as written by hand (``"traffic light" car``) or by a CSV writer (the same
-    with the whole field quoted and inner quotes doubled). A field that is one pair of quotes is one
-    tag, unless the header is quoted too: that file was written with every field quoted. Image names
-    are kept as written.
+    In CSV, tags are separated by blanks, or by ``;`` if one occurs in the field. A tag with blanks
+    may be quoted, as written by hand (``"traffic light" car``) or by a CSV writer (the same with
+    the whole field quoted and inner quotes doubled). A field that is one pair of quotes is one tag,
+    unless the header is quoted too: that file was written with every field quoted. Image names are
+    kept as written.
 
     Returns:
         dict[str, list[str]]: Tags of each image; an empty list is valid.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: No header, an image listed twice, a malformed row. The message names file and
-            line.
+        FileNotFoundError: The file does not exist.
+        ValueError: There is no header, an image is listed twice, or a row is malformed. The message
+            names file and line.
     """
     path = Path(path)
     check_regular_file(path, 'tag file (CSV with the header "image,tags", or JSON)')
@@ -501,11 +504,11 @@ def tag_rows(lines: Sequence[str]) -> Iterator[tuple[int, str, list[str], str]]:
     """Rows of a tag table, see :func:`read_tags`.
 
     Args:
-        lines (Sequence[str]): The header, and a line per image.
+        lines (Sequence[str]): The header, and one line per image.
 
     Yields:
-        tuple[int, str, list, str]: Number of the line, image, tags, and what is wrong with the
-        line, empty if nothing is.
+        tuple[int, str, list, str]: Number of the line, image, tags, and the problem of the line,
+            empty if there is none.
     """
     all_quoted = lines[0].startswith('"')
     numbers: dict[str, int] = {}
@@ -533,11 +536,11 @@ def split_tags(field: str, all_quoted: bool = False) -> list[str]:
 
     Args:
         field (str): Text between the commas.
-        all_quoted (bool): Quotes around a whole field say nothing, as in a file whose every field
-            is quoted.
+        all_quoted (bool): Whether quotes around a whole field have no meaning, as in a file in
+            which every field is quoted.
 
     Raises:
-        ValueError: A comma or a single double quote outside quotes.
+        ValueError: A comma or a single double quote is outside quotes.
     """
     field = field.strip()
     whole = re.fullmatch(r'"((?:[^"]|"")*)"', field)
@@ -561,7 +564,7 @@ def _tag_field(tags: Sequence[str]) -> str:
     """Tags in the field of a table, separated by ``;`` where a name holds a blank or a comma."""
     if not any(re.search(r'[\s,]', tag) for tag in tags):
         return ' '.join(tags)
-    # a single name needs the separator too, else it would be read as several
+    # a single name needs the separator too, otherwise it would be read as several
     return ';'.join(tags) if len(tags) > 1 else f'{tags[0]};'
 
 
@@ -584,7 +587,7 @@ def write_tags(path: str | Path, tags: Mapping[str, Sequence[str]]) -> None:
 
 
 def swap_channels(image: np.ndarray) -> np.ndarray:
-    """RGB image of a BGR one, and the other way round.
+    """Convert a BGR image to RGB, and vice versa.
 
     Args:
         image: (H,W,3).
@@ -592,7 +595,7 @@ def swap_channels(image: np.ndarray) -> np.ndarray:
     Returns:
         (H,W,3), contiguous.
     """
-    if image.dtype == np.uint8 and image.size:  # thirty times as fast as a reversed copy
+    if image.dtype == np.uint8 and image.size:  # thirty times faster than a reversed copy
         import cv2  # slow to import, and many tools read no image
 
         return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2RGB)

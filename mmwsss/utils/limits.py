@@ -1,9 +1,8 @@
-"""Bounds of what is read from files, so that a small file cannot ask for all memory.
+"""Limits for reading files, so that a small file cannot exhaust the memory.
 
-Every bound is an environment variable, which worker processes and the stages of a pipeline
-inherit. The defaults fit a whole Sentinel-2 tile (10,980 x 10,980 pixels, 120.6 million) as a
-photo, as a mask, and as the maps of one class in float32, and keep the memory of a hostile file
-below 1 GiB.
+Every limit is an environment variable, which worker processes and the stages of a pipeline inherit.
+The defaults allow a whole Sentinel-2 tile (10,980 x 10,980 pixels, 120.6 million) as a photo, as a
+mask, and as the maps of one class in float32, and keep the memory for a malicious file below 1 GiB.
 """
 
 import errno
@@ -13,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 MIB = 1 << 20
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of OSError
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # numbers of OSError
 DEFAULTS = {
     'MMWSSS_MAX_MEGAPIXELS': 134,  # photos and masks: width x height
     'MMWSSS_MAX_MAPS_MB': 512,  # arrays of CAM files and CRF maps, unpacked
@@ -30,7 +29,7 @@ _KINDS = (
 
 
 def limit(name: str) -> float:
-    """Value of a bound: the environment variable ``name``, else its default.
+    """Value of a limit: the environment variable ``name``, or its default.
 
     Raises:
         ValueError: The variable is not a positive number. The message names it.
@@ -48,25 +47,25 @@ def limit(name: str) -> float:
 
 
 def check_regular_file(path: str | Path, what: str) -> os.stat_result:
-    """Refuse what is not a file with content, without opening it: reading a named pipe or a device
-    may never end.
+    """Reject a path that is not a regular file, without opening it, because reading a named pipe or
+    a device may never end.
 
     Args:
         path: File, or a link to one.
         what: Kind of the file, for messages, e.g. ``'image'``.
 
     Returns:
-        What :func:`os.stat` says.
+        The result of :func:`os.stat`.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: A folder, pipe, socket or device.
+        FileNotFoundError: The file does not exist.
+        ValueError: The path is a folder, pipe, socket or device.
     """
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(f'{path}: {what} not found') from error
-    except ValueError as error:  # a NUL in the path
+    except ValueError as error:  # a NUL character in the path
         raise ValueError(f'{str(path)!r}: no name of a file ({error})') from error
     if not stat.S_ISREG(status.st_mode):
         kind = next((name for test, name in _KINDS if test(status.st_mode)), 'no regular file')
@@ -77,20 +76,20 @@ def check_regular_file(path: str | Path, what: str) -> os.stat_result:
 def check_pixels(
     path: str | Path, width: int, height: int, what: str, max_pixels: float | None = None
 ) -> None:
-    """Refuse an image by the size in its header.
+    """Reject an image by the size in its header.
 
     Args:
         path: File, for the message.
-        width, height: Pixels.
+        width, height: Size in pixels.
         what: Kind of the file, for the message.
         max_pixels: Default: ``MMWSSS_MAX_MEGAPIXELS``.
 
     Raises:
-        ValueError: Too many pixels. The message names the file, its size and the option.
+        ValueError: There are too many pixels. The message names the file, its size and the option.
     """
     allowed = limit('MMWSSS_MAX_MEGAPIXELS') * 1e6 if max_pixels is None else max_pixels
     if width * height > allowed:
-        # rounded up, so that the advice suffices
+        # rounded up, so that the suggested value is sufficient
         needed = -(-width * height // 1_000_000)
         raise ValueError(
             f'{path}: {what} of {width}x{height} (width x height), {width * height / 1e6:.0f} '
@@ -102,18 +101,18 @@ def check_pixels(
 def read_text(
     path: str | Path, what: str, *, option: str = 'MMWSSS_MAX_TEXT_MB', encoding: str = 'utf-8-sig'
 ) -> str:
-    """Text of a UTF-8 file of bounded size; a byte-order mark is left out.
+    """Text of a UTF-8 file of bounded size, without a byte-order mark.
 
     Args:
         path: File.
         what: Kind of the file, for messages, e.g. ``'image list'``.
-        option: Bound of its size.
-        encoding: Of the file.
+        option: Name of the size limit.
+        encoding: Encoding of the file.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a regular file, too large, or not UTF-8. The message names the file and the
-            remedy.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not regular, too large, or not UTF-8. The message names the file and
+            the remedy.
     """
     try:
         return read_bytes(path, what, option=option).decode(encoding)
@@ -138,12 +137,12 @@ def read_xml(path: str | Path, what: str, root_tag: str | None = None) -> Elemen
     Args:
         path: File.
         what: Kind of the file, for messages, e.g. ``'CVAT file'``.
-        root_tag: Name that its root must have; None: any.
+        root_tag: Required name of the root; None: any.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a regular file, too large, not XML, or another root. The message names the
-            file.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not regular, too large, not XML, or has another root. The message
+            names the file.
     """
     root = parse_xml(read_bytes(path, what), path)
     if root_tag is not None and root.tag != root_tag:
@@ -154,15 +153,15 @@ def read_xml(path: str | Path, what: str, root_tag: str | None = None) -> Elemen
 def parse_xml(data: bytes, path: str | Path) -> ElementTree.Element:
     """Root of an XML document.
 
-    A document type, the only place where entities are defined that grow or read other files, is
-    refused, and so are encodings that could hide one.
+    A document type, the only place that can define entities which expand or read other files, is
+    rejected, as are encodings that could hide one.
 
     Args:
-        data: UTF-8, or another encoding in which ASCII characters are single bytes.
-        path: For messages.
+        data: Document in UTF-8, or another encoding in which ASCII characters are single bytes.
+        path: File, for messages.
 
     Raises:
-        ValueError: Not such a document. The message names the file.
+        ValueError: The document is not valid. The message names the file.
     """
     if b'\x00' in data:
         raise ValueError(f'{path}: not an XML file in UTF-8; save it again as UTF-8')

@@ -1,4 +1,4 @@
-"""One job per folder: a lock that also works on shared file systems and outlives no job."""
+"""Lock for one job per folder, which also works on shared file systems and expires with its job."""
 
 import json
 import os
@@ -22,23 +22,23 @@ RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
 
 
 class FolderLock:
-    """Holds a folder for one job, as a context manager.
+    """Context manager that locks a folder for one job.
 
-    What a killed job left unfinished in the folder itself is removed. The lock is a file ``.lock``
-    with host, process, start of the process and tool; it is made with
-    a hard link, which is atomic on NFS too, and does not rely on ``flock``. The holder renews its
-    time every half minute. A lock is taken over, and that is said, when its process is gone (same
-    host), or when it has not been renewed for ten minutes (another host or container). A job that
-    lost its lock in that way, because it was suspended, is interrupted.
+    Unfinished files of a killed job in the folder itself are removed. The lock is a file ``.lock``
+    with host, process, start of the process and tool; it is created with a hard link, which is
+    atomic on NFS too, and does not rely on ``flock``. The holder renews its time every half minute.
+    A lock is taken over, with a message, if its process has ended (same host), or if it has not
+    been renewed for ten minutes (another host or container). A job that lost its lock in this way,
+    because it was suspended, is interrupted.
 
     Args:
-        folder (str | Path): Created if needed; removed again if it stays empty.
-        tool (str): Name of the job for others.
-        lease (float): Seconds without a sign of life after which the lock of another host is void.
-        heartbeat (float): Seconds between signs of life.
+        folder (str | Path): Folder, which is created if needed and removed again if it stays empty.
+        tool (str): Name of the job in messages of other jobs.
+        lease (float): Seconds without renewal after which the lock of another host is invalid.
+        heartbeat (float): Seconds between renewals.
 
     Raises:
-        ValueError: Another job holds the folder; names it in one line.
+        ValueError: Another job holds the folder. The message names it in one line.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class FolderLock:
         self._remove_folders()
 
     def _clean(self) -> None:
-        """Remove what killed jobs left; drafts of locks only when no living job can own them."""
+        """Remove files of killed jobs; temporary lock files only if no running job can own them."""
         remove_leftovers(self.folder, below=False)
         now = self._file_time()
         for draft in self.folder.glob(f'{LOCK_NAME}-*'):
@@ -106,13 +106,13 @@ class FolderLock:
         self._made = missing
 
     def _remove_folders(self) -> None:
-        """Leave no empty folder behind a job that failed before it wrote anything."""
+        """Remove the empty folder of a job that failed before it wrote anything."""
         with suppress(OSError):
             for folder in self._made:
                 folder.rmdir()
 
     def _create(self) -> bool:
-        """Make the lock file; False if there is one."""
+        """Create the lock file; False if it exists."""
         content = json.dumps(dict(describe_process(), tool=self.tool, token=self.token))
         draft = self.folder / f'{LOCK_NAME}-{self.token}'
         try:
@@ -122,7 +122,7 @@ class FolderLock:
                 os.link(draft, self.path)
             except FileExistsError:
                 return False
-            except OSError:  # a file system without hard links: as good as it gets there
+            except OSError:  # a file system without hard links: the best available alternative
                 try:
                     with open(self.path, 'x', encoding='utf-8') as file:
                         file.write(content)
@@ -133,16 +133,16 @@ class FolderLock:
             draft.unlink(missing_ok=True)
 
     def _take_over(self) -> None:
-        """Move a void lock out of the way.
+        """Move an invalid lock out of the way.
 
         Raises:
-            ValueError: It is not void.
+            ValueError: The lock is valid.
         """
         try:
             text = self.path.read_text(encoding='utf-8')
             age = self._file_time() - self.path.stat().st_mtime
         except FileNotFoundError:
-            return  # it was given back just now
+            return  # it has just been released
         holder = _parse(text)
         reason = void_reason(holder, age, self.lease)
         if reason is None:
@@ -156,7 +156,7 @@ class FolderLock:
         except FileNotFoundError:
             return
         try:
-            if moved.read_text(encoding='utf-8') != text:  # another job was faster: give it back
+            if moved.read_text(encoding='utf-8') != text:  # another was faster: restore its lock
                 with suppress(FileExistsError):
                     os.link(moved, self.path)
                 return
@@ -165,7 +165,7 @@ class FolderLock:
         sys.stderr.write(f'{self.folder}: took over the lock of {_name(holder)}, which {reason}\n')
 
     def _file_time(self) -> float:
-        """Now, by the clock of the file system: clocks of two hosts may differ."""
+        """Current time of the file system, because the clocks of two hosts may differ."""
         probe = self.folder / f'{LOCK_NAME}-{self.token}'
         try:
             probe.touch()
@@ -186,27 +186,27 @@ class FolderLock:
                     continue
                 missing = not self.path.exists()
             except OSError:
-                continue  # a network file system that is away for a moment
+                continue  # a network file system that is temporarily unavailable
             if missing:
-                self._create()  # someone tidied up: take it again
+                self._create()  # the lock was deleted: create it again
             elif not self._is_mine():
                 sys.stderr.write(
                     f'{self.folder}: this job was silent for too long and another one took the '
                     f'folder over; stopping\n'
                 )
                 sys.stderr.flush()
-                # a signal to the main thread ends its waiting too
+                # a signal to the main thread also ends its waiting
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 return
 
 
 @contextmanager
 def lock_folders(*folders: str | Path | None, tool: str) -> Iterator[None]:
-    """Hold several folders for one job; with several processes the first one does it for all.
+    """Lock several folders for one job; with several processes the first one does this for all.
 
     Args:
-        folders (str | Path | None): None is left out, and so are repetitions.
-        tool (str): Name of the job for others.
+        folders (str | Path | None): Folders; None and repetitions are ignored.
+        tool (str): Name of the job in messages of other jobs.
 
     Raises:
         ValueError: Another job holds one of them.
@@ -233,7 +233,9 @@ def _several() -> bool:
 
 
 def describe_process() -> dict[str, str | int]:
-    """Host, process and start of this process, enough to tell it from a later one of its number."""
+    """Host, process and start of this process, which distinguish it from a later one with the same
+    number.
+    """
     return dict(
         host=socket.gethostname(),
         pid=os.getpid(),
@@ -244,9 +246,9 @@ def describe_process() -> dict[str, str | int]:
 
 
 def process_start(pid: int) -> str | None:
-    """Boot and clock tick at which a process of this host started; None if it is gone.
+    """Boot and clock tick at which a process of this host started; None if it has ended.
 
-    Where the system does not report it, any living process of that number has the start ``'?'``.
+    If the system does not report it, any running process with that number has the start ``'?'``.
     """
     try:
         fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
@@ -266,7 +268,9 @@ def process_start(pid: int) -> str | None:
 
 
 def _pid_space() -> str:
-    """Containers of one host name may count their processes separately."""
+    """Identifier of the process namespace, because containers with the same host name may number
+    their processes separately.
+    """
     try:
         return os.readlink('/proc/self/ns/pid')
     except OSError:
@@ -274,12 +278,12 @@ def _pid_space() -> str:
 
 
 def void_reason(holder: dict, age: float, lease: float) -> str | None:
-    """Why a lock no longer counts; None if it does.
+    """Reason why a lock is no longer valid; None if it is.
 
     Args:
         holder (dict): Content of the lock file.
-        age (float): Seconds since its last sign of life.
-        lease (float): Seconds that count as alive where the process cannot be looked up.
+        age (float): Seconds since its last renewal.
+        lease (float): Seconds for which a lock stays valid if the process cannot be looked up.
     """
     here = holder.get('host') == socket.gethostname() and holder.get('space') == _pid_space()
     pid = holder.get('pid')

@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work: allocated memory of a GPU, resident memory of the process on a
+"""Measurement of peak memory: allocated memory on a GPU, resident memory of the process on a
 CPU.
 """
 
@@ -11,19 +11,19 @@ from typing import TypeVar
 
 import torch
 
-FREE_SHARE = 0.6  # of the free memory that an automatic batch may take
+FREE_SHARE = 0.6  # fraction of the free memory that an automatic batch may use
 LARGEST_BATCH = 32  # images of an automatic batch
 Value = TypeVar('Value')
 
 
 def reset_peak_memory(device: torch.device) -> int:
-    """Forget the peak so far where the system can (CUDA, Linux).
+    """Reset the peak where the system supports it (CUDA, Linux).
 
     Args:
-        device (torch.device): Where the work is done.
+        device (torch.device): Device of the measurement.
 
     Returns:
-        int: Bytes in use now, or of the peak that could not be forgotten.
+        int: Bytes currently in use, or of the peak if it could not be reset.
     """
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
@@ -37,7 +37,7 @@ def peak_memory(device: torch.device) -> int:
     """Bytes of the peak since :func:`reset_peak_memory`."""
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device)
-    with suppress(OSError):  # unlike ru_maxrss, without the peak of the process that started it
+    with suppress(OSError):  # unlike ru_maxrss, it excludes the peak of the parent process
         for line in Path('/proc/self/status').read_text().splitlines():
             if line.startswith('VmHWM:'):
                 return int(line.split()[1]) * 1024
@@ -47,7 +47,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def available_memory(device: torch.device) -> float:
-    """Bytes that can still be allocated on a device; infinite where that is not reported."""
+    """Bytes that can still be allocated on a device; infinite if this is not reported."""
     if device.type == 'cuda':
         return float(torch.cuda.mem_get_info(device)[0])
     free = float('inf')
@@ -55,7 +55,7 @@ def available_memory(device: torch.device) -> float:
         for line in Path('/proc/meminfo').read_text().splitlines():
             if line.startswith('MemAvailable:'):
                 free = int(line.split()[1]) * 1024.0
-    with suppress(OSError, ValueError):  # a container's own bound; "max" where it has none
+    with suppress(OSError, ValueError):  # limit of a container; "max" if it has none
         group = Path('/sys/fs/cgroup')
         bound = int((group / 'memory.max').read_text())
         free = min(free, bound - int((group / 'memory.current').read_text()))
@@ -65,16 +65,16 @@ def available_memory(device: torch.device) -> float:
 def count_fitting(
     first: Callable[[], Value], device: torch.device | str | None = None
 ) -> tuple[Value, int]:
-    """Images that the free memory of the GPU holds together, by the memory that the first one
-    needs.
+    """Number of images that fit into the free memory of the GPU together, estimated from the memory
+    for the first one.
 
     Args:
-        first: Works on one image, or few.
-        device: Of it; default the current GPU.
+        first: Function that processes one image, or few.
+        device: Device of the function; default: the current GPU.
 
     Returns:
-        tuple: What it returns, and a number from 1 to :data:`LARGEST_BATCH`: as often as the
-        memory of the call fits into :data:`FREE_SHARE` of what is then free.
+        tuple: Its result, and a number from 1 to :data:`LARGEST_BATCH`: how often the memory of the
+            call fits into :data:`FREE_SHARE` of the memory that is then free.
     """
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
@@ -89,11 +89,11 @@ def memory_errors_named(subject: str, remedy: str) -> Iterator[None]:
     """Turn an error about memory into one line that names what was too large.
 
     Args:
-        subject: What is being worked on, e.g. a file and its size.
-        remedy: What to do; ends the message.
+        subject: Description of the current input, e.g. a file and its size.
+        remedy: Remedy; ends the message.
 
     Raises:
-        ValueError: In the place of :class:`MemoryError`, :class:`torch.OutOfMemoryError` and the
+        ValueError: Replaces :class:`MemoryError`, :class:`torch.OutOfMemoryError` and the
             allocator's :class:`RuntimeError`; other errors pass.
     """
     try:

@@ -1,6 +1,6 @@
-"""Names that become paths: image ids, stages of a pipeline, classes.
+"""Validation of names that become paths: image ids, stages of a pipeline, classes.
 
-One rule for all of them, so that no list, table or config can lead a tool out of its folder.
+One rule applies to all of them, so that no list, table or config can lead a tool out of its folder.
 """
 
 import difflib
@@ -14,15 +14,15 @@ _DRIVE = re.compile(r'^[A-Za-z]:[\\/]')
 
 
 def name_problem(name: str, *, folders: bool = True) -> str:
-    r"""Reason why a name is unfit to become part of a path.
+    r"""Reason why a name is invalid as part of a path.
 
     Args:
-        name: Image id (``trip/a`` lies in a subfolder), stage or class.
+        name: Image id (``trip/a`` is in a subfolder), stage or class.
         folders: Whether ``/`` may separate folders.
 
     Returns:
-        The reason, empty for a good name. Refused are: no text; control characters, NUL and line
-        ends among them; text that no file system can store (lone surrogates); absolute paths
+        The reason, empty for a valid name. Invalid are: empty text; control characters, including
+            NUL and line ends; text that no file system can store (lone surrogates); absolute paths
         (``/a``, ``C:\a``, ``\\host\a``); ``..`` as a part; ``\`` and, without ``folders``, ``/``.
     """
     if not isinstance(name, str):
@@ -52,11 +52,11 @@ def check_name(name: str, what: str, *, origin: str | Path = '', folders: bool =
     Args:
         name: Image id, stage or class.
         what: Kind of the name, for the message, e.g. ``'image id'``.
-        origin: File (and line) that the name comes from; starts the message.
+        origin: File (and line) of the name; starts the message.
         folders: Whether ``/`` may separate folders.
 
     Raises:
-        ValueError: An unfit name. The message names origin and name.
+        ValueError: The name is invalid. The message contains origin and name.
     """
     problem = name_problem(name, folders=folders)
     if problem:
@@ -69,16 +69,16 @@ def check_name(name: str, what: str, *, origin: str | Path = '', folders: bool =
 
 
 def output_path(folder: str | Path, name: str, suffix: str = '', *, what: str = 'image id') -> Path:
-    """File of ``name`` below ``folder``, to be written.
+    """Output file of ``name`` below ``folder``.
 
     Args:
         folder: Output folder; it may itself be a link.
-        name: May hold subfolders.
-        suffix: Put after the name.
+        name: Name, which may include subfolders.
+        suffix: Suffix of the file.
         what: Kind of the name, for messages.
 
     Raises:
-        ValueError: An unfit name (:func:`check_name`), or a subfolder that is a link to a place
+        ValueError: The name is invalid (:func:`check_name`), or a subfolder is a link to a place
             outside ``folder``. The message names both.
     """
     folder = Path(folder)
@@ -93,12 +93,12 @@ def output_path(folder: str | Path, name: str, suffix: str = '', *, what: str = 
 
 
 def nearest(name: str, known: Iterable[str], prefix: str = '') -> str:
-    """End of an error about a misspelt name: the nearest one, or all where they are few.
+    """End of an error message for a misspelt name: the nearest name, or all names if they are few.
 
     Args:
-        name: What was given.
-        known: What there is.
-        prefix: Put before the nearest name.
+        name: The given name.
+        known: The known names.
+        prefix: Prefix of the nearest name.
     """
     names = sorted(set(known))
     close = difflib.get_close_matches(name, names, 1, 0.5)

@@ -1,4 +1,4 @@
-"""A folder of results belongs to one set of settings and to the content of its inputs."""
+"""Association of a folder of results with one set of settings and the content of its inputs."""
 
 import os
 import struct
@@ -20,22 +20,25 @@ def claim_output_folder(
     inputs: Mapping[str, str] | None = None,
     output: Callable[[str], Path] | None = None,
 ) -> None:
-    """Note down what a folder is made with, or refuse to mix two runs in it.
+    """Record the settings of a folder, or reject mixing two runs in it.
 
-    Only for the process that holds the folder (:class:`mmwsss.utils.locks.FolderLock`); what a
-    killed one left unfinished is removed.
+    Only for the process that holds the folder (:class:`mmwsss.utils.locks.FolderLock`); unfinished
+    files of a killed process are removed.
 
     Args:
-        folder (str | Path): Created if needed; its ``settings.json`` is compared with ``settings``.
-        settings (Mapping): Whatever changes the content of the files; JSON types. Files are named
-            by their content (:func:`mmwsss.utils.fingerprint.fingerprint`), not by their path.
-        inputs (Mapping[str, str], optional): Digest of what each image id is made from; kept in
+        folder (str | Path): Folder, created if needed; its ``settings.json`` is compared with
+            ``settings``.
+        settings (Mapping): Everything that changes the content of the files, in JSON types. Files
+            are identified by their content (:func:`mmwsss.utils.fingerprint.fingerprint`), not by
+            their path.
+        inputs (Mapping[str, str], optional): Digest of the inputs of each image id; stored in
             ``inputs.json``, so that a file is never reused for another photo or another map.
-        output (Callable, optional): Path of the file of an id; needed with ``inputs``.
+        output (Callable, optional): Function from an id to the path of its file; needed with
+            ``inputs``.
 
     Raises:
-        ValueError: The folder holds files made with other settings, from other inputs, or of
-            unknown origin; names the folder and what differs.
+        ValueError: The folder contains files with other settings, other inputs or unknown origin.
+            The message names the folder and the differences.
     """
     folder = Path(folder)
     path = folder / 'settings.json'
@@ -58,10 +61,10 @@ def claim_output_folder(
 
 
 def release_output_folder(folder: str | Path) -> None:
-    """Take back :func:`claim_output_folder` where no result was written.
+    """Undo :func:`claim_output_folder` if no result was written.
 
     Args:
-        folder (str | Path): Claimed by this process.
+        folder (str | Path): Folder claimed by this process.
     """
     for name in ('settings.json', 'inputs.json'):
         (Path(folder) / name).unlink(missing_ok=True)
@@ -91,13 +94,13 @@ def _claim_inputs(folder: Path, inputs: dict[str, str], output: Callable[[str], 
 
 
 def is_finished(path: str | Path) -> bool:
-    """Whether a result is there and complete: a CAM file or a mask that was cut short is not.
+    """Whether a result exists and is complete, i.e. not a truncated CAM file or mask.
 
-    Archives have to end with their directory, PNG files with their last chunk; the content is
-    checked by whoever reads it.
+    Archives must end with their directory and PNG files with their last chunk; the content is
+    checked when it is read.
 
     Args:
-        path (str | Path): ``.npz``, ``.png`` or any other file, which only has to exist.
+        path (str | Path): ``.npz``, ``.png`` or any other file, which only needs to exist.
     """
     path = Path(path)
     try:
@@ -115,12 +118,12 @@ def is_finished(path: str | Path) -> bool:
 
 
 def _member_is_there(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
-    with archive.open(info):  # compares the entry of the directory with the one before the data
+    with archive.open(info):  # compares the directory entry with the header of the data
         return True
 
 
 def _as_json(value: Any) -> Any:
-    """The value as JSON gives it back: tuples become lists."""
+    """The value after a JSON round trip: tuples become lists."""
     if isinstance(value, dict):
         return {str(key): _as_json(item) for key, item in value.items()}
     return [_as_json(item) for item in value] if isinstance(value, (list, tuple)) else value

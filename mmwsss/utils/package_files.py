@@ -8,20 +8,22 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def package_root() -> Path:
-    """Folder with ``configs`` and ``tools``: ``.mim`` of an installed wheel, else the checkout."""
+    """Folder with ``configs`` and ``tools``: ``.mim`` of an installed wheel, otherwise the
+    checkout.
+    """
     installed = _PACKAGE / '.mim'
     return installed if (installed / 'configs').is_dir() else _PACKAGE.parent
 
 
 def find_config(name: str) -> Path:
-    """File of a config that is named by package: ``mmwsss::mctformer_plus_voc.py``.
+    """File of a config that is given with its package: ``mmwsss::mctformer_plus_voc.py``.
 
-    Configs lie flat or in a few folders (``pipelines/``, ``ablations/``, ``_base_/``). MMEngine
-    asks for a folder in such names, so that the one of the method is accepted as well
-    (``mmwsss::mctformer_plus/mctformer_plus_voc.py``), and the suffix may be left out.
+    Configs are stored flat or in a few folders (``pipelines/``, ``ablations/``, ``_base_/``).
+    MMEngine requires a folder in such names, so that the folder of the method is also accepted
+    (``mmwsss::mctformer_plus/mctformer_plus_voc.py``), and the suffix may be omitted.
 
     Raises:
-        FileNotFoundError: No such config; the message names the closest ones.
+        FileNotFoundError: The config does not exist. The message names the closest ones.
     """
     folder = package_root() / 'configs'
     wanted = name.removeprefix(PREFIX)

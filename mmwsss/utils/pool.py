@@ -1,5 +1,5 @@
-"""A map over worker processes with ordered results, bounded memory and recovery from workers that
-die.
+"""A map over worker processes with ordered results, bounded memory and recovery from dead
+workers.
 """
 
 import multiprocessing
@@ -43,20 +43,20 @@ def bounded_map(
     Jobs are taken from the iterable only as results are consumed: at most ``max_in_flight`` of them
     are queued, running or finished but not yet yielded, so that a fast producer cannot fill the
     memory. Workers keep running while the consumer is busy. A worker that dies (out of memory,
-    killed, crash in a library) is replaced and its job is tried once more. Closing the generator
-    early ends the workers.
+    killed, crash in a library) is replaced and its job is retried once. Closing the generator early
+    ends the workers.
 
     Args:
         function (callable): Importable by its name (no lambda) unless ``workers`` is 0; so must be
-            everything that jobs and results consist of.
-        jobs (iterable): May be endless.
+            all parts of jobs and results.
+        jobs (iterable): Jobs, possibly infinite.
         workers (int): Processes; 0 runs everything inline.
         max_in_flight (int, optional): Default ``2 * workers``.
         name (callable, optional): Job -> text for error messages; default ``repr``.
         threads_per_worker (int): PyTorch threads of each process.
-        start_method (str, optional): ``'forkserver'`` (default where there is one: modules are
-            imported once, memory is shared) or ``'spawn'``. Both are safe beside CUDA and threads,
-            which ``'fork'`` is not.
+        start_method (str, optional): ``'forkserver'`` (default where it is available: modules are
+            imported once, memory is shared) or ``'spawn'``. Unlike ``'fork'``, both are safe with
+            CUDA and threads.
 
     Yields:
         Results.
@@ -64,7 +64,7 @@ def bounded_map(
     Raises:
         RuntimeError: A worker died twice on the same job. The message names the job and the exit
             code.
-        Exception: What ``function`` raised, with the worker's traceback as its cause.
+        Exception: The exception of ``function``, with the worker's traceback as its cause.
     """
     if workers < 0:
         raise ValueError(f'workers must not be negative, got {workers}')
@@ -96,26 +96,27 @@ def forked_map(
     """Yield ``function(job)`` for many short jobs, in their order.
 
     Where :func:`bounded_map` starts fresh processes, which import PyTorch first, these are copies
-    of this one and ready at once. They are therefore only for tools without CUDA and threads, and
-    start before the first result is asked for: a progress bar around the results has a thread.
+    of this process and ready immediately. They are therefore only suitable for tools without CUDA
+    and threads, and start before the first result is requested, since a progress bar around the
+    results has a thread.
 
     Args:
-        function (callable): Importable by its name, or a partial of such a one.
-        jobs (sequence): All of them are queued at once.
-        workers (int): Processes; below 2 everything runs inline, and so does a single chunk.
-        chunk (int): Jobs that go to a process together.
+        function (callable): Function importable by its name, or a partial of one.
+        jobs (sequence): Jobs, which are all queued at once.
+        workers (int): Number of processes; below 2 everything runs inline, as does a single chunk.
+        chunk (int): Number of jobs that are sent to a process together.
 
     Yields:
         Results.
 
     Raises:
         OSError: A worker process was killed.
-        Exception: What ``function`` raised; or it cannot be passed to a process.
+        Exception: The exception of ``function``, or it cannot be passed to a process.
     """
     chunks = -(-len(jobs) // chunk)
     if workers < 2 or chunks < 2:
         return map(function, jobs)
-    pickle.dumps(function)  # a failure inside the pool would let Python 3.11 wait for ever at exit
+    pickle.dumps(function)  # a failure inside the pool would make Python 3.11 hang at exit
     context = multiprocessing.get_context('fork' if sys.platform == 'linux' else None)
     # the parent handles Ctrl-C
     ignore = (signal.SIGINT, signal.SIG_IGN)
@@ -160,8 +161,8 @@ def _ordered_results(pool: '_Pool', jobs: Iterable[Any], limit: int) -> Iterator
 
 
 class _Pool:
-    """One thread for each worker process; it hands over a job, waits for the answer, and replaces
-    the process if it dies.
+    """One thread per worker process, which sends a job, waits for the result, and replaces the
+    process if it dies.
     """
 
     def __init__(
@@ -213,11 +214,11 @@ class _Pool:
         self._end(slot)
 
     def _run(self, slot: int, job: Any) -> tuple[Any, Exception | None]:
-        """(result, error) of one job; a job is tried again once when its worker dies."""
+        """(result, error) of one job; a job is retried once if its worker dies."""
         exit_code = None
         for _ in range(2):
             process, connection = self.processes.get(slot) or self._begin(slot)
-            with suppress(EOFError, ConnectionError):  # it died before, or while, it answered
+            with suppress(EOFError, ConnectionError):  # it died before or while responding
                 connection.send((job,))
                 wait([connection, process.sentinel])
                 if connection.poll():
@@ -266,7 +267,7 @@ def _work(connection: Connection, function: Callable[[Any], Any], threads: int) 
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     torch.set_num_threads(threads)
-    with suppress(EOFError, ConnectionError):  # the parent is gone
+    with suppress(EOFError, ConnectionError):  # the parent has ended
         while (message := connection.recv()) is not None:
             answer: tuple[Any, Exception | None, str | None]
             try:
@@ -286,7 +287,7 @@ def _work(connection: Connection, function: Callable[[Any], Any], threads: int) 
 
 
 def _module_of(function: Any) -> list[str]:
-    """Name of the module that a function, a partial one or a callable object comes from."""
+    """Name of the module that defines a function, a partial or a callable object."""
     function = getattr(function, 'func', function)
     name = getattr(function, '__module__', None)
     return [] if name in (None, '__main__') else [name]

@@ -1,7 +1,7 @@
-"""Work on many files, divided among the processes that a launcher started.
+"""Division of work on many files among the processes of a launcher.
 
-The tools that need no runner (refinement, labels, evaluation) join by gloo, whatever the device:
-they only agree on what is left to do and add up counts.
+The tools that need no runner (refinement, labels, evaluation) communicate by gloo on any device,
+because they only agree on the remaining work and add up counts.
 """
 
 import os
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from .pool import available_cores
 
-# processes wait at the end for the slowest one, whose part may take hours longer; a dead one is
-# the launcher's to notice
+# processes wait at the end for the slowest one, whose part may take hours longer; dead processes
+# are detected by the launcher
 TIMEOUT = timedelta(days=2)
 Value = TypeVar('Value')
 
@@ -26,9 +26,9 @@ class Processes(NamedTuple):
 
     Attributes:
         rank: Number of this process, from 0.
-        size: How many there are.
-        on_host: How many of them share the cores of this host.
-        on_host_rank: Number of this process among them.
+        size: Number of processes.
+        on_host: Number of processes that share the cores of this host.
+        on_host_rank: Number of this process among those of this host.
     """
 
     rank: int = 0
@@ -38,7 +38,7 @@ class Processes(NamedTuple):
 
     @property
     def is_first(self) -> bool:
-        """Whether this process speaks for all."""
+        """Whether this is the first process, which reports for all."""
         return self.rank == 0
 
     @property
@@ -47,17 +47,17 @@ class Processes(NamedTuple):
         return max(1, available_cores() // self.on_host)
 
     def device(self, num_gpus: int) -> str:
-        """GPU of this process, of those that it sees; ``'cpu'`` without any."""
+        """GPU of this process among the visible ones; ``'cpu'`` without any."""
         return f'cuda:{self.on_host_rank % num_gpus}' if num_gpus else 'cpu'
 
     def share(self, items: Sequence[Value]) -> Sequence[Value]:
-        """Every ``size``-th item: the parts of all processes together are the whole."""
+        """Every ``size``-th item, so that the parts of all processes form the whole."""
         return items[self.rank :: self.size]
 
     def from_first(self, function: Callable[[], Value]) -> Value:
-        """Call a function in the first process alone; all receive its value.
+        """Call a function in the first process only; all processes receive its value.
 
-        An error is raised in the first process; the others end without a line of their own.
+        An error is raised in the first process; the others end without a message.
         """
         if self.size == 1:
             return function()
@@ -93,10 +93,11 @@ def add_launcher_argument(parser: ArgumentParser) -> None:
 
 
 def require_one_process() -> None:
-    """Refuse a launcher that has started several copies of a tool that does not divide its work.
+    """Reject a launcher that has started several copies of a tool that does not divide its work.
 
     Raises:
-        ValueError: In the first process; the others end without a line of their own.
+        ValueError: Several processes were started. It is raised in the first one; the others end
+            without a message.
     """
     size = os.environ.get('WORLD_SIZE', '1')
     if not size.isdigit() or int(size) < 2:
@@ -121,7 +122,7 @@ def joined_processes(launcher: str) -> Iterator[Processes]:
         Processes
 
     Raises:
-        ValueError: No launcher has started this process.
+        ValueError: This process was not started by the launcher.
     """
     if launcher == 'none':
         yield Processes()
@@ -154,7 +155,7 @@ def _program(launcher: str) -> str:
 
 
 def _slurm_variables() -> dict[str, str]:
-    """Variables that torchrun would set; Slurm binds each task to its own cores already."""
+    """Variables that torchrun would set; Slurm already binds each task to separate cores."""
     environ = os.environ
     if 'SLURM_PROCID' not in environ:
         return {}
@@ -165,7 +166,7 @@ def _slurm_variables() -> dict[str, str]:
         address = subprocess.run(
             command, capture_output=True, text=True, check=True
         ).stdout.split()[0]
-    # steps of one job, and jobs on one host, do not meet
+    # steps of one job, and jobs on one host, use different ports
     number = 7 * int(environ.get('SLURM_JOB_ID', 0)) + int(environ.get('SLURM_STEP_ID', 0))
     variables = dict(
         RANK=environ['SLURM_PROCID'],

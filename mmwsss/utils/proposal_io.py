@@ -1,4 +1,4 @@
-"""Mask proposals of any generator, one file per image: COCO run lengths in JSON, or ``.npz``."""
+"""Mask proposals of any generator in one file per image: COCO run lengths in JSON, or ``.npz``."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ def find_proposals(folder: str | Path, img_id: str) -> Path:
     """File with the proposals of an image.
 
     Raises:
-        FileNotFoundError: The image has none; the message says what is expected.
+        FileNotFoundError: The image has no file. The message names the expected files.
     """
     for suffix in SUFFIXES:
         path = output_path(folder, img_id, suffix)
@@ -32,19 +32,19 @@ def find_proposals(folder: str | Path, img_id: str) -> Path:
 
 
 def read_proposals(path: str | Path, size: tuple[int, int]) -> Iterator[NDArray[np.bool_]]:
-    """Masks of a proposal file, one after the other.
+    """Masks of a proposal file, one by one.
 
     Args:
-        path (str | Path): JSON: a list whose elements are run lengths ``{"size": [H, W],
-            "counts": ...}`` or have one as ``segmentation``, which is what Segment Anything's
-            automatic mask generator writes. NPZ: ``masks`` (N,H,W), bool or 0/1.
+        path (str | Path): JSON: a list whose elements are run lengths ``{"size": [H, W], "counts":
+            ...}`` or contain one as ``segmentation``, as written by Segment Anything's automatic
+            mask generator. NPZ: ``masks`` (N,H,W), bool or 0/1.
         size (tuple): (H,W) of the image.
 
     Yields:
         array: (H,W) bool.
 
     Raises:
-        ValueError: Damaged file, or masks of another size; the message names the file.
+        ValueError: The file is damaged, or its masks have another size. The message names the file.
     """
     path = Path(path)
     if path.suffix == '.npz':

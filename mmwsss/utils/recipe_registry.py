@@ -1,6 +1,8 @@
-"""The registry of recipes, in a module of its own: reading a pipeline config needs no PyTorch."""
+"""The registry of recipes, in a separate module, so that reading a pipeline config does not import
+PyTorch.
+"""
 
 from mmengine.registry import Registry
 
-# Chains of a pipeline: functions of mmwsss.apis.recipes.
+# Recipes of pipelines: functions of mmwsss.apis.recipes.
 RECIPES = Registry('recipe', scope='mmwsss', locations=['mmwsss.apis.recipes'])

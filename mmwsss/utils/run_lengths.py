@@ -1,7 +1,7 @@
-"""Run lengths of masks as COCO stores them, from files that nobody vouches for.
+"""Safe decoding of COCO run lengths of masks from untrusted files.
 
-pycocotools checks nothing: runs that end early leave the rest of a mask uninitialised, and runs
-that are too long are written behind its end.
+pycocotools does not check them: runs that end early leave the rest of a mask uninitialised, and
+runs that are too long are written beyond its end.
 """
 
 from typing import Any
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 
 def unpack_runs(text: str) -> list[int]:
-    """Run lengths of an RLE string: five bits a character, the sixth says that more follow; from
-    the fourth run on, the difference to the run before the last.
+    """Run lengths of an RLE string: five bits per character, and a sixth that marks a continuation;
+    from the fourth run on, the difference to the run before the previous one.
 
     Raises:
-        ValueError: Characters that are none of its alphabet, or an end within a run.
+        ValueError: A character is not in the alphabet, or the string ends within a run.
     """
     runs: list[int] = []
     value, shift = 0, 0
@@ -26,7 +26,7 @@ def unpack_runs(text: str) -> list[int]:
         value |= (code & 31) << shift
         shift += 5
         if not code & 32:
-            value -= (code >> 4 & 1) << shift  # sign
+            value -= (code >> 4 & 1) << shift  # sign extension
             runs.append(value + (runs[-2] if len(runs) > 2 else 0))
             value, shift = 0, 0
     if shift:
@@ -35,18 +35,18 @@ def unpack_runs(text: str) -> list[int]:
 
 
 def fill_runs(runs: Any, size: tuple[int, int], *, columns: bool = False) -> NDArray[np.bool_]:
-    """Mask whose runs alternate, background first.
+    """Mask from alternating runs, background first.
 
     Args:
-        runs: Lengths.
+        runs: Lengths of the runs.
         size: (H,W).
-        columns: Whether the runs go down the columns, as those of COCO, and not along the rows.
+        columns: Whether the runs follow the columns, as in COCO, instead of the rows.
 
     Returns:
         (H,W) bool.
 
     Raises:
-        ValueError: The runs are no whole numbers, or do not add up to the size.
+        ValueError: The runs are not integers, or do not add up to the size.
     """
     lengths = np.asarray(runs)
     # each length is limited before they are added, since the sum of huge ones could overflow
@@ -67,14 +67,14 @@ def decode_runs(shape: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Mask of a segmentation ``dict(size=[H, W], counts=...)``, runs or their packed string.
 
     Args:
-        shape: Of a JSON file.
+        shape: Segmentation of a JSON file.
         size: (H,W) of the image.
 
     Returns:
         (H,W) bool.
 
     Raises:
-        ValueError: Not such a segmentation, of another size, or damaged.
+        ValueError: The segmentation has another form or size, or is damaged.
     """
     if not isinstance(shape, dict) or not {'size', 'counts'} <= set(shape):
         raise ValueError('expected run lengths with "size" and "counts"')

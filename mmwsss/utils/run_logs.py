@@ -1,4 +1,4 @@
-"""Logs of runs that never began."""
+"""Removal of the logs of runs that never started."""
 
 import re
 import shutil
@@ -13,13 +13,13 @@ RUN_FOLDER = re.compile(r'\d{8}_\d{6}')  # MMEngine names it after the start of 
 
 @contextmanager
 def logs_of_begun_runs(folder: str | Path) -> Iterator[None]:
-    """Remove the log that MMEngine opens at once if a wrong input ends the run before its first
-    batch, so that a refused command leaves nothing behind.
+    """Remove the log that MMEngine opens immediately if an invalid input ends the run before its
+    first batch, so that a rejected command leaves nothing behind.
 
     Only for the process that holds the folder (:class:`mmwsss.utils.locks.FolderLock`).
 
     Args:
-        folder: Work directory; removed too if it was not there before and is empty.
+        folder: Work directory; removed too if it did not exist before and is empty.
     """
     folder = Path(folder)
     existed, before = folder.exists(), set(_logs(folder))

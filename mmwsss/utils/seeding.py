@@ -1,4 +1,4 @@
-"""Random numbers that depend on nothing but what is named."""
+"""Random numbers that depend only on given numbers."""
 
 import random
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ def seed_all(entropy: Sequence[int]) -> None:
     """Seed Python, NumPy and PyTorch from some numbers, e.g. seed, epoch and rank.
 
     Args:
-        entropy (Sequence[int]): Not negative; others give other random numbers.
+        entropy (Sequence[int]): Non-negative numbers; different ones give different random numbers.
     """
     seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
     random.seed(seed)

@@ -56,7 +56,7 @@ def latex_table(
     Args:
         columns: Headers; all columns but the first are right-aligned.
         rows: Cells; floats are shown with two decimals, None as ``--``, ``±`` as ``$\\pm$``.
-        notes: Comment lines above it.
+        notes: Comment lines above the table.
 
     Returns:
         Lines with a final line end.
@@ -75,7 +75,7 @@ def latex_table(
 
 
 def _latex(cell: object) -> str:
-    """A cell with the signs escaped that LaTeX reads."""
+    """A cell with the special characters of LaTeX escaped."""
     if cell is None:
         return '--'
     text = f'{cell:.2f}' if isinstance(cell, float) else str(cell)

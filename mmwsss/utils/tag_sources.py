@@ -15,8 +15,8 @@ def tags_from_xml(path: str | Path) -> list[str]:
     Difficult and truncated objects count; parts of an object (head, hand, foot) do not.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not such an annotation. The message names the file.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not such an annotation. The message names the file.
     """
     root = read_xml(path, 'PASCAL VOC annotation', 'annotation')
     names = [(entry.findtext('name') or '').strip() for entry in root.findall('object')]
@@ -30,7 +30,7 @@ def tags_from_mask(path: str | Path, num_classes: int) -> list[int]:
 
     Args:
         path (str | Path): Mask, 0 background, 255 ignore.
-        num_classes (int): K, with background.
+        num_classes (int): K, including background.
     """
     counts = np.bincount(read_mask(path, num_classes).ravel(), minlength=num_classes)
     return (np.flatnonzero(counts[1:num_classes])).tolist()
@@ -41,7 +41,7 @@ def voc_tags(path: str | Path) -> list[str]:
     classes.
 
     Raises:
-        ValueError: Damaged file, or an object that is not a VOC class. The message names both.
+        ValueError: The file is damaged, or an object is not a VOC class. The message names both.
     """
     if Path(path).suffix == '.png':
         return [VOC_CLASSES[tag + 1] for tag in tags_from_mask(path, len(VOC_CLASSES))]

@@ -1,9 +1,9 @@
 """Files of text embeddings of class names: written atomically, read with clear errors, no pickle.
 
 File ``.npz``: ``names`` (M,), C classes and then backgrounds; ``num_classes``, C; ``embeddings``
-(M,E) float32, in the space that images and texts share; ``projection`` (D,E) float32, from the
-class token to that space; ``scale``, the factor of the cosines before the softmax; ``sentences``
-(M,), what was embedded, and ``prompt_hash`` of them.
+(M,E) float32, in the common space of images and texts; ``projection`` (D,E) float32, from the class
+token to that space; ``scale``, the factor of the cosines before the softmax; ``sentences`` (M,),
+the embedded sentences, and their ``prompt_hash``.
 """
 
 import hashlib
@@ -46,11 +46,11 @@ def write_text_embeddings(
     Args:
         path (str | Path): Ends with ``.npz``.
         names (Sequence[str]): Classes, then backgrounds.
-        num_classes (int): How many of them are classes.
+        num_classes (int): Number of classes among them.
         embeddings (np.ndarray): (M,E).
         projection (np.ndarray): (D,E).
         scale (float): Factor of the cosines.
-        sentences (Sequence[str]): (M,), what was embedded.
+        sentences (Sequence[str]): (M,), the embedded sentences.
 
     Raises:
         ValueError: The shapes are inconsistent. The message names the file.
@@ -72,7 +72,7 @@ def write_text_embeddings(
 
 
 def hash_prompts(sentences: Sequence[str]) -> str:
-    """Twelve letters that tell sets of sentences apart."""
+    """Twelve characters that identify a set of sentences."""
     return hashlib.sha256('\n'.join(sentences).encode()).hexdigest()[:12]
 
 
@@ -83,16 +83,16 @@ def read_text_embeddings(
 
     Args:
         path (str | Path): The file.
-        classes (Sequence[str]): Classes that it has to hold, in this order.
-        prompt_hash (str, optional): Of the sentences that it has to be made of.
+        classes (Sequence[str]): Classes that it must contain, in this order.
+        prompt_hash (str, optional): Expected hash of its sentences.
 
     Returns:
         TextEmbeddings
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: The file is damaged, or holds other classes or sentences. The message names it
-            and says how to make it again.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is damaged, or contains other classes or sentences. The message names
+            it and says how to create it again.
     """
     content = TextEmbeddings(
         **read_arrays(path, TextEmbeddings._fields, 'file of text embeddings', REMEDY)

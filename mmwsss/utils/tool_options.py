@@ -1,4 +1,4 @@
-"""Options that several command line tools have in common; nothing heavy is imported."""
+"""Common options of command line tools, without heavy imports."""
 
 import argparse
 import os
@@ -17,15 +17,15 @@ def add_launch_arguments(parser: argparse.ArgumentParser) -> None:
 def parse_launched(
     parser: argparse.ArgumentParser, argv: list[str] | None = None
 ) -> argparse.Namespace:
-    """Parse the arguments of such a tool; ``LOCAL_RANK`` is set where the launcher did not."""
+    """Parse the arguments of such a tool; ``LOCAL_RANK`` is set if the launcher did not set it."""
     args = parser.parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
 
 def add_tag_name_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--rename``, ``--class-map``, ``--level`` and ``--separator`` to a tool that reads the
-    tags of a user.
+    """Add ``--rename``, ``--class-map``, ``--level`` and ``--separator`` to a tool that reads tags
+    of a user.
     """
     parser.add_argument(
         '--rename',
@@ -76,8 +76,8 @@ def add_cam_arguments(parser: argparse.ArgumentParser, *, results: str) -> None:
     computes a file from each CAM file and its image.
 
     Args:
-        parser: Of the tool.
-        results (str): What ``--out`` holds.
+        parser: Parser of the tool.
+        results (str): Description of the content of ``--out``.
     """
     parser.add_argument(
         '--cams', type=Path, required=True, metavar='D', help='folder of CAM files <id>.npz'

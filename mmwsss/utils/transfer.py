@@ -1,4 +1,4 @@
-"""Tensors from the host to an accelerator without waiting for it."""
+"""Asynchronous transfer of tensors from the host to an accelerator."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,15 @@ from torch import Tensor
 
 
 def send(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """A tensor of the host on ``device``, without waiting for what the device is doing.
+    """Copy a tensor of the host to ``device`` without waiting for the device.
 
     A plain ``to(device)`` or ``torch.tensor(..., device=)`` waits until the device has finished
-    everything before the copy. Here the copy comes from pinned memory, whose pages PyTorch keeps
-    until the device has read them.
+    everything before the copy. Here the copy is made from pinned memory, which PyTorch keeps until
+    the device has read it.
 
     Args:
-        tensor (Tensor): Of any device; what is on ``device`` already is returned as it is.
+        tensor (Tensor): Tensor on any device; one that is already on ``device`` is returned
+            unchanged.
         device (torch.device | str): Target.
 
     Returns:
@@ -23,7 +24,7 @@ def send(tensor: Tensor, device: torch.device | str) -> Tensor:
     device = torch.device(device)
     if tensor.device == device:
         return tensor
-    if device.type == 'cpu':  # the values must be there before they are read
+    if device.type == 'cpu':  # the values must have arrived before they are read
         return tensor.to(device)
     if device.type == 'cuda' and tensor.device.type == 'cpu' and not tensor.is_pinned():
         tensor = tensor.pin_memory()
@@ -31,14 +32,15 @@ def send(tensor: Tensor, device: torch.device | str) -> Tensor:
 
 
 def select(tensor: Tensor, indices: Sequence[int], dim: int = 0) -> Tensor:
-    """``tensor`` at ``indices`` (numbers of Python) along a dimension, without waiting.
+    """Select ``indices`` (Python integers) along a dimension without synchronisation.
 
-    Indexing with a list would copy it to the device and wait. Consecutive indices give a view.
+    Indexing with a list would copy it to the device and synchronise. Consecutive indices give a
+    view.
 
     Args:
-        tensor (Tensor): Any shape.
+        tensor (Tensor): Tensor of any shape.
         indices (Sequence[int]): K positions, not negative.
-        dim (int): Dimension that becomes K.
+        dim (int): Dimension of the selection, which gets the size K.
     """
     indices = [int(index) for index in indices]
     first = indices[0] if indices else 0

@@ -12,9 +12,9 @@ def read_yaml(path: str | Path) -> Any:
     """Plain data of a YAML file.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Damaged, too large, or with aliases, by which a small file can ask for all
-            memory. The message names the file.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is damaged, too large, or contains aliases, with which a small file can
+            exhaust the memory. The message names the file.
     """
     text = read_text(path, 'YAML file')
     try:
