@@ -61,7 +61,7 @@ compdef _mmwsss mmwsss
 
 
 def available() -> dict[str, Path]:
-    """Commands and their tools; some need a checkout."""
+    """Commands and their tools, some of which need a checkout."""
     root = package_root()
     files = {name: root / 'tools' / tool for name, tool in COMMANDS.items()}
     return {
@@ -80,7 +80,7 @@ def others() -> dict[str, Path]:
 
 
 def summary(tool: Path) -> str:
-    """First sentence of what a tool says about itself; nothing is imported or run."""
+    """First sentence of the docstring of a tool, which is neither imported nor run."""
     text = ast.get_docstring(ast.parse(tool.read_text(encoding='utf-8'))) or ''
     return ' '.join(text.split('\n\n')[0].split()).split('; ')[0].split(': ``')[0].rstrip('.')
 
@@ -106,8 +106,8 @@ def usage(commands: dict[str, Path]) -> str:
 
 
 def load_tool(path: Path) -> ModuleType:
-    """Module of a tool. Worker processes import its functions by its name, so it is registered and
-    its folder is on the path, as if the file had been started.
+    """Module of a tool. Worker processes import its functions by its name, so the module is
+    registered and its folder is added to the path, as if the file had been started.
     """
     sys.path.insert(0, str(path.parent))
     spec = spec_from_file_location(path.stem, path)

@@ -1,14 +1,14 @@
 """Registries of mmwsss, which import their components lazily.
 
 Children of MMEngine's root registries, beside MMSegmentation's and MMPretrain's: a scoped name such
-as ``mmwsss.TokenViT`` then resolves from any of them, which a grandchild's would not. In a config
-every ``type`` carries its scope: ``mmwsss.TokenViT``, ``mmseg.EncoderDecoder``,
+as ``mmwsss.TokenViT`` then resolves from any of them, unlike a name in a grandchild. In a config
+every ``type`` includes its scope: ``mmwsss.TokenViT``, ``mmseg.EncoderDecoder``,
 ``mmpretrain.RandAugment``.
 """
 
 from mmwsss.utils.compat import import_dependencies
 
-import_dependencies()  # before anything else of them, for its clear message
+import_dependencies()  # before any other import of them, for its clear message
 
 from mmengine import registry as root  # noqa: E402
 from mmengine.registry import Registry  # noqa: E402
@@ -35,7 +35,8 @@ WEIGHT_INITIALIZERS = Registry(
     locations=['mmwsss.checkpoints.packaged_weights'],
 )
 METRICS = Registry('metric', parent=root.METRICS, scope='mmwsss', locations=['mmwsss.evaluation'])
-# Without a parent: refiners are an idea of this package. Their names are short (``par``, ``crf``).
+# Without a parent, because refiners are specific to this package. Their names are short (``par``,
+# ``crf``).
 REFINERS = Registry('refiner', scope='mmwsss', locations=['mmwsss.models.refiners'])
 
 # These are empty; they exist so that MMEngine finds the scope ``mmwsss`` in every tree it

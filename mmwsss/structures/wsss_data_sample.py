@@ -12,13 +12,14 @@ from torch import Tensor
 class WSSSDataSample(SegDataSample):
     """:class:`mmseg.structures.SegDataSample` with image tags and class activation maps.
 
-    Besides ``gt_sem_seg`` (evaluation only), ``pred_sem_seg`` and ``seg_logits`` it may hold:
+    In addition to ``gt_sem_seg`` (evaluation only), ``pred_sem_seg`` and ``seg_logits`` it may
+    contain:
 
     - ``gt_tags`` (C,) float32 multi-hot, background excluded.
     - ``pred_scores`` (C,) float32 in [0,1], probability of each tag.
     - ``pred_cams`` :class:`mmengine.structures.PixelData` with ``data`` (K,H,W) float32 in [0,1];
       the metainfo ``cam_keys`` is the tuple of the K 0-based class ids.
-    - ``pred_aux_cams``: the same of an auxiliary classifier, for the same classes.
+    - ``pred_aux_cams``: the maps of an auxiliary classifier for the same classes.
     """
 
     def set_gt_tags(self, tags: Sequence[int] | np.ndarray | Tensor) -> 'WSSSDataSample':
@@ -38,7 +39,7 @@ class WSSSDataSample(SegDataSample):
     def set_cams(
         self, field: str, keys: Sequence[int] | np.ndarray, cams: Tensor
     ) -> 'WSSSDataSample':
-        """:meth:`set_pred_cams` for maps of another name. Returns self."""
+        """:meth:`set_pred_cams` for maps with another name. Returns self."""
         self.set_field(PixelData(data=cams.detach()), field, dtype=PixelData)
         self.set_metainfo(dict(cam_keys=tuple(int(key) for key in keys)))
         return self

@@ -1,4 +1,4 @@
-"""Pictures of a run: CAM and mask overlays, plots, and the HTML report that gathers them."""
+"""Visualisation of runs: CAM and mask overlays, plots, and the HTML report."""
 
 from mmwsss.visualization.html_report import write_report
 from mmwsss.visualization.overlay import (

@@ -1,5 +1,5 @@
-"""Report of a run as one HTML file that works from disk: pictures, style, data and the plotting
-library (plotly) are inside, and no script from elsewhere may run.
+"""Report of a run as one self-contained HTML file: pictures, style, data and the plotting library
+(plotly) are embedded, and external scripts are blocked.
 """
 
 import base64
@@ -19,7 +19,7 @@ from mmwsss.visualization.plots import SERIES, figure_to_png, group_scalars
 from mmwsss.visualization.report_samples import picture_side, report_images
 
 WIDE_INCHES = 8
-# prefix of the metrics -> title of their card and what the number says
+# prefix of the metrics -> title of their card and explanation of the number
 CARDS = {
     'cam': (
         'Class activation maps',
@@ -49,7 +49,8 @@ PERCENTAGES = ('FP', 'FN', 'pixel_accuracy')
 STATUS_CLASSES = {'done': 'good', 'skipped': 'muted', 'failed': 'bad', 'running': 'busy'}
 STATUS_WORDS = {'skipped': 'done before'}
 DEFAULT_THRESHOLD = 0.4
-# Distinct for colour-blind people (Okabe and Ito, then Tol's muted scheme); VOC's colours follow.
+# Distinguishable with colour blindness (Okabe and Ito, then Tol's muted scheme); VOC's colours
+# follow.
 SAFE_COLORS = (
     (0, 0, 0),
     (230, 159, 0),
@@ -89,7 +90,7 @@ def write_report(
     classes: Sequence[str] | None = None,
     findings: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """Write the report of a run; whatever is None or empty is left out of the page.
+    """Write the report of a run; arguments that are None or empty are left out of the page.
 
     Args:
         path (str | Path): File to write, replaced only when the page is complete.
@@ -99,25 +100,27 @@ def write_report(
             levels as ``<prefix>/all_background_mIoU`` and ``<prefix>/painted_tags_mIoU``, further
             values, and ``protocol``, a dict of settings of the measurement, or of one such dict for
             each prefix. None or NaN is not shown.
-        stages (list[dict], optional): In order, each ``name`` and, optionally, ``status``
-            (``done``, ``skipped``, ``failed``, ``running``), ``seconds`` and ``detail`` (one line
-            of text).
+        stages (list[dict], optional): Stages in order, each with ``name`` and, optionally,
+            ``status`` (``done``, ``skipped``, ``failed``, ``running``), ``seconds`` and ``detail``
+            (one line of text).
         curve (dict, optional): Threshold sweep: ``thresholds``, ``mIoU``, optionally ``FP`` and
-            ``FN`` (see :func:`~mmwsss.visualization.plots.plot_threshold_curve`). Gives the slider.
+            ``FN`` (see :func:`~mmwsss.visualization.plots.plot_threshold_curve`). It enables the
+            slider.
         training (dict, optional): Heading -> records of a scalar log.
         figures (dict, optional): Caption -> :class:`matplotlib.figure.Figure` or PNG bytes, in
             order.
-        samples (Iterable[dict], optional): See
-            :func:`mmwsss.visualization.overlay.sample_tiles`; consumed one by one.
-        num_samples (int, optional): Their number where ``samples`` has no length; the more images,
-            the smaller their pictures.
-        samples_note (str): Which images the browser shows.
-        runs (Sequence[str]): Further label maps of the samples, shown under their own names.
-        settings (str | dict, optional): Text of the config, or heading -> text.
+        samples (Iterable[dict], optional): See :func:`mmwsss.visualization.overlay.sample_tiles`;
+            they are consumed one by one.
+        num_samples (int, optional): Their number if ``samples`` has no length; pictures get smaller
+            with the number of images.
+        samples_note (str): Description of the images in the browser.
+        runs (Sequence[str]): Keys of further label maps of the samples, which are shown under these
+            names.
+        settings (str | dict, optional): Text of the config, or texts by heading.
         environment (dict, optional): From :func:`mmwsss.utils.env.write_environment`; dicts inside
             are shown as ``key subkey``.
         classes (list[str], optional): Names by label, background first.
-        findings (Sequence[dict]): What an audit of the tags found: ``title``, ``words`` (the
+        findings (Sequence[dict]): Findings of an audit of the tags: ``title``, ``words`` (the
             explanation), ``sentences`` and ``picture`` (PNG bytes or None).
 
     Returns:
@@ -183,7 +186,7 @@ def write_report(
     interactive = any(present[name] for name in INTERACTIVE)
     plots = any(present[name] for name in INTERACTIVE if name != 'images')
     text = _render(page, sections, data if interactive else None, plots=plots)
-    # file names that are no valid text still have to be written
+    # file names that are not valid text still have to be written
     with atomic_open(path, 'w', encoding='utf-8', errors='xmlcharrefreplace') as file:
         file.write(text)
     return Path(path)
@@ -219,7 +222,7 @@ def _templates() -> Environment:
 def _render(
     page: dict[str, Any], sections: list[dict[str, str]], data: Any | None, *, plots: bool
 ) -> str:
-    """The page; only scripts of known content may run (Content-Security-Policy by hash)."""
+    """The page; only scripts with a known hash may run (Content-Security-Policy)."""
     from markupsafe import Markup
 
     folder = Path(__file__).parent / 'report'
@@ -239,7 +242,7 @@ def _render(
         f'script-src {hashes or NONE}'
     )
     content = json.dumps(data, separators=(',', ':'))
-    # inside a script element only an end tag or a comment could end the text
+    # within a script element only an end tag or a comment could end the text
     content = content.replace('<', '\\u003c')
     return (
         _templates()
@@ -276,7 +279,7 @@ def _summary(environment: Mapping[str, Any]) -> list[str]:
 
 
 def _results(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """A card for each known mIoU, the protocol they share, and all other values."""
+    """A card for each known mIoU, their common protocol, and all other values."""
     protocol = metrics.get('protocol') or {}
     rest = {
         name: value
@@ -347,7 +350,7 @@ def _card_rows(
 
 
 def _stages(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Rows of the table of stages; the bar of a stage is its share of the total time."""
+    """Rows of the table of stages; the bar of a stage shows its fraction of the total time."""
     total = sum(stage['seconds'] for stage in stages if _is_number(stage.get('seconds')))
     rows = []
     for stage in stages:
@@ -367,7 +370,7 @@ def _stages(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _figures(figures: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Figures in a grid of two columns; a wide one, and one without a neighbour, takes the whole
+    """Figures in a grid of two columns; a wide figure, and one without a neighbour, spans the whole
     row.
     """
     items = []
@@ -386,7 +389,7 @@ def _figures(figures: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _png_uri(png: bytes | None) -> str:
-    """A picture inside the page, empty without one."""
+    """A picture embedded in the page; empty without a picture."""
     if png is None:
         return ''
     return f'data:image/png;base64,{base64.b64encode(png).decode("ascii")}'
@@ -411,7 +414,7 @@ def _environment(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _confusion(counts: Any | None, classes: Sequence[str]) -> dict[str, Any] | None:
-    """Shares in percent of each true class by predicted class, of the classes that occur."""
+    """Percentages of each true class by predicted class, for the classes that occur."""
     if counts is None:
         return None
     present = np.flatnonzero(counts.sum(0) + counts.sum(1))
@@ -424,7 +427,7 @@ def _confusion(counts: Any | None, classes: Sequence[str]) -> dict[str, Any] | N
 
 
 def _training(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Curves of a scalar log; losses, validation and learning rate have an axis each."""
+    """Curves of a scalar log; losses, validation and learning rate each have an axis."""
     axes = {'Learning rate': 'y3', 'Validation': 'y2'}
     curves = []
     for panel, lines in group_scalars(records).items():
@@ -442,14 +445,14 @@ def _training(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _palette() -> list[list[int]]:
-    """256 colours: those that colour-blind people can tell apart first."""
+    """256 colours, starting with those that are distinguishable with colour blindness."""
     colors = voc_palette().tolist()
     colors[: len(SAFE_COLORS)] = [list(color) for color in SAFE_COLORS]
     return colors
 
 
 def _finite(value: Any) -> Any:
-    """The value with None in the place of what JSON cannot hold."""
+    """The value, with None instead of values that JSON cannot represent."""
     if isinstance(value, Mapping):
         return {str(key): _finite(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,5 +1,5 @@
-"""Class activation maps and label maps drawn over their image; images are (H,W,3) uint8 RGB in and
-out.
+"""Overlays of class activation maps and label maps on their image; input and output images are
+(H,W,3) uint8 RGB.
 """
 
 import io
@@ -27,22 +27,22 @@ def overlay_cam(
     *,
     colormap: str = 'turbo',
 ) -> NDArray[np.uint8]:
-    """Blend the colours of a class activation map with the grey values of its image, so that hue
-    tells activation alone.
+    """Blend the colours of a class activation map with the grey values of its image, so that the
+    hue shows only the activation.
 
     Args:
         image_rgb (array): (H,W,3) uint8.
         cam (array): (h,w) in [0,1], resized bilinearly to (H,W); values outside are clipped and NaN
             counts as 0.
-        alpha (float): Weight of the map in [0,1]; 0 shows the grey image alone.
+        alpha (float): Weight of the map in [0,1]; 0 shows only the grey image.
         colormap (str): Name of a matplotlib colour map.
 
     Returns:
         ndarray: (H,W,3) uint8.
 
     Raises:
-        ValueError: Wrong shape or type of ``image_rgb`` or ``cam``, ``alpha`` outside [0,1],
-            unknown ``colormap``.
+        ValueError: ``image_rgb`` or ``cam`` has a wrong shape or type, ``alpha`` is outside [0,1],
+            or ``colormap`` is unknown.
     """
     image, cam = check_image(image_rgb), np.asarray(cam, np.float32)
     if cam.ndim != 2 or not cam.size:
@@ -73,13 +73,14 @@ def overlay_mask(
             (H,W) by nearest neighbour.
         palette (array, optional): (P,3) uint8 colour of each label, P above the largest label;
             PASCAL VOC colours by default.
-        alpha (float): Weight of the label colours in [0,1]; 0 shows the image alone.
+        alpha (float): Weight of the label colours in [0,1]; 0 shows only the image.
 
     Returns:
         ndarray: (H,W,3) uint8.
 
     Raises:
-        ValueError: Wrong shape or type, a label outside the palette, ``alpha`` outside [0,1].
+        ValueError: A shape or type is wrong, a label is outside the palette, or ``alpha`` is
+            outside [0,1].
     """
     image, opacity = check_image(image_rgb), _check_alpha(alpha)
     palette = voc_palette() if palette is None else np.asarray(palette, np.uint8)
@@ -98,15 +99,15 @@ def overlay_mask(
 def sample_tiles(
     sample: Mapping[str, Any], *, side: int | None = None, palette: NDArray[Any] | None = None
 ) -> list[tuple[str, str, NDArray[np.uint8]]]:
-    """Pictures that tell one sample: image, ground truth, CAM of each class, pseudo mask and
-    segmentation, as far as they exist.
+    """Pictures of one sample: image, ground truth, CAM of each class, pseudo mask and segmentation,
+    if they exist.
 
     Args:
         sample (dict): ``id``, ``image`` (H,W,3) uint8 RGB and, each optional or None, ``gt`` (h,w),
             ``cams`` list of K pairs ``(class name, (h,w) in [0,1])``, ``mask`` (h,w), ``seg``
             (h,w), ``tags`` list of names.
-        side (int, optional): Scale the pictures, in proportion, to this longest side in pixels;
-            their own size by default.
+        side (int, optional): Longest side in pixels to which the pictures are scaled; by default
+            they keep their size.
         palette (array, optional): See :func:`overlay_mask`.
 
     Returns:
@@ -135,14 +136,14 @@ def sample_tiles(
 def draw_cam_grid(
     rows: Sequence[Mapping[str, Any]], *, cell: int = 224, palette: NDArray[Any] | None = None
 ) -> NDArray[np.uint8]:
-    """Several samples in one picture, a row each: image | ground truth | CAM of each class | pseudo
-    mask | segmentation.
+    """Several samples in one picture, one per row: image | ground truth | CAM of each class |
+    pseudo mask | segmentation.
 
-    Columns line up: a part that one sample lacks leaves its cell blank, a part that all of them
-    lack has no column.
+    Columns are aligned: a part that one sample lacks leaves its cell blank, and a part that all
+    samples lack has no column.
 
     Args:
-        rows (list[dict]): Samples as in :func:`sample_tiles`; sizes and K differ freely, K may be
+        rows (list[dict]): Samples as in :func:`sample_tiles`; sizes and K may differ, and K may be
             0.
         cell (int): Side in pixels of the square around one picture, at least 16.
         palette (array, optional): See :func:`overlay_mask`.
@@ -151,7 +152,7 @@ def draw_cam_grid(
         ndarray: (H,W,3) uint8 RGB on white; see :func:`encode_image` for PNG bytes.
 
     Raises:
-        ValueError: No rows, ``cell`` below 16.
+        ValueError: There are no rows, or ``cell`` is below 16.
     """
     if not rows or cell < 16:
         raise ValueError(
@@ -160,7 +161,7 @@ def draw_cam_grid(
         )
     tiles = [sample_tiles(sample, side=cell, palette=palette) for sample in rows]
     counts = [Counter(tile[0] for tile in row) for row in tiles]
-    # columns of each kind: as many as the sample that has most of them needs
+    # number of columns of each kind: the largest number that a sample needs
     widths: dict[str, int] = {}
     for kind in ('image', 'gt', 'cam', 'mask', 'seg'):
         widths[kind] = max(count[kind] for count in counts)
@@ -207,7 +208,7 @@ def draw_picture_grid(
     """Pictures in rows and columns, titles above the columns and names left of the rows.
 
     Args:
-        titles: Of the columns.
+        titles: Titles of the columns.
         rows: Name and (H,W,3) uint8 RGB pictures of each row, one for every column.
         cell: Side in pixels of the square around one picture, at least 16.
 
@@ -215,7 +216,8 @@ def draw_picture_grid(
         (H,W,3) uint8 RGB on white; see :func:`encode_image` for PNG bytes.
 
     Raises:
-        ValueError: No rows, a row of another length than the titles, ``cell`` below 16.
+        ValueError: There are no rows, a row differs in length from the titles, or ``cell`` is below
+            16.
     """
     wrong = [name for name, pictures in rows if len(pictures) != len(titles)]
     if not rows or wrong or cell < 16:
@@ -247,7 +249,7 @@ def draw_picture_grid(
 
 
 def _fit(picture: np.ndarray, cell: int) -> Image.Image:
-    """A picture with ``cell`` pixels along its longest side."""
+    """A picture resized to ``cell`` pixels along its longest side."""
     height, width = picture.shape[:2]
     scale = cell / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -269,10 +271,10 @@ def encode_image(image_rgb: ArrayLike, kind: str = 'PNG') -> bytes:
 
 
 def check_image(image_rgb: ArrayLike) -> NDArray[np.uint8]:
-    """An image to draw on as a contiguous array (H,W,3) uint8.
+    """The image as a contiguous array (H,W,3) uint8 for drawing.
 
     Raises:
-        ValueError: Another shape or type.
+        ValueError: The shape or the type is wrong.
     """
     image = np.asarray(image_rgb)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
@@ -315,7 +317,9 @@ def _check_labels(mask: NDArray[Any], num_colors: int) -> NDArray[np.int64]:
 
 
 def _resize_labels(mask: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """(H,W) labels: the nearest cell of each pixel centre, in integers, exact for any size."""
+    """(H,W) labels: the nearest cell of each pixel centre, computed in integers and exact for any
+    size.
+    """
     rows = (2 * np.arange(height) + 1) * mask.shape[0] // (2 * height)
     columns = (2 * np.arange(width) + 1) * mask.shape[1] // (2 * width)
     return mask[rows[:, None], columns]
@@ -335,7 +339,7 @@ def _inner_border(mask: NDArray[Any], thickness: int) -> NDArray[np.bool_]:
 
 
 def _shorten(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
-    """``text`` on one line, cut to ``width`` pixels, with an ellipsis where something was cut."""
+    """``text`` on one line, cut to ``width`` pixels, with an ellipsis if it was cut."""
     text = ' '.join(text.split())
     if font.getlength(text) <= width:
         return text

@@ -1,5 +1,5 @@
-"""Figures of a run: threshold curve, IoU of each class, training curves. Drawn without pyplot, so
-nothing global changes.
+"""Figures of a run: threshold curve, IoU of each class, training curves. They are drawn without
+pyplot, so that no global state changes.
 """
 
 import io
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 # Okabe and Ito, "Color Universal Design" (2008): distinguishable with every common form of colour
 # blindness
 COLORS = ('#0072b2', '#e69f00', '#009e73', '#d55e00', '#cc79a7', '#56b4e9', '#7f7f7f', '#b8a900')
-# key of a series in plot_class_iou -> label and colour; the report gives its cards the same
+# key of a series in plot_class_iou -> label and colour; the cards of the report use the same
 SERIES = {
     'cam': ('CAM', COLORS[0]),
     'mask': ('pseudo mask', COLORS[1]),
@@ -40,8 +40,8 @@ def figure_to_png(figure: Figure, *, dpi: int = 160, transparent: bool = False) 
     """PNG bytes of a figure.
 
     Args:
-        figure (matplotlib.figure.Figure): Its size in inches times ``dpi`` is the size of the
-            picture in pixels.
+        figure (matplotlib.figure.Figure): Figure whose size in inches times ``dpi`` is the size of
+            the picture in pixels.
         dpi (int): Dots per inch.
         transparent (bool): Leave out the white background.
     """
@@ -55,7 +55,7 @@ def plot_threshold_curve(curve: Mapping[str, Any]) -> Figure:
     mIoU marked.
 
     Args:
-        curve (dict): Lists of one length: ``thresholds`` ascending, ``mIoU`` in percent and,
+        curve (dict): Lists of the same length: ``thresholds`` ascending, ``mIoU`` in percent and,
             optionally, ``FP`` and ``FN`` in percent (the means over classes of (P-TP)/union and
             (T-TP)/union, which add up to 100 with mIoU).
 
@@ -63,7 +63,7 @@ def plot_threshold_curve(curve: Mapping[str, Any]) -> Figure:
         matplotlib.figure.Figure
 
     Raises:
-        ValueError: Lists of different lengths, or empty ones.
+        ValueError: Lists have different lengths or are empty.
     """
     thresholds = np.asarray(curve['thresholds'], np.float64)
     lines = {
@@ -109,18 +109,18 @@ def plot_threshold_curve(curve: Mapping[str, Any]) -> Figure:
 
 
 def plot_threshold_curves(curves: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """mIoU against the background threshold of several runs, the best of each marked.
+    """mIoU against the background threshold of several runs, with the best value of each marked.
 
     Args:
         curves (dict[str, dict]): Label -> ``thresholds`` ascending and ``mIoU`` in percent, lists
-            of one length.
+            of the same length.
 
     Returns:
         matplotlib.figure.Figure
 
     Raises:
-        ValueError: No curves, more than there are colours, or lists of different lengths or empty
-            ones.
+        ValueError: There are no curves or more than colours, or lists have different lengths or are
+            empty.
     """
     if not 0 < len(curves) <= len(COLORS):
         raise ValueError(f'one picture has room for 1 to {len(COLORS)} curves, got {len(curves)}')
@@ -151,20 +151,20 @@ def _mark_best(axes: Axes, x: float, y: float, color: str) -> None:
 
 
 def plot_class_iou(names: Sequence[str], series: Mapping[str, Any]) -> Figure:
-    """IoU of each class as horizontal bars, one colour for each series; long lists take two or
-    three columns.
+    """IoU of each class as horizontal bars, one colour for each series; long lists are arranged in
+    two or three columns.
 
     Args:
         names (list[str]): Classes from top to bottom.
         series (dict): ``cam``, ``mask``, ``seg`` or any other label -> IoU of the classes in
-            percent, a list in the order of ``names`` or a dict by name; a missing, None or NaN
-            value draws no bar.
+            percent, a list in the order of ``names`` or a dict by name; a value that is missing,
+            None or NaN has no bar.
 
     Returns:
         matplotlib.figure.Figure
 
     Raises:
-        ValueError: No classes, no series, or a list of another length than ``names``.
+        ValueError: There are no classes or no series, or a list differs in length from ``names``.
     """
     names = [str(name) for name in names]
     tables: dict[str, NDArray[np.float64]] = {}
@@ -197,7 +197,7 @@ def plot_class_iou(names: Sequence[str], series: Mapping[str, Any]) -> Figure:
 
 
 def _draw_bars(axes: Axes, names: Sequence[str], tables: Mapping[str, NDArray[np.float64]]) -> None:
-    """Horizontal bars of one column of classes, each with its value behind it."""
+    """Horizontal bars of one column of classes, each followed by its value."""
     position, bar = np.arange(len(names)), 0.8 / len(tables)
     for index, (label, values) in enumerate(tables.items()):
         name, color = SERIES.get(label, (label, COLORS[(index + 3) % len(COLORS)]))
@@ -222,11 +222,11 @@ def plot_layers(
     bands: Mapping[str, Sequence[float | None]] | None = None,
     levels: Mapping[str, float] | None = None,
 ) -> Figure:
-    """A quantity of every layer of a network, a line for each network or kind of map.
+    """A quantity over the layers of a network, with one line per network or kind of map.
 
     Args:
         curves (dict): Label -> values of the layers from the first to the last; networks may differ
-            in depth, None or NaN leaves a gap.
+            in depth, and None or NaN leaves a gap.
         ylabel (str): Quantity and unit.
         bands (dict, optional): Label -> half the height of a band around its line, values as in
             ``curves``.
@@ -236,7 +236,7 @@ def plot_layers(
         matplotlib.figure.Figure
 
     Raises:
-        ValueError: No curve, or a band without its line.
+        ValueError: There is no curve, or a band has no line.
     """
     lines = {str(label): _numbers(values) for label, values in curves.items()}
     heights = {str(label): _numbers(values) for label, values in (bands or {}).items()}
@@ -265,7 +265,8 @@ def plot_layers(
 
 
 def plot_matrices(matrices: Sequence[tuple[str, ArrayLike]], *, colormap: str = 'turbo') -> Figure:
-    """Square matrices as pictures side by side, each with its own range of colours, zero always in.
+    """Square matrices as pictures side by side, each with a separate colour range that includes
+    zero.
 
     Args:
         matrices (list[tuple[str, array]]): Title and (N,N) values >= 0.
@@ -275,7 +276,7 @@ def plot_matrices(matrices: Sequence[tuple[str, ArrayLike]], *, colormap: str = 
         matplotlib.figure.Figure
 
     Raises:
-        ValueError: No matrix.
+        ValueError: There is no matrix.
     """
     if not matrices:
         raise ValueError('a plot of matrices needs at least one')
@@ -300,16 +301,16 @@ def plot_curve_families(
     xlabel: str,
     ylabel: str,
 ) -> Figure:
-    """Lines over a common axis, one for each label.
+    """Lines over a common axis, one per label.
 
     Args:
-        positions: Of the values.
+        positions: Positions of the values.
         curves: Label -> values; None or NaN leaves a gap.
         xlabel: Meaning of the positions.
         ylabel: Quantity and unit.
 
     Raises:
-        ValueError: No curve, or one of another length than ``positions``.
+        ValueError: There is no curve, or one differs in length from ``positions``.
     """
     wrong = [label for label, values in curves.items() if len(values) != len(positions)]
     if not curves or wrong:
@@ -334,7 +335,7 @@ def plot_boxes(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
         panels: Title of a panel -> label of a box -> values.
 
     Raises:
-        ValueError: No panel, or a box without values.
+        ValueError: There is no panel, or a box has no values.
     """
     labelled = chain.from_iterable(boxes.items() for boxes in panels.values())
     empty = [label for label, values in labelled if not len(values)]
@@ -350,7 +351,7 @@ def plot_boxes(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
 
 
 def plot_picture(image_rgb: np.ndarray) -> Figure:
-    """A picture as a figure of its own size, for pages that show figures.
+    """A picture as a figure of the same size, for pages that show figures.
 
     Args:
         image_rgb: (H,W,3) uint8.
@@ -371,11 +372,11 @@ def plot_study(
     xlabel: str | None = None,
     ylabel: str | None = None,
 ) -> Figure:
-    """Results of a study: points with error bars over a number, or bars by name.
+    """Results of a study as points with error bars over a number, or as bars by name.
 
     Args:
-        positions: Numbers, which become the horizontal axis, or names of the rows.
-        series: Label -> mean and deviation of every row; None where there is none.
+        positions: Numbers for the horizontal axis, or names of the rows.
+        series: Label -> mean and deviation of every row; None for missing values.
         published: Label of a series -> published values, drawn as hollow diamonds.
         xlabel: Meaning of the numbers.
         ylabel: Quantity and unit.
@@ -384,7 +385,7 @@ def plot_study(
         Figure
 
     Raises:
-        ValueError: No row, no series, or a series of another length than ``positions``.
+        ValueError: There is no row or no series, or a series differs in length from ``positions``.
     """
     wrong = [label for label, values in series.items() if len(values) != len(positions)]
     if not positions or not series or wrong:
@@ -433,13 +434,13 @@ def read_scalars(path: str | Path) -> list[dict[str, Any]]:
     """Records of a scalar log of MMEngine (``<work dir>/<time>/vis_data/scalars.json``, one JSON
     object a line).
 
-    Lines that hold no JSON object, as the last one of a killed run, are skipped.
+    Lines without a JSON object, such as the last one of a killed run, are skipped.
 
     Returns:
         list[dict]
 
     Raises:
-        FileNotFoundError: No such file.
+        FileNotFoundError: The file does not exist.
     """
     path = Path(path)
     if not path.is_file():
@@ -457,18 +458,18 @@ def read_scalars(path: str | Path) -> list[dict[str, Any]]:
 
 def plot_curves(records: Iterable[Mapping[str, Any]]) -> Figure:
     """Classification losses, segmentation losses, learning rate and validation mIoU over training,
-    a panel for each that was logged.
+    with one panel for each that was logged.
 
     A loss belongs to segmentation if its name starts with ``decode`` or ``aux`` or contains
-    ``seg``. Where a resumed run logs a step again the last value counts. Long curves are smoothed
-    by a moving average and the raw values stay visible behind it.
+    ``seg``. If a resumed run logs a step again, the last value is used. Long curves are smoothed by
+    a moving average, and the raw values stay visible behind it.
 
     Args:
-        records (list[dict]): Logged scalars in the order of logging, see :func:`read_scalars`; of a
-            resumed run, all files joined.
+        records (list[dict]): Logged scalars in the order of logging, see :func:`read_scalars`; for
+            a resumed run, those of all files.
 
     Returns:
-        matplotlib.figure.Figure: Says so if nothing was logged.
+        matplotlib.figure.Figure: The figure, which contains a message if nothing was logged.
     """
     panels = {title: curves for title, curves in group_scalars(records).items() if curves}
     columns = min(2, max(1, len(panels)))
@@ -482,7 +483,7 @@ def plot_curves(records: Iterable[Mapping[str, Any]]) -> Figure:
     training = [curves for title, curves in panels.items() if title != 'Validation']
     last_step = max((_steps(curves)[1] for curves in training), default=0)
     for number, (title, curves) in enumerate(panels.items(), 1):
-        # an odd last panel takes the whole row
+        # an odd last panel spans the whole row
         axes = figure.add_subplot(
             rows, columns, (number, rows * columns) if number == len(panels) else number
         )
@@ -552,10 +553,10 @@ def group_scalars(records: Iterable[Mapping[str, Any]]) -> dict[str, Curves]:
 
 
 def _panel_of(name: str, validation: bool) -> str | None:
-    """Panel of a scalar of training or validation; None if it is not drawn as it is."""
+    """Panel of a scalar of training or validation; None if it is not drawn directly."""
     if validation:
         return 'Validation' if 'miou' in name.lower() else None
-    if name == 'loss':  # the sum of the others
+    if name == 'loss':  # the sum of the other losses
         return None
     if 'loss' in name:
         of_segmentation = name.startswith(('decode', 'aux')) or 'seg' in name.lower()
@@ -573,7 +574,7 @@ def _plain(text: str) -> str:
 
 
 def _smooth(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Centred moving average over the finite values in reach; NaN stays NaN."""
+    """Centred moving average over the finite values in the window; NaN stays NaN."""
     kernel = np.ones(2 * (window // 2) + 1)
     finite = np.isfinite(values)
     average = np.convolve(np.where(finite, values, 0), kernel, 'same') / np.maximum(

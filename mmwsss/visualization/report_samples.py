@@ -17,13 +17,13 @@ from mmwsss.visualization.overlay import check_image
 
 LAYERS = ('mask', 'seg', 'gt')
 # Longest side of the pictures by the number of images, so that 300 stay below 20 MB and 1,449 below
-# 30 MB, the plotting library included.
+# 30 MB, including the plotting library.
 SIDES = ((60, 384), (120, 320), (300, 224), (700, 160))
 SMALLEST_SIDE = 120
 
 
 class ReportImages(NamedTuple):
-    """Images of a report and what was counted on the way."""
+    """Images of a report, and the pixel counts collected with them."""
 
     entries: list[dict[str, Any]]
     """One JSON-ready entry per image."""
@@ -32,7 +32,7 @@ class ReportImages(NamedTuple):
 
 
 def picture_side(count: int) -> int:
-    """Longest side of the pictures of a report with ``count`` images, in pixels."""
+    """Longest side in pixels of the pictures of a report with ``count`` images."""
     return next((side for most, side in SIDES if count <= most), SMALLEST_SIDE)
 
 
@@ -44,7 +44,7 @@ def report_images(
     side: int,
     runs: Sequence[str] = (),
 ) -> ReportImages:
-    """Turn samples into entries; one sample is held in memory at a time.
+    """Convert samples to entries, with one sample in memory at a time.
 
     Args:
         samples (Iterable[dict]): See :func:`mmwsss.visualization.overlay.sample_tiles`; ``runs``
@@ -120,8 +120,8 @@ def _count(pred: NDArray[Any], gt: NDArray[Any], num_classes: int) -> NDArray[np
 
 
 def _mean_iou(counts: NDArray[np.int64]) -> float | None:
-    """Mean IoU in percent of the classes that the image or the prediction shows."""
-    # the diagonal, pixels that agree, is in both sums
+    """Mean IoU in percent of the classes in the image or in the prediction."""
+    # the diagonal, where both agree, is contained in both sums
     union = counts.sum(0) + counts.sum(1) - np.diag(counts)
     if not union.any():
         return None
@@ -129,7 +129,7 @@ def _mean_iou(counts: NDArray[np.int64]) -> float | None:
 
 
 def _error(counts: NDArray[np.int64]) -> str:
-    """The kind of most wrong pixels, empty where there are none."""
+    """The most frequent kind of error among the pixels; empty if there are no errors."""
     kinds = dict(
         missed=counts[1:, 0].sum(),
         spurious=counts[0, 1:].sum(),
@@ -142,7 +142,7 @@ def _error(counts: NDArray[np.int64]) -> str:
 def _names(
     sample: Mapping[str, Any], labels: Mapping[str, NDArray[Any]], classes: Sequence[str]
 ) -> list[tuple[int, str, bool]]:
-    """Label, name and whether it is a tag, of every class that the image has or a mask shows."""
+    """Label, name and tag flag of every class that the image has or that occurs in a mask."""
     tags = [str(tag) for tag in sample.get('tags') or ()]
     number = {name: label for label, name in enumerate(classes)}
     found = sorted(set().union(*(np.unique(map_).tolist() for map_ in labels.values())))
@@ -160,7 +160,7 @@ def _jpeg(image: NDArray[np.uint8], size: tuple[int, int]) -> str:
 
 
 def _png(map_: NDArray[np.uint8], size: tuple[int, int], how: Image.Resampling) -> str:
-    """A label or value map as a grey picture: the browser reads the bytes and colours them."""
+    """A label or value map as a grey picture, which the browser reads and colours."""
     return _uri(Image.fromarray(map_).resize(size, how), 'png')
 
 
