@@ -1,9 +1,9 @@
 """Registries of mmwsss, which import their components lazily.
 
-Children of MMEngine's root registries, beside MMSegmentation's and MMPretrain's: a scoped name such
-as ``mmwsss.TokenViT`` then resolves from any of them, unlike a name in a grandchild. In a config
-every ``type`` includes its scope: ``mmwsss.TokenViT``, ``mmseg.EncoderDecoder``,
-``mmpretrain.RandAugment``.
+They are children of MMEngine's root registries, like those of MMSegmentation and MMPretrain: a
+scoped name such as ``mmwsss.TokenViT`` then resolves from any of them, unlike a name in a
+grandchild. In a config every ``type`` includes its scope: ``mmwsss.TokenViT``,
+``mmseg.EncoderDecoder``, ``mmpretrain.RandAugment``.
 """
 
 from mmwsss.utils.compat import import_dependencies

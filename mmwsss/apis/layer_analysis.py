@@ -300,7 +300,7 @@ class LayerAnalysis:
         """All statistics as plain numbers.
 
         Returns:
-            dict: None where no image had a mask or tags.
+            dict: Values are None if no image had a mask or tags.
 
             - ``layers``: a dict per layer: ``layer`` from 1; ``hellinger`` (mean over images of the
               mean over pairs of rows), ``hellinger_std`` (over images), ``hellinger_spread`` (over

@@ -45,7 +45,7 @@ class ExportedNetwork(nn.Module):
     (B,H,W) int64; single-stage networks give all four.
 
     Args:
-        model (BaseModel): In evaluation mode.
+        model (BaseModel): Model in evaluation mode.
 
     Raises:
         ValueError: The model is neither a classifier nor a segmentation network, or its maps need

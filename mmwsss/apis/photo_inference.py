@@ -147,7 +147,7 @@ def _tag_ids(model: Any, tags: Sequence[str | int]) -> list[int]:
 
 
 def _inference_pipeline(config: Config, scales: Sequence[float] | None) -> Compose:
-    """The test pipeline of the config without loading, at other scales if asked."""
+    """The test pipeline of the config without loading, optionally at other scales."""
     steps = []
     for step in config.test_dataloader.dataset.pipeline:
         step, kind = dict(step), step['type'].rpartition('.')[2]

@@ -38,7 +38,7 @@ WORDS = dict(
 def map_overlaps(
     cams: str | Path, ids: Sequence[str], tags: NDArray[np.bool_]
 ) -> dict[tuple[int, int], float]:
-    """Mean overlap of the maps of each pair of tags, over the photos that carry both.
+    """Mean overlap of the maps of each pair of tags, over the photos that have both.
 
     Args:
         cams: Folder of CAM files.

@@ -121,7 +121,7 @@ JOINED = (('qkv', ('query', 'key', 'value')), ('w12', ('gate', 'up')))
 
 def find_vit_layout(names: Mapping[str, Any]) -> tuple[VitLayout, str] | None:
     """Layout of a state dict, and the prefix of the vision transformer in it; None for the names of
-    mmpretrain, timm and facebookresearch, and for everything else.
+    mmpretrain, timm and facebookresearch, and for all other names.
     """
     for layout in LAYOUTS:
         for name in names:

@@ -191,7 +191,7 @@ def _blocks(query: Tensor) -> Iterator[tuple[int | slice, int | slice, slice]]:
     batch, num_heads, num_tokens, _ = query.shape
     budget = BLOCK_BYTES if query.device.type == 'cpu' else ACCELERATOR_BLOCK_BYTES
     row_bytes = num_tokens * query.element_size()
-    # blocks of about one size
+    # blocks of similar size
     row_step = -(-num_tokens // -(-num_tokens // max(MIN_BLOCK_ROWS, budget // row_bytes)))
     head_step = min(num_heads, max(1, budget // (row_step * row_bytes)))
     image_step = budget // (num_heads * num_tokens * row_bytes)
@@ -478,8 +478,8 @@ class DeferredAttention(NamedTuple):
 
 
 class AttentionCollector:
-    """Combines the maps of successive layers as each request says (sum, mean or stack), in place
-    where no gradient is kept.
+    """Combines the maps of successive layers as requested (sum, mean or stack), in place if no
+    gradient is kept.
     """
 
     def __init__(self, requests: Sequence[AttentionRequest], num_layers: int) -> None:

@@ -149,8 +149,8 @@ def mean_field(unary: Tensor, kernels: list[tuple], num_iters: int) -> Tensor:
     """Mean-field inference: ``Q <- softmax(-U + sum compat * K Q)`` from ``Q = softmax(-U)``.
 
     Args:
-        unary (Tensor): (K,H,W) energies; or (B,K,H,W), of B images of one size. The energy of a
-            label that an image does not have is infinite.
+        unary (Tensor): (K,H,W) energies; or (B,K,H,W), of B images of the same size. The energy of
+            a label that an image does not have is infinite.
         kernels (list[tuple]): Kernels from :func:`pairwise_kernels`.
         num_iters (int): Number of iterations.
 

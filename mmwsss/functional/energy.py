@@ -63,8 +63,8 @@ def dense_energy(
     included; never positive.
 
     Its gradient is defined as ``-2/B G_i (W S_k)_i``: the gate is a constant, and its effect on the
-    transposed term is left out. That is what the released training codes use; it is not the
-    derivative of the value unless the gate is uniform.
+    transposed term is left out. The released training code does the same; it is not the derivative
+    of the value unless the gate is uniform.
 
     Args:
         scores (Tensor): S, (B,K,h,w) float32 probabilities, 0 outside the image.
@@ -97,7 +97,7 @@ def reliability_gate(
         probs (Tensor): (B,K,h,w).
         inside (Tensor): (B,h,w) bool, image or padding.
         labels (Tensor): (B,h,w) integers.
-        ignore_index (int): Label of unlabelled pixels (padding carries it too: its scores are 0).
+        ignore_index (int): Label of unlabelled pixels (padding has it too, with scores of 0).
 
     Returns:
         Tensor: (B,h,w) in [0,1].

@@ -20,7 +20,7 @@ def denormalize(
         mean, std (sequence[float] | Tensor): Per channel, in grey levels 0..255; tensors on the
             device of the images avoid a copy.
         rounding (str, optional): ``'round'`` to whole grey levels in 0..255, ``'floor'`` truncates
-            as the released MCC and CoSA codes do (some values come out one grey level low), None
+            like the released code of MCC and CoSA (some values become one grey level too low), None
             keeps fractions.
 
     Returns:

@@ -1,8 +1,8 @@
 """One-dimensional Gaussian mixtures, and the background thresholds of CAMs that CoSA derives from
 them (CoSA Eq. 6).
 
-Everything works on values (N,), or on a histogram: values (N,) with their ``counts`` (N,). Computed
-in float64.
+All functions take values (N,), or a histogram of values (N,) with their ``counts`` (N,), and
+compute in float64.
 """
 
 import math
@@ -62,7 +62,7 @@ def fit_threshold(
         fails: no or constant values, EM that does not converge, or a component without values.
 
     Raises:
-        ValueError: Unknown mode.
+        ValueError: The mode is unknown.
     """
     if mode not in MODES:
         raise ValueError(f'the threshold fit is one of {MODES}, got {mode!r}')

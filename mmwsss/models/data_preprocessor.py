@@ -13,7 +13,7 @@ from mmwsss.utils.transfer import send
 
 @MODELS.register_module()
 class ViewsDataPreprocessor(ImgDataPreprocessor):
-    """Normalisation for images of one size (training) or of several scales per image (CAM
+    """Normalisation for images of the same size (training) or for several scales per image (CAM
     inference).
 
     The bytes of a view are stacked on the host and sent to the device in one asynchronous transfer;

@@ -46,7 +46,7 @@ class COCOImage(NamedTuple):
 
 
 class COCOMaskJob(NamedTuple):
-    """Job of a worker: everything needed to write one mask."""
+    """Job of a worker: all inputs for writing one mask."""
 
     annotations: str  # the JSON file
     places: tuple[tuple[int, int], ...]
@@ -66,7 +66,8 @@ def index_annotations(
         report (CheckReport): Report that receives categories outside the 80, annotations of missing
             images, invalid shapes, run lengths that do not fit their image, malformed entries and
             repeated images.
-        tell (Callable, optional): Called with ``completed=``, the number of bytes read so far.
+        tell (Callable, optional): Function that is called with ``completed=``, the number of bytes
+            read so far.
 
     Returns:
         list[COCOImage]: Images sorted by id, including those without annotation.

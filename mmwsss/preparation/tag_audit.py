@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 FOLDS = 5
 FEWEST = 3  # fewest photos with a tag for a statement about it
 TOGETHER = 0.9  # fraction of the photos with a tag that also have the other one
-OVERLAP = 0.5  # of the maps of two tags in the photos that carry both
+OVERLAP = 0.5  # overlap of the maps of two tags in the photos that have both
 STRENGTH = 1.0  # inverse weight of the penalty of the logistic regression
 
 

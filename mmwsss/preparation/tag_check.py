@@ -62,7 +62,7 @@ def _similar(one: str, two: str) -> bool:
 def note_balance(
     table: Mapping[str, Sequence[str]], classes: Sequence[str], report: CheckReport
 ) -> Counter[str]:
-    """Note everything that makes classes hard to learn from tags.
+    """Note all properties that make classes hard to learn from tags.
 
     Args:
         table (dict[str, list[str]]): Tags of each image.

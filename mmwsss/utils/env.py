@@ -109,8 +109,8 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
     Returns:
         dict | None: ``commit`` (full hash) and ``dirty`` (True if a tracked file is changed); None
-        if git is not installed or does not answer, if there is no commit, or if ``folder`` only
-        lies inside a checkout of something else (an environment in it).
+        if git is not installed or does not respond, if there is no commit, or if ``folder`` is only
+            located inside another checkout (such as an environment in it).
     """
     if not _git(folder, 'ls-files', '.'):
         return None

@@ -58,7 +58,7 @@ def fingerprint_file(path: str | Path) -> str:
 
 
 def fingerprint_checkpoint(path: str | Path) -> str:
-    """:func:`fingerprint_file` of a checkpoint; the address itself where it is not a local file.
+    """:func:`fingerprint_file` of a checkpoint; the address itself if it is not a local file.
 
     Raises:
         FileNotFoundError: The file does not exist.

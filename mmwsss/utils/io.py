@@ -67,8 +67,8 @@ class CAMFile(NamedTuple):
 def atomic_open(
     path: str | Path, mode: str = 'wb', *, durable: bool = False, **kwargs: Any
 ) -> Iterator[IO]:
-    """Open a temporary file beside ``path`` that takes its place only when the block ends without
-    an error.
+    """Open a temporary file beside ``path`` that replaces it only if the block ends without an
+    error.
 
     A killed process leaves the old file, or none, and possibly the temporary one
     (:func:`remove_leftovers`).

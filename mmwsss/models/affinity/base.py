@@ -111,7 +111,7 @@ class AffinityPropagator(BaseModel):
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
     def predict(self, inputs: Tensor, data_samples: list[WSSSDataSample]) -> list[WSSSDataSample]:
-        """Spread ``pred_cams`` (K,H,W) of each sample over its image.
+        """Propagate ``pred_cams`` (K,H,W) of each sample over its image.
 
         Args:
             inputs (Tensor): (B,3,H',W') normalised; what lies outside a sample's ``img_shape`` is

@@ -146,7 +146,7 @@ class IRNet(AffinityPropagator):
         return losses
 
     def boundary(self, image: Tensor, *, flip: bool = True) -> Tensor:
-        """Class boundary probability of an image, or of B images of one size.
+        """Class boundary probability of an image, or of B images of the same size.
 
         Args:
             image (Tensor): (3,H,W) or (B,3,H,W) normalised.
@@ -182,7 +182,8 @@ class IRNet(AffinityPropagator):
         background: float = 0.25,
         flip: bool = True,
     ) -> Tensor:
-        """Spread seeds over an image, or over B images of one size, up to the class boundaries.
+        """Propagate seeds over an image, or over B images of the same size, up to the class
+        boundaries.
 
         Args:
             image (Tensor): (3,H,W) or (B,3,H,W) normalised.
@@ -221,7 +222,8 @@ class IRNet(AffinityPropagator):
         radius: int = 5,
         flip: bool = True,
     ) -> Iterator[Tensor]:
-        """Spread seeds over an image by several walks, which share its boundaries and affinities.
+        """Propagate seeds over an image by several walks, which share its boundaries and
+        affinities.
 
         Args:
             image (Tensor): (3,H,W) or (B,3,H,W) normalised, on the device of the network.

@@ -1,5 +1,5 @@
-"""PSA: pixel-level affinities learnt from confident cells, and the random walk that spreads seeds
-with them.
+"""PSA: pixel-level affinities learnt from confident cells, and the random walk that propagates
+seeds with them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -134,7 +134,7 @@ class AffinityNet(AffinityPropagator):
         log2_steps: int = 6,
         background: float | tuple[str, int] = 0.39,
     ) -> Tensor:
-        """Spread seeds over an image, or over B images of one size.
+        """Propagate seeds over an image, or over B images of the same size.
 
         Args:
             image (Tensor): (3,H,W) or (B,3,H,W) normalised.
@@ -160,7 +160,7 @@ class AffinityNet(AffinityPropagator):
     def walks(
         self, image: Tensor, seeds: Tensor, *, betas: Sequence[float], log2_steps: Sequence[int]
     ) -> Iterator[Tensor]:
-        """Spread seeds over an image by several walks, which share its features and affinities.
+        """Propagate seeds over an image by several walks, which share its features and affinities.
 
         Args:
             image (Tensor): (3,H,W) or (B,3,H,W) normalised, on the device of the network.

@@ -225,7 +225,7 @@ class TagClassifier(BaseModel):
         return data_samples
 
     def predict_group(self, views: list[Tensor], data_samples: list[WSSSDataSample]) -> None:
-        """:meth:`predict` for B images of one size: ``views`` is a list of (B,3,h,w)."""
+        """:meth:`predict` for B images of the same size: ``views`` is a list of (B,3,h,w)."""
         for sample, scores, keys, cams in zip(
             data_samples, *self.predict_cams(views, data_samples)
         ):
@@ -234,7 +234,7 @@ class TagClassifier(BaseModel):
     def predict_cams(
         self, views: list[Tensor], data_samples: list[WSSSDataSample]
     ) -> tuple[Tensor, list[list[int]], list[Tensor]]:
-        """CAMs of images of one size at several scales.
+        """CAMs of images of the same size at several scales.
 
         Args:
             views (list[Tensor]): One (B,3,h,w) per scale.
@@ -304,7 +304,7 @@ class TagClassifier(BaseModel):
         Args:
             scales: Factors, or views.
             sizes: (h,w) of the image at each.
-            data_samples: Samples of images of one size.
+            data_samples: Samples of images of the same size.
 
         Raises:
             ValueError: No scale is large enough. The message names the image.

@@ -48,7 +48,7 @@ class CLIPES(TagClassifier):
         """Raise an error, because this model is not trained.
 
         Raises:
-            ValueError: Always.
+            ValueError: The model cannot be trained.
         """
         raise ValueError(
             'CLIPES is not trained: give tools/generate_cams.py its config and the file of the CLIP'

@@ -80,7 +80,7 @@ class SingleStage(TagClassifier):
         pseudo_label (dict, optional): Overrides of ``default_pseudo_label``: ``high`` and ``low``
             thresholds; ``scales`` and ``flip`` of the CAMs; ``par``, options of :class:`PAR` or
             None; ``downscale`` of its images; ``seg_cam`` and ``affinity_cam``, the classifier
-            whose maps give the pixel and the token labels: ``'main'``, ``'aux'``, or a schedule
+            whose maps define the pixel and the token labels: ``'main'``, ``'aux'``, or a schedule
             ``[(first iteration, source), ...]``; ``legacy_box``: apply the box in pixels to the
             token labels, as the released code does (a third of its crops had no affinity pair).
         test_cfg (dict, optional): As :class:`TagClassifier` without ``refine``, and ``size`` (H,W)
@@ -569,8 +569,8 @@ class SingleStage(TagClassifier):
     def predict_cams(
         self, views: list[Tensor], data_samples: list[WSSSDataSample]
     ) -> tuple[Tensor, list[list[int]], list[Tensor]]:
-        """CAMs of images of one size; the scales are those of ``test_cfg``, computed from the first
-        view.
+        """CAMs of images of the same size; the scales are those of ``test_cfg``, computed from the
+        first view.
 
         Returns:
             tuple: See :meth:`TagClassifier.predict_cams`.
@@ -579,8 +579,9 @@ class SingleStage(TagClassifier):
         return scores, keys, _maps_of_images(maps.cams, keys)
 
     def predict_group(self, views: list[Tensor], data_samples: list[WSSSDataSample]) -> None:
-        """Add ``pred_scores`` and, as ``test_cfg.outputs`` says, ``pred_cams``, ``pred_aux_cams``
-        (PixelData (K,H,W) of the same classes), ``seg_logits`` (C+1,H,W) and ``pred_sem_seg``
+        """Add ``pred_scores`` and, depending on ``test_cfg.outputs``, ``pred_cams``,
+        ``pred_aux_cams`` (PixelData (K,H,W) of the same classes), ``seg_logits`` (C+1,H,W) and
+        ``pred_sem_seg``
         (1,H,W)."""
         outputs = self.test_cfg['outputs']
         scores, keys, maps = self._predict_maps(views[0], data_samples, outputs)

@@ -111,10 +111,10 @@ class EfficientNetLite(BaseModule):
     RGB order.
 
     The published weights were trained with flips, so that cell i of a map at stride s is centred at
-    ``s (i + 1/2)`` whatever the padding. In a dilated map cell i is then centred too early, at ``s
-    i`` where one stage is dilated, ``s (i - 1)`` where two are. ``centred`` aligns the grid of the
-    last map with resized maps; maps of smaller strides are not moved, and a map of the same stride
-    that is not dilated is half a cell late.
+    ``s (i + 1/2)`` regardless of the padding. In a dilated map, cell i is then centred too early,
+    at ``s i`` where one stage is dilated, ``s (i - 1)`` where two are. ``centred`` aligns the grid
+    of the last map with resized maps; maps of smaller strides are not moved, and a map of the same
+    stride that is not dilated is half a cell late.
 
     Args:
         output_stride (int): 8, 16 or 32.

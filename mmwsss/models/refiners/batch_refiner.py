@@ -27,7 +27,7 @@ class BatchRefiner(Refiner):
     def refine_batch(
         self, images: Tensor, stacks: Sequence[Tensor], counts: Sequence[int]
     ) -> list[Tensor]:
-        """Scores of images of one size.
+        """Scores of images of the same size.
 
         Args:
             images (Tensor): (B,3,h,w) uint8 RGB, on the device of the scores.
