@@ -33,7 +33,7 @@ from .refine import build_refiner
 from .setup_check import stage_configs
 
 # longest side of the photos on which the small networks were evaluated (MSRC-21); their training
-# resizes crops of half a photo to 160 pixels
+# crops half of a photo to 160 pixels
 WORKING_SIDE = 320
 UPDATES = 144  # updates of the classifier on MSRC-21: 6 epochs of 24
 LARGEST_BATCH = 16
