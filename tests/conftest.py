@@ -58,6 +58,11 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+def pytest_sessionfinish():
+    """Free it again: libraries list what is still there at the end as leaks."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope='session', autouse=True)
 def imported_once():
     """Let the process that all workers are copies of import what they need, once for all tests."""
