@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# the tested versions are those of Python 3.11; others take the newest that they have
+PINS := $(shell $(PYTHON) -c 'import sys; print("-c requirements/constraints.txt" * (sys.version_info[:2] == (3, 11)))')
 # processes that run tests (each holds about 1.5 GiB), and more arguments of pytest
 JOBS ?= 2
 PYTEST_ARGS ?=
@@ -27,7 +29,7 @@ setup: $(STAMP)
 $(STAMP): setup.py requirements/runtime.txt requirements/optional.txt requirements/photos.txt requirements/proposals.txt requirements/tests.txt requirements/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("mmwsss needs Python >= 3.10; this is %s: run make PYTHON=/path/to/python3.10" % sys.version.split()[0] if sys.version_info < (3, 10) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt \
+	$(PY) -m pip install --quiet --disable-pip-version-check $(PINS) \
 		-r requirements/runtime.txt -r requirements/optional.txt -r requirements/photos.txt \
 		-r requirements/proposals.txt -r requirements/tests.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -52,7 +54,7 @@ lint: $(STAMP)
 	$(PY) -m codespell_lib .
 
 docs: $(STAMP)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -r requirements/docs.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check $(PINS) -r requirements/docs.txt
 	OMP_NUM_THREADS=1 $(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 clean:

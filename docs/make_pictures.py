@@ -118,12 +118,14 @@ def pseudo_masks(args, ids):
     images.
     """
     made = read_json(args.demo / 'masks' / 'stage.json')['settings']
-    command = [str(Path(__file__).parents[1] / 'tools' / made['tool']), *made['args']]
+    arguments = [resolved(argument, args.demo) for argument in made['args']]
+    command = [str(Path(__file__).parents[1] / 'tools' / made['tool']), *arguments]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / 'list.txt').write_text('\n'.join(ids))
         for option, value in (
             ('--cams', args.demo / 'cam_test' / 'cams'),
             ('--images', args.data / 'JPEGImages'),
+            ('--classes', args.data / 'classes.txt'),
             ('--out', folder),
         ):
             command[command.index(option) + 1] = str(value)
@@ -133,6 +135,14 @@ def pseudo_masks(args, ids):
             stdout=subprocess.DEVNULL,
         )
         return {img_id: read_mask(Path(folder) / f'{img_id}.png') for img_id in ids}
+
+
+def resolved(argument, demo):
+    """An argument of a stage, a placeholder ``{<stage>:<metric>}`` replaced by the number."""
+    stage, colon, key = argument.strip('{}').partition(':')
+    if not argument.startswith('{') or not colon:
+        return argument
+    return str(read_json(demo / stage / 'metrics.json')[key])
 
 
 def quantized(image):

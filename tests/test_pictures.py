@@ -18,6 +18,7 @@ def demo(toy_root, tmp_path):
     work_dir = tmp_path / 'demo'
     curve = dict(thresholds=[0.0, 0.5], mIoU=[10.0, 20.0], FP=[50.0, 40.0], FN=[40.0, 40.0])
     write_json(work_dir / 'cam_test' / 'curves.json', {'cam': curve})
+    write_json(work_dir / 'classifier' / 'metrics.json', {'cam/best_threshold': 0.5})
     write_json(
         work_dir / 'masks' / 'stage.json',
         {
@@ -33,13 +34,13 @@ def demo(toy_root, tmp_path):
                     '--method',
                     'threshold',
                     '--background',
-                    '0.5',
+                    '{classifier:cam/best_threshold}',
                     '--uncertain',
                     '0.2',
                     '--workers',
                     '0',
                     '--classes',
-                    str(toy_root / 'classes.txt'),
+                    'elsewhere/classes.txt',
                 ],
             )
         },
