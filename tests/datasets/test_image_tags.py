@@ -222,10 +222,8 @@ def test_at_most_20_missing_images_are_named(photos):
     )
     with pytest.raises(FileNotFoundError) as error:
         build(photos)
-    assert (
-        '25 of 26 image files not found (suffix .jpg or .jpeg or .png or .bmp or .tif or .tiff or '
-        '.webp): x00, x01' in str(error.value)
-    )
+    assert '25 of 26 image files not found (suffix .jpg or .jpeg or .png' in str(error.value)
+    assert '): x00, x01' in str(error.value)
     assert 'x19, ...' in str(error.value) and 'x20' not in str(error.value)
 
 

@@ -431,7 +431,7 @@ OWN = {
         _text('name,label\na,' + 'x' * 200_000 + '\n'),
         'refused',
     ),
-    ('tag source', 'Latin-1'): (_text('image,tags\na,h\xe4\n'.encode('latin-1')), 'refused'),
+    ('tag source', 'Latin-1'): (_text('image,tags\na,h\xe4\n'.encode('latin-1')), 'read'),
     ('id list', 'an id twice'): (_text('a\na\n'), 'refused'),
     ('classes', 'no background'): (_text('dog\ncat\n'), 'refused'),
     ('classes', 'a name twice'): (_text('background\ndog\ndog\n'), 'refused'),

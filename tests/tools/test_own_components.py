@@ -180,7 +180,9 @@ def test_maps_of_an_own_single_stage_method(own, tmp_path):
     assert result.code == 0, result
     report = read_json(tmp_path / 'compare_cams.json')
     assert set(report['methods']) == {'config'}
-    assert 'OwnSingleStage makes maps from its own classifiers' in report['not_possible']['OwnCAM']
+    assert (
+        'OwnSingleStage computes maps from its own classifiers' in report['not_possible']['OwnCAM']
+    )
 
 
 def test_module_that_cannot_be_imported(own, tmp_path):

@@ -94,9 +94,20 @@ def losses_of(args: argparse.Namespace, precision: str) -> list[float]:
 
 
 def endless(loader):
-    """Batches of a loader, from the beginning again when it ends."""
+    """Batches of a loader, from the beginning again when it ends.
+
+    Raises:
+        ValueError: It has no batch.
+    """
     while True:
-        yield from loader
+        batch = None
+        for batch in loader:
+            yield batch
+        if batch is None:
+            raise ValueError(
+                f'the training set has {len(loader.dataset)} images, fewer than a batch: lower '
+                f'--batch-size'
+            )
 
 
 def report(curves: dict[str, list[float]]) -> str:

@@ -41,7 +41,7 @@ def test_nearest_pixels_of_a_smaller_square(item):
 
 def test_items_without_masks_and_wrong_ones(item):
     assert LoadWSOLMask().transform(dict(img_path='a')) == dict(img_path='a')
-    with pytest.raises(ValueError, match='photo.jpg: .*one class, this one has 2'):
+    with pytest.raises(ValueError, match='photo.jpg: .*one class, this image has 2'):
         LoadWSOLMask().transform(dict(item, gt_tags=np.array([1, 2])))
     with pytest.raises(FileNotFoundError, match='missing.png'):
         LoadWSOLMask().transform(dict(item, mask_paths=['missing.png']))

@@ -89,7 +89,7 @@ def test_sizes_are_truncated():
 
 
 def test_wrong_views():
-    with pytest.raises(ValueError, match='one or more views'):
+    with pytest.raises(ValueError, match='transforms of at least one view'):
         MultiViews([])
     with pytest.raises(ValueError, match='a view is a list of transforms or dict'):
         MultiViews([dict(source='crop', steps=[])])

@@ -74,7 +74,7 @@ def test_each_transform_is_drawn_and_kept_in_the_sample():
 @pytest.mark.parametrize(
     'options, message',
     [
-        (dict(transforms=()), 'one transform or more'),
+        (dict(transforms=()), 'at least one transform'),
         (dict(transforms=['flip']), 'unknown step'),
         (dict(ratio_range=(0, 1)), 'ratio_range'),
     ],

@@ -362,7 +362,7 @@ def test_recipes():
     steps = [step.type for step in config.train_dataloader.dataset.pipeline]
     assert (
         not [step for step in steps if 'Erasing' in step or 'RandAugment' in step]
-        and 'mmpretrain.ColorJitter' in steps
+        and 'mmwsss.ColorJitter' in steps
     )
     first = Config.fromfile(CONFIGS / 'ablations' / 'aream_v1_voc.py')
     assert (first.model.affinity_weight, first.model.affinity_start, first.model.split_layer) == (

@@ -34,3 +34,17 @@ def test_no_steps():
         'analysis_tools/compare_precisions.py', 'configs/mctformer_plus_toy.py', '--steps', '0'
     )
     assert result.code == 2 and 'must be at least 1' in result.err
+
+
+def test_fewer_images_than_a_batch(toy_root):
+    result = run_tool(
+        'analysis_tools/compare_precisions.py',
+        'configs/mctformer_plus_toy.py',
+        '--steps',
+        '1',
+        '--batch-size',
+        '500',
+        '--cfg-options',
+        f'train_dataloader.dataset.data_root={toy_root}',
+    )
+    assert result.code == 1 and 'fewer than a batch: lower --batch-size' in result.err
