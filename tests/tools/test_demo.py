@@ -108,3 +108,13 @@ def test_another_model_or_photo_does_not_pass_for_the_old_one(demo, classifier, 
     (photos / 'out').mkdir()
     (photos / 'out' / 'results.json').write_text('[1]')
     one_line(demo(photos / 'one.jpg'), 'results.json', 'holds no results')
+
+
+def test_a_photo_that_cannot_be_read_leaves_nothing(demo, photos):
+    (photos / 'cut.jpg').write_bytes((photos / 'one.jpg').read_bytes()[:400])
+    result = demo(photos / 'cut.jpg')
+    assert result.code == 1 and 'cut.jpg: unreadable image' in result.err
+    assert not (photos / 'out').exists()
+    assert demo(photos / 'one.jpg').code == 0
+    assert demo(photos / 'one.jpg', photos / 'cut.jpg').code == 1
+    assert {*read_json(photos / 'out' / 'results.json')} == {'one'}
