@@ -52,7 +52,7 @@ def run_main(main: Callable[[], int | None]) -> int:
         if isinstance(error, RuntimeError) and str(error).startswith('Symlink loop'):
             sys.stderr.write(f'error: {_process()}{error}: a link that leads to itself\n')
             return 1
-        if _num_processes() > 1:
+        if num_processes() > 1:
             message = f'{type(error).__name__}: {_without_worker_trace(str(error))}'
             line = f'error: {_process()}{message}{_images(error, message)}{_advice(message)}\n'
             sys.stderr.write(line)
@@ -71,16 +71,17 @@ def _full_disk(error: BaseException) -> str:
     return f'{file}: cannot be written, {reason}; free some space and run the same command again'
 
 
-def _num_processes() -> int:
+def num_processes() -> int:
+    """Number of processes that a launcher such as torchrun has started; 1 without one."""
     return int(size) if (size := os.environ.get('WORLD_SIZE', '1')).isdigit() else 1
 
 
 def _process() -> str:
     """``rank 1 of 4 on node7: `` for one of several processes, otherwise an empty text."""
-    if _num_processes() == 1:
+    if num_processes() == 1:
         return ''
     rank = os.environ.get('RANK', '?')
-    return f'rank {rank} of {_num_processes()} on {socket.gethostname()}: '
+    return f'rank {rank} of {num_processes()} on {socket.gethostname()}: '
 
 
 def _without_worker_trace(text: str) -> str:
@@ -99,7 +100,7 @@ def _images(error: BaseException, message: str) -> str:
     """The images of the current batch that a message does not name."""
     images = [str(name) for name in getattr(error, 'images', None) or []]
     # another process may have failed on its own images
-    if not images or _num_processes() == 1 or any(name in message for name in images):
+    if not images or num_processes() == 1 or any(name in message for name in images):
         return ''
     more = f' and {len(images) - MOST_IMAGES} more' if len(images) > MOST_IMAGES else ''
     return f' (last batch: {", ".join(images[:MOST_IMAGES])}{more})'

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
+from .cli import num_processes
 from .pool import available_cores
 
 # processes wait at the end for the slowest one, whose part may take hours longer; dead processes
@@ -99,8 +100,8 @@ def require_one_process() -> None:
         ValueError: Several processes were started. It is raised in the first one; the others end
             without a message.
     """
-    size = os.environ.get('WORLD_SIZE', '1')
-    if not size.isdigit() or int(size) < 2:
+    size = num_processes()
+    if size < 2:
         return
     if os.environ.get('RANK', '0') != '0':
         sys.exit(1)
