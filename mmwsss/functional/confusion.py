@@ -52,10 +52,6 @@ def confusion_matrix(pred: Tensor, gt: Tensor, num_classes: int, ignore_index: i
         raise ValueError(
             f'prediction {tuple(pred.shape)} and ground truth {tuple(gt.shape)} differ in size'
         )
-    if pred.dtype == gt.dtype == torch.uint8 and gt.numel() and ignore_index == LARGEST:
-        shifted = pred + 1, gt + 1  # 255 becomes 0
-        if int(torch.maximum(shifted[0].amax(), shifted[1].amax())) <= num_classes:
-            return _count_pairs(*shifted, num_classes)
     gt = shift_labels(gt, num_classes, ignore_index, 'ground truth')
     pred = shift_labels(pred, num_classes, ignore_index, 'prediction')
     return _count_pairs(pred, gt, num_classes)
@@ -76,11 +72,15 @@ def shift_labels(labels: Tensor, num_classes: int, ignore_index: int, name: str)
     them.
 
     Returns:
-        Tensor: Same shape, int64.
+        Tensor: Same shape, int64, or uint8 as ``labels`` where 255 is ignored, the fast case.
 
     Raises:
         ValueError: A label is outside 0..K-1; the message starts with ``name``.
     """
+    if labels.dtype == torch.uint8 and ignore_index == LARGEST and labels.numel():
+        shifted = labels + 1  # 255 becomes 0
+        if int(shifted.amax()) <= num_classes:
+            return shifted
     ignored = labels == ignore_index
     labels = labels.long().masked_fill(ignored, 0)
     if labels.numel():

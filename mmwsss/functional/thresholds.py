@@ -94,9 +94,10 @@ def sweep_counts(
         if not lowest >= 0:
             raise ValueError(f'CAMs must be >= 0, found {lowest}')
         # (label, strongest class, thresholds below its score) as one number for the bincount
-        code = (labels * planes + winner) * columns + torch.searchsorted(thresholds, score)
+        strength = torch.searchsorted(thresholds, score, out_int32=True)
+        code = labels.int().mul_(planes).add_(winner).mul_(columns).add_(strength)
     else:
-        code = labels * columns
+        code = labels.int() * columns
     joint = torch.bincount(code.flatten(), minlength=(num_classes + 1) * columns * planes)
     joint = joint.view(num_classes + 1, planes, columns)[1:]  # label 0 holds ignored pixels
     foreground = num_classes - 1
