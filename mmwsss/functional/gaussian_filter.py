@@ -12,6 +12,9 @@ CELL = 512  # points per cell: the pairs with another cell fit in the cache of a
 # pairs of cells are skipped where all exponents are below this: e^-25 of a value, and even the sum
 # of 10^5 of them, is below the rounding error of float32
 LARGEST_EXPONENT = 25.0
+# e^-60 of a value is below any rounding error, too, while products with numbers below e^-87
+# (subnormal ones) take a hundred times as long on many CPUs
+SMALLEST = -60.0
 
 
 @torch.no_grad()
@@ -65,7 +68,7 @@ def _kernel(a: Tensor, b: Tensor) -> Tensor:
     for dim in range(1, a.shape[1]):
         difference = a[:, None, dim] - b[:, dim]
         distance.addcmul_(difference, difference)
-    return distance.mul_(-0.5).exp_()
+    return distance.mul_(-0.5).clamp_(min=SMALLEST).exp_()
 
 
 def _filter_cells(features: Tensor, values: Tensor, size: int) -> Tensor:
@@ -118,4 +121,4 @@ def _kernel_by_product(a: Tensor, b: Tensor, buffer: Tensor) -> Tensor:
     half_a, half_b = (points.square().sum(1, keepdim=True) / -2 for points in (a, b))
     left = torch.cat([a, half_a, torch.ones_like(half_a)], 1)
     right = torch.cat([b, torch.ones_like(half_b), half_b], 1)
-    return torch.mm(left, right.t(), out=kernel).exp_()
+    return torch.mm(left, right.t(), out=kernel).clamp_(min=SMALLEST).exp_()

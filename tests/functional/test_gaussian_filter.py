@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmwsss.functional.gaussian_filter import gaussian_filter
+from mmwsss.functional.gaussian_filter import _kernel, _kernel_by_product, gaussian_filter
 from tests.device.emulated_device import DeviceTensor, emulated_device  # noqa: F401
 
 
@@ -53,6 +53,15 @@ def test_blocks_of_an_accelerator(emulated_device):  # noqa: F811
     result = gaussian_filter(DeviceTensor(features), DeviceTensor(values), 16)
     torch.testing.assert_close(result.host, gaussian_filter(features, values), rtol=1e-5, atol=1e-6)
     assert not emulated_device.of('wait'), emulated_device.report('wait')
+
+
+@pytest.mark.parametrize('kernel', [_kernel, lambda a, b: _kernel_by_product(a, b, a.new_empty(9))])
+def test_no_product_is_made_with_subnormal_numbers(kernel):
+    points = torch.tensor([[0.0], [13.5], [14.0]])
+    values = kernel(points, points)
+    assert values.min() >= torch.finfo(torch.float32).tiny
+    exact = torch.exp(-(points - points.T).square() / 2)
+    torch.testing.assert_close(values, exact, rtol=1e-5, atol=1e-25)
 
 
 def test_edges():
