@@ -250,7 +250,7 @@ def _attend_in_blocks(
     for request in requests:
         size = [len(range(num_tokens)[part]) for part in slices[request]]
         leading = [batch, num_heads] if request.heads == 'all' else [batch]
-        maps[request] = query_scaled.new_zeros(
+        maps[request] = query_scaled.new_empty(
             (*leading, *size), dtype=map_dtype(query_scaled.dtype)
         )
     for image, heads, rows in _blocks(query_scaled):
@@ -267,10 +267,15 @@ def _attend_in_blocks(
                 continue
             target = maps[request][image, shared[1]]
             if part.dim() == 4:
-                target.add_(part.sum(1), alpha=1 / num_heads)
-            else:
-                for head in part.unbind() if part.dim() == 3 else (part,):
+                torch.mul(part.sum(1), 1 / num_heads, out=target)
+                continue
+            first = (heads if isinstance(heads, int) else heads.start) == 0
+            for head in part.unbind() if part.dim() == 3 else (part,):
+                if first:
+                    torch.mul(head, 1 / num_heads, out=target)
+                else:
                     target.add_(head, alpha=1 / num_heads)
+                first = False
     return output, maps
 
 
