@@ -3,6 +3,7 @@ Figures 1, 3, 6, 7 and Table III).
 """
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean, pstdev
 from typing import Any, NamedTuple
 
 import torch
@@ -47,6 +48,20 @@ class ImageLayers(NamedTuple):
     keys: list
     attended: torch.Tensor
     affinity: list
+
+
+class LayerCounts(NamedTuple):
+    """State of a :class:`LayerAnalysis`.
+
+    Attributes:
+        num_images (int): Images that were added.
+        statistics (dict): Rows of each statistic.
+        counts (dict): Counts of the threshold sweep of each kind of maps.
+    """
+
+    num_images: int
+    statistics: dict[str, Rows]
+    counts: dict[str, torch.Tensor]
 
 
 class LayerAnalysis:
@@ -296,8 +311,20 @@ class LayerAnalysis:
         variants = {f'truth_{name}': item for name, item in refined}
         self._count_maps(mask, view_size, keys, dict(variants, truth_unrefined=maps))
 
+    def state(self) -> LayerCounts:
+        """What has been counted, for :meth:`merge` in another process."""
+        return LayerCounts(self.num_images, self._statistics, self._counts)
+
+    def merge(self, other: LayerCounts) -> None:
+        """Add the :meth:`state` of other images, counted by another process."""
+        self.num_images += other.num_images
+        for name, rows in other.statistics.items():
+            self._statistics[name].extend(rows)
+        for name, counts in other.counts.items():
+            self._counts[name] = self._counts[name] + counts if name in self._counts else counts
+
     def results(self) -> dict[str, Any]:
-        """All statistics as plain numbers.
+        """All statistics as plain numbers; the order of the images has no influence.
 
         Returns:
             dict: Values are None if no image had a mask or tags.
@@ -372,11 +399,11 @@ class LayerAnalysis:
 
 
 def _mean(rows: Rows) -> list[float] | None:
-    return torch.tensor(rows, dtype=torch.float64).mean(0).tolist() if rows else None
+    return [fmean(column) for column in zip(*rows)] if rows else None
 
 
 def _deviation(rows: Rows) -> list[float] | None:
-    return torch.tensor(rows, dtype=torch.float64).std(0, correction=0).tolist() if rows else None
+    return [pstdev(column) for column in zip(*rows)] if rows else None
 
 
 def _layer_statistics(

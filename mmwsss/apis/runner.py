@@ -33,7 +33,9 @@ LOOPS = {'train': ('train_loop', 'val_loop'), 'test': ('test_loop',), None: ()}
 
 
 def image_loader(dataset: Dataset, num_workers: int = 0) -> DataLoader:
-    """Loader of all images of a data set, one by one."""
+    """Loader of all images of a data set, one by one; of several processes, each loads those of
+    its :meth:`mmwsss.utils.processes.Processes.share`.
+    """
     sampler = dict(type='DefaultSampler', shuffle=False, round_up=False)
     return Runner.build_dataloader(
         dict(batch_size=1, num_workers=num_workers, dataset=dataset, sampler=sampler)

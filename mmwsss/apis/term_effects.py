@@ -10,6 +10,7 @@ Three questions about a trained network, answered on images with masks.
   effect.
 """
 
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -123,8 +124,13 @@ class TermEffects:
         flags = visible_object_flags(model.roi(grid, maps, tags), masks, model.min_object)
         self._note('masked_views/negative', float(1 - flags.float().mean()))
 
+    def merge(self, values: dict[str, list[float]]) -> None:
+        """Add the ``values`` of other images, counted by another process."""
+        for name, numbers in values.items():
+            self.values.setdefault(name, []).extend(numbers)
+
     def results(self) -> dict[str, float]:
-        """Means over the images.
+        """Means over the images, whose order has no influence.
 
         Returns:
             ``cosine/one_label``, ``cosine/two_labels`` and their difference ``cosine/gap``;
@@ -136,7 +142,7 @@ class TermEffects:
         """
         if not self.values:
             raise ValueError('no image has been added')
-        means = {name: sum(values) / len(values) for name, values in self.values.items()}
+        means = {name: fmean(values) for name, values in self.values.items()}
         if {'cosine/one_label', 'cosine/two_labels'} <= set(means):
             means['cosine/gap'] = means['cosine/one_label'] - means['cosine/two_labels']
         return means

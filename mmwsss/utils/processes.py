@@ -74,6 +74,16 @@ class Processes(NamedTuple):
             sys.exit(1)
         return answer[1]
 
+    def gather(self, value: Value) -> list[Value]:
+        """The values of all processes, in the order of their numbers."""
+        if self.size == 1:
+            return [value]
+        from torch.distributed import all_gather_object
+
+        values: list[Any] = [None] * self.size
+        all_gather_object(values, value)
+        return values
+
     def wait(self) -> None:
         """Wait for all processes."""
         if self.size > 1:
@@ -100,16 +110,20 @@ def require_one_process() -> None:
         ValueError: Several processes were started. It is raised in the first one; the others end
             without a message.
     """
+    _reject_copies(
+        '{tool} works in one process, and a launcher has started {size}: start it '
+        'without the launcher'
+    )
+
+
+def _reject_copies(message: str) -> None:
+    """An error in the first of several processes, with ``message`` filled in; the others end."""
     size = num_processes()
     if size < 2:
         return
     if os.environ.get('RANK', '0') != '0':
         sys.exit(1)
-    name = os.path.basename(sys.argv[0])
-    raise ValueError(
-        f'{name} works in one process, and a launcher has started {size}: start it without the '
-        f'launcher'
-    )
+    raise ValueError(message.format(tool=os.path.basename(sys.argv[0]), size=size))
 
 
 @contextmanager
@@ -123,9 +137,11 @@ def joined_processes(launcher: str) -> Iterator[Processes]:
         Processes
 
     Raises:
-        ValueError: This process was not started by the launcher.
+        ValueError: This process was not started by the launcher, or it was and ``launcher`` is
+            ``'none'``.
     """
     if launcher == 'none':
+        _reject_copies('a launcher has started {size} processes of {tool}: add --launcher pytorch')
         yield Processes()
         return
     from torch import distributed

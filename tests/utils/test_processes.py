@@ -164,3 +164,11 @@ def test_tools_that_work_in_one_process(rank, monkeypatch, capsys):
     assert result.code == 1 and (expected in result.err) == (rank == '0')
     monkeypatch.setenv('WORLD_SIZE', '1')
     require_one_process()
+
+
+@pytest.mark.parametrize('rank', ['0', '1'])
+def test_a_launcher_without_its_option(rank, monkeypatch, capsys):
+    monkeypatch.setenv('RANK', rank)
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    result = run_tool('evaluate_masks.py', '--masks', 'p', '--gt', 'g', '--list', 'l.txt')
+    assert result.code == 1 and ('2 processes of' in result.err) == (rank == '0')

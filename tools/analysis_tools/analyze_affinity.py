@@ -29,7 +29,7 @@ from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.env import write_environment
 from mmwsss.utils.io import atomic_open, read_rgb, write_json
-from mmwsss.utils.processes import require_one_process
+from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
 from mmwsss.utils.tables import text_table
 from mmwsss.visualization import (
     draw_cam_grid,
@@ -132,14 +132,11 @@ def parse_args(argv=None):
     parser.add_argument(
         '--name', help='name of this checkpoint in the plots (default: name of the config)'
     )
-    parser.add_argument(
-        '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='default %(default)s',
-    )
+    parser.add_argument('--device', help='e.g. cpu or cuda:1 (default: a GPU, if available)')
     parser.add_argument(
         '--workers', type=int, help='processes that load images (default: that of the config)'
     )
+    add_launcher_argument(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     args = parser.parse_args(argv)
     for name in ('num', 'samples', 'size'):
@@ -150,9 +147,15 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
-    require_one_process()
+    with joined_processes(args.launcher) as processes:
+        run(args, processes)
+
+
+def run(args: argparse.Namespace, processes: Processes) -> None:
+    """Analyse the images of this process; the first one writes the results of all."""
     others = read_others(args.compare)  # whatever is wrong ends the run before the network is built
-    model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
+    device = args.device or processes.device(torch.cuda.device_count())
+    model = init_model(args.config, args.checkpoint, device, args.cfg_options)
     if model.cfg.get('test_dataloader') is None:
         raise ValueError(
             f'{args.config}: has no test_dataloader, on whose data set the attention is analysed'
@@ -173,23 +176,33 @@ def main(argv=None):
     )
     drawn = drawn_layers(args.layers, analysis.num_layers)
     images = spread(len(dataset), args.num)
+    samples = spread(len(images), min(args.samples, len(images)))
+    own = processes.share(range(len(images)))
     dataset.get_subset_(images)
-    samples = set(spread(len(images), min(args.samples, len(images))))
     workers = (
         model.cfg.test_dataloader.get('num_workers', 0) if args.workers is None else args.workers
     )
     loader = image_loader(dataset, workers)
     args.out.mkdir(parents=True, exist_ok=True)
-    pictures, matrices = [], []
-    for index, data in enumerate(track(loader, description='images')):
-        seen = analysis.add(data, drawn if index in samples and not matrices else ())
+    pictures, matrices = {}, []
+    loader = track(loader, description='images', disable=not processes.is_first)
+    for index, data in zip(own, loader):
+        seen = analysis.add(data, drawn if index in samples[:1] else ())
         if index in samples:
-            pictures.append(picture(data['data_samples'][0], seen, drawn, analysis.class_names))
-            matrices = matrices or [
-                (f'{pictures[0]["id"]}, layer {layer + 1}', affinity.float().cpu().numpy())
-                for layer, affinity in zip(drawn, seen.affinity)
-            ]
-    write_results(args, analysis.results(), others, pictures, matrices, analysis.class_names)
+            pictures[index] = picture(data['data_samples'][0], seen, drawn, analysis.class_names)
+        matrices += [
+            (f'{pictures[index]["id"]}, layer {layer + 1}', affinity.float().cpu().numpy())
+            for layer, affinity in zip(drawn, seen.affinity)
+        ]
+    parts = processes.gather((analysis.state(), pictures, matrices))
+    if not processes.is_first:
+        return
+    for state, others_pictures, others_matrices in parts[1:]:
+        analysis.merge(state)
+        pictures.update(others_pictures)
+        matrices += others_matrices
+    in_order = [pictures[index] for index in sorted(pictures)]
+    write_results(args, analysis.results(), others, in_order, matrices, analysis.class_names)
 
 
 def spread(total, count):

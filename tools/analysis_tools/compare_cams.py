@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
@@ -24,7 +25,7 @@ from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.io import atomic_open, read_rgb, write_json
 from mmwsss.utils.memory import peak_memory, reset_peak_memory
-from mmwsss.utils.processes import require_one_process
+from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
 from mmwsss.utils.tables import text_table
 from mmwsss.visualization import draw_cam_grid, encode_image
 
@@ -83,12 +84,9 @@ def parse_args(argv=None):
     parser.add_argument(
         '--cell', type=int, default=160, metavar='PX', help='side of a picture in the grid'
     )
-    parser.add_argument(
-        '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='(default %(default)s)',
-    )
+    parser.add_argument('--device', help='e.g. cpu or cuda:1 (default: a GPU, if available)')
     parser.add_argument('--workers', type=int, default=2, help='processes that load images')
+    add_launcher_argument(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     args = parser.parse_args(argv)
     for name in ('num', 'cell'):
@@ -99,11 +97,17 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
-    require_one_process()
+    with joined_processes(args.launcher) as processes:
+        run(args, processes)
+
+
+def run(args: argparse.Namespace, processes: Processes) -> None:
+    """Predict the images of this process by every method; the first one reports those of all."""
     config = load_config(args.config, cfg_options=args.cfg_options)
     # the config may import CAM methods of its own
     methods = {name: method_of(name) for name in dict.fromkeys(args.methods)}
-    model = init_model(config, args.checkpoint, args.device)
+    device = args.device or processes.device(torch.cuda.device_count())
+    model = init_model(config, args.checkpoint, device)
     if not hasattr(model, 'set_cam'):
         raise ValueError(f'{args.config}: {type(model).__name__} computes no class activation maps')
     dataset = DATASETS.build(
@@ -111,31 +115,40 @@ def main(argv=None):
         if args.split
         else config.test_dataloader.dataset
     )
-    if args.num is not None:
-        dataset.get_subset_(list(range(min(args.num, len(dataset)))))
+    images = range(len(dataset) if args.num is None else min(args.num, len(dataset)))
+    own = processes.share(images)
+    dataset.get_subset_(list(images))
     loader = image_loader(dataset, args.workers)
-    own = dict(cam=model.test_cfg.get('cam'), refine=model.test_cfg.get('refine'))
-    console = Console(stderr=True)
+    of_config = dict(cam=model.test_cfg.get('cam'), refine=model.test_cfg.get('refine'))
+    console = Console(stderr=True, quiet=not processes.is_first)
     results, reasons, pictures = {}, {}, {}
     for name, method in methods.items():
-        settings = own if method is None else method
+        settings = of_config if method is None else method
+        metric, reason, cost = metric_of(config, dataset), None, ()
         try:
             model.set_cam(settings['cam'])
             model.test_cfg['refine'] = settings['refine']
-            results[name] = measure(
-                model, loader, metric_of(config, dataset), pictures, args.pictures, name, console
-            )
+            cost = predict(model, zip(own, loader), metric, pictures, args.pictures, name, console)
         except ValueError as error:
-            reasons[name] = str(error)
+            reason = str(error)
+        parts = processes.gather((reason, tuple(cost)))
+        found = [reason for reason, _ in parts if reason is not None]
+        if found:
+            reasons[name] = found[0]
+        else:
+            results[name] = summarize(metric, len(images), [Cost(*cost) for _, cost in parts])
+    parts = processes.gather(pictures)
+    if not processes.is_first:
+        return
+    pictures = {place: row for part in parts for place, row in part.items()}
+    shown = [pictures[place] for place in sorted(pictures)[: args.pictures]]
     if not results:
         raise ValueError('; '.join(f'{name}: {reason}' for name, reason in reasons.items()))
     rows = [
         (name, *(results[name].values() if name in results else [None] * (len(COLUMNS) - 1)))
         for name in methods
     ]
-    print(
-        text_table(COLUMNS, rows, f'{Path(args.config).stem}, {len(dataset)} images, {args.device}')
-    )
+    print(text_table(COLUMNS, rows, f'{Path(args.config).stem}, {len(images)} images, {device}'))
     for name, reason in reasons.items():
         print(f'{name}: {reason}')
     out = args.out or Path(config.work_dir)
@@ -144,15 +157,15 @@ def main(argv=None):
         dict(
             config=str(args.config),
             checkpoint=str(args.checkpoint),
-            num_images=len(dataset),
-            device=str(args.device),
+            num_images=len(images),
+            device=str(device),
             methods=results,
             not_possible=reasons,
         ),
     )
-    if pictures:
+    if shown:
         with atomic_open(out / 'cams.png') as file:
-            file.write(encode_image(draw_cam_grid(list(pictures.values()), cell=args.cell)))
+            file.write(encode_image(draw_cam_grid(shown, cell=args.cell)))
         print(f'pictures: {out / "cams.png"}')
 
 
@@ -185,46 +198,65 @@ def metric_of(config, dataset):
     return metric
 
 
-def measure(model, loader, metric, pictures, num_pictures, name, console):
-    """Predict all images with one method.
+class Cost(NamedTuple):
+    """What the images of one process took.
+
+    Attributes:
+        seconds: Of the network alone.
+        num_images: Images.
+        memory: MiB above what was in use before.
+    """
+
+    seconds: float
+    num_images: int
+    memory: float
+
+
+def predict(model, images, metric, pictures, num_pictures, name, console):
+    """Predict images with one method and count them.
 
     Args:
-        pictures (dict): ``{(image, class): row}`` of :func:`draw_cam_grid`; the maps of this method
-            are added.
+        images (Iterable): Pairs of the number of an image and its batch.
+        pictures (dict): ``{(number, class): row}`` of :func:`draw_cam_grid`; the maps of this
+            method are added.
         num_pictures (int): Rows that are collected.
 
     Returns:
-        dict: Quality in percent, threshold, images per second of the network alone, MiB above what
-            was in use before.
+        Cost
     """
     device = next(model.parameters()).device
-    seconds, before = 0.0, reset_peak_memory(device)
-    for data in track(loader, description=name, console=console, transient=True):
+    seconds, num_images, before = 0.0, 0, reset_peak_memory(device)
+    for number, data in track(images, description=name, console=console, transient=True):
         began = time.perf_counter()
         with torch.no_grad():
             (sample,) = model.test_step(data)
         if device.type == 'cuda':
             torch.cuda.synchronize(device)
         seconds += time.perf_counter() - began
+        num_images += 1
         metric.process(None, [sample.to_dict()])
-        collect(sample, metric.classes, pictures, num_pictures, name)
-    peak = peak_memory(device) - before
-    scores = metric.summarize(len(loader.dataset))
+        collect(sample, number, metric.classes, pictures, num_pictures, name)
+    return Cost(seconds, num_images, (peak_memory(device) - before) / 2**20)
+
+
+def summarize(metric, num_images, costs):
+    """Quality in percent, threshold, images per second of all processes, MiB of the largest."""
+    scores = metric.summarize(num_images)
     prefix = f'{metric.prefix}/' if metric.prefix else ''
     return dict(
         mIoU=scores[f'{prefix}mIoU'],
         FP=scores[f'{prefix}FP'],
         FN=scores[f'{prefix}FN'],
         threshold=scores[f'{prefix}best_threshold'],
-        images_per_s=len(loader.dataset) / seconds,
-        MiB=peak / 2**20,
+        images_per_s=sum(cost.num_images / cost.seconds for cost in costs if cost.num_images),
+        MiB=max(cost.memory for cost in costs),
     )
 
 
-def collect(sample, classes, pictures, num_pictures, name):
+def collect(sample, number, classes, pictures, num_pictures, name):
     """Add the maps of a sample to rows of the picture, and new rows while there is room."""
     for key, cam in zip(sample.cam_keys, sample.pred_cams.data.cpu().numpy()):
-        place = (sample.img_path, key)
+        place = (number, int(key))
         if place not in pictures and len(pictures) < num_pictures:
             pictures[place] = dict(
                 id=f'{sample.img_id}: {classes[key + 1]}',

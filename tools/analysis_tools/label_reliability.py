@@ -11,6 +11,7 @@ and background elsewhere; its perplexity is that of Eq. 4.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from mmwsss.functional.reliability import reliability
 from mmwsss.utils.class_lists import VOC_CLASSES
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open, read_cam, read_id_list, read_mask, write_json
-from mmwsss.utils.processes import require_one_process
+from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
 from mmwsss.utils.tables import text_table
 from mmwsss.visualization import figure_to_png, plot_boxes, plot_curve_families
 
@@ -40,14 +41,14 @@ class Counts(NamedTuple):
         confident: The same of pixels whose perplexity is at most epsilon.
         by_confidence: (2,bins) pixels, and correct pixels, by confidence.
         by_perplexity: (2,bins) the same by perplexity.
-        images: mIoU, mean perplexity and mean absolute error to (1,0) of each image.
+        images: mIoU, mean perplexity and mean absolute error to (1,0) of each image, by its id.
     """
 
     all: np.ndarray
     confident: np.ndarray
     by_confidence: np.ndarray
     by_perplexity: np.ndarray
-    images: list[tuple[float, float, float]]
+    images: dict[str, tuple[float, float, float]]
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -67,6 +68,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--bins', type=int, default=20, metavar='N', help='(default %(default)s)')
     parser.add_argument('--most', type=float, default=5.0, help='largest perplexity drawn')
     parser.add_argument('--out', type=Path, required=True, metavar='D', help='folder of results')
+    add_launcher_argument(parser)
     args = parser.parse_args(argv)
     if args.bins < 2 or args.most <= 0 or not 0 < args.threshold < 1:
         parser.error('--bins must be at least 2, --most positive, --threshold between 0 and 1')
@@ -75,7 +77,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    require_one_process()
+    with joined_processes(args.launcher) as processes:
+        run(args, processes)
+
+
+def run(args: argparse.Namespace, processes: Processes) -> None:
+    """Count the images of this process; the first one writes the results of all."""
     classes = load_class_names(args.classes) if args.classes else tuple(VOC_CLASSES)
     ids = read_id_list(args.list)
     folders: dict[str, Path] = {}
@@ -87,9 +94,12 @@ def main(argv: list[str] | None = None) -> None:
         if not Path(folder).is_dir():
             raise FileNotFoundError(f'{folder}: folder of CAM files not found')
         folders[name] = Path(folder)
-    counts = {
-        name: count_folder(folder, ids, len(classes), args) for name, folder in folders.items()
-    }
+    counts = {}
+    for name, folder in folders.items():
+        own = count_folder(folder, processes.share(ids), len(classes), args, processes.is_first)
+        counts[name] = merge([Counts(*part) for part in processes.gather(tuple(own))], ids)
+    if not processes.is_first:
+        return
     summary = {name: summarize(entry) for name, entry in counts.items()}
     write_results(args, counts, summary)
     print(text_table(COLUMNS, [(name, *entry.values()) for name, entry in summary.items()]))
@@ -97,15 +107,15 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def count_folder(
-    folder: Path, ids: list[str], num_classes: int, args: argparse.Namespace
+    folder: Path, ids: Sequence[str], num_classes: int, args: argparse.Namespace, shown: bool
 ) -> Counts:
-    """Count all images of a folder."""
+    """Count images of a folder."""
     shape = (num_classes, num_classes)
     result = Counts(
         np.zeros(shape, np.int64), np.zeros(shape, np.int64),
-        np.zeros((2, args.bins), np.int64), np.zeros((2, args.bins), np.int64), [],
+        np.zeros((2, args.bins), np.int64), np.zeros((2, args.bins), np.int64), {},
     )  # fmt: skip
-    for img_id in track(ids, description=folder.name):
+    for img_id in track(ids, description=folder.name, disable=not shown):
         maps = read_cam(folder / f'{img_id}.npz')
         truth = read_mask(args.gt / f'{img_id}.png', num_classes, maps.size)
         confidence, label = labels_of(maps.keys, maps.cam, maps.size, args.threshold)
@@ -131,8 +141,15 @@ def count_folder(
         error = np.abs(confidence - (label > 0))
         if known.any():
             numbers = (mean_iou(own), finite[known].mean(), error[known].mean())
-            result.images.append(tuple(map(float, numbers)))
+            result.images[img_id] = tuple(map(float, numbers))
     return result
+
+
+def merge(parts: Sequence[Counts], ids: Sequence[str]) -> Counts:
+    """Counts of the images of all processes, in the order of the list."""
+    images = {img_id: numbers for part in parts for img_id, numbers in part.images.items()}
+    sums = [sum(arrays[1:], arrays[0]) for arrays in zip(*(part[:4] for part in parts))]
+    return Counts(*sums, images={img_id: images[img_id] for img_id in ids if img_id in images})
 
 
 def labels_of(
@@ -163,7 +180,7 @@ def mean_iou(counts: np.ndarray) -> float:
 
 def summarize(counts: Counts) -> dict[str, float]:
     """Numbers of a folder."""
-    images = np.array(counts.images)
+    images = np.array(list(counts.images.values()))
     return dict(
         mIoU=mean_iou(counts.all),
         confident_mIoU=mean_iou(counts.confident),
@@ -204,7 +221,7 @@ def write_results(
                 by_perplexity=without_nan(perplexity[name]),
             ),
             confidence_share=density[name],
-            images=entry.images,
+            images=list(entry.images.values()),
         )
     protocol = dict(
         threshold=args.threshold, alpha=args.alpha, beta=args.beta, epsilon=args.epsilon,
@@ -236,7 +253,7 @@ def numbers_of_images(counts: dict[str, Counts]) -> dict[str, dict[str, list[flo
     for index, title in enumerate(('mIoU, percent', 'perplexity', 'MAE to (1,0)')):
         numbers[title] = {}
         for name, entry in counts.items():
-            numbers[title][name] = [image[index] for image in entry.images]
+            numbers[title][name] = [image[index] for image in entry.images.values()]
     return numbers
 
 
