@@ -22,7 +22,7 @@ from mmwsss.checkpoints.vit_layouts import translate_vit_layout
 from mmwsss.checkpoints.wrapped import say_unwrapped, unwrap_state
 from mmwsss.functional.attention import AttentionCollector, AttentionRequest, attend
 from mmwsss.functional.rematerialize import gelu_linear
-from mmwsss.functional.rotary import RULES, rotary_table, rotate
+from mmwsss.functional.rotary import RULES, RandomPlaces, draw_places, rotary_table, rotate
 from mmwsss.functional.tokens import repeat_class_token, resize_grid, resize_position_embedding
 from mmwsss.registry import MODELS
 from mmwsss.utils.transfer import send
@@ -114,6 +114,12 @@ class TokenViT(VisionTransformer):
             ``dict(ffn_type='swiglu_fused')`` for the giant DINOv2.
         rotary (str, optional): Rotary positions of queries and keys: ``'dinov3'`` or ``'eva02'``,
             see :data:`mmwsss.functional.rotary.RULES`.
+        rotary_rescale (float, optional): r >= 1: in training, a forward pass multiplies the places
+            of all patches by a random factor in [1/r,r] (DINOv3: 2). Evaluation is not affected.
+        rotary_jitter (float, optional): The same, with a factor for each axis.
+        rotary_shift (float, optional): s >= 0: in training, a random number in [-s,s] is added to
+            the places of each axis before they are multiplied; half an image is 1 for ``'dinov3'``
+            and 8 for ``'eva02'``.
         absolute_positions (bool): Add learnt positions to the patches (not in DINOv3).
         ffn (str): ``'mlp'``; ``'swiglu'``, gated with exactly ``feedforward_channels``; or
             ``'swiglu_norm'``, with a norm before the last layer too (EVA-02).
@@ -165,6 +171,9 @@ class TokenViT(VisionTransformer):
         norm_cfg: dict[str, Any] | None = None,
         layer_cfgs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
         rotary: str | None = None,
+        rotary_rescale: float | None = None,
+        rotary_jitter: float | None = None,
+        rotary_shift: float | None = None,
         absolute_positions: bool = True,
         ffn: str = 'mlp',
         qk_norm: bool = False,
@@ -188,6 +197,9 @@ class TokenViT(VisionTransformer):
             raise ValueError(f"token_init must be 'repeat' or 'trunc_normal', got {token_init!r}")
         if rotary is not None and rotary not in RULES:
             raise ValueError(f'rotary must be one of {tuple(RULES)} or None, got {rotary!r}')
+        places = _check_places(
+            RandomPlaces(rotary_shift, rotary_jitter, rotary_rescale), rotary=rotary
+        )
         if ffn not in FFNS:
             raise ValueError(f'ffn must be one of {FFNS}, got {ffn!r}')
         if depth is not None:
@@ -224,6 +236,7 @@ class TokenViT(VisionTransformer):
         self.token_init = token_init
         self.aux_layer = None if aux_layer is None else aux_layer % self.num_layers
         self.rotary = None if rotary is None else RULES[rotary]
+        self.random_places = places
         self.head_dims = self.embed_dims // self.arch_settings['num_heads']
         if rotary is not None and self.head_dims % 4:
             raise ValueError(
@@ -427,7 +440,17 @@ class TokenViT(VisionTransformer):
         Returns:
             tuple: (B,Q,D) tokens after the layer, not normalised, and (B,H,Q,T+N+R) softmax
                 attention; Q = T or T+N+R.
+
+        Raises:
+            ValueError: Rotary positions lack the grid, or are random because the network is in
+                training mode, so that they are not those of the pass that ``x`` is from.
         """
+        if self.training and self.random_places is not None:
+            raise ValueError(
+                'explain_layer cannot repeat the random rotary positions of training: call eval() '
+                'before the forward pass, or leave out rotary_rescale, rotary_jitter and '
+                'rotary_shift'
+            )
         layer, rows = self.layers[index], slice(self.num_class_tokens if class_rows else None)
         query, key, value = self._query_key_value(
             layer, layer.ln1(x) if normed is None else normed, self._rotation(grid, x)
@@ -526,13 +549,20 @@ class TokenViT(VisionTransformer):
         )
 
     def _rotation(self, grid: Sequence[int] | None, like: Tensor) -> Tensor | None:
-        """Rotary positions (2,T+N+R,d) of all tokens of an image; None if the network has none."""
+        """Rotary positions (2,T+N+R,d) of all tokens of an image; None if the network has none.
+        They are made for each pass, and nothing of a random change remains.
+        """
         if self.rotary is None:
             return None
         if grid is None:
             raise ValueError('a layer with rotary positions needs the grid of the patches')
         others = (self.num_class_tokens, self.num_registers)
-        return rotary_table(grid, self.head_dims, self.rotary, others=others, like=like)
+        change = None
+        if self.training and self.random_places is not None:
+            change = draw_places(self.random_places, like.device)
+        return rotary_table(
+            grid, self.head_dims, self.rotary, others=others, change=change, like=like
+        )
 
     def _transform(
         self,
@@ -729,6 +759,30 @@ class TokenViT(VisionTransformer):
             f'{self.embed_dims} ({"; ".join(problems)}); choose the config that belongs to the '
             f'checkpoint'
         )
+
+
+def _check_places(places: RandomPlaces, *, rotary: str | None) -> RandomPlaces | None:
+    """The random places of the options; None if all are None.
+
+    Raises:
+        ValueError: A number is out of its range, or there are no rotary positions.
+    """
+    for name, value in places._asdict().items():
+        if value is None:
+            continue
+        lowest = 0 if name == 'shift' else 1
+        if rotary is None:
+            raise ValueError(
+                f'rotary_{name}={value!r} changes rotary positions, and the model has none: set '
+                f'rotary to one of {tuple(RULES)}, or leave rotary_{name} out'
+            )
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not lowest <= value < math.inf:
+            raise ValueError(
+                f'rotary_{name} must be a finite number of at least {lowest}, or None for no '
+                f'change, got {value!r}'
+            )
+    return None if places == RandomPlaces() else places
 
 
 def _extend_layer(

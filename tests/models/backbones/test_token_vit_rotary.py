@@ -2,6 +2,8 @@
 transformers with random weights: DINOv3, EVA-02 and the CLIP of EVA-02.
 """
 
+import math
+
 import pytest
 import torch
 
@@ -195,12 +197,135 @@ def test_keys_without_a_bias_stay_so():
     assert (gradient[1] == 0).all() and (gradient[[0, 2]] != 0).all()
 
 
+@pytest.mark.parametrize('training', [False, True])
 @torch.no_grad()
-def test_it_compiles_as_one_graph():
+def test_it_compiles_as_one_graph(training):
     torch._dynamo.reset()
-    model, x = rotating(), image(SIZES[1], 16)
+    model, x = sensitive(**RANDOM).train(training), image(SIZES[1], 16)
     compiled = torch.compile(model, backend='eager', fullgraph=True)
-    torch.testing.assert_close(compiled(x).patch_map, model(x).patch_map)
+    for seed in (0, 1):
+        found, expected = (seeded(network, x, seed).patch_map for network in (compiled, model))
+        torch.testing.assert_close(found, expected)
+
+
+RANDOM = dict(rotary_shift=0.3, rotary_jitter=1.5, rotary_rescale=2.0)
+CHOICES = [dict(rotary_rescale=2.0), RANDOM]
+
+
+def seeded(model, x, seed, **options):
+    torch.manual_seed(seed)
+    return model(x, **options)
+
+
+def sensitive(num_class_tokens=1, **options):
+    """A network in which what a token attends to depends much on places."""
+    model = rotating(num_class_tokens, **options)
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.attn.qkv.weight.mul_(10)
+    return model
+
+
+def our_inputs(model, x, seed):
+    """(L-1,B,1+N,D): tokens after every layer but the last, registers left out."""
+    inputs = seeded(model, x, seed, layer_inputs=None).layer_inputs[1:]
+    return torch.stack(
+        [torch.cat([tokens[:, :1], tokens[:, model.patch_rows]], 1) for tokens in inputs]
+    )
+
+
+@pytest.mark.parametrize('random', CHOICES)
+@torch.no_grad()
+def test_random_places_of_transformers(random):
+    """A network that is trained draws the same places from the same seed."""
+    theirs = dinov3(**{name.replace('rotary', 'pos_embed'): n for name, n in random.items()})
+    x = image(SIZES[1], 16)
+    model = ours(theirs.state_dict(), 16, **DINOV3, **random)
+    fixed = our_inputs(model, x, 0)
+    for network in (model, theirs):
+        network.train()
+    for seed in (1, 3):
+        found = our_inputs(model, x, seed)
+        torch.manual_seed(seed)
+        assert_equal(found, transformers_layers(theirs, x, 4)[:-1])
+        assert (found - fixed).abs().max() > 1e-3
+    assert torch.equal(our_inputs(model.eval(), x, 2), fixed)  # nothing of it remains
+
+
+@pytest.mark.parametrize('random', CHOICES)
+@pytest.mark.parametrize('name', ['vit_small_patch16_dinov3_qkvb', 'eva02_base_patch16_clip_224'])
+@torch.no_grad()
+def test_random_places_of_timm(name, random):
+    coordinates = {name.replace('rotary', 'rope') + '_coords': n for name, n in random.items()}
+    theirs, x = of_timm(name, 16, **coordinates), image(SIZES[1], 16)
+    options = DINOV3 if 'dinov3' in name else dict(EVA02, arch=GATED, attn_norm=True)
+    model = ours(theirs.state_dict(), 16, **options, **random)
+    for network in (model, theirs):
+        network.train()
+    found = our_inputs(model, x, 3)
+    torch.manual_seed(3)
+    assert_equal(found, timm_layers(theirs, x)[:-1])
+
+
+@torch.no_grad()
+def test_places_are_random_only_on_request_and_only_in_training():
+    plain, random, x = sensitive(), sensitive(**RANDOM), image(SIZES[1], 16)
+    expected = plain(x).patch_map
+    state = torch.get_rng_state()
+    for network in (random, plain.train()):
+        assert torch.equal(network(x).patch_map, expected)
+    assert torch.equal(torch.get_rng_state(), state)  # no number was drawn
+    first, again, other = (seeded(random.train(), x, seed).patch_map for seed in (0, 0, 1))
+    assert torch.equal(first, again) and (first - other).abs().max() > 0.01
+
+
+@torch.no_grad()
+def test_one_factor_multiplies_all_places_of_a_pass():
+    model, x = sensitive(rotary_rescale=2.0).train(), image(SIZES[1], 16)
+    torch.manual_seed(5)
+    factor = torch.empty(1).uniform_(-math.log(2), math.log(2)).exp()
+    found = seeded(model, x, 5).patch_map
+    base = model.rotary.base
+    height, width = found.shape[-2:]
+    y, x_ = ((2 * (torch.arange(side) + 0.5) / side - 1) * factor for side in (height, width))
+    places = torch.cartesian_prod(y, x_)[:, :, None] * 2 * math.pi
+    bands = base ** -(torch.arange(model.head_dims // 4) / (model.head_dims // 4))
+    angles = (places * bands).flatten(1).repeat(1, 2)
+    table = torch.stack([angles.cos(), angles.sin()])
+    around = torch.stack([torch.ones(4, model.head_dims), torch.zeros(4, model.head_dims)])
+    model._rotation = lambda grid, like: torch.cat([around[:, :1], table, around], 1)
+    torch.testing.assert_close(model(x).patch_map, found, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_hidden_patches_move_with_the_others():
+    model, x = sensitive(3, **RANDOM).train(), image(SIZES[1], 16)
+    hidden = torch.rand(2, 1, 18, generator=torch.Generator().manual_seed(2)) < 0.6
+    expected = seeded(model, x, 4, key_mask=hidden[:, 0]).class_tokens
+    torch.manual_seed(4)
+    found = model.encode_visible(x, hidden)[:, 0]
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_bad_random_places_are_named():
+    for options, message in (
+        (dict(rotary_rescale=0.5), 'rotary_rescale must be a finite number of at least 1.*got 0.5'),
+        (dict(rotary_jitter=math.inf), 'rotary_jitter must be .* at least 1, or None.*got inf'),
+        (dict(rotary_jitter=math.nan), 'rotary_jitter must be .* got nan'),
+        (dict(rotary_shift=-0.1), 'rotary_shift must be .* at least 0.* got -0.1'),
+        (dict(rotary_rescale='2'), "rotary_rescale must be a finite number .* got '2'"),
+        (dict(rotary_rescale=True), 'rotary_rescale must be a finite number .* got True'),
+        (
+            dict(rotary_rescale=2.0, rotary=None),
+            'rotary_rescale=2.0 changes rotary positions, .* set rotary to one of .* leave rotary',
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            TokenViT(ARCH, **dict(dict(rotary='dinov3'), **options))
+    model = rotating(rotary_rescale=1, rotary_shift=0).train()
+    with pytest.raises(ValueError, match='cannot repeat the random rotary positions.*call eval'):
+        model.explain_layer(0, torch.rand(1, 21, WIDTH), grid=(4, 4))
+    assert model.eval().explain_layer(0, torch.rand(1, 21, WIDTH), grid=(4, 4))[0].shape[1] == 21
 
 
 def test_what_does_not_fit_is_named():
