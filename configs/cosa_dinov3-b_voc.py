@@ -1,8 +1,9 @@
 # CoSA on DINOv3-B/16, PASCAL VOC 2012: OUR INFERENCE and unverified, no paper has this network and
 # no number is claimed. Views, batch, iterations and losses are those of CoSA; heads learn at its
 # rate of 6e-4, the backbone at a third of its rate, decaying by 0.9 per layer towards the image, as
-# on DINOv2. Places of patches are rotations, so that every size is one of training; the registers
-# are kept. The licence of the weights has to be accepted first, on the page that
+# on DINOv2. Places of patches are rotations, so that every size is one of training; while the
+# network trains they are multiplied by one random factor of 1/2 to 2 in each pass, as DINOv3 does.
+# The registers are kept. The licence of the weights has to be accepted first, on the page that
 # docs/user_guides/weights.md names.
 _base_ = ['cosa_voc.py']
 model = dict(
@@ -10,6 +11,7 @@ model = dict(
         num_registers=4,
         layer_scale_init_value=1e-5,
         rotary='dinov3',
+        rotary_rescale=2.0,
         absolute_positions=False,
         key_bias=False,
         frozen_pos_embed=False,

@@ -20,6 +20,7 @@ from mmwsss.apis import load_config
 from mmwsss.apis.pipeline import Pipeline
 from mmwsss.apis.pipeline_config import PLACEHOLDER
 from mmwsss.datasets.openimages import NUM_CLASSES as OPENIMAGES_CLASSES
+from mmwsss.functional.rotary import RandomPlaces
 from mmwsss.models.affinity import AffinityPropagator
 from mmwsss.models.algorithms import TagClassifier
 from mmwsss.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
@@ -566,6 +567,12 @@ def test_single_stage_rates_decay_over_the_layers(name, decay):
         assert rates[f'backbone.layers.{index}.attn.qkv.weight'] == expected
     assert rates['backbone.cls_token'] == pytest.approx(2e-5 * decay**13)
     assert rates['backbone.patch_embed.projection.weight'] == pytest.approx(2e-5 * decay**13)
+
+
+def test_places_are_rescaled_in_training_on_dinov3():
+    model = build(load_config(CONFIGS / 'cosa_dinov3-b_voc.py'), 'meta')
+    assert model.backbone.random_places == RandomPlaces(rescale=2.0)
+    assert model.train().backbone.training and not model.assignment.backbone.training
 
 
 def test_rates_of_mctformer_on_dinov2_decay_over_the_layers():

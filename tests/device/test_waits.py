@@ -14,7 +14,9 @@ from .small_models import (
 )
 
 
-@pytest.mark.parametrize('name', [*TAG_CONFIGS, *AFFINITY_CONFIGS, *SEG_CONFIGS])
+@pytest.mark.parametrize(
+    'name', [*TAG_CONFIGS, 'cosa_dinov3-b_voc', *AFFINITY_CONFIGS, *SEG_CONFIGS]
+)
 def test_training_step_does_not_wait(name: str, emulated_device: EmulatedDevice) -> None:  # noqa: F811
     model = emulated_device.put(small_model(name)).train()
     batch = training_batch(name)
