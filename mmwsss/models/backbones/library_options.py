@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from mmwsss.functional.rotary import RULES, RotaryRule
+from mmwsss.functional.rotary import RULES, RandomPlaces, RotaryRule
 
 Options = dict[str, Any]
 QUICK_GELU = dict(act_cfg=dict(type='mmpretrain.QuickGELU'))
@@ -49,6 +49,7 @@ def timm_options(model: Any) -> Options:
         num_registers=0 if model.reg_token is None else model.reg_token.shape[1],
         layer_scale_init_value=0.0 if gains is None else float(gains.detach().flatten()[0]) or 1e-5,
         rotary=_timm_rotary(getattr(model, 'rope', None)),
+        **_random_places(getattr(model, 'rope', None), '{}_coords'),
         absolute_positions=model.pos_embed is not None,
         pre_norm=_there(model.norm_pre),
         final_norm=_there(model.norm),
@@ -92,6 +93,15 @@ def _timm_rotary(rope: Any) -> str | None:
     raise NotPlain(f'rotary positions of the kind {type(rope).__name__}')
 
 
+def _random_places(owner: Any, name: str) -> Options:
+    """Random changes of rotary positions in training, of attributes with the given names; a library
+    without such an attribute makes no change.
+    """
+    return {
+        f'rotary_{part}': getattr(owner, name.format(part), None) for part in RandomPlaces._fields
+    }
+
+
 def transformers_options(config: Any) -> Options:
     """Options for a vision transformer of transformers.
 
@@ -119,6 +129,7 @@ def transformers_options(config: Any) -> Options:
         layer_scale_init_value=float(getattr(config, 'layerscale_value', 0.0)),
         pos_interp_antialias=kind == 'dinov2_with_registers',
         pos_init='bicubic',
+        **_random_places(config, 'pos_embed_{}'),
         **KINDS[kind],
     )
     if hidden is None:

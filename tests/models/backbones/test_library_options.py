@@ -25,6 +25,23 @@ def test_timm(name, expected):
     assert options['arch']['embed_dims'] == 32 and options['img_size'] == (size, size)
 
 
+def test_random_places_are_those_of_the_library():
+    timm = pytest.importorskip('timm')
+    transformers = pytest.importorskip('transformers')
+    name, parts = 'vit_small_patch16_dinov3', ('shift', 'jitter', 'rescale')
+
+    def found(options):
+        return [options[f'rotary_{part}'] for part in parts]
+
+    assert found(timm_options(timm.create_model(name, **TINY))) == [None, None, None]
+    moved = dict(rope_shift_coords=0.1, rope_jitter_coords=1.5, rope_rescale_coords=2.0)
+    assert found(timm_options(timm.create_model(name, **TINY, **moved))) == [0.1, 1.5, 2.0]
+    assert found(transformers_options(transformers.DINOv3ViTConfig())) == [None, None, 2.0]
+    moved = transformers.DINOv3ViTConfig(pos_embed_shift=0.1, pos_embed_jitter=1.5)
+    assert found(transformers_options(moved)) == [0.1, 1.5, 2.0]
+    assert found(transformers_options(transformers.ViTConfig())) == [None, None, None]
+
+
 @pytest.mark.parametrize(
     'name, message',
     [
