@@ -16,21 +16,26 @@ WIDTH = 16
 ARCH = dict(embed_dims=WIDTH, num_layers=2, num_heads=2, feedforward_channels=32)
 
 
-@pytest.fixture
-def config(tmp_path):
-    config = load_config(CONFIGS / 'clip_es_voc.py')
+def with_texts(config, folder, width):
+    """The config with a file of random texts for a tower of the given width."""
     classes = benchmark_classes(config.model.test_cfg.cam.classes)[1:]
     names, rng = [*classes, 'sky', 'road'], np.random.default_rng(0)
     write_text_embeddings(
-        tmp_path / 'texts.npz',
+        folder / 'texts.npz',
         names,
         len(classes),
         rng.normal(size=(len(names), 8)),
-        rng.normal(size=(WIDTH, 8)),
+        rng.normal(size=(width, 8)),
         10.0,
         names,
     )
-    config.model.test_cfg.cam.embeddings = str(tmp_path / 'texts.npz')
+    config.model.test_cfg.cam.embeddings = str(folder / 'texts.npz')
+    return config
+
+
+@pytest.fixture
+def config(tmp_path):
+    config = with_texts(load_config(CONFIGS / 'clip_es_voc.py'), tmp_path, WIDTH)
     config.model.backbone.update(arch=ARCH, img_size=64)
     return config
 
