@@ -29,9 +29,8 @@ def test_study(path, tmp_path, monkeypatch):
 
 def test_the_page_names_every_study():
     page = (ROOT / 'docs' / 'reproduction.md').read_text()
-    named = set(
-        re.findall(r'`(?:run_grid\.py )?((?:mctformer_plus|aream|acr|mcc|cosa|methods)_\w+)`', page)
-    )
+    families = 'mctformer_plus|aream|acr|mcc|cosa|composed|methods'
+    named = set(re.findall(rf'`(?:run_grid\.py )?((?:{families})_\w+)`', page))
     assert named == {path.stem for path in STUDIES}
     for tool in re.findall(r'analysis_tools/\w+\.py', page):
         assert (ROOT / 'tools' / tool).is_file(), tool
