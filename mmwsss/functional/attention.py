@@ -267,12 +267,12 @@ def _attend_in_blocks(
                 continue
             target = maps[request][image, shared[1]]
             if part.dim() == 4:
-                torch.mul(part.sum(1), 1 / num_heads, out=target)
+                torch.mul(part.sum(1).to(target.dtype), 1 / num_heads, out=target)
                 continue
             first = (heads if isinstance(heads, int) else heads.start) == 0
             for head in part.unbind() if part.dim() == 3 else (part,):
                 if first:
-                    torch.mul(head, 1 / num_heads, out=target)
+                    torch.mul(head.to(target.dtype), 1 / num_heads, out=target)
                 else:
                     target.add_(head, alpha=1 / num_heads)
                 first = False
