@@ -1,13 +1,12 @@
 """MS COCO 2014 with image tags."""
 
-import shlex
-from pathlib import Path
 from typing import Any
 
 from mmwsss.datasets.image_tags import ImageTagDataset
 from mmwsss.registry import DATASETS
 from mmwsss.utils.class_lists import COCO_CLASSES
 from mmwsss.utils.io import voc_palette
+from mmwsss.utils.setup_hints import coco_setup_hint
 
 
 @DATASETS.register_module()
@@ -43,16 +42,3 @@ class COCO14TagDataset(ImageTagDataset):
             setup_hint=coco_setup_hint(data_root),
             **kwargs,
         )
-
-
-def coco_setup_hint(root: str | Path) -> str:
-    """Expected files of COCO 2014 and their places."""
-    return (
-        f'COCO 2014 is expected in {root}: JPEGImages (train2014 and val2014 of cocodataset.org), '
-        f'ImageSets/Segmentation/train.txt and '
-        f'val.txt, image_tags.csv with the category names of the instance annotations, and '
-        f'SegmentationClass (palette PNG, 0 '
-        f'background, 1..80 categories in the order of their ids) for evaluation; put train2014, '
-        f'val2014 and annotations there and run '
-        f'`python tools/dataset_converters/coco14.py {shlex.quote(str(root))}`'
-    )

@@ -1,7 +1,6 @@
 """PASCAL VOC 2012 with image tags."""
 
 import logging
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from mmwsss.registry import DATASETS
 from mmwsss.utils.class_lists import VOC_CLASSES
 from mmwsss.utils.file_lookup import find_files
 from mmwsss.utils.io import read_id_list, voc_palette
+from mmwsss.utils.setup_hints import VOC_SPLIT_SIZES, voc_setup_hint
 from mmwsss.utils.tag_sources import voc_tags
-
-VOC_SPLIT_SIZES = {'train_aug': 10582, 'train': 1464, 'val': 1449, 'test': 1456}
 
 
 @DATASETS.register_module()
@@ -141,17 +139,3 @@ def find_voc_annotations(
             masks or Path(root, 'SegmentationClassAug'), ids, ('.png',), what='mask', hint=hint
         )
     return find_files(Path(root, 'Annotations'), ids, ('.xml',), what='annotation', hint=hint)
-
-
-def voc_setup_hint(root: str | Path) -> str:
-    """Downloads for VOC 2012 and their places."""
-    return (
-        f'VOC 2012 is expected in {root}: JPEGImages, Annotations and ImageSets from '
-        f'VOCtrainval_11-May-2012.tar of '
-        'http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ (test images: its evaluation server), '
-        'the masks SegmentationClassAug '
-        '(VOC and SBD in one folder, 12,031 PNG, as published for DeepLab), and the list of '
-        '10,582 ids as '
-        'ImageSets/Segmentation/train_aug.txt; check, or make both from SBD, with '
-        f'`python tools/dataset_converters/voc_aug.py {shlex.quote(str(root))}`'
-    )

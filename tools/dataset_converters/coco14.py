@@ -33,7 +33,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, track
 
-from mmwsss.datasets.coco import coco_setup_hint
 from mmwsss.utils.class_lists import COCO_CLASSES
 from mmwsss.preparation.coco_instances import (
     CROWDS,
@@ -48,6 +47,7 @@ from mmwsss.preparation.check_report import CheckReport
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open, read_tags, write_tags
 from mmwsss.utils.output_folder import claim_output_folder
+from mmwsss.utils.setup_hints import coco_setup_hint
 from mmwsss.preparation.chunks import map_chunks
 from mmwsss.utils.tables import text_table
 from mmwsss.utils.tool_options import add_check_arguments

@@ -23,7 +23,6 @@ from itertools import chain
 from pathlib import Path
 
 from mmwsss.preparation.list_check import check_id_list
-from mmwsss.datasets.voc import VOC_SPLIT_SIZES, voc_setup_hint
 from mmwsss.utils.class_lists import VOC_CLASSES
 from mmwsss.preparation.voc_check import (
     REPAIRABLE,
@@ -36,6 +35,7 @@ from mmwsss.preparation.voc_check import (
 from mmwsss.preparation.check_report import CheckReport
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open, write_tags
+from mmwsss.utils.setup_hints import VOC_SPLIT_SIZES, voc_setup_hint
 from mmwsss.preparation.chunks import map_chunks
 from mmwsss.utils.tables import text_table
 from mmwsss.utils.tool_options import add_check_arguments
