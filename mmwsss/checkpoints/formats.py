@@ -27,6 +27,7 @@ from mmwsss.checkpoints.single_stage import (
     single_stage_kind,
     translate_single_stage_keys,
 )
+from mmwsss.checkpoints.titles import TITLES
 from mmwsss.checkpoints.vit import unwrap_state_dict
 
 State = dict[str, Any]
@@ -128,15 +129,13 @@ def _without_unused(translate: Callable[[State], State], dropped: str) -> Callab
 
 
 FORMATS = dict(
-    mctformer_plus=_mctformer('plus', 'MCTformer+', 'mctformer_plus_voc.py'),
-    mctformer_v2=_mctformer('v2', 'MCTformer V2 (also AReAM v1)', 'mctformer_v2_voc.py'),
-    mctformer_v1=_mctformer(
-        'v1', 'MCTformer V1, which has no patch head', 'mctformer_v1_voc.py', 'MCTformer/None'
-    ),
-    mcc=_single_stage('mcc', 'MCC or ToCo', 'mcc_voc.py', ('MCC', 'ToCo')),
-    cosa=_single_stage('cosa', 'CoSA', 'cosa_voc.py', ('CoSA',)),
+    mctformer_plus=_mctformer('plus', TITLES['mctformer_plus'], 'mctformer_plus_voc.py'),
+    mctformer_v2=_mctformer('v2', TITLES['mctformer_v2'], 'mctformer_v2_voc.py'),
+    mctformer_v1=_mctformer('v1', TITLES['mctformer_v1'], 'mctformer_v1_voc.py', 'MCTformer/None'),
+    mcc=_single_stage('mcc', TITLES['mcc'], 'mcc_voc.py', ('MCC', 'ToCo')),
+    cosa=_single_stage('cosa', TITLES['cosa'], 'cosa_voc.py', ('CoSA',)),
     irn=CheckpointFormat(
-        'IRN',
+        TITLES['irn'],
         'irn_voc.py',
         ('IRNet',),
         is_irn,
@@ -145,7 +144,7 @@ FORMATS = dict(
         ('edge.weight', 0),
     ),
     psa=CheckpointFormat(
-        'PSA (AffinityNet on ResNet38)',
+        TITLES['psa'],
         'psa_voc.py',
         ('AffinityNet',),
         _has('f8_3.weight', 'f9.weight'),
@@ -154,7 +153,7 @@ FORMATS = dict(
         ('fuse.weight', 0),
     ),
     resnet38_seg=CheckpointFormat(
-        "MCTformer's segmentation stage (DeepLab-V1 on ResNet38)",
+        TITLES['resnet38_seg'],
         'deeplabv1_r38_voc_pseudo.py',
         ('EncoderDecoder/DeepLabV1Head',),
         _has('fc8_seg_conv1.weight', 'fc8_seg_conv2.weight'),
@@ -164,7 +163,7 @@ FORMATS = dict(
         background=True,
     ),
     deeplabv2=CheckpointFormat(
-        'deeplab-pytorch (DeepLab-V2 on ResNet-101)',
+        TITLES['deeplabv2'],
         'deeplabv2_r101_voc_pseudo.py',
         ('EncoderDecoder/DeepLabV2Head',),
         lambda state: any(name.endswith('aspp.c0.weight') for name in state),
@@ -174,7 +173,7 @@ FORMATS = dict(
         background=True,
     ),
     acr=CheckpointFormat(
-        'ACR',
+        TITLES['acr'],
         'acr_voc.py',
         ('ACRClassifier',),
         is_acr,

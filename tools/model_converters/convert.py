@@ -9,14 +9,13 @@ the authors.
 import argparse
 import sys
 
-from mmwsss.checkpoints.conversion import convert_checkpoint
-from mmwsss.checkpoints.formats import FORMATS
+from mmwsss.checkpoints.titles import TITLES
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.processes import require_one_process
 
 
 def parse_args():
-    formats = '; '.join(f'{name}: {entry.title}' for name, entry in FORMATS.items())
+    formats = '; '.join(f'{name}: {title}' for name, title in TITLES.items())
     parser = argparse.ArgumentParser(description=__doc__, epilog=f'formats: {formats}')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('out', help='file to write')
@@ -24,7 +23,7 @@ def parse_args():
         '--to', choices=('mmwsss', 'released'), default='mmwsss', help='direction (default: mmwsss)'
     )
     parser.add_argument(
-        '--format', choices=tuple(FORMATS), help='released format (default: recognised)'
+        '--format', choices=tuple(TITLES), help='released format (default: recognised)'
     )
     return parser.parse_args()
 
@@ -32,6 +31,10 @@ def parse_args():
 def main():
     args = parse_args()
     require_one_process()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.checkpoints.conversion import convert_checkpoint
+    from mmwsss.checkpoints.formats import FORMATS
+
     result = convert_checkpoint(args.checkpoint, args.out, to=args.to, name=args.format)
     values = sum(value.numel() for value in result.state.values())
     classes = '' if result.num_classes is None else f', {result.num_classes} classes'

@@ -8,8 +8,6 @@ PyTorch before it is written.
 import argparse
 import sys
 
-from mmwsss.apis import init_model
-from mmwsss.apis.onnx_export import export_onnx
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.processes import require_one_process
@@ -44,6 +42,10 @@ def parse_args():
 def main():
     args = parse_args()
     require_one_process()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.apis import init_model
+    from mmwsss.apis.onnx_export import export_onnx
+
     model = init_model(args.config, args.checkpoint, cfg_options=args.cfg_options)
     size = args.size or getattr(model.backbone, 'img_size', None) or model.cfg.get('crop_size')
     if size is None:
