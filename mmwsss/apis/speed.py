@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 AMP_DTYPES = dict(fp16='float16', bf16='bfloat16')
+PRECISIONS = ('fp32', *AMP_DTYPES)
 SWITCHES = ('tf32', 'channels_last', 'compile', 'cuda_graphs')
 
 

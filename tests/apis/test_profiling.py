@@ -4,15 +4,20 @@ import pytest
 import torch
 
 from mmwsss.apis.profiling import (
+    DTYPES,
     count_waits,
     loader_cost,
     matmul_peak,
     profile_step,
     synthetic_batch,
 )
-from mmwsss.apis.speed import backbones
+from mmwsss.apis.speed import PRECISIONS, backbones
 from tests.device.small_models import AFFINITY_CONFIGS, SEG_CONFIGS, TAG_CONFIGS, small_config
 from tests.engine.toy_runs import toy_config
+
+
+def test_every_precision_has_its_type() -> None:
+    assert PRECISIONS == tuple(DTYPES)
 
 
 @pytest.mark.parametrize('name', [*TAG_CONFIGS, *AFFINITY_CONFIGS, *SEG_CONFIGS])

@@ -15,32 +15,17 @@ import os
 import sys
 from pathlib import Path
 
-import torch
 from rich.progress import track
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmwsss.apis import dataset_of_split, init_model
-from mmwsss.apis.layer_analysis import LayerAnalysis
-from mmwsss.apis.runner import image_loader
-from mmwsss.functional.attention import AFFINITY_MODES
-from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
-from mmwsss.utils.env import write_environment
 from mmwsss.utils.io import atomic_open, read_rgb, write_json
 from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
 from mmwsss.utils.tables import text_table
-from mmwsss.visualization import (
-    draw_cam_grid,
-    encode_image,
-    figure_to_png,
-    plot_layers,
-    plot_matrices,
-    plot_picture,
-    write_report,
-)
 
+MODES = ('softmax_all', 'softmax_patch', 'softmax_logit')  # AFFINITY_MODES, without its imports
 SHOWN = (
     'hellinger',
     'entropy_gap',
@@ -83,13 +68,13 @@ def parse_args(argv=None):
     )
     parser.add_argument(
         '--mode',
-        choices=AFFINITY_MODES,
+        choices=MODES,
         default='softmax_all',
         help='affinity that refines (default %(default)s)',
     )
     parser.add_argument(
         '--hellinger-mode',
-        choices=AFFINITY_MODES,
+        choices=MODES,
         default='softmax_patch',
         help='affinity whose rows are compared; those of softmax_all do not sum to 1 (default '
         '%(default)s)',
@@ -153,6 +138,14 @@ def main(argv=None):
 
 def run(args: argparse.Namespace, processes: Processes) -> None:
     """Analyse the images of this process; the first one writes the results of all."""
+    # after the arguments: --help and a mistyped option answer at once
+    import torch
+
+    from mmwsss.apis import dataset_of_split, init_model
+    from mmwsss.apis.layer_analysis import LayerAnalysis
+    from mmwsss.apis.runner import image_loader
+    from mmwsss.registry import DATASETS
+
     others = read_others(args.compare)  # whatever is wrong ends the run before the network is built
     device = args.device or processes.device(torch.cuda.device_count())
     model = init_model(args.config, args.checkpoint, device, args.cfg_options)
@@ -272,6 +265,16 @@ def picture(sample, seen, drawn, class_names):
 
 def write_results(args, results, others, pictures, matrices, class_names):
     """Tables, plots and the page."""
+    from mmwsss.utils.env import write_environment
+    from mmwsss.visualization import (
+        draw_cam_grid,
+        encode_image,
+        figure_to_png,
+        plot_matrices,
+        plot_picture,
+        write_report,
+    )
+
     name, layers, maps = args.name or Path(args.config).stem, results['layers'], results['maps']
     write_csv(args.out / 'layers.csv', layers)
     write_csv(args.out / 'maps.csv', [dict(maps=key, **values) for key, values in maps.items()])
@@ -365,6 +368,8 @@ def write_results(args, results, others, pictures, matrices, class_names):
 
 def draw(name, results, others, *, unit):
     """File -> caption and figure, of the quantities that were measured."""
+    from mmwsss.visualization import plot_layers
+
     layers = results['layers']
     columns = {column: [row[column] for row in layers] for column in SHOWN}
     captions = {

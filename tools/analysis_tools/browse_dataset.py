@@ -15,18 +15,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from mmengine.runner import set_random_seed
 from rich.progress import track
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmwsss.apis import load_config
-from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.io import atomic_open
 from mmwsss.utils.processes import require_one_process
-from mmwsss.visualization import draw_cam_grid, encode_image
 
 
 def parse_args():
@@ -103,6 +99,13 @@ def rows_of(item, classes, name):
 def main():
     args = parse_args()
     require_one_process()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmengine.runner import set_random_seed
+
+    from mmwsss.apis import load_config
+    from mmwsss.registry import DATASETS
+    from mmwsss.visualization import draw_cam_grid, encode_image
+
     config = load_config(args.config, cfg_options=args.cfg_options)
     loader = config.get(f'{args.phase}_dataloader')
     if not loader:

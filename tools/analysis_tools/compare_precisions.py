@@ -10,20 +10,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
-from mmengine.runner import Runner
 from rich.progress import track
 
-import mmwsss.engine.hooks  # noqa: F401  registers the components
-import mmwsss.models  # noqa: F401
-from mmwsss.apis import load_config
-from mmwsss.apis.profiling import DTYPES, optimizer_of
-from mmwsss.registry import MODELS
+from mmwsss.apis.speed import PRECISIONS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.io import write_json
 from mmwsss.utils.tables import text_table
-from mmwsss.visualization import plot_curves
 
 LAST = 20  # steps that the final loss is averaged over
 
@@ -34,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file; its training data must be there')
     parser.add_argument(
-        '--precisions', nargs='+', choices=tuple(DTYPES), default=['fp32', 'bf16'], metavar='P'
+        '--precisions', nargs='+', choices=PRECISIONS, default=['fp32', 'bf16'], metavar='P'
     )
     parser.add_argument('--steps', type=int, default=120, help='default: %(default)s')
     parser.add_argument('--batch-size', type=int, help='images of a step (default: the config)')
@@ -56,6 +49,8 @@ def main() -> None:
     if args.json is not None:
         write_json(args.json, curves)
     if args.picture is not None:
+        from mmwsss.visualization import plot_curves
+
         named = {f'loss {name}': values for name, values in curves.items()}
         records = [
             dict(step=step + 1, **{name: values[step] for name, values in named.items()})
@@ -66,6 +61,16 @@ def main() -> None:
 
 def losses_of(args: argparse.Namespace, precision: str) -> list[float]:
     """Loss of each step in a precision, from the seed."""
+    # after the arguments: --help and a mistyped option answer at once
+    import torch
+    from mmengine.runner import Runner
+
+    import mmwsss.engine.hooks  # noqa: F401  registers the components
+    import mmwsss.models  # noqa: F401
+    from mmwsss.apis import load_config
+    from mmwsss.apis.profiling import DTYPES, optimizer_of
+    from mmwsss.registry import MODELS
+
     config = load_config(args.config, cfg_options=args.cfg_options)
     loader_config = config.train_dataloader
     loader_config.update(num_workers=0, persistent_workers=False)

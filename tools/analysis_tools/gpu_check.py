@@ -15,17 +15,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-import mmwsss.engine.hooks  # noqa: F401  registers the components
-import mmwsss.models  # noqa: F401
-from mmwsss.apis import load_config
-from mmwsss.apis.profiling import profile_step, synthetic_batch
-from mmwsss.registry import MODELS
-from mmwsss.structures import WSSSDataSample
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import write_json
+
+if TYPE_CHECKING:
+    import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = (
@@ -90,6 +86,9 @@ class Record(dict):
 
 def main() -> int:
     args = parse_args()
+    # after the arguments: --help and a mistyped option answer at once
+    import torch
+
     if args.device == 'cuda' and not torch.cuda.is_available():
         raise ValueError('no GPU is available; --device cpu is only a rehearsal')
     record = Record(args.out, args.seconds)
@@ -144,8 +143,16 @@ def summary(result: dict) -> str:
     )
 
 
-def steps_of(name: str, precision: str, device: torch.device) -> dict:
+def steps_of(name: str, precision: str, device: 'torch.device') -> dict:
     """Steps of a config; what goes wrong is part of the result, so that the others are checked."""
+    import torch
+
+    import mmwsss.engine.hooks  # noqa: F401  registers the components
+    import mmwsss.models  # noqa: F401
+    from mmwsss.apis import load_config
+    from mmwsss.apis.profiling import profile_step, synthetic_batch
+    from mmwsss.registry import MODELS
+
     config = load_config(ROOT / 'configs' / f'{name}.py')
     config.model.backbone.init_cfg = None
     try:
@@ -160,8 +167,15 @@ def steps_of(name: str, precision: str, device: torch.device) -> dict:
             torch.cuda.empty_cache()
 
 
-def agreement(device: torch.device) -> float:
+def agreement(device: 'torch.device') -> float:
     """Largest difference of the CAMs of an image on a device and on the CPU."""
+    import torch
+
+    import mmwsss.models  # noqa: F401  registers the components
+    from mmwsss.apis import load_config
+    from mmwsss.registry import MODELS
+    from mmwsss.structures import WSSSDataSample
+
     config = load_config(ROOT / 'configs' / 'mctformer_plus_voc.py')
     config.model.backbone.init_cfg = None
     torch.manual_seed(0)

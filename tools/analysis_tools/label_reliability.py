@@ -16,18 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from rich.progress import track
 
-from mmwsss.datasets.class_names import load_class_names
-from mmwsss.functional.confusion import confusion_matrix
-from mmwsss.functional.reliability import reliability
 from mmwsss.utils.class_lists import VOC_CLASSES
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open, read_cam, read_id_list, read_mask, write_json
 from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
 from mmwsss.utils.tables import text_table
-from mmwsss.visualization import figure_to_png, plot_boxes, plot_curve_families
 
 IGNORE = 255
 COLUMNS = ('maps', 'mIoU %', 'confident mIoU %', 'confident pixels %', 'perplexity', 'MAE')
@@ -83,6 +78,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(args: argparse.Namespace, processes: Processes) -> None:
     """Count the images of this process; the first one writes the results of all."""
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.datasets.class_names import load_class_names
+
     classes = load_class_names(args.classes) if args.classes else tuple(VOC_CLASSES)
     ids = read_id_list(args.list)
     folders: dict[str, Path] = {}
@@ -110,6 +108,10 @@ def count_folder(
     folder: Path, ids: Sequence[str], num_classes: int, args: argparse.Namespace, shown: bool
 ) -> Counts:
     """Count images of a folder."""
+    import torch
+
+    from mmwsss.functional.reliability import reliability
+
     shape = (num_classes, num_classes)
     result = Counts(
         np.zeros(shape, np.int64), np.zeros(shape, np.int64),
@@ -166,6 +168,10 @@ def labels_of(
 
 def count(label: np.ndarray, truth: np.ndarray, chosen: np.ndarray, num_classes: int) -> np.ndarray:
     """(K,K) of the chosen pixels."""
+    import torch
+
+    from mmwsss.functional.confusion import confusion_matrix
+
     truth = np.where(chosen, truth, IGNORE).astype(np.uint8)
     counts = confusion_matrix(torch.from_numpy(label), torch.from_numpy(truth), num_classes)
     return counts[:, :num_classes].numpy()
@@ -205,6 +211,8 @@ def write_results(
     args: argparse.Namespace, counts: dict[str, Counts], summary: dict[str, dict[str, float]]
 ) -> None:
     """JSON and plots."""
+    from mmwsss.visualization import figure_to_png, plot_boxes, plot_curve_families
+
     confidence: dict[str, list[float]] = {}
     perplexity: dict[str, list[float]] = {}
     density: dict[str, list[float]] = {}

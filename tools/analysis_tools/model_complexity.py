@@ -12,10 +12,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-
-from mmwsss.apis import init_model
-from mmwsss.apis.complexity import measure_complexity
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
 from mmwsss.utils.io import write_json
@@ -45,11 +41,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='time N predictions (default: none)',
     )
     parser.add_argument('--crf', metavar='PRESET', help='also time a dense CRF behind them')
-    parser.add_argument(
-        '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='(default %(default)s)',
-    )
+    parser.add_argument('--device', help='e.g. cpu or cuda:1 (default: a GPU, if available)')
     parser.add_argument('--json', type=Path, metavar='F', help='write the numbers there')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key=value')
     args = parser.parse_args(argv)
@@ -62,17 +54,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments: --help and a mistyped option answer at once
+    import torch
+
+    from mmwsss.apis import init_model
+    from mmwsss.apis.complexity import measure_complexity
+
+    device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     results = {}
     for config in args.configs:
-        model = init_model(config, None, args.device, args.cfg_options)
+        model = init_model(config, None, device, args.cfg_options)
         results[Path(config).stem] = measure_complexity(
             model, tuple(args.size), repeats=args.repeats, crf=args.crf
         )
     height, width = args.size
-    title = f'one image of {height}x{width}, {args.device}'
+    title = f'one image of {height}x{width}, {device}'
     print(text_table(COLUMNS, [(name, *entry) for name, entry in results.items()], title))
     if args.json:
-        settings = dict(size=[height, width], device=str(args.device), crf=args.crf)
+        settings = dict(size=[height, width], device=str(device), crf=args.crf)
         flat = {
             f'{name}/{field}': value
             for name, entry in results.items()

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mmwsss.datasets.class_names import load_class_names
 from mmwsss.utils.class_lists import COCO_CLASSES, VOC_CLASSES
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.file_lookup import IMAGE_SUFFIXES, find_files
@@ -29,7 +28,6 @@ from mmwsss.utils.io import (
     read_mask,
 )
 from mmwsss.utils.processes import require_one_process
-from mmwsss.visualization import draw_picture_grid, encode_image, overlay_cam, overlay_mask
 
 CLASSES = dict(voc=VOC_CLASSES, coco=COCO_CLASSES)
 
@@ -78,6 +76,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     require_one_process()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.visualization import draw_picture_grid, encode_image
+
     if args.out.suffix != '.png':
         raise ValueError(f'--out {args.out}: the picture is a .png')
     columns = read_columns(args.column)
@@ -127,7 +128,11 @@ def read_classes(name: str | None) -> tuple[str, ...] | None:
     """Class names, background first; None for numbers."""
     if name is None:
         return None
-    return tuple(CLASSES[name]) if name in CLASSES else load_class_names(name)
+    if name in CLASSES:
+        return tuple(CLASSES[name])
+    from mmwsss.datasets.class_names import load_class_names
+
+    return load_class_names(name)
 
 
 def name_of(classes: tuple[str, ...] | None, key: int) -> str:
@@ -172,6 +177,8 @@ def read_result(folder: Path, img_id: str) -> CAMFile | np.ndarray:
 
 def draw(image: np.ndarray, result: CAMFile | np.ndarray, key: int | None) -> np.ndarray:
     """A result over its image."""
+    from mmwsss.visualization import overlay_cam, overlay_mask
+
     if not isinstance(result, CAMFile):
         mask = result if key is None else np.where(np.isin(result, (key + 1, 255)), result, 0)
         return overlay_mask(image, mask)

@@ -9,15 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-from mmengine.device import get_device
-
-import mmwsss.engine.hooks  # noqa: F401  registers the components
-import mmwsss.models  # noqa: F401
-from mmwsss.apis import load_config
-from mmwsss.apis.profiling import DTYPES, loader_cost, profile_step, synthetic_batch
-from mmwsss.apis.speed import add_speed_arguments, prepare_network, set_speed
-from mmwsss.registry import MODELS
+from mmwsss.apis.speed import PRECISIONS, add_speed_arguments, prepare_network, set_speed
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import write_json
 from mmwsss.utils.tables import text_table
@@ -29,8 +21,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('--batch-size', type=int, help='images of a step (default: the config)')
-    parser.add_argument('--precision', choices=tuple(DTYPES), default='fp32')
-    parser.add_argument('--device', default=get_device(), help='default: %(default)s')
+    parser.add_argument('--precision', choices=PRECISIONS, default='fp32')
+    parser.add_argument('--device', help='e.g. cpu or cuda:1 (default: a GPU, if available)')
     parser.add_argument('--rounds', type=int, default=5, help='timed steps (default %(default)s)')
     parser.add_argument('--json', type=Path, metavar='F', help='also write the numbers there')
     add_speed_arguments(parser)
@@ -41,16 +33,26 @@ def main() -> None:
     args = parse_args()
     if args.rounds < 1 or (args.batch_size is not None and args.batch_size < 1):
         raise ValueError('--rounds and --batch-size must be at least 1')
+    # after the arguments: --help and a mistyped option answer at once
+    from mmengine.device import get_device
+
+    import mmwsss.engine.hooks  # noqa: F401  registers the components
+    import mmwsss.models  # noqa: F401
+    from mmwsss.apis import load_config
+    from mmwsss.apis.profiling import loader_cost, profile_step, synthetic_batch
+    from mmwsss.registry import MODELS
+
+    device = args.device or get_device()
     config = load_config(args.config)
     set_speed(config, args)
-    result: dict = dict(config=Path(args.config).name, device=_name(torch.device(args.device)))
+    result: dict = dict(config=Path(args.config).name, device=_name(device))
     try:
         result['loader_ms'] = loader_cost(config)
     except FileNotFoundError as error:
         result['loader_ms'] = None
         sys.stderr.write(f'no loader times: {error}\n')
     config.model.backbone.init_cfg = None
-    model = MODELS.build(config.model).to(args.device)
+    model = MODELS.build(config.model).to(device)
     prepare_network(model, config.get('speed'))
     batch_size = args.batch_size or config.train_dataloader.batch_size
     batch = synthetic_batch(config, batch_size)
@@ -61,8 +63,10 @@ def main() -> None:
         write_json(args.json, result)
 
 
-def _name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == 'cuda' else 'CPU'
+def _name(device: str) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device) if torch.device(device).type == 'cuda' else 'CPU'
 
 
 def report(result: dict) -> str:

@@ -15,13 +15,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
 from rich.progress import track
 
-from mmwsss.apis import dataset_of_split, init_model
-from mmwsss.apis.runner import image_loader
-from mmwsss.apis.term_effects import TermEffects
-from mmwsss.registry import DATASETS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction, positive_integer
 from mmwsss.utils.io import write_json
@@ -53,6 +48,14 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(args: argparse.Namespace, processes: Processes) -> None:
     """Measure the images of this process; the first one reports those of all."""
+    # after the arguments: --help and a mistyped option answer at once
+    import torch
+
+    from mmwsss.apis import dataset_of_split, init_model
+    from mmwsss.apis.runner import image_loader
+    from mmwsss.apis.term_effects import TermEffects
+    from mmwsss.registry import DATASETS
+
     torch.manual_seed(args.seed)
     device = args.device or processes.device(torch.cuda.device_count())
     model = init_model(args.config, args.checkpoint, device, args.cfg_options)

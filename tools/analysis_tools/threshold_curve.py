@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import atomic_open, read_json
 from mmwsss.utils.tables import text_table
-from mmwsss.visualization import figure_to_png, plot_threshold_curve, plot_threshold_curves
 
 
 def parse_args():
@@ -53,6 +52,9 @@ def read_curve(path, metric):
 
 def main():
     args = parse_args()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.visualization import figure_to_png, plot_threshold_curve, plot_threshold_curves
+
     if args.out.suffix != '.png':
         raise ValueError(f'--out {args.out}: the picture is a .png')
     curves = {}

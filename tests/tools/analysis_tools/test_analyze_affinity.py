@@ -12,11 +12,12 @@ from PIL import Image
 
 from mmwsss.apis import infer_cams, init_model
 from mmwsss.apis.layer_analysis import LayerAnalysis
-from mmwsss.functional.attention import AttentionRequest
+from mmwsss.functional.attention import AFFINITY_MODES, AttentionRequest
 from mmwsss.registry import DATASETS
 from mmwsss.utils.io import read_json, write_json
 from tests import single_stage_models
 from tests.tools.program import one_line, run_tool
+from tools.analysis_tools.analyze_affinity import MODES
 
 COLUMNS = (
     'layer',
@@ -46,6 +47,10 @@ PLOTS = (
     'affinity',
     'attended_tokens',
 )
+
+
+def test_the_help_lists_every_mode():
+    assert MODES == AFFINITY_MODES
 
 
 def analyze(classifier, out, *args, **options):
