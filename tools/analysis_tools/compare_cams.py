@@ -8,27 +8,30 @@ does not support (for example without patch scores) are listed with the reason.
 
 import argparse
 import sys
-import time
 from pathlib import Path
-from typing import NamedTuple
 
-import torch
 from rich.console import Console
-from rich.progress import track
 
-import mmwsss.evaluation  # noqa: F401  registers the metric
-from mmwsss.apis import dataset_of_split, init_model, load_config
-from mmwsss.apis.runner import image_loader
-from mmwsss.models.cams import cam_methods
-from mmwsss.registry import DATASETS, METRICS
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.cli_options import DictAction
-from mmwsss.utils.io import atomic_open, read_rgb, write_json
-from mmwsss.utils.memory import peak_memory, reset_peak_memory
+from mmwsss.utils.io import atomic_open, write_json
 from mmwsss.utils.processes import Processes, add_launcher_argument, joined_processes
 from mmwsss.utils.tables import text_table
-from mmwsss.visualization import draw_cam_grid, encode_image
 
+# keys of cam_methods(), whose modules the help does without
+METHODS = (
+    'cam',
+    'class_attention',
+    'generic',
+    'cam_grad',
+    'grad_s',
+    'cam_grad_s',
+    'grad_cam',
+    'grad_cam_token',
+    'acr_star',
+    'ts_cam',
+    'ts_cam_relu',
+)
 DEFAULT = (
     'config',
     'class_attention',
@@ -59,7 +62,7 @@ def parse_args(argv=None):
         nargs='+',
         default=list(DEFAULT),
         metavar='M',
-        help=f'of config, acr (= acr_star+aff), {", ".join(cam_methods())}, or the registered name '
+        help=f'of config, acr (= acr_star+aff), {", ".join(METHODS)}, or the registered name '
         f'of a CAM method of your own, each also with +aff (default: {" ".join(DEFAULT)})',
     )
     parser.add_argument(
@@ -103,6 +106,15 @@ def main(argv=None):
 
 def run(args: argparse.Namespace, processes: Processes) -> None:
     """Predict the images of this process by every method; the first one reports those of all."""
+    # after the arguments: --help and a mistyped option answer at once
+    import torch
+
+    from mmwsss.apis import dataset_of_split, init_model, load_config
+    from mmwsss.apis.cam_comparison import Cost, method_of, metric_of, predict, summarize
+    from mmwsss.apis.runner import image_loader
+    from mmwsss.registry import DATASETS
+    from mmwsss.visualization import draw_cam_grid, encode_image
+
     config = load_config(args.config, cfg_options=args.cfg_options)
     # the config may import CAM methods of its own
     methods = {name: method_of(name) for name in dict.fromkeys(args.methods)}
@@ -167,105 +179,6 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
         with atomic_open(out / 'cams.png') as file:
             file.write(encode_image(draw_cam_grid(shown, cell=args.cell)))
         print(f'pictures: {out / "cams.png"}')
-
-
-def method_of(name):
-    """CAM method and refinement of a name; None for the config's own."""
-    if name == 'config':
-        return None
-    base, plus, suffix = ('acr_star+aff' if name == 'acr' else name).partition('+')
-    methods = cam_methods()
-    if base not in methods or (plus and suffix != 'aff'):
-        raise ValueError(
-            f'--methods: unknown {name!r}; methods: config, acr, {", ".join(methods)}, each also '
-            f'with +aff'
-        )
-    return dict(cam=methods[base], refine=bool(plus))
-
-
-def metric_of(config, dataset):
-    """The CAM metric of the config, at thresholds up to 0.99 if it has none."""
-    evaluators = config.get('test_evaluator') or []
-    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
-    found = [dict(entry) for entry in evaluators if entry['type'].endswith('CAMMetric')]
-    settings = (
-        found[0]
-        if found
-        else dict(type='mmwsss.CAMMetric', thresholds=[step / 100 for step in range(100)])
-    )
-    metric = METRICS.build(dict(settings, out_file=None))
-    metric.dataset_meta = dataset.metainfo
-    return metric
-
-
-class Cost(NamedTuple):
-    """What the images of one process took.
-
-    Attributes:
-        seconds: Of the network alone.
-        num_images: Images.
-        memory: MiB above what was in use before.
-    """
-
-    seconds: float
-    num_images: int
-    memory: float
-
-
-def predict(model, images, metric, pictures, num_pictures, name, console):
-    """Predict images with one method and count them.
-
-    Args:
-        images (Iterable): Pairs of the number of an image and its batch.
-        pictures (dict): ``{(number, class): row}`` of :func:`draw_cam_grid`; the maps of this
-            method are added.
-        num_pictures (int): Rows that are collected.
-
-    Returns:
-        Cost
-    """
-    device = next(model.parameters()).device
-    seconds, num_images, before = 0.0, 0, reset_peak_memory(device)
-    for number, data in track(images, description=name, console=console, transient=True):
-        began = time.perf_counter()
-        with torch.no_grad():
-            (sample,) = model.test_step(data)
-        if device.type == 'cuda':
-            torch.cuda.synchronize(device)
-        seconds += time.perf_counter() - began
-        num_images += 1
-        metric.process(None, [sample.to_dict()])
-        collect(sample, number, metric.classes, pictures, num_pictures, name)
-    return Cost(seconds, num_images, (peak_memory(device) - before) / 2**20)
-
-
-def summarize(metric, num_images, costs):
-    """Quality in percent, threshold, images per second of all processes, MiB of the largest."""
-    scores = metric.summarize(num_images)
-    prefix = f'{metric.prefix}/' if metric.prefix else ''
-    return dict(
-        mIoU=scores[f'{prefix}mIoU'],
-        FP=scores[f'{prefix}FP'],
-        FN=scores[f'{prefix}FN'],
-        threshold=scores[f'{prefix}best_threshold'],
-        images_per_s=sum(cost.num_images / cost.seconds for cost in costs if cost.num_images),
-        MiB=max(cost.memory for cost in costs),
-    )
-
-
-def collect(sample, number, classes, pictures, num_pictures, name):
-    """Add the maps of a sample to rows of the picture, and new rows while there is room."""
-    for key, cam in zip(sample.cam_keys, sample.pred_cams.data.cpu().numpy()):
-        place = (number, int(key))
-        if place not in pictures and len(pictures) < num_pictures:
-            pictures[place] = dict(
-                id=f'{sample.img_id}: {classes[key + 1]}',
-                image=read_rgb(sample.img_path, raw=sample.metainfo.get('raw_pixels', False)),
-                gt=sample.gt_sem_seg.data[0].cpu().numpy(),
-                cams=[],
-            )
-        if place in pictures:
-            pictures[place]['cams'].append((name, cam))
 
 
 if __name__ == '__main__':

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmwsss.models.cams import cam_methods
 from mmwsss.utils.io import read_json
 from tests.tools.conftest import train
 from tests.tools.program import TINY, one_line, run_tool
+from tools.analysis_tools.compare_cams import METHODS
 
 EVERY = (
     'config',
@@ -53,6 +55,12 @@ def compare(run, out, *args):
         *args,
         options=run.options,
     )
+
+
+def test_the_help_lists_every_method():
+    # other tests may have registered methods of their own
+    own = [name for name, config in cam_methods().items() if name not in config['type']]
+    assert sorted(METHODS) == sorted(own)
 
 
 def test_acr(acr, tmp_path):
