@@ -5,9 +5,10 @@ measure and are functions ``(device, quick) -> Table``.
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 ITEMS = {
     'train': 'mctformer',
@@ -55,12 +56,14 @@ class Case(NamedTuple):
     textbook: Callable
 
 
-def make_table(item: str, device: torch.device, quick: bool) -> Table:
+def make_table(item: str, device: 'torch.device', quick: bool) -> Table:
     """Measure an item of :data:`TABLES`."""
     return getattr(import_module(f'{__name__}.{TABLES[item]}'), item)(device, quick)
 
 
 def make_case(item, device, quick):
     """Set up an item; the same inputs every time."""
+    import torch
+
     torch.manual_seed(0)
     return getattr(import_module(f'{__name__}.{ITEMS[item]}'), item)(device, quick)

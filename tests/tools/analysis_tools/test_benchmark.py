@@ -6,7 +6,8 @@ import sys
 import pytest
 import torch
 
-from benchmarks.suites import ITEMS, make_case
+from benchmarks.measurement import largest_difference
+from benchmarks.suites import ITEMS, make_case, make_table
 from mmwsss.utils.io import read_json
 from tests.tools.program import TOOLS, environment
 from tools.analysis_tools import benchmark
@@ -31,7 +32,7 @@ def test_same_results(item):
         result if isinstance(result, tuple) else (result,)
         for result in (case.ours(), case.textbook())
     ]
-    assert benchmark.largest_difference(*results) < TOLERANCE.get(item, 1e-5)
+    assert largest_difference(*results) < TOLERANCE.get(item, 1e-5)
 
 
 def test_as_a_program(tmp_path):
@@ -68,7 +69,7 @@ def test_as_a_program(tmp_path):
 
 
 def test_pipelines_are_measured():
-    rows = benchmark.make_table('loaders', torch.device('cpu'), quick=True)
+    rows = make_table('loaders', torch.device('cpu'), quick=True)
     assert {'mctformer_plus_voc', 'mcc_voc', 'toco_voc', 'cosa_voc', 'psa_voc'} < set(rows)
     for row in rows.values():
         assert row['cpu_ms'] > 0 and row['dearest'].count(', ') == 2
@@ -80,12 +81,12 @@ def test_pipelines_are_measured():
     'item, column', [('steps', 'step_ms'), ('cams', 'matmul_share'), ('feed', 'images_per_s')]
 )
 def test_a_device_is_measured(item, column):
-    rows = benchmark.make_table(item, torch.device('cpu'), quick=True)
+    rows = make_table(item, torch.device('cpu'), quick=True)
     assert len(rows) >= 3 and all(row[column] > 0 for row in rows.values())
 
 
 def test_results_that_cannot_be_compared():
     with pytest.raises(ValueError, match='different shapes'):
-        benchmark.largest_difference([torch.zeros(2)], [torch.zeros(3)])
+        largest_difference([torch.zeros(2)], [torch.zeros(3)])
     with pytest.raises(ValueError, match='not finite'):
-        benchmark.largest_difference([torch.zeros(1)], [torch.full((1,), float('nan'))])
+        largest_difference([torch.zeros(1)], [torch.full((1,), float('nan'))])
