@@ -32,7 +32,12 @@ from mmwsss.functional.reactivation import token_labels
 from mmwsss.models import affinity, algorithms, modules, segmentors
 from mmwsss.models.backbones import TokenViT
 from mmwsss.models.heads import ClassTokenHead, PatchCAMHead
-from mmwsss.models.losses import AttentionAffinityLoss, MaskedContrastLoss, SegToCAMLoss
+from mmwsss.models.losses import (
+    AttentionAffinityLoss,
+    MaskedContrastLoss,
+    ReliabilityWeightedLoss,
+    SegToCAMLoss,
+)
 from mmwsss.models.losses.class_token_contrast_loss import ClassTokenContrastLoss
 from mmwsss.models.refiners import PAR
 from mmwsss.registry import MODELS
@@ -144,6 +149,7 @@ def test_model_options_exist(document):
         'par': PAR,
         'labels': token_labels,
         'cam_loss': SegToCAMLoss,
+        'reliability_loss': ReliabilityWeightedLoss,
     }
     accepted = {name: set(inspect.signature(kind).parameters) for name, kind in accepted.items()}
     accepted['contrast_loss'] |= set(inspect.signature(MaskedContrastLoss).parameters)

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
@@ -51,6 +52,7 @@ class FolderLock:
     ) -> None:
         self.folder, self.tool = Path(folder), tool
         self.path = self.folder / LOCK_NAME
+        self.guard = self.folder / f'{LOCK_NAME}-takeover'
         self.lease, self.heartbeat = lease, heartbeat
         self.token = secrets.token_hex(8)
         self._stopped = threading.Event()
@@ -61,7 +63,7 @@ class FolderLock:
         self._make_folder()
         try:
             for _ in range(20):
-                if self._create():
+                if self._create(self.path):
                     break
                 self._take_over()
             else:
@@ -111,20 +113,20 @@ class FolderLock:
             for folder in self._made:
                 folder.rmdir()
 
-    def _create(self) -> bool:
-        """Create the lock file; False if it exists."""
+    def _create(self, path: Path) -> bool:
+        """Create the lock file or the guard; False if it exists."""
         content = json.dumps(dict(describe_process(), tool=self.tool, token=self.token))
         draft = self.folder / f'{LOCK_NAME}-{self.token}'
         try:
             with open(draft, 'x', encoding='utf-8') as file:
                 file.write(content)
             try:
-                os.link(draft, self.path)
+                os.link(draft, path)
             except FileExistsError:
                 return False
             except OSError:  # a file system without hard links: the best available alternative
                 try:
-                    with open(self.path, 'x', encoding='utf-8') as file:
+                    with open(path, 'x', encoding='utf-8') as file:
                         file.write(content)
                 except FileExistsError:
                     return False
@@ -133,7 +135,7 @@ class FolderLock:
             draft.unlink(missing_ok=True)
 
     def _take_over(self) -> None:
-        """Move an invalid lock out of the way.
+        """Remove an invalid lock, under a guard: of several jobs that find it, only one does.
 
         Raises:
             ValueError: The lock is valid.
@@ -150,19 +152,28 @@ class FolderLock:
                 f'{self.folder}: in use by {_name(holder)}; wait for it, stop it, or choose '
                 f'another folder'
             )
-        moved = self.folder / f'{LOCK_NAME}-{self.token}'
-        try:
-            os.rename(self.path, moved)
-        except FileNotFoundError:
+        if not self._create(self.guard):
+            self._remove_void_guard()
+            time.sleep(0.05)
             return
         try:
-            if moved.read_text(encoding='utf-8') != text:  # another was faster: restore its lock
-                with suppress(FileExistsError):
-                    os.link(moved, self.path)
+            # others cannot replace it meanwhile: they need the guard, or that there is no lock
+            if self.path.read_text(encoding='utf-8') != text:
                 return
+            self.path.unlink()
+        except FileNotFoundError:
+            return
         finally:
-            moved.unlink(missing_ok=True)
+            self.guard.unlink(missing_ok=True)
         sys.stderr.write(f'{self.folder}: took over the lock of {_name(holder)}, which {reason}\n')
+
+    def _remove_void_guard(self) -> None:
+        """Remove the guard of a job that was killed while it took a lock over."""
+        with suppress(FileNotFoundError):
+            holder = _parse(self.guard.read_text(encoding='utf-8'))
+            age = self._file_time() - self.guard.stat().st_mtime
+            if void_reason(holder, age, self.lease) is not None:
+                self.guard.unlink()
 
     def _file_time(self) -> float:
         """Current time of the file system, because the clocks of two hosts may differ."""
@@ -188,7 +199,7 @@ class FolderLock:
             except OSError:
                 continue  # a network file system that is temporarily unavailable
             if missing:
-                self._create()  # the lock was deleted: create it again
+                self._create(self.path)  # the lock was deleted: create it again
             elif not self._is_mine():
                 sys.stderr.write(
                     f'{self.folder}: this job was silent for too long and another one took the '

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 
 import pytest
 
+from mmwsss.utils import locks
 from mmwsss.utils.locks import (
     LOCK_NAME,
     FolderLock,
@@ -143,6 +145,34 @@ def test_only_one_of_many_takes_over(tmp_path, dead_pid):
     for thread in threads:
         thread.join()
     assert len(held) == 1
+
+
+def test_a_lock_that_another_job_has_just_taken_is_not_touched(tmp_path, dead_pid, monkeypatch):
+    write_lock(tmp_path, pid=dead_pid)
+    faster, judge = FolderLock(tmp_path, 'y'), locks.void_reason
+
+    def overtaken(*args):
+        monkeypatch.setattr(locks, 'void_reason', judge)
+        reason = judge(*args)
+        faster.__enter__()
+        changed.append((tmp_path / LOCK_NAME).stat().st_ctime_ns)
+        return reason
+
+    changed = []
+    monkeypatch.setattr(locks, 'void_reason', overtaken)
+    with pytest.raises(ValueError, match='in use by y'), FolderLock(tmp_path, 'x'):
+        pass
+    assert (tmp_path / LOCK_NAME).stat().st_ctime_ns == changed[0]
+    faster.__exit__(None, None, None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_job_that_was_killed_while_it_took_over(tmp_path, dead_pid):
+    guard = tmp_path / f'{LOCK_NAME}-takeover'
+    write_lock(tmp_path, pid=dead_pid)
+    shutil.copy(tmp_path / LOCK_NAME, guard)
+    with FolderLock(tmp_path, 'x'):
+        assert not guard.exists()
 
 
 def test_first_process_locks_for_all(tmp_path, monkeypatch):
