@@ -252,7 +252,7 @@ class LayerAnalysis:
                 else maps.new_zeros(0, *size)
             )
             counts = sweep_counts(maps, keys, mask, self.limits, len(self.class_names)).cpu()
-            self._counts[name] = self._counts[name] + counts if name in self._counts else counts
+            self._add_counts(name, counts)
 
     def _read_foreground(self, mask: Tensor, view_size: Sequence[int], attended: Tensor) -> None:
         """Share of the attention on the foreground, and of the foreground in the image."""
@@ -321,7 +321,10 @@ class LayerAnalysis:
         for name, rows in other.statistics.items():
             self._statistics[name].extend(rows)
         for name, counts in other.counts.items():
-            self._counts[name] = self._counts[name] + counts if name in self._counts else counts
+            self._add_counts(name, counts)
+
+    def _add_counts(self, name: str, counts: Tensor) -> None:
+        self._counts[name] = self._counts[name] + counts if name in self._counts else counts
 
     def results(self) -> dict[str, Any]:
         """All statistics as plain numbers; the order of the images has no influence.

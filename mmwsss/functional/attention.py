@@ -269,13 +269,12 @@ def _attend_in_blocks(
             if part.dim() == 4:
                 torch.mul(part.sum(1).to(target.dtype), 1 / num_heads, out=target)
                 continue
-            first = (heads if isinstance(heads, int) else heads.start) == 0
-            for head in part.unbind() if part.dim() == 3 else (part,):
-                if first:
+            first, parts = (heads, (part,)) if isinstance(heads, int) else (heads.start, part)
+            for number, head in enumerate(parts, first):
+                if number == 0:
                     torch.mul(head.to(target.dtype), 1 / num_heads, out=target)
                 else:
                     target.add_(head, alpha=1 / num_heads)
-                first = False
     return output, maps
 
 
