@@ -30,7 +30,7 @@ def method_of(name: str) -> dict[str, Any] | None:
         dict | None: ``cam``, the config of the method, and ``refine`` (bool).
 
     Raises:
-        ValueError: There is no such method. The message lists the names.
+        ValueError: The method is unknown. The message lists the names.
     """
     if name == 'config':
         return None

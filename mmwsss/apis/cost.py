@@ -137,7 +137,7 @@ def describe(
         option: Option that sets ``max_side``, for the message.
 
     Returns:
-        The line, empty if there is no estimate.
+        The line, empty if nothing can be estimated.
 
     Raises:
         ValueError: The largest photo needs far more memory than the machine has. The message names

@@ -401,7 +401,7 @@ def last_checkpoint(folder: Path) -> Path:
     """The newest complete checkpoint of a training run.
 
     Raises:
-        FileNotFoundError: There is no checkpoint.
+        FileNotFoundError: The stage has saved no checkpoint.
     """
     path, _ = newest_checkpoint(folder)
     if path is None:
@@ -413,7 +413,7 @@ def best_checkpoint(folder: Path) -> Path:
     """Checkpoint with the best validation result (``best_<metric>_iter_<n>.pth``).
 
     Raises:
-        FileNotFoundError: There is no checkpoint.
+        FileNotFoundError: The stage has saved no checkpoint.
         ValueError: There are several checkpoints for different metrics.
     """
     found: dict[str, tuple[int, Path]] = {}

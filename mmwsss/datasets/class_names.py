@@ -27,7 +27,7 @@ def load_class_names(
     Raises:
         FileNotFoundError: The file does not exist.
         ValueError: Background is not first, a name appears twice or is invalid
-            (:func:`mmwsss.utils.names.check_name`), or there is no other name.
+            (:func:`mmwsss.utils.names.check_name`), or no other name follows.
     """
     if isinstance(classes, str) and classes in CLASS_LISTS:
         return CLASS_LISTS[classes]
