@@ -23,9 +23,11 @@ SAFE = (
     'mctformer_v2_acr_voc',
     pytest.param('acr_voc', marks=pytest.mark.slow),
     'acr_deit-s_voc',
+    'deeplabv1_r38_voc_pseudo',
     'deeplabv2_r101_voc_pseudo',
     'upernet_swin-b_voc_pseudo',
     pytest.param('irn_voc', marks=pytest.mark.slow),
+    'psa_voc',
 )
 TAGS = (((3, 14), (7,)), ((5,), (1, 2, 9)))
 
