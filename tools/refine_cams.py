@@ -201,14 +201,11 @@ def main():
 def run(args: argparse.Namespace, processes: Processes) -> None:
     """Check everything, then write the masks."""
     # after the arguments: --help and a mistyped option answer at once
-    import torch
-
     from mmwsss.apis.refine import refiner_class
     from mmwsss.utils.cam_lookup import find_cam_files
-    from mmwsss.utils.env import check_device
     from mmwsss.utils.locks import lock_folders
 
-    args.device = check_device(args.device or processes.device(torch.cuda.device_count()))
+    args.device = processes.device(args.device)
     config = read_settings(args)
     refiner = refiner_of(args, config)
     kind = refiner_class(refiner['type'])

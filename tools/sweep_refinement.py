@@ -94,12 +94,13 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
     from mmwsss.utils.file_jobs import write_files
     from mmwsss.utils.locks import lock_folders
 
+    args.device = processes.device(args.device)
     values = parse_values(args.values, args.method)
     entries = find_entries(args)
     num_classes = len(load_class_names(str(args.classes))) if args.classes else VOC_CLASSES
     counts = args.out / 'counts'
     with lock_folders(args.out, tool='sweep_refinement.py'):
-        sweep = make_sweep(args, processes, values, num_classes)
+        sweep = make_sweep(args, values, num_classes)
         write_files(
             lambda: ImageCounter(counts, sweep, args.raw_pixels),
             entries,
@@ -139,11 +140,9 @@ def find_entries(args: argparse.Namespace) -> list[tuple[str, Path, Path, Path]]
 
 
 def make_sweep(
-    args: argparse.Namespace, processes: Processes, values: dict[str, list[Any]], num_classes: int
+    args: argparse.Namespace, values: dict[str, list[Any]], num_classes: int
 ) -> 'MaskSweep':
     """The sweep with its network, if the method has one."""
-    import torch
-
     from mmwsss.apis import load_config
     from mmwsss.apis.mask_sweep import NETWORKS, MaskSweep
     from mmwsss.apis.refine import build_refiner
@@ -155,7 +154,7 @@ def make_sweep(
             dict(type=args.method),
             config=config,
             checkpoint=args.checkpoint,
-            device=args.device or processes.device(torch.cuda.device_count()),
+            device=args.device,
         ).network
     return MaskSweep(args.method, values, num_classes, network)
 

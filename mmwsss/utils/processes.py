@@ -11,10 +11,13 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .cli import num_processes
 from .pool import available_cores
+
+if TYPE_CHECKING:
+    import torch
 
 # processes wait at the end for the slowest one, whose part may take hours longer; dead processes
 # are detected by the launcher
@@ -47,9 +50,24 @@ class Processes(NamedTuple):
         """Cores that this process may use, at least 1."""
         return max(1, available_cores() // self.on_host)
 
-    def device(self, num_gpus: int) -> str:
-        """GPU of this process among the visible ones; ``'cpu'`` without any."""
-        return f'cuda:{self.on_host_rank % num_gpus}' if num_gpus else 'cpu'
+    def device(self, name: str | None = None) -> 'torch.device':
+        """The device of this process, checked before anything is built for it.
+
+        Args:
+            name: Name of PyTorch. Default: the GPU of this process among the visible ones, or the
+                CPU if there is none.
+
+        Raises:
+            ValueError: As :func:`mmwsss.utils.env.check_device`.
+        """
+        import torch
+
+        from .env import check_device
+
+        count = torch.cuda.device_count()
+        return check_device(
+            name or (f'cuda:{self.on_host_rank % count}' if count else torch.device('cpu'))
+        )
 
     def share(self, items: Sequence[Value]) -> Sequence[Value]:
         """Every ``size``-th item, so that the parts of all processes form the whole."""

@@ -139,15 +139,13 @@ def main(argv=None):
 def run(args: argparse.Namespace, processes: Processes) -> None:
     """Analyse the images of this process; the first one writes the results of all."""
     # after the arguments: --help and a mistyped option answer at once
-    import torch
-
     from mmwsss.apis import dataset_of_split, init_model
     from mmwsss.apis.layer_analysis import LayerAnalysis
     from mmwsss.apis.runner import image_loader
     from mmwsss.registry import DATASETS
 
     others = read_others(args.compare)  # whatever is wrong ends the run before the network is built
-    device = args.device or processes.device(torch.cuda.device_count())
+    device = processes.device(args.device)
     model = init_model(args.config, args.checkpoint, device, args.cfg_options)
     if model.cfg.get('test_dataloader') is None:
         raise ValueError(

@@ -81,7 +81,9 @@ def main(argv=None):
     # after the arguments: --help and a mistyped option answer at once
     import torch
 
-    device = torch.device(args.device)
+    from mmwsss.utils.env import check_device
+
+    device = check_device(args.device)
     items = list(dict.fromkeys(args.suite))
     results, failed = {}, []
     columns = (

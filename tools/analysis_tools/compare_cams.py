@@ -107,8 +107,6 @@ def main(argv=None):
 def run(args: argparse.Namespace, processes: Processes) -> None:
     """Predict the images of this process by every method; the first one reports those of all."""
     # after the arguments: --help and a mistyped option answer at once
-    import torch
-
     from mmwsss.apis import dataset_of_split, init_model, load_config
     from mmwsss.apis.cam_comparison import Cost, method_of, metric_of, predict, summarize
     from mmwsss.apis.runner import image_loader
@@ -118,7 +116,7 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
     config = load_config(args.config, cfg_options=args.cfg_options)
     # the config may import CAM methods of its own
     methods = {name: method_of(name) for name in dict.fromkeys(args.methods)}
-    device = args.device or processes.device(torch.cuda.device_count())
+    device = processes.device(args.device)
     model = init_model(config, args.checkpoint, device)
     if not hasattr(model, 'set_cam'):
         raise ValueError(f'{args.config}: {type(model).__name__} computes no class activation maps')

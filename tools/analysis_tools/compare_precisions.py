@@ -44,6 +44,10 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    # after the arguments: --help and a mistyped option answer at once
+    from mmwsss.utils.env import check_device
+
+    args.device = check_device(args.device)
     curves = {name: losses_of(args, name) for name in dict.fromkeys(args.precisions)}
     print(report(curves))
     if args.json is not None:
@@ -84,9 +88,7 @@ def losses_of(args: argparse.Namespace, precision: str) -> list[float]:
     model = model.to(args.device).train()
     optimizer = optimizer_of(config, model, 'fp32')  # weights stay in float32
     loader = Runner.build_dataloader(loader_config, seed=args.seed)
-    autocast = torch.autocast(
-        torch.device(args.device).type, DTYPES[precision], enabled=precision != 'fp32'
-    )
+    autocast = torch.autocast(args.device.type, DTYPES[precision], enabled=precision != 'fp32')
     losses: list[torch.Tensor] = []
     batches = endless(loader)
     for _ in track(range(args.steps), description=precision, transient=True):

@@ -63,7 +63,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default='gpu_check.json', help='default: %(default)s')
     parser.add_argument('--seconds', type=float, default=SECONDS, help='default: %(default)s')
     parser.add_argument('--configs', nargs='+', default=list(CONFIGS), help='default: all methods')
-    parser.add_argument('--device', default='cuda', help='default: %(default)s')
+    parser.add_argument('--device', default='cuda', help='cpu: a rehearsal (default: %(default)s)')
     return parser.parse_args()
 
 
@@ -89,11 +89,11 @@ def main() -> int:
     # after the arguments: --help and a mistyped option answer at once
     import torch
 
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        raise ValueError('no GPU is available; --device cpu is only a rehearsal')
+    from mmwsss.utils.env import check_device
+
+    device = check_device(args.device)
     record = Record(args.out, args.seconds)
-    device = torch.device(args.device)
-    card = torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU (a rehearsal)'
+    card = torch.cuda.get_device_name(device) if device.type == 'cuda' else 'CPU (a rehearsal)'
     record.save('machine', dict(device=card, torch=torch.__version__))
     failed = []
     for name in args.configs:

@@ -55,12 +55,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     # after the arguments: --help and a mistyped option answer at once
-    import torch
-
     from mmwsss.apis import init_model
     from mmwsss.apis.complexity import measure_complexity
+    from mmwsss.utils.env import check_device
 
-    device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    device = check_device(args.device or 'auto')
     results = {}
     for config in args.configs:
         model = init_model(config, None, device, args.cfg_options)

@@ -8,11 +8,15 @@ matmul peak the step reaches.
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmwsss.apis.speed import PRECISIONS, add_speed_arguments, prepare_network, set_speed
 from mmwsss.utils.cli import run_main
 from mmwsss.utils.io import write_json
 from mmwsss.utils.tables import text_table
+
+if TYPE_CHECKING:
+    import torch
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,15 +38,14 @@ def main() -> None:
     if args.rounds < 1 or (args.batch_size is not None and args.batch_size < 1):
         raise ValueError('--rounds and --batch-size must be at least 1')
     # after the arguments: --help and a mistyped option answer at once
-    from mmengine.device import get_device
-
     import mmwsss.engine.hooks  # noqa: F401  registers the components
     import mmwsss.models  # noqa: F401
     from mmwsss.apis import load_config
     from mmwsss.apis.profiling import loader_cost, profile_step, synthetic_batch
     from mmwsss.registry import MODELS
+    from mmwsss.utils.env import check_device
 
-    device = args.device or get_device()
+    device = check_device(args.device or 'auto')
     config = load_config(args.config)
     set_speed(config, args)
     result: dict = dict(config=Path(args.config).name, device=_name(device))
@@ -63,10 +66,10 @@ def main() -> None:
         write_json(args.json, result)
 
 
-def _name(device: str) -> str:
+def _name(device: 'torch.device') -> str:
     import torch
 
-    return torch.cuda.get_device_name(device) if torch.device(device).type == 'cuda' else 'CPU'
+    return torch.cuda.get_device_name(device) if device.type == 'cuda' else 'CPU'
 
 
 def report(result: dict) -> str:

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
     from mmwsss.registry import DATASETS
 
     torch.manual_seed(args.seed)
-    device = args.device or processes.device(torch.cuda.device_count())
+    device = processes.device(args.device)
     model = init_model(args.config, args.checkpoint, device, args.cfg_options)
     effects = TermEffects(model)
     dataset = DATASETS.build(dataset_of_split(model.cfg, args.split, masks=True))

@@ -56,4 +56,4 @@ def test_check_of_a_gpu(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs a machine without a GPU')
 def test_no_gpu() -> None:
-    one_line(run_tool('analysis_tools/gpu_check.py'), 'no GPU is available')
+    one_line(run_tool('analysis_tools/gpu_check.py'), 'PyTorch finds no GPU here; use cpu')
