@@ -19,6 +19,8 @@ grid = dict(
             options={
                 'model.backbone.stem.init_cfg': None,
                 'model.backbone.stem.frozen_stages': -1,
+                # the default of 0.01 keeps a quarter of the initial statistics after 144 steps
+                'model.backbone.stem.norm_momentum': 0.1,
             },
             keys=maps_only,
         ),

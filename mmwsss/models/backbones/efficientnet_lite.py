@@ -62,10 +62,10 @@ class SameConv2d(nn.Conv2d):
 def conv_norm(
     in_channels: int, out_channels: int, kernel_size: int = 1, **options: Any
 ) -> nn.Sequential:
-    """Convolution and batch norm with the constants of the published training."""
+    """Convolution and batch norm with the published epsilon."""
     return nn.Sequential(
         SameConv2d(in_channels, out_channels, kernel_size, **options),
-        nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01),
+        nn.BatchNorm2d(out_channels, eps=1e-3),
     )
 
 
@@ -130,6 +130,9 @@ class EfficientNetLite(BaseModule):
             gradient; the projection of a stem is always trained.
         norm_eval (bool): All batch norm layers of the trunk normalise with the stored statistics.
         norm_frozen (bool): Scales and shifts of batch norm are not trained.
+        norm_momentum (float): Weight of a batch in the stored statistics. The published 0.01 needs
+            some 500 training steps to forget the initial ones; a short training from random
+            weights needs 0.1.
         centred (bool): See above.
         init_cfg (dict, optional): Initialisation; default Kaiming.
 
@@ -147,6 +150,7 @@ class EfficientNetLite(BaseModule):
         frozen_stages: int = -1,
         norm_eval: bool = False,
         norm_frozen: bool = False,
+        norm_momentum: float = 0.01,
         centred: bool = False,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
@@ -205,6 +209,8 @@ class EfficientNetLite(BaseModule):
             if embed_dims is None
             else nn.Sequential(nn.BatchNorm2d(channels), nn.Conv2d(channels, embed_dims, 1))
         )
+        for norm in self._norms():
+            norm.momentum = norm_momentum
         self.register_load_state_dict_pre_hook(unwrap_in_place)
         self._register_load_state_dict_pre_hook(self._translate_keys)
         refuse_foreign_weights(self)

@@ -170,6 +170,17 @@ def test_what_is_frozen():
     }
 
 
+@pytest.mark.parametrize(('options', 'momentum'), [({}, 0.01), (dict(norm_momentum=0.1), 0.1)])
+def test_stored_statistics_follow_the_batches(options, momentum):
+    model = EfficientNetLite(16, embed_dims=8, **options).train()
+    x = torch.randn(2, 3, 32, 32) + 3
+    before = model.stem[0](x).mean((0, 2, 3))
+    model.features(x)
+    torch.testing.assert_close(model.stem[1].running_mean, momentum * before)
+    assert {norm.momentum for norm in model._norms()} == {momentum}
+    assert model.projection[0].momentum == 0.1
+
+
 def test_stem_of_a_transformer():
     stem = dict(type='mmwsss.EfficientNetLite', output_stride=16, out_indices=(4,))
     model = TokenViT(TINY, img_size=64, stem=stem, num_class_tokens=3, pad_to_patch=True)
