@@ -49,7 +49,7 @@ class ExportedNetwork(nn.Module):
 
     Raises:
         ValueError: The model is neither a classifier nor a segmentation network, or its maps need
-            gradients.
+            gradients or superpixels.
     """
 
     mean: Tensor
@@ -61,6 +61,11 @@ class ExportedNetwork(nn.Module):
         self.is_single_stage = isinstance(model, SingleStage)
         if self.is_single_stage:
             self.output_names = (*TAG_OUTPUTS, *SEG_OUTPUTS)
+            if model.test_cfg.get('superpixels') is not None:
+                raise ValueError(
+                    f'the maps of {type(model).__name__} are averaged over superpixels, which ONNX '
+                    f'does not express: --cfg-options model.test_cfg.superpixels=None'
+                )
         elif isinstance(model, TagClassifier):
             self.output_names = TAG_OUTPUTS
             if getattr(model.cam, 'layer_inputs', 0) != 0:
@@ -102,7 +107,7 @@ class ExportedNetwork(nn.Module):
                 seg_fusion=options['seg_fusion'],
             )
             scores = network.tag_logits(features)[0].float().sigmoid()
-            return scores, maps.cams, maps.seg_logits, maps.seg_logits.argmax(1)
+            return scores, maps.of(options['export']), maps.seg_logits, maps.seg_logits.argmax(1)
         if self.output_names == TAG_OUTPUTS:
             scores, _, cams = self.model.predict_cams(
                 [x], [WSSSDataSample() for _ in range(len(x))]

@@ -16,6 +16,7 @@ from mmwsss.checkpoints.released_weights import accept_released_weights
 from mmwsss.registry import MODELS
 from mmwsss.utils.cli_options import DictAction
 from tests.mctformer_golden import INIT_ARCH, build, inference, samples_with
+from tests.single_stage_models import build as single_stage
 
 HAS_ONNX = all(importlib.util.find_spec(name) is not None for name in onnx_export.PACKAGES)
 needs_onnx = pytest.mark.skipif(
@@ -133,7 +134,8 @@ def test_segmentation_network(tmp_path):
 
 
 @needs_onnx
-def test_single_stage_network(tmp_path):
+@pytest.mark.parametrize('export', ['main', 'ensemble'])
+def test_single_stage_network(export, tmp_path):
     """All four outputs, at scale 1."""
     torch.manual_seed(0)
     model = MODELS.build(
@@ -141,7 +143,7 @@ def test_single_stage_network(tmp_path):
             type='mmwsss.SingleStage',
             num_classes=3,
             decode_head=dict(channels=8),
-            test_cfg=dict(scales=(1.0,), seg_flip=True),
+            test_cfg=dict(scales=(1.0,), seg_flip=True, export=export),
             backbone=dict(
                 type='mmwsss.TokenViT',
                 arch=INIT_ARCH,
@@ -201,6 +203,16 @@ def test_advice_for_maps_that_are_gradients():
         encoding='utf-8'
     )
     assert onnx_export.OTHER_MAPS in guide
+
+
+def test_superpixels_are_no_operation_of_onnx():
+    pytest.importorskip('skimage')
+    model = single_stage('Composed', ranking_decay=0.9, test_cfg=dict(superpixels=dict(size=50)))
+    with pytest.raises(ValueError, match='averaged over superpixels') as error:
+        onnx_export.ExportedNetwork(model)
+    assert str(error.value).endswith('--cfg-options model.test_cfg.superpixels=None')
+    model.test_cfg['superpixels'] = None
+    assert onnx_export.ExportedNetwork(model).is_single_stage
 
 
 def test_what_cannot_be_exported(tmp_path, monkeypatch):

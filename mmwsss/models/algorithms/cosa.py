@@ -33,7 +33,6 @@ from mmwsss.utils.transfer import send
 
 DETACH = ('none', 'feat', 'cls', 'all')
 NETWORKS = ('assignment', 'online')
-EXPORTS = ('main', 'aux', 'ensemble')
 GUIDANCES = ('spl', 'ground_truth', 'noise')
 ORACLE = 'pixel masks in training (oracle experiment, not weak supervision)'
 AVERAGED = ('backbone', 'classifier', 'aux_classifier', 'decode_head')
@@ -92,8 +91,7 @@ class CoSA(SingleStage):
             the softmax, not before; ``scales``, ``flip`` and ``downscale`` as :class:`SingleStage`.
             PAR is not used.
         test_cfg (dict, optional): As :class:`SingleStage`, and ``network``: ``'assignment'`` or
-            ``'online'``; ``export``: which maps are ``pred_cams``, ``'main'``, ``'aux'`` or their
-            mean ``'ensemble'``.
+            ``'online'``.
         options: All other options are those of :class:`SingleStage`.
 
     Raises:
@@ -125,7 +123,6 @@ class CoSA(SingleStage):
         seg_flip=True,
         seg_fusion='sum_logits',
         network='assignment',
-        export='main',
     )
     uses_cams: tuple[str, ...] = ('seg', 'cam', 'aux_cam', 'energy', 'separation')
     fuse_at_input_size = True
@@ -214,7 +211,6 @@ class CoSA(SingleStage):
             ('pseudo_label.labels', labels['labels'], ('two', 'single')),
             ('pseudo_label.aux_scales', labels['aux_scales'], ('last', 'all')),
             ('test_cfg.network', self.test_cfg['network'], NETWORKS),
-            ('test_cfg.export', self.test_cfg['export'], EXPORTS),
         ):
             if value not in allowed:
                 raise ValueError(f'{name} must be one of {allowed}, got {value!r}')
@@ -579,14 +575,6 @@ class CoSA(SingleStage):
     def predictor(self) -> SingleStage:
         """The network selected by ``test_cfg.network``."""
         return self.assignment if self.test_cfg['network'] == 'assignment' else self
-
-    def _predict_maps(
-        self, image: Tensor, data_samples: list[WSSSDataSample], outputs: Sequence[str]
-    ) -> tuple[Tensor, list[list[int]], MultiScaleMaps]:
-        scores, keys, maps = super()._predict_maps(image, data_samples, outputs)
-        exported = dict(main=maps.cams, aux=maps.aux_cams)
-        exported['ensemble'] = (maps.cams + maps.aux_cams) / 2
-        return scores, keys, maps._replace(cams=exported[self.test_cfg['export']])
 
 
 def _refuse_oracle_weights(

@@ -33,6 +33,7 @@ from mmwsss.utils.transfer import select, send
 from .base import DTYPES, TagClassifier
 
 OUTPUTS = ('cam', 'aux_cam', 'seg')
+EXPORTS = ('main', 'aux', 'ensemble')
 
 
 class MultiScaleMaps(NamedTuple):
@@ -51,6 +52,14 @@ class MultiScaleMaps(NamedTuple):
     aux_cams: torch.Tensor
     seg_logits: torch.Tensor | None
     num_slots: int | None = None
+
+    def of(self, source: str) -> torch.Tensor:
+        """Maps (B,U,H,W) of the ``'main'`` or the ``'aux'`` classifier, or their mean
+        ``'ensemble'``.
+        """
+        if source == 'ensemble':
+            return (self.cams + self.aux_cams) / 2
+        return self.cams if source == 'main' else self.aux_cams
 
 
 @MODELS.register_module()
@@ -86,7 +95,9 @@ class SingleStage(TagClassifier):
         test_cfg (dict, optional): As :class:`TagClassifier` without ``refine``, and ``size`` (H,W)
             that images are resized to without keeping the aspect ratio, or None; ``scales`` of the
             CAMs; ``seg_scales``, ``seg_flip`` and ``seg_fusion`` (rule of :class:`ScoreFusion`) of
-            the segmentation; ``outputs``, which of ``'cam'``, ``'aux_cam'``, ``'seg'`` to predict.
+            the segmentation; ``outputs``, which of ``'cam'``, ``'aux_cam'``, ``'seg'`` to predict;
+            ``export``, the maps that ``'cam'`` predicts: of the ``'main'`` or the ``'aux'``
+            classifier, or their mean ``'ensemble'``.
 
     Raises:
         ValueError: An option or the name of a loss is unknown. The message lists the known ones.
@@ -118,6 +129,7 @@ class SingleStage(TagClassifier):
         seg_flip=False,
         seg_fusion='max_of_flip_sums',
         outputs=OUTPUTS,
+        export='main',
     )
     uses_cams: tuple[str, ...] = ('affinity', 'seg', 'energy')
     aux_scales = 'all'
@@ -153,6 +165,10 @@ class SingleStage(TagClassifier):
         if unknown or not self.test_cfg['outputs']:
             raise ValueError(
                 f'test_cfg.outputs must be some of {OUTPUTS}, got {self.test_cfg["outputs"]}'
+            )
+        if self.test_cfg['export'] not in EXPORTS:
+            raise ValueError(
+                f'test_cfg.export must be one of {EXPORTS}, got {self.test_cfg["export"]!r}'
             )
         ScoreFusion(self.test_cfg['seg_fusion'])  # reports an unknown rule at construction
         if getattr(self.backbone, 'aux_layer', None) is None:
@@ -494,7 +510,7 @@ class SingleStage(TagClassifier):
         iteration.
         """
         source = [source for start, source in schedule if start <= self.iteration][-1]
-        return maps.cams if source == 'main' else maps.aux_cams
+        return maps.of(source)
 
     def active(self, name: str) -> bool:
         """Whether a loss is active at the current iteration."""
@@ -645,7 +661,7 @@ class SingleStage(TagClassifier):
             scores,
             keys,
             maps._replace(
-                cams=resize_maps(maps.cams, size),
+                cams=resize_maps(maps.of(options['export']), size),
                 aux_cams=resize_maps(maps.aux_cams, size),
                 seg_logits=seg_logits,
             ),

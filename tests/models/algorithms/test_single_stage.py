@@ -310,6 +310,8 @@ def test_wrong_options():
         build(test_cfg=dict(refine=True))
     with pytest.raises(ValueError, match="outputs must be some of .*, got \\['mask'\\]"):
         build(test_cfg=dict(outputs=['mask']))
+    with pytest.raises(ValueError, match="export must be one of .*, got 'all'"):
+        build(test_cfg=dict(export='all'))
     with pytest.raises(ValueError, match='rule must be one of'):
         build(test_cfg=dict(seg_fusion='max'))
     with pytest.raises(ValueError, match='set aux_layer of the backbone'):
@@ -348,6 +350,25 @@ def test_predictions():
         torch.testing.assert_close(
             sample.pred_scores, model.tag_logits(model.features(squashed))[0][index].sigmoid()
         )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('export', ['main', 'aux', 'ensemble'])
+def test_exported_maps(export):
+    model = build().eval()
+    given, images = samples(TAGS), pictures(2)
+    model(images, given, mode='predict')
+    model.test_cfg['export'] = export
+    batch = samples(TAGS)
+    model(images, batch, mode='predict')
+    _, keys, cams = model.predict_cams([images], samples(TAGS))
+    for sample, before, image_keys, maps in zip(batch, given, keys, cams):
+        main, aux = before.pred_cams.data, before.pred_aux_cams.data
+        expected = dict(main=main, aux=aux, ensemble=(main + aux) / 2)[export]
+        torch.testing.assert_close(sample.pred_cams.data, expected)
+        torch.testing.assert_close(sample.pred_aux_cams.data, aux)
+        torch.testing.assert_close(maps, expected)
+        assert sample.cam_keys == tuple(image_keys) and 0 <= maps.min() and maps.max() <= 1
 
 
 @torch.no_grad()
