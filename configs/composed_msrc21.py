@@ -13,6 +13,7 @@ model = dict(
     cam_loss=dict(version='paper'),
     momentum=0.95,
     signed=True,
+    c2s_weights=(0.5, 0.5),
     loss_weights=dict(cam=0.5, attention=0.2, separation=0.1, consistency=0.0),
     loss_starts=dict(seg=60, attention=60, consistency=60, cam=90, separation=90),
     # signed maps are above 0.4 where nothing speaks against a class
@@ -24,5 +25,5 @@ model = dict(
         affinity_cam='main',
         superpixels=superpixels,
     ),
-    test_cfg=dict(scales=(1.0, 0.75, 1.25), superpixels=superpixels),
+    test_cfg=dict(scales=(1.0, 0.75, 1.25), superpixels=superpixels, export='main'),
 )
