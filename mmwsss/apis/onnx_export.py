@@ -49,7 +49,7 @@ class ExportedNetwork(nn.Module):
 
     Raises:
         ValueError: The model is neither a classifier nor a segmentation network, or its maps need
-            gradients or superpixels.
+            gradients or superpixels, or take part in the segmentation.
     """
 
     mean: Tensor
@@ -61,10 +61,12 @@ class ExportedNetwork(nn.Module):
         self.is_single_stage = isinstance(model, SingleStage)
         if self.is_single_stage:
             self.output_names = (*TAG_OUTPUTS, *SEG_OUTPUTS)
-            if model.test_cfg.get('superpixels') is not None:
+            composed = [key for key in ('superpixels', 'seg_maps') if model.test_cfg.get(key)]
+            if composed:
+                options = ' '.join(f'model.test_cfg.{key}=None' for key in composed)
                 raise ValueError(
-                    f'the maps of {type(model).__name__} are averaged over superpixels, which ONNX '
-                    f'does not express: --cfg-options model.test_cfg.superpixels=None'
+                    f'maps averaged over superpixels, and maps that take part in the segmentation, '
+                    f'are not exported to ONNX: --cfg-options {options}'
                 )
         elif isinstance(model, TagClassifier):
             self.output_names = TAG_OUTPUTS

@@ -205,13 +205,15 @@ def test_advice_for_maps_that_are_gradients():
     assert onnx_export.OTHER_MAPS in guide
 
 
-def test_superpixels_are_no_operation_of_onnx():
+def test_what_the_composed_recipe_adds_is_not_exported():
     pytest.importorskip('skimage')
-    model = single_stage('Composed', ranking_decay=0.9, test_cfg=dict(superpixels=dict(size=50)))
-    with pytest.raises(ValueError, match='averaged over superpixels') as error:
+    test_cfg = dict(superpixels=dict(size=50), seg_maps=dict(weight=8.0))
+    model = single_stage('Composed', ranking_decay=0.9, test_cfg=test_cfg)
+    with pytest.raises(ValueError, match='are not exported to ONNX') as error:
         onnx_export.ExportedNetwork(model)
-    assert str(error.value).endswith('--cfg-options model.test_cfg.superpixels=None')
-    model.test_cfg['superpixels'] = None
+    options = 'model.test_cfg.superpixels=None model.test_cfg.seg_maps=None'
+    assert str(error.value).endswith(f'--cfg-options {options}')
+    model.test_cfg.update(superpixels=None, seg_maps=None)
     assert onnx_export.ExportedNetwork(model).is_single_stage
 
 

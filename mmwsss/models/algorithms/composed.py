@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mmwsss.functional.attention import AttentionRequest, DeferredAttention
 from mmwsss.functional.cam import resize_maps
@@ -20,8 +21,12 @@ from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.models.modules import Superpixels
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
+from mmwsss.utils.transfer import select
 
 from .cosa import CoSA
+
+SEG_MAPS = dict(weight=16.0, background=0.55, score=0.2)
+EXCLUDED = -1e4  # below every score, and finite where scores are resized
 
 
 @MODELS.register_module()
@@ -55,8 +60,11 @@ class Composed(CoSA):
         pseudo_label (dict, optional): As :class:`CoSA`, and ``superpixels``: options of
             :class:`Superpixels`, over which the maps that label a batch are averaged. None: they
             are not averaged. The partition runs on the CPU.
-        test_cfg (dict, optional): As :class:`CoSA`, and ``superpixels``: the same options for
-            predicted maps.
+        test_cfg (dict, optional): As :class:`CoSA`; ``superpixels``: the same options for predicted
+            maps; ``seg_maps``: options of the segmentation that the maps take part in, or None:
+            the score of a class is its log probability plus ``weight`` times its map, that of the
+            background its log probability plus ``weight`` times ``background``; classes whose tag
+            score is not above ``score`` are not predicted.
         options: Further options of :class:`CoSA`.
     """
 
@@ -64,7 +72,7 @@ class Composed(CoSA):
         CoSA.default_loss_weights, token=1.0, contrast=1.0, attention=0.2, consistency=1.0
     )
     default_pseudo_label: dict[str, Any] = dict(CoSA.default_pseudo_label, superpixels=None)
-    default_test_cfg: dict[str, Any] = dict(CoSA.default_test_cfg, superpixels=None)
+    default_test_cfg: dict[str, Any] = dict(CoSA.default_test_cfg, superpixels=None, seg_maps=None)
     uses_cams = (*CoSA.uses_cams, 'attention')
 
     def __init__(
@@ -90,6 +98,10 @@ class Composed(CoSA):
         self.rectify_cams = self.assignment.rectify_cams = not signed
         self._label_superpixels = _partition(self.pseudo_label['superpixels'])
         self._test_superpixels = _partition(self.test_cfg['superpixels'])
+        if self.test_cfg['seg_maps'] is not None:
+            self.test_cfg['seg_maps'] = self._options(
+                'test_cfg.seg_maps', SEG_MAPS, self.test_cfg['seg_maps']
+            )
         parts = dict(
             class_head=('ClassTokenHead', class_head),
             contrast_loss=('ClassTokenContrastLoss', contrast_loss),
@@ -145,7 +157,43 @@ class Composed(CoSA):
         self, image: Tensor, data_samples: list[WSSSDataSample], outputs: Sequence[str]
     ) -> tuple[Tensor, list[list[int]], MultiScaleMaps]:
         scores, keys, maps = super()._predict_maps(image, data_samples, outputs)
-        return scores, keys, self._voted(maps, image, self._test_superpixels)
+        maps = self._voted(maps, image, self._test_superpixels)
+        if not self._maps_segment(outputs):
+            return scores, keys, maps
+        requested = super()._map_classes(keys, outputs)
+        return (
+            scores,
+            keys,
+            MultiScaleMaps(
+                select(maps.classes, requested),
+                select(maps.cams, requested, dim=1),
+                select(maps.aux_cams, requested, dim=1),
+                self._fused(maps, scores),
+            ),
+        )
+
+    def _map_classes(self, keys: Any, outputs: Sequence[str]) -> list[int]:
+        """All classes where the maps take part in the segmentation."""
+        if self._maps_segment(outputs):
+            return list(range(self.num_classes))
+        return super()._map_classes(keys, outputs)
+
+    def _maps_segment(self, outputs: Sequence[str]) -> bool:
+        return 'seg' in outputs and self.test_cfg['seg_maps'] is not None
+
+    def _fused(self, maps: MultiScaleMaps, scores: Tensor) -> Tensor:
+        """Segmentation scores (B,C+1,H,W) of logits and maps, see ``test_cfg.seg_maps``.
+
+        Args:
+            maps: Maps and logits of all classes.
+            scores: (B,C) tag scores.
+        """
+        options = self.test_cfg['seg_maps']
+        evidence = F.pad(maps.cams, (0, 0, 0, 0, 1, 0), value=options['background'])
+        logits: Any = maps.seg_logits
+        fused = logits.float().log_softmax(1) + options['weight'] * evidence
+        excluded = F.pad(scores <= options['score'], (1, 0), value=False)
+        return fused.masked_fill(excluded[:, :, None, None], EXCLUDED)
 
     def _voted(
         self, maps: MultiScaleMaps, images: Tensor, partition: Superpixels | None

@@ -643,7 +643,8 @@ class SingleStage(TagClassifier):
             keys = self._keys(scores, data_samples)
             if set(outputs) == {'seg'}:
                 keys = [[] for _ in keys]
-            classes = send(torch.tensor(_union(keys), dtype=torch.long), image.device)
+            classes = torch.tensor(self._map_classes(keys, outputs), dtype=torch.long)
+            classes = send(classes, image.device)
             # maps are computed and normalised at the size of the input, then resized
             maps = network.multi_scale_maps(
                 image,
@@ -666,6 +667,12 @@ class SingleStage(TagClassifier):
                 seg_logits=seg_logits,
             ),
         )
+
+    def _map_classes(self, keys: Any, outputs: Sequence[str]) -> list[int]:
+        """Classes, ascending, whose maps are computed for ``outputs`` of images with the classes
+        ``keys``.
+        """
+        return _union(keys)
 
 
 def cam_schedule(name: str, value: Any) -> list[tuple[int, str]]:
@@ -698,7 +705,7 @@ def _class_maps(maps: Tensor, weight: Tensor, classes: Tensor | None) -> Tensor:
     return F.conv2d(maps, weight) if len(weight) else maps[:, :0]
 
 
-def _union(keys: Any) -> Any:
+def _union(keys: Any) -> list[int]:
     """All classes of a list of lists, ascending."""
     return sorted(set().union(*keys))
 

@@ -162,6 +162,38 @@ def test_labels_and_predictions_follow_superpixels(monkeypatch):
     assert untagged.pred_cams.data.shape == (0, 64, 64)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize('outputs', [('cam', 'aux_cam', 'seg'), ('seg',)])
+def test_maps_take_part_in_the_segmentation(outputs):
+    """Scores of all classes from the maps of all classes; those of unlikely tags are excluded."""
+    options = dict(size=None, scales=(1.0, 0.5), seg_scales=(1.0,), outputs=outputs)
+    seg_maps = dict(weight=3.0, background=0.4, score=0.99)
+    plain = composed(test_cfg=dict(options, outputs=('cam', 'seg'), tags='all')).eval()
+    model = composed(test_cfg=dict(options, seg_maps=seg_maps)).eval()
+    images = pictures(2)
+    expected = plain(images, samples(TAGS), mode='predict')
+    likely = torch.stack([sample.pred_scores for sample in expected])
+    assert likely.gt(0.99).any() and likely.le(0.99).any()
+    for sample, raw, tags in zip(model(images, samples(TAGS), mode='predict'), expected, TAGS):
+        scores = raw.seg_logits.data.log_softmax(0)
+        scores[0] += 3 * 0.4
+        scores[1:] += 3 * raw.pred_cams.data
+        scores[1:][raw.pred_scores <= 0.99] = -1e4
+        torch.testing.assert_close(sample.seg_logits.data, scores)
+        assert torch.equal(sample.pred_sem_seg.data[0], scores.argmax(0))
+        if 'cam' in outputs:
+            kept = tags.nonzero().flatten()
+            assert sample.cam_keys == tuple(kept.tolist())
+            torch.testing.assert_close(sample.pred_cams.data, raw.pred_cams.data[kept])
+    _, keys, cams = model.predict_cams([images], samples(TAGS))
+    assert [len(part) for part in cams] == [2, 1] == [len(part) for part in keys]
+
+
+def test_wrong_options_of_the_segmentation_by_maps():
+    with pytest.raises(ValueError, match=r"Composed.test_cfg.seg_maps has no entry \['wait'\]"):
+        composed(test_cfg=dict(seg_maps=dict(wait=1.0)))
+
+
 def test_needs_a_token_per_class():
     with pytest.raises(ValueError, match='3 tokens, 5 classes'):
         build('Composed', backbone=dict(BACKBONE, num_class_tokens=3))
