@@ -25,5 +25,10 @@ model = dict(
         affinity_cam='main',
         superpixels=superpixels,
     ),
-    test_cfg=dict(scales=(1.0, 0.75, 1.25), superpixels=superpixels, export='main'),
+    test_cfg=dict(
+        scales=(1.0, 0.75, 1.25),
+        superpixels=superpixels,
+        export='main',
+        seg_maps=dict(weight=16.0, background=0.55, score=0.2),
+    ),
 )

@@ -6,6 +6,7 @@ unsigned = {
     'model.pseudo_label.low': 0.1,
     'model.pseudo_label.aux_high': 0.3,
     'model.pseudo_label.aux_low': 0.1,
+    'model.test_cfg.seg_maps.background': 0.13,
 }
 labels_of_pixels = {'model.pseudo_label.superpixels': None}
 maps_of_pixels = {'model.test_cfg.superpixels': None}
@@ -16,10 +17,14 @@ grid = dict(
     'without. Rectified maps have the thresholds 0.3 and 0.1.',
     base='{configs}/composed_msrc21.py',
     seeds=[0, 1, 2],
-    tests=[dict(name='test')],
+    tests=[
+        dict(name='test'),
+        dict(name='decoder', options={'model.test_cfg.seg_maps': None}),
+    ],
     columns=dict(
         cam=dict(title='CAM mIoU', test='test', key='cam/mIoU'),
         seg=dict(title='segmentation mIoU', test='test', key='seg/mIoU'),
+        decoder=dict(title='of the decoder alone', test='decoder', key='seg/mIoU'),
     ),
     rows=[
         dict(name='all parts'),
