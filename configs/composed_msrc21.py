@@ -29,6 +29,6 @@ model = dict(
         scales=(1.0, 0.75, 1.25),
         superpixels=superpixels,
         export='main',
-        seg_maps=dict(weight=16.0, background=0.55, score=0.2),
+        seg_maps=dict(weight=16.0, background=0.55, score=0.35),
     ),
 )

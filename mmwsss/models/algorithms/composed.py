@@ -25,7 +25,7 @@ from mmwsss.utils.transfer import select
 
 from .cosa import CoSA
 
-SEG_MAPS = dict(weight=16.0, background=0.55, score=0.2)
+SEG_MAPS = dict(weight=16.0, background=0.55, score=0.35)
 EXCLUDED = -1e4  # below every score, and finite where scores are resized
 
 
