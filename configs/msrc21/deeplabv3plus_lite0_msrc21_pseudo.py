@@ -55,7 +55,7 @@ model = dict(
     ),
 )
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
-# mIoU of val after 180 steps 26.6, after another 100 33.3, still rising; 600 take seven CPU minutes
+# mIoU of val 51.1 on masks by PAR of MCTformer+, in four minutes of a CPU core
 max_iters = 600
 param_scheduler = [
     dict(type='mmengine.PolyLR', eta_min=0.0, power=0.9, begin=0, end=max_iters + 1, by_epoch=False)

@@ -65,9 +65,7 @@ class Processes(NamedTuple):
         from .env import check_device
 
         count = torch.cuda.device_count()
-        return check_device(
-            name or (f'cuda:{self.on_host_rank % count}' if count else torch.device('cpu'))
-        )
+        return check_device(name or (f'cuda:{self.on_host_rank % count}' if count else 'cpu'))
 
     def share(self, items: Sequence[Value]) -> Sequence[Value]:
         """Every ``size``-th item, so that the parts of all processes form the whole."""
