@@ -48,9 +48,10 @@ model = dict(
     ),
     # 0.996 ranks the 784 patches of the paper; 0.97 gives a hundred patches similar weights
     patch_head=dict(decay=0.97),
-    # CAM mIoU of val, three seeds: patchcam 54.8. One earlier run: patchcam 53.5, fused 53.5 (53.7 with the class attention of two
-    # layers), mct 41.2, patchcam refined by the last layer 44.5. Without ReLU, cam=dict(
-    # type='mmwsss.CAM', relu=False), patchcam reaches 55.3, but a CRF needs a flat background.
+    # CAM mIoU of val, three seeds: patchcam 54.8. One earlier run: patchcam 53.5, fused 53.5 (53.7
+    # with the class attention of two layers), mct 41.2, patchcam refined by the last layer 44.5.
+    # Without ReLU, cam=dict(type='mmwsss.CAM', relu=False), patchcam reaches 55.3, but a CRF needs
+    # a flat background.
     test_cfg=dict(map_type='patchcam', refine=False),
 )
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
