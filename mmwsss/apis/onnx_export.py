@@ -61,9 +61,11 @@ class ExportedNetwork(nn.Module):
         self.is_single_stage = isinstance(model, SingleStage)
         if self.is_single_stage:
             self.output_names = (*TAG_OUTPUTS, *SEG_OUTPUTS)
-            composed = [key for key in ('superpixels', 'seg_maps') if model.test_cfg.get(key)]
-            if composed:
-                options = ' '.join(f'model.test_cfg.{key}=None' for key in composed)
+            given = [
+                key for key in ('superpixels', 'seg_maps') if model.test_cfg.get(key) is not None
+            ]
+            if given:
+                options = ' '.join(f'model.test_cfg.{key}=None' for key in given)
                 raise ValueError(
                     f'maps averaged over superpixels, and maps that take part in the segmentation, '
                     f'are not exported to ONNX: --cfg-options {options}'

@@ -207,7 +207,7 @@ def test_advice_for_maps_that_are_gradients():
 
 def test_what_the_composed_recipe_adds_is_not_exported():
     pytest.importorskip('skimage')
-    test_cfg = dict(superpixels=dict(size=50), seg_maps=dict(weight=8.0))
+    test_cfg = dict(superpixels=dict(), seg_maps=dict())  # empty: the default options
     model = single_stage('Composed', ranking_decay=0.9, test_cfg=test_cfg)
     with pytest.raises(ValueError, match='are not exported to ONNX') as error:
         onnx_export.ExportedNetwork(model)

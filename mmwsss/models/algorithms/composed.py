@@ -21,7 +21,6 @@ from mmwsss.models.backbones.token_vit import TokenFeatures
 from mmwsss.models.modules import Superpixels
 from mmwsss.registry import MODELS
 from mmwsss.structures import WSSSDataSample
-from mmwsss.utils.transfer import select
 
 from .cosa import CoSA
 
@@ -158,19 +157,9 @@ class Composed(CoSA):
     ) -> tuple[Tensor, list[list[int]], MultiScaleMaps]:
         scores, keys, maps = super()._predict_maps(image, data_samples, outputs)
         maps = self._voted(maps, image, self._test_superpixels)
-        if not self._maps_segment(outputs):
-            return scores, keys, maps
-        requested = super()._map_classes(keys, outputs)
-        return (
-            scores,
-            keys,
-            MultiScaleMaps(
-                select(maps.classes, requested),
-                select(maps.cams, requested, dim=1),
-                select(maps.aux_cams, requested, dim=1),
-                self._fused(maps, scores),
-            ),
-        )
+        if self._maps_segment(outputs):
+            maps = maps._replace(seg_logits=self._fused(maps, scores))
+        return scores, keys, maps
 
     def _map_classes(self, keys: Any, outputs: Sequence[str]) -> list[int]:
         """All classes where the maps take part in the segmentation."""

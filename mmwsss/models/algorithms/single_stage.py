@@ -592,7 +592,8 @@ class SingleStage(TagClassifier):
             tuple: See :meth:`TagClassifier.predict_cams`.
         """
         scores, keys, maps = self._predict_maps(views[0], data_samples, ('cam',))
-        return scores, keys, _maps_of_images(maps.cams, keys)
+        classes = self._map_classes(keys, ('cam',))
+        return scores, keys, _maps_of_images(maps.cams, classes, keys)
 
     def predict_group(self, views: list[Tensor], data_samples: list[WSSSDataSample]) -> None:
         """Add ``pred_scores`` and, depending on ``test_cfg.outputs``, ``pred_cams``,
@@ -601,6 +602,7 @@ class SingleStage(TagClassifier):
         (1,H,W)."""
         outputs = self.test_cfg['outputs']
         scores, keys, maps = self._predict_maps(views[0], data_samples, outputs)
+        classes = self._map_classes(keys, outputs)
         for index, sample in enumerate(data_samples):
             sample.set_pred_scores(scores[index])
             if maps.seg_logits is not None:
@@ -612,7 +614,7 @@ class SingleStage(TagClassifier):
         ):
             if output in outputs:
                 for sample, image_keys, image_cams in zip(
-                    data_samples, keys, _maps_of_images(cams, keys)
+                    data_samples, keys, _maps_of_images(cams, classes, keys)
                 ):
                     sample.set_cams(field, image_keys, image_cams)
 
@@ -710,9 +712,9 @@ def _union(keys: Any) -> list[int]:
     return sorted(set().union(*keys))
 
 
-def _maps_of_images(cams: Tensor, keys: list[list[int]]) -> list[Tensor]:
-    """Maps (K,H,W) of the classes of each image, from the maps (B,U,H,W) of all classes."""
-    column = {key: index for index, key in enumerate(_union(keys))}
+def _maps_of_images(cams: Tensor, classes: Sequence[int], keys: list[list[int]]) -> list[Tensor]:
+    """Maps (K,H,W) of the ``keys`` of each image, from the maps (B,U,H,W) of ``classes``."""
+    column = {key: index for index, key in enumerate(classes)}
     maps = []
     for image, image_keys in zip(cams, keys):
         columns = [column[key] for key in image_keys]
