@@ -54,7 +54,7 @@ class PseudoSegDataset(SeededItems, BaseSegDataset):
 
     Raises:
         FileNotFoundError: Images or masks do not exist. The message names up to 20 of them.
-        ValueError: There are no classes, or no folder of pseudo masks in training.
+        ValueError: No classes are given, or no folder of pseudo masks in training.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ class MultiScaleViews(BaseTransform):
             the first view.
 
     Raises:
-        ValueError: There is no scale, or one is not positive.
+        ValueError: No scale is given, or one is not positive.
     """
 
     def __init__(self, scales: Sequence[float] = (1.0, 0.75, 1.25)) -> None:

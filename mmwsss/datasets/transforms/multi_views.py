@@ -26,7 +26,7 @@ class MultiViews(BaseTransform):
         base (Sequence[dict]): Transforms that all views of the source ``'base'`` share.
 
     Raises:
-        ValueError: There is no view, a source is unknown, or a transform dropped the image of a
+        ValueError: No view is given, a source is unknown, or a transform dropped the image of a
             view.
     """
 

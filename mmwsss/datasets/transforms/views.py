@@ -29,7 +29,7 @@ class TwoViews(BaseTransform):
             would be on another side.
 
     Raises:
-        ValueError: There is no transform, a step is unknown, or the range is invalid.
+        ValueError: No transform is given, a step is unknown, or the range is invalid.
     """
 
     def __init__(
